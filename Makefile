@@ -1,0 +1,45 @@
+# Every target sets up what it needs by itself; `make` alone prints the targets.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3
+PY := .venv/bin/python
+
+.PHONY: help setup demo up test check format lock clean
+
+help:  ## print the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: .venv/ready .local-aws/ready  ## create both environments (every target does this by itself)
+
+.local-aws/ready: requirements/local.txt infra/setup.sh
+	@infra/setup.sh $(PYTHON) .local-aws requirements/local.txt "local AWS"
+
+.venv/ready: requirements/dev.txt infra/setup.sh
+	@infra/setup.sh $(PYTHON) .venv requirements/dev.txt "product"
+
+demo: setup  ## local stack + simulator + audit; FOR=60 DEVICES=50 RATE=100 for a bounded run
+	@exec $(PY) -m infra.local demo
+
+up: setup  ## local stack in the foreground until Ctrl-C; writes .local/env
+	@exec $(PY) -m infra.local up
+
+test: setup  ## all tests
+	@$(PY) -m pytest
+
+check: setup  ## ruff, mypy --strict, cfn-lint, hadolint; warnings are errors
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy consumer producer infra tests
+	.venv/bin/cfn-lint --non-zero-exit-code informational infra/template.yaml
+	.venv/bin/hadolint Dockerfile
+
+format: setup  ## format the code
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+lock: .venv/ready  ## compile the hashed requirements again from pyproject.toml
+	@infra/lock.sh .venv/bin/uv
+
+clean:  ## remove the environments and the local state
+	rm -rf .venv .local-aws .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# lock.sh UV: compiles the hashed requirements; they hold no index addresses.
+set -euo pipefail
+compile() {
+  "$1" pip compile -q --generate-hashes --no-header --universal --python-version 3.11 \
+    --no-emit-index-url --no-emit-find-links "${@:2}"
+}
+compile "$1" requirements/bootstrap.in -o requirements/bootstrap.txt
+compile "$1" requirements/local.in -o requirements/local.txt
+compile "$1" requirements/java.in -o requirements/java.txt
+compile "$1" pyproject.toml -o requirements/product.txt
+compile "$1" pyproject.toml --extra dev -c requirements/product.txt -o requirements/dev.txt
