@@ -1,0 +1,237 @@
+"""The environment, read once into one frozen object; the process fails at start, naming the variable.
+
+A setting is the attribute's name in capitals, its default and its bounds: one line of `Settings`.
+An empty variable counts as not set. docs/settings.md tells the meaning of each; a test compares the two.
+"""
+
+import dataclasses
+import re
+import socket
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, cast
+from urllib.parse import urlsplit
+
+from consumer.reading import DEFAULT, Fields
+
+Service = Literal["kinesis", "dynamodb", "s3", "cloudwatch"]
+
+# Linux gives a Unix socket's path 107 bytes; the names of the files inside RUN_DIR need some of them.
+RUN_DIR_BYTES = 85
+
+
+class SettingsError(Exception):
+    """One line: `VARIABLE: what is wrong and how to mend it`."""
+
+
+def _setting(parse: Callable[[str], Any], default: object = dataclasses.MISSING) -> Any:
+    """A field whose text in the environment `parse` reads; `parse` raises ValueError saying what is wrong."""
+    if default is dataclasses.MISSING:
+        return dataclasses.field(metadata={"parse": parse})
+    return dataclasses.field(default=default, metadata={"parse": parse})
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 80 else text[:77] + "...")
+
+
+def _whole(default: int, least: int, most: int) -> Any:
+    def parse(text: str) -> int:
+        # int() would also take "1_000" and the digits of other scripts
+        if re.fullmatch(r"[0-9]{1,12}", text) is None or not least <= int(text) <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}, not {_shown(text)}")
+        return int(text)
+
+    return _setting(parse, default)
+
+
+def _choice(default: str, *others: str) -> Any:
+    def parse(text: str) -> str:
+        if text not in (default, *others):
+            raise ValueError(f"must be one of {', '.join((default, *others))}, not {_shown(text)}")
+        return text
+
+    return _setting(parse, default)
+
+
+def _flag(default: bool) -> Any:
+    def parse(text: str) -> bool:
+        if text not in ("true", "false"):
+            raise ValueError(f"must be true or false, not {_shown(text)}")
+        return text == "true"
+
+    return _setting(parse, default)
+
+
+def _name(what: str, pattern: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError(f"must be {what}, not {_shown(text)}")
+        return text
+
+    return parse
+
+
+_stream_name = _name("a stream's name (1 to 128 of A-Z a-z 0-9 _ . -)", r"[A-Za-z0-9_.-]{1,128}")
+_table_name = _name("a table's name (3 to 255 of A-Z a-z 0-9 _ . -)", r"[A-Za-z0-9_.-]{3,255}")
+_bucket_name = _name("a bucket's name (3 to 63 of a-z 0-9 . -)", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_region = _name("a region such as eu-central-1", r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}")
+_worker_id = _name("1 to 256 of A-Z a-z 0-9 . _ : / -", r"[A-Za-z0-9._:/-]{1,256}")
+_host = _name("a host name or an address to listen on", r"[A-Za-z0-9.:_-]{1,253}")
+_namespace = _name(
+    "a CloudWatch namespace (1 to 255 of A-Z a-z 0-9 . _ / # : -, not AWS/...) or off",
+    r"(?!AWS/)[A-Za-z0-9._/#:-]{1,255}",
+)
+
+
+def _url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        fit = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fit = False
+    if not fit or not text.isprintable() or " " in text:
+        raise ValueError(f"must be an address such as http://localhost:4566, not {_shown(text)}")
+    return text
+
+
+def _position(text: str) -> datetime | None:
+    kind, _, moment = text.partition(":")
+    if text == "TRIM_HORIZON":
+        return None
+    if text == "LATEST":
+        raise ValueError(
+            "LATEST loses what arrives before the first checkpoint; use TRIM_HORIZON or AT_TIMESTAMP:<time>"
+        )
+    try:
+        parsed = datetime.fromisoformat(moment) if kind == "AT_TIMESTAMP" else None
+    except ValueError:
+        parsed = None
+    if parsed is None or parsed.tzinfo is None:
+        raise ValueError(
+            "must be TRIM_HORIZON or AT_TIMESTAMP:<ISO-8601 with zone> such as "
+            f"AT_TIMESTAMP:2026-11-22T10:48:16Z, not {_shown(text)}"
+        )
+    return parsed.astimezone(UTC)
+
+
+def _path(text: str) -> tuple[str, ...]:
+    parts = tuple(part.strip() for part in text.split("."))
+    if not all(parts):
+        raise ValueError(f"must name fields by dotted paths such as fix.speed, not {_shown(text)}")
+    return parts
+
+
+def _fields(text: str) -> Fields:
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    named = {name.strip(): path for name, _, path in pairs}
+    if len(pairs) != 3 or named.keys() != {"device", "value", "time"}:
+        raise ValueError(
+            "must map device, value and time, once each, such as "
+            f"device=tracker.id,value=fix.speed,time=fix.at, not {_shown(text)}"
+        )
+    return Fields(device=_path(named["device"]), value=_path(named["value"]), time=_path(named["time"]))
+
+
+def _measures(text: str) -> tuple[tuple[str, ...], ...]:
+    paths = tuple(_path(part) for part in text.split(","))
+    if len(set(paths)) != len(paths):
+        raise ValueError(f"must name each field once, not {_shown(text)}")
+    return paths
+
+
+def _run_dir(text: str) -> str:
+    if not text.startswith("/") or not text.isprintable() or len(text.encode()) > RUN_DIR_BYTES:
+        raise ValueError(
+            f"must be an absolute path of at most {RUN_DIR_BYTES} bytes (a Unix socket lies in it)"
+        )
+    return text
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting of the service. A default marked `derived` is filled in by `load`."""
+
+    stream_name: str = _setting(_stream_name)
+    sensor_table: str = _setting(_table_name)
+    archive_bucket: str = _setting(_bucket_name)
+    aws_region: str = _setting(_region)
+    aws_endpoint_url: str | None = _setting(_url, None)
+    aws_endpoint_url_kinesis: str | None = _setting(_url, None)
+    aws_endpoint_url_dynamodb: str | None = _setting(_url, None)
+    aws_endpoint_url_s3: str | None = _setting(_url, None)
+    aws_endpoint_url_cloudwatch: str | None = _setting(_url, None)
+
+    application_name: str = _setting(_table_name, "")  # derived
+    worker_id: str = _setting(_worker_id, "")  # derived
+    initial_position: datetime | None = _setting(_position, None)  # noqa: RUF009  # in UTC; None: TRIM_HORIZON
+    retrieval_mode: str = _choice("POLLING", "FANOUT")
+    max_records: int = _whole(500, 1, 10_000)
+    poll_millis: int = _whole(250, 200, 10_000)
+    failover_seconds: int = _whole(10, 2, 300)
+    lease_tables: str = _choice("existing", "create")
+    fast_start: bool = _flag(False)
+    java_heap_mb: int = _whole(256, 64, 65_536)
+
+    parcel_records: int = _whole(10_000, 1, 1_000_000)
+    parcel_bytes: int = _whole(8_388_608, 1_024, 268_435_456)
+    parcel_seconds: int = _whole(60, 1, 3_600)
+
+    reading_fields: Fields = _setting(_fields, DEFAULT)  # noqa: RUF009  # with the measures
+    measures: tuple[tuple[str, ...], ...] = _setting(_measures, ())
+    row_ttl_days: int = _whole(0, 0, 36_500)
+    table_concurrency: int = _whole(8, 1, 256)
+
+    cloudwatch_namespace: str | None = _setting(
+        lambda text: None if text == "off" else _namespace(text), "Sensor"
+    )
+    cloudwatch_per_sensor: bool = _flag(False)
+    http_host: str = _setting(_host, "127.0.0.1")
+    http_port: int = _whole(8080, 0, 65_535)
+    shutdown_seconds: int = _whole(90, 5, 110)
+    run_dir: str = _setting(_run_dir, "")  # derived
+    log_level: str = _choice("INFO", "DEBUG", "WARNING", "ERROR")
+    log_format: str = _choice("auto", "json", "text")
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str]) -> "Settings":
+        """Reads and checks every setting; raises SettingsError at the first that is missing or wrong."""
+        found: dict[str, Any] = {}
+        for field in dataclasses.fields(cls):
+            variable = field.name.upper()
+            text = environ.get(variable, "").strip()
+            if not text and field.name == "aws_region":
+                variable, text = "AWS_DEFAULT_REGION", environ.get("AWS_DEFAULT_REGION", "").strip()
+            if text:
+                found[field.name] = _parsed(variable, text, field.metadata["parse"])
+            elif field.default is dataclasses.MISSING:
+                raise SettingsError(
+                    f"{field.name.upper()}: is not set and has no default; set it (see docs/settings.md)"
+                )
+        return _derived(cls(**found), environ)
+
+    def endpoint(self, service: Service) -> str | None:
+        """The service's address: its own AWS_ENDPOINT_URL_<SERVICE>, else AWS_ENDPOINT_URL, else None (AWS's own)."""
+        return cast("str | None", getattr(self, f"aws_endpoint_url_{service}")) or self.aws_endpoint_url
+
+
+def _parsed(variable: str, text: str, parse: Callable[[str], Any]) -> Any:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise SettingsError(f"{variable}: {error}") from None
+
+
+def _derived(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    """Fills in the defaults that come from other settings or from the host."""
+    application = settings.application_name or f"{settings.stream_name}-consumer"
+    worker = settings.worker_id or _parsed("WORKER_ID", socket.gethostname(), _worker_id)
+    # The end of an ECS task's ARN is what tells it from others.
+    folder = f"{environ.get('TMPDIR') or '/tmp'}/sensorstream-{re.sub('[/:]', '-', worker)[-32:]}"  # noqa: S108
+    return dataclasses.replace(
+        settings,
+        application_name=application,
+        worker_id=worker,
+        run_dir=settings.run_dir or _parsed("RUN_DIR", folder, _run_dir),
+        reading_fields=dataclasses.replace(settings.reading_fields, measures=settings.measures),
+    )
