@@ -1,0 +1,117 @@
+"""Reads the KCL daemon's log, and what it means for the data. Pure but for the records it logs again.
+
+One line an event, as config/logback.xml lays it out: level, logger, exception and message between tabs.
+Three kinds of events are more than words:
+
+- The KCL's way with an unexpected failure is to log it and to go on with the next batch. Such a line means
+  that records may never be delivered, so that no checkpoint may pass it any more: `skipped`.
+- An aggregated record that cannot be taken apart is dropped; its bytes stand at the end of the line:
+  `on_undeliverable`.
+- While the daemon starts, its steps tell what is being waited for: `phase`.
+"""
+
+import base64
+import hashlib
+import logging
+import re
+from collections.abc import Callable
+from typing import Final
+
+AGGREGATE_MAGIC: Final = b"\xf3\x89\x9a\xc2"
+"""How a KPL-aggregated record begins; it ends with the MD5 of what is between. The KCL logs only what is between."""
+
+SKIPPED: Final = (
+    ("lifecycle.ShardConsumerSubscriber", "Caught exception from handleInput"),
+    ("lifecycle.ShardConsumer", "The incoming data has been skipped"),
+    ("lifecycle.ProcessTask", ": Caught exception: "),
+    ("lifecycle.ProcessTask", "Application processRecords() threw an exception"),
+    ("retrieval.polling.PrefetchRecordsPublisher", "Unexpected exception was thrown"),
+)
+"""Logger and part of the message of each event after which a batch may be missing; a test finds them in the jar."""
+
+UNDELIVERABLE: Final = ("retrieval.AggregatorUtil", "Unexpected exception during deaggregation, record was:")
+
+PHASES: Final = (
+    ("coordinator.Scheduler", "Initializing LeaseCoordinator attempt", "preparing the lease table"),
+    ("coordinator.Scheduler", "Lease table is still empty", "waiting for the first look at the shards"),
+    ("coordinator.migration.MigrationStateMachineImpl", "Initializing", "preparing the coordinator's tables"),
+    ("coordinator.Scheduler", "Initialization complete", "waiting for leases"),
+    ("coordinator.Scheduler", "Created new shardConsumer", "starting the shards"),
+)
+
+_KCL: Final = "software.amazon.kinesis."
+_LEVELS: Final = {
+    "ERROR": logging.ERROR,
+    "WARN": logging.WARNING,
+    "INFO": logging.INFO,
+    "DEBUG": logging.DEBUG,
+}
+# Anchored at the end, which the KCL writes itself; what stands before it comes out of the record.
+_RAW_RECORD: Final = re.compile(r"Sequence number: (\d+) Raw data: ([A-Za-z0-9+/]*={0,2}) *\Z")
+_SHOWN: Final = 2000
+
+log = logging.getLogger("kcl")
+
+
+class BatchSkipped(Exception):
+    """The daemon may have skipped a batch: nothing may be checkpointed until it has started again."""
+
+
+class Lines:
+    """Gives `handle` every line of a stream of bytes, however it is cut up."""
+
+    def __init__(self, handle: Callable[[str], None]) -> None:
+        self._handle = handle
+        self._partial = bytearray()
+
+    def feed(self, data: bytes) -> None:
+        first, *others = data.split(b"\n")
+        self._partial += first
+        for other in others:
+            self._handle(self._partial.decode(errors="replace"))
+            self._partial = bytearray(other)
+
+
+class DaemonLog:
+    """What the lines of the daemon's log have told so far.
+
+    `phase` is what the daemon was last seen doing; `skipped` is the event that makes its further deliveries
+    worthless, or None. `on_undeliverable` gets each record that the KCL dropped, exactly as it stands in
+    the stream; sub-records before the broken one have been delivered all the same.
+    """
+
+    def __init__(self, on_undeliverable: Callable[[bytes], None]) -> None:
+        self.phase = "starting Java"
+        self.skipped: str | None = None
+        self._on_undeliverable = on_undeliverable
+
+    def line(self, line: str) -> None:
+        """Takes one line, without its end."""
+        fields = line.split("\t")
+        if len(fields) != 4 or fields[0] not in _LEVELS:
+            if line:
+                log.warning("%s", line[:_SHOWN])  # the JVM's own words
+            return
+        level, logger, exception, message = fields
+        name = logger.removeprefix(_KCL)
+        if name == UNDELIVERABLE[0] and message.startswith(UNDELIVERABLE[1]):
+            self._undeliverable(message)
+            return
+        if any(name == where and what in message for where, what in SKIPPED):
+            self.skipped = f"{name}: {message} {exception}"[:_SHOWN]
+        self.phase = next((words for where, what, words in PHASES if where == name and what in message), self.phase)
+        extra = {"logger_name": name, **({"exception": exception[:_SHOWN]} if exception else {})}
+        log.log(_LEVELS[level], "%s", message[:_SHOWN], extra=extra)
+
+    def _undeliverable(self, message: str) -> None:
+        found = _RAW_RECORD.search(message)
+        if found is None:
+            self.skipped = f"a record was dropped and cannot be found in: {message[-_SHOWN:]}"
+            return
+        body = base64.b64decode(found[2])
+        record = AGGREGATE_MAGIC + body + hashlib.md5(body, usedforsecurity=False).digest()
+        log.error(
+            "an aggregated record could not be taken apart",
+            extra={"sequence_number": found[1], "bytes": len(record)},
+        )
+        self._on_undeliverable(record)
