@@ -1,0 +1,38 @@
+"""`python -m consumer`: settings from the environment, then the service until SIGTERM.
+
+Exit codes: 0 stopped as asked, 1 cannot run, 2 a setting is wrong; each with one line that names the mend.
+"""
+
+import asyncio
+import os
+import sys
+
+from consumer import java, log
+from consumer.clients import Unreachable
+from consumer.service import Hopeless, Service
+from consumer.settings import Settings, SettingsError
+
+
+def main() -> int:
+    try:
+        settings = Settings.load(os.environ)
+    except SettingsError as error:
+        return _fail(str(error), 2)
+    log.setup(settings.log_level, settings.log_format)
+    runtime = java.find()
+    if runtime is None:
+        return _fail(f"java >= {java.MINIMUM} not found: install one, or set JAVA to its path", 1)
+    try:
+        asyncio.run(Service(settings, runtime).run())
+    except (Hopeless, Unreachable) as error:
+        return _fail(str(error), 1)
+    return 0
+
+
+def _fail(line: str, code: int) -> int:
+    print(f"sensorstream: {line}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""The archive: parcels and dead letters in S3, settled through the fence. The only file that knows S3."""
+
+import hashlib
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import ClientError
+
+from consumer.metrics import Metrics
+from consumer.parcel import Gzip, Parcel, Stamp, Verdict, decide, undeliverable_line
+from consumer.protocol import Position
+from consumer.retry import code, until_done
+
+if TYPE_CHECKING:
+    from types_aiobotocore_s3 import S3Client
+
+log = logging.getLogger(__name__)
+
+PARCELS: Final = "readings/"
+DEAD_LETTERS: Final = "dead-letters/"
+UNDELIVERABLE: Final = "dead-letters/undeliverable/"
+_CHANGED: Final = frozenset({"PreconditionFailed", "412"})
+_GONE: Final = frozenset({"NoSuchKey", "404", "NotFound", "ConditionalRequestConflict", "409"})
+
+
+class Fenced(Exception):
+    """A newer owner of the shard has written here: this one must write nothing more."""
+
+
+class Adopt(Exception):
+    """The object holds records after the parcel's last: take them too, up to `last`, then settle again."""
+
+    def __init__(self, last: Position) -> None:
+        super().__init__(last)
+        self.last = last
+
+
+class Archive:
+    """Parcels in one bucket."""
+
+    def __init__(self, client: "S3Client", bucket: str, metrics: Metrics) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._metrics = metrics
+
+    async def settle(self, parcel: Parcel, guard: Callable[[], None]) -> None:
+        """Makes a parcel and its dead letters durable, each in exactly one object.
+
+        Returns when both are. Raises Fenced or Adopt (see parcel.Verdict), and what `guard` raises.
+        """
+        await self._settle(PARCELS + parcel.key, parcel.body, parcel.stamp, guard)
+        if parcel.dead_letters:
+            await self._settle(DEAD_LETTERS + parcel.key, parcel.dead_letters, parcel.stamp, guard)
+            self._metrics.dead_letters.inc(parcel.dead_records)
+        self._metrics.parcels.inc()
+        self._metrics.parcel_records.inc(parcel.stamp.records)
+        self._metrics.parcel_bytes.inc(len(parcel.body))
+
+    async def put_undeliverable(self, data: bytes, guard: Callable[[], None]) -> None:
+        """Keeps a record that the KCL could not de-aggregate; the same bytes always give the same object."""
+        body = Gzip(0)
+        body.write(undeliverable_line(data))
+        key = f"{UNDELIVERABLE}{hashlib.sha256(data).hexdigest()}.ndjson.gz"
+
+        async def put() -> None:
+            await self._client.put_object(Bucket=self._bucket, Key=key, Body=body.read())
+
+        await until_done("archive", put, self._metrics, guard)
+        self._metrics.dead_letters.inc()
+
+    async def _settle(self, key: str, body: bytes, mine: Stamp, guard: Callable[[], None]) -> None:
+        replaces: str | None = None  # the ETag of the object that ours takes the place of
+        while True:
+            if await self._put(key, body, mine, replaces, guard):
+                outcome = Verdict.REPLACE.value if replaces else "new"
+                break
+            found = await self._head(key, guard)
+            if found is None:
+                replaces = None
+                continue
+            stored, etag = found
+            verdict = decide(mine, stored)
+            if verdict is Verdict.REPLACE:
+                replaces = etag
+                continue
+            outcome = verdict.value
+            break
+        self._metrics.fence.labels(outcome).inc()
+        if outcome not in ("new", Verdict.SETTLED.value):
+            log.warning("fence: %s is %s", key, outcome, extra={"epoch": mine.epoch})
+        if outcome == Verdict.FENCED.value:
+            raise Fenced(f"{key}: epoch {stored.epoch} is newer than ours, {mine.epoch}")
+        if outcome == Verdict.ADOPT.value:
+            raise Adopt(stored.last)
+
+    async def _put(self, key: str, body: bytes, mine: Stamp, replaces: str | None, guard: Callable[[], None]) -> bool:
+        """One conditional PUT; False when the object is not (or no longer) as the condition says."""
+
+        async def put() -> bool:
+            try:
+                if replaces:
+                    await self._client.put_object(
+                        Bucket=self._bucket, Key=key, Body=body, Metadata=mine.metadata(), IfMatch=replaces
+                    )
+                else:
+                    await self._client.put_object(
+                        Bucket=self._bucket, Key=key, Body=body, Metadata=mine.metadata(), IfNoneMatch="*"
+                    )
+            except ClientError as error:
+                if code(error) in _CHANGED | _GONE:
+                    return False
+                raise
+            return True
+
+        return await until_done("archive", put, self._metrics, guard)
+
+    async def _head(self, key: str, guard: Callable[[], None]) -> tuple[Stamp, str] | None:
+        """The stamp and ETag of an object; None when it is not there."""
+
+        async def head() -> tuple[Stamp, str] | None:
+            try:
+                answer = await self._client.head_object(Bucket=self._bucket, Key=key)
+            except ClientError as error:
+                if code(error) in _GONE:
+                    return None
+                raise
+            return Stamp.parse(answer["Metadata"]), answer["ETag"]
+
+        return await until_done("archive", head, self._metrics, guard)

@@ -1,0 +1,288 @@
+"""The hot path, from top to bottom: a delivery -> decode -> rows -> parcel -> settle -> checkpoint -> answer.
+
+One `Shard` lives as long as one conversation. Law 1: a checkpoint never passes a record whose row, archive line or dead
+letter is not durable. What retries cannot cure leaves `run` as an exception and the delivery unanswered; the service
+then kills the daemon, which starts again from the checkpoint. Law 5: the answer is the backpressure.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from consumer.archive import Adopt, Archive, Fenced
+from consumer.cloudwatch import Sums
+from consumer.lease import Leases
+from consumer.metrics import Metrics
+from consumer.parcel import Cut, Packer
+from consumer.protocol import (
+    Action,
+    CheckpointRefused,
+    Conversation,
+    ConversationEnded,
+    Initialize,
+    LeaseLost,
+    Position,
+    ProcessRecords,
+    ProtocolError,
+    Record,
+    ShardEnded,
+    ShutdownRequested,
+)
+from consumer.reading import Decoded, Fields, decode
+from consumer.retry import delay
+from consumer.table import Table
+
+log = logging.getLogger(__name__)
+
+HAND_OFF: Final = 25.0
+"""Seconds for the last parcel when a lease moves to another worker; the KCL moves it after 30 in any case."""
+TRANSIENT: Final = frozenset({"ThrottlingException", "KinesisClientLibDependencyException", "InvalidStateException"})
+"""Checkpoint errors that the next try may not meet (the lease table's, not ours)."""
+
+
+class Muted(Exception):
+    """This conversation has lost its shard (or may have): it must write nothing more."""
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """What all shards share."""
+
+    fields: Fields
+    cut: Cut
+    leases: Leases
+    table: Table
+    archive: Archive
+    sums: Sums
+    metrics: Metrics
+    awake: Callable[[], bool]
+    """False when this process may have slept longer than its leases last."""
+    before_checkpoint: Callable[[], Awaitable[None]]
+    """Makes durable what the daemon's log tells of; raises when a delivery may have been skipped."""
+    supersede: "Callable[[Shard], Awaitable[None]]"
+    """Ends an earlier conversation of the same shard in this process, before this one claims."""
+
+
+class Shard:
+    """One shard's conversation and its open parcel."""
+
+    def __init__(self, conversation: Conversation, rooms: Rooms) -> None:
+        self._conversation = conversation
+        self._rooms = rooms
+        self._working = asyncio.Lock()
+        self._packer: Packer | None = None
+        self._epoch = 0
+        self.name = ""
+        self.live = False
+        """Claimed, and neither lost, fenced nor muted since."""
+        self.finished = False
+        """The daemon said its last word: the end of the pipe is expected."""
+        self.last: Position = (-1, -1)
+        self.behind: int | None = None
+        self.waiting_since: float | None = time.monotonic()
+        """When we began to wait for the daemon; None while we work."""
+
+    async def run(self) -> None:
+        """Serves the conversation until the daemon ends it.
+
+        Raises what must not be survived: the caller kills the daemon, so that it starts from the checkpoint.
+        """
+        try:
+            while True:
+                self.waiting_since = time.monotonic()
+                try:
+                    action = await self._conversation.receive()
+                except ConversationEnded:
+                    if self.finished:
+                        return
+                    raise
+                self.waiting_since = None
+                async with self._working:
+                    await self._handle(action)
+                self._conversation.answer(action)
+        finally:
+            self.live = False
+            self._conversation.close()
+
+    async def mute(self) -> None:
+        """Stops all writing for this shard; returns when requests under way have ended."""
+        self.live = False
+        async with self._working:
+            pass
+
+    def guard(self) -> None:
+        """Asked before every write; raises Muted when the shard may be another's by now."""
+        if not (self.live and self._rooms.awake()):
+            raise Muted(self.name)
+
+    async def _handle(self, action: Action) -> None:
+        try:
+            match action:
+                case ProcessRecords():
+                    await self._process(action)
+                case Initialize():
+                    await self._initialize(action)
+                case LeaseLost():
+                    self._give_up("lease lost")
+                    self.finished = True
+                case ShutdownRequested():
+                    await self._hand_off()
+                    self.finished = True
+                case ShardEnded():
+                    await self._finish()
+                    self.finished = True
+        except Muted:
+            self._give_up("muted")
+
+    async def _initialize(self, action: Initialize) -> None:
+        if self.name:
+            raise ProtocolError("a second initialize in one conversation")
+        self.name = action.shard_id
+        await self._rooms.supersede(self)
+        claim = await self._rooms.leases.claim(self.name)
+        if claim is None:
+            log.warning("%s: the lease is not ours any more", self.name)
+            return
+        self._epoch, self.last, self.live = claim.epoch, claim.checkpoint, True
+        log.info("%s: claimed", self.name, extra={"epoch": claim.epoch, "checkpoint": claim.checkpoint[0]})
+
+    async def _process(self, delivery: ProcessRecords) -> None:
+        self.behind = delivery.millis_behind_latest
+        if not self.live:
+            return  # fenced or refused: the daemon will learn of it; nothing is written, nothing checkpointed
+        fresh = [record for record in delivery.records if record.position > self.last]
+        metrics = self._rooms.metrics
+        metrics.redelivered.inc(len(delivery.records) - len(fresh))
+        if not fresh:
+            if self._idle():
+                await self._settle()
+            return
+        metrics.batches.inc()
+        metrics.records.inc(len(fresh))
+        with metrics.stage.labels("decode").time():
+            decoded = [decode(record.data, self._rooms.fields) for record in fresh]
+        with metrics.stage.labels("rows").time():
+            await self._rows(decoded)
+        with metrics.stage.labels("archive").time():
+            for record, found in zip(fresh, decoded, strict=True):
+                await self._pack(record, found)
+
+    async def _rows(self, decoded: list[Decoded]) -> None:
+        readings = [reading for found in decoded for reading in found.readings]
+        metrics = self._rooms.metrics
+        for found in decoded:
+            for reason, count in found.reasons.items():
+                metrics.rejected.labels(reason).inc(count)
+        metrics.decoded.inc(len(readings))
+        await self._rooms.table.put(readings, self.guard)
+        now = time.time()
+        for reading in readings:
+            metrics.event_age.observe(max(0.0, now - reading.time_ms / 1000))
+        self._rooms.sums.add(readings)
+
+    async def _pack(self, record: Record, decoded: Decoded) -> None:
+        if self._packer and not self._packer.fits(record):
+            await self._settle()
+        if self._packer is None:
+            self.guard()
+            self._packer = Packer(self.name, self._epoch, self._rooms.cut, record)
+        self._packer.take(record, decoded)
+        self.last = record.position
+        if self._packer.full:
+            await self._settle()
+
+    def _idle(self) -> bool:
+        """Whether the clock may close the parcel: nothing came, nothing waits, and its window is past."""
+        packer = self._packer
+        return (
+            packer is not None
+            and packer.closable
+            and self.behind == 0
+            and time.time() * 1000 - packer.arrival >= self._rooms.cut.window_ms
+        )
+
+    async def _settle(self, within: float | None = None) -> None:
+        """Puts the open parcel into the archive and checkpoints behind it; an adopted object keeps it open.
+
+        Raises TimeoutError when the archive takes longer than `within` seconds.
+        """
+        assert self._packer  # noqa: S101
+        try:
+            async with asyncio.timeout(within):
+                await self._rooms.archive.settle(self._packer.close(), self.guard)
+        except Adopt as adopt:
+            self._packer.want = adopt.last
+            return
+        except Fenced as fenced:
+            log.warning("%s: %s", self.name, fenced)
+            raise Muted(self.name) from fenced
+        await self._checkpoint(self._packer.last)
+        self._packer = None
+
+    async def _checkpoint(self, position: Position | None) -> None:
+        """Checkpoints; tries again as long as the lease table is the obstacle. Raises Muted when the lease is gone."""
+        attempt = 0
+        while True:
+            await self._rooms.before_checkpoint()
+            try:
+                await self._conversation.checkpoint(position)
+            except CheckpointRefused as refused:
+                error = refused.error.rpartition(".")[2]
+                self._rooms.metrics.checkpoint_errors.labels(error).inc()
+                if error == "ShutdownException":
+                    raise Muted(self.name) from refused
+                if error not in TRANSIENT:
+                    raise
+                log.warning("%s: checkpoint refused, trying again: %s", self.name, error)
+                await asyncio.sleep(delay(attempt))
+                attempt += 1
+            else:
+                self._rooms.metrics.checkpoints.inc()
+                return
+
+    async def _hand_off(self) -> None:
+        """The lease is about to move: whatever can be made durable in time is, the rest is read again elsewhere."""
+        if self.live and self._packer and self._packer.closable:
+            try:
+                await self._settle(within=HAND_OFF)
+            except TimeoutError:
+                log.warning("%s: the open parcel could not be settled in time", self.name)
+        self._give_up("handed over")
+
+    async def _finish(self) -> None:
+        """The shard is read to its end. Answering without this checkpoint would keep its children shut for ever."""
+        if not (self.live and self._rooms.awake()):
+            raise ProtocolError(f"{self.name} ended in a conversation that lost it")
+        if self._packer:
+            await self._settle()
+            if self._packer:
+                raise ProtocolError(f"{self.name} ended before record {self._packer.want}, which is archived")
+        await self._checkpoint(None)
+        self._give_up("read to its end")
+
+    def _give_up(self, why: str) -> None:
+        if self.live:
+            log.info("%s: %s", self.name, why)
+        self.live = False
+        self._packer = None
+
+    def state(self) -> dict[str, Any]:
+        """For /shards: position, lag and the open parcel."""
+        packer = self._packer
+        return {
+            "shard": self.name,
+            "live": self.live,
+            "epoch": self._epoch,
+            "position": "%d.%d" % self.last if self.last[0] >= 0 else None,
+            "millisBehindLatest": self.behind,
+            "openRecords": packer.records if packer else 0,
+            "oldestRecordAgeSeconds": self.oldest_age(),
+        }
+
+    def oldest_age(self) -> float:
+        """Seconds since the oldest record arrived that is not yet checkpointed; 0 without one."""
+        packer = self._packer
+        return max(0.0, round(time.time() - packer.arrival / 1000, 3)) if packer else 0.0
