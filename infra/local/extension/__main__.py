@@ -1,0 +1,34 @@
+"""Starts the emulator with the extension: `.local-aws/bin/python -m infra.local.extension`."""
+
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+PINNED = "1.5.33"
+
+
+def main() -> int:
+    """Run the emulator until it is stopped; 2 when its version is not the pinned one."""
+    try:
+        found = version("ministack")
+    except PackageNotFoundError:
+        found = "none"
+    if found != PINNED:
+        print(
+            f"local AWS: ministack {PINNED} is needed, found {found}; remove .local-aws and run make again",
+            file=sys.stderr,
+        )
+        return 2
+
+    from ministack.app import main as serve
+
+    from infra.local.extension import devices, fanout, kinesis, rules
+
+    for part in (kinesis, fanout, rules, devices):
+        part.install()
+    serve()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.argv = ["ministack"]
+    sys.exit(main())

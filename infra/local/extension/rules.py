@@ -1,0 +1,127 @@
+"""IoT rules: the action `kinesis`, payloads that are not JSON, and bounded function calls.
+
+The emulator skips a `kinesis` action silently. It starts a thread a message for a function and forgets calls that
+were throttled; here few threads work on a queue, as the service's asynchronous invocation does, and failures go
+through the function's retries to its failure destination.
+"""
+
+import contextvars
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from ministack.core.responses import request_scope
+from ministack.services import iot, kinesis, lambda_svc
+
+_TEMPLATE = re.compile(r"\$\{([^}]*)\}")
+_calls = ThreadPoolExecutor(4, thread_name_prefix="rule-function")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The message that the running rule was called for."""
+
+    topic: str
+    payload: bytes
+    client_id: str | None
+
+
+_published: contextvars.ContextVar[Published] = contextvars.ContextVar("published")
+
+
+def install() -> None:
+    original_message, original_event = iot._rule_message, iot._rule_event
+    original_run, original_dispatch = iot._run_rule_actions, iot._dispatch_rule_action
+
+    def message(payload: bytes) -> Any:
+        try:
+            return original_message(payload)
+        except (RecursionError, ValueError):  # too deep, or a number too long: not JSON for a rule
+            return (payload or b"").decode("utf-8")
+
+    def event(sql: str, topic: str, payload: bytes, client_id: str | None = None, **decoded: Any) -> Any:
+        projected = original_event(sql, topic, payload, client_id, **decoded)
+        return payload if projected is iot._MISSING else projected
+
+    async def run(
+        account: str, region: str, rule: Any, payload: bytes, topic: str = "", client_id: str | None = None
+    ) -> None:
+        token = _published.set(Published(topic, payload or b"", client_id))
+        try:
+            await original_run(account, region, rule, payload, topic, client_id)
+        finally:
+            _published.reset(token)
+
+    async def dispatch(account: str, region: str, rule: str, action: dict[str, Any], event: Any) -> None:
+        if "kinesis" in action:
+            put(account, region, action["kinesis"], event, _published.get())
+        else:
+            await original_dispatch(account, region, rule, action, event)
+
+    iot._rule_message, iot._rule_event = message, event
+    iot._run_rule_actions, iot._dispatch_rule_action = run, dispatch
+    iot._dispatch_rule_to_lambda = call
+    iot._RULE_ACTION_RESOURCE_KEYS["kinesis"] = ("streamName",)
+
+
+def put(account: str, region: str, action: dict[str, Any], event: Any, published: Published) -> None:
+    """Put one record; LookupError (the rule's error action hears of it) when there is no key or no stream."""
+    key = partition_key(action.get("partitionKey") or "", published)
+    if not key:
+        raise LookupError(f"the partition key {action.get('partitionKey')!r} is empty")
+    arn = f"arn:aws:kinesis:{region}:{account}:stream/{action.get('streamName')}"
+    with request_scope(account, region):
+        if not kinesis.put_record_internal(arn, key, record_data(event, published.payload)):
+            raise LookupError(f"{arn} is not there")
+
+
+def partition_key(template: str, published: Published) -> str:
+    """Fill in `${expression}` as the rule's SQL would; what is undefined becomes the empty text."""
+
+    def value(found: re.Match[str]) -> str:
+        message = iot._rule_message(published.payload)
+        result = iot._eval_select_expr(found[1], published.topic, published.payload, message, published.client_id)
+        return "" if result is iot._MISSING or result is None else str(result)
+
+    return _TEMPLATE.sub(value, template)
+
+
+def record_data(event: Any, payload: bytes) -> bytes:
+    """What the rule puts: JSON written anew and compact, as the service does; anything else as it came."""
+    if isinstance(event, str | bytes):
+        return payload
+    try:
+        text = json.dumps(_integral(event), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode()
+    except (
+        RecursionError,
+        ValueError,
+    ):  # NaN, infinities, lone surrogates: the service does not take them for JSON
+        return payload
+
+
+def _integral(value: Any) -> Any:
+    """IoT SQL of 2016-03-23 writes 10.0 as 10."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < 1e15 else value
+    if isinstance(value, dict):
+        return {key: _integral(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_integral(item) for item in value]
+    return value
+
+
+def call(account: str, region: str, function_arn: str, event: Any) -> None:
+    """Queue an asynchronous invocation; LookupError (the rule's error action) when there is no such function."""
+    function, config, _ = lambda_svc._get_func_record_for_ref_in_scope(function_arn, account_id=account, region=region)
+    if not function or not config:
+        raise LookupError(f"{function_arn} is not there")
+    record = lambda_svc._execution_record_for_config(function, config)
+
+    def invoke() -> None:
+        if lambda_svc._execute_function_with_config_scope(record, event).get("error"):
+            lambda_svc.invoke_async_with_retry(function, event)
+
+    _calls.submit(invoke)
