@@ -1,0 +1,126 @@
+"""The command line: python -m producer <command>. Exit codes: 0 fine, 1 the audit found something, 2 a
+user error."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+from producer import console, options
+from producer.alerts import Subscriber, alerts_file, unsubscribe
+from producer.errors import AWS_ERRORS, UserError, explain
+from producer.ledger import Ledger
+from producer.provision import deprovision, names, provision
+from producer.simulate import Plan, Simulator
+from producer.stack import Stack, devices_dir
+
+Arguments = argparse.Namespace
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = options.parser(COMMANDS).parse_args(argv)
+    run: Callable[[Arguments, Stack], int] = arguments.run
+    try:
+        return run(arguments, Stack.load(arguments.stack))
+    except UserError as error:
+        print(f"producer: {error}", file=sys.stderr)
+    except AWS_ERRORS as error:
+        print(f"producer: {explain(error)}", file=sys.stderr)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Else the interpreter complains at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return 2
+
+
+def _provision(arguments: Arguments, stack: Stack) -> int:
+    def progress(count: int) -> None:
+        if sys.stderr.isatty():
+            print(f"\rprovisioned {count} of {arguments.devices}", end="", file=sys.stderr, flush=True)
+
+    folder = devices_dir()
+    provision(names(arguments.prefix, arguments.devices), stack.device_policy, folder, progress)
+    if sys.stderr.isatty():
+        print("\r\033[K", end="", file=sys.stderr)
+    print(f"{arguments.devices} devices are ready; their certificates and keys are in {folder}")
+    return 0
+
+
+def _deprovision(arguments: Arguments, stack: Stack) -> int:
+    count = deprovision(names(arguments.prefix, arguments.devices), devices_dir())
+    unsubscribe(stack.name, stack.alert_topic)
+    print(f"{count} devices and the audit's queue are gone")
+    return 0
+
+
+def _simulate(arguments: Arguments, stack: Stack) -> int:
+    plan: Plan = options.plan(arguments)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with Ledger(arguments.ledger) as ledger:
+        if arguments.ledger and plan.via == "mqtt":
+            # Before the first alert; the audit empties the queue.
+            Subscriber.subscribe(stack.name, stack.alert_topic, alerts_file(arguments.ledger))
+        simulator = Simulator(stack, plan, ledger)
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(simulator.run, stop)
+            while not running.done():
+                with suppress(TimeoutError):
+                    running.result(timeout=1)
+                if sys.stderr.isatty() and not arguments.json:
+                    print(f"\r\033[K{_sums(ledger)}", end="", file=sys.stderr, flush=True)
+        if sys.stderr.isatty() and not arguments.json:
+            print("\r\033[K", end="", file=sys.stderr)
+        running.result()
+    sums = {"published": ledger.published, "readings": ledger.readings, "uncertain": ledger.uncertain}
+    print(json.dumps(sums) if arguments.json else _sums(ledger))
+    return 0
+
+
+def _sums(ledger: Ledger) -> str:
+    uncertain = f", {ledger.uncertain} uncertain" if ledger.uncertain else ""
+    return f"{ledger.published} messages acknowledged with {ledger.readings} readings{uncertain}"
+
+
+def _audit(arguments: Arguments, stack: Stack) -> int:
+    raise NotImplementedError
+
+
+def _query(arguments: Arguments, stack: Stack) -> int:
+    answer = console.query(stack, arguments.sensorid, arguments.limit)
+    if arguments.json:
+        print(json.dumps(answer))
+        return 0
+    if not answer["Items"]:
+        print(f"no readings of {arguments.sensorid}")
+        return 0
+    print("\n".join(console.table(answer["Items"])))
+    return 0
+
+
+def _publish(arguments: Arguments, stack: Stack) -> int:
+    written = console.publish(stack, arguments.sensorid, arguments.value)
+    if arguments.json:
+        print(json.dumps(written))
+        return 0
+    for put in written:
+        print(f"{put['sensorid']}  {put['timestamp']}  {put['value']}  -> {put['shard']} {put['sequenceNumber']}")
+    return 0
+
+
+COMMANDS: dict[str, Callable[[Arguments, Stack], int]] = {
+    "provision": _provision,
+    "deprovision": _deprovision,
+    "simulate": _simulate,
+    "audit": _audit,
+    "query": _query,
+    "publish": _publish,
+}
