@@ -14,7 +14,7 @@ from consumer.retry import delay, until_done
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
-    from types_aiobotocore_dynamodb.type_defs import WriteRequestTypeDef
+    from types_aiobotocore_dynamodb.type_defs import WriteRequestUnionTypeDef
 
 BATCH: Final = 25
 """Rows in one BatchWriteItem, the service's limit."""
@@ -51,7 +51,7 @@ class Table:
         self._metrics.rows.inc(len(rows))
         self._metrics.superseded.inc(total - len(rows))
 
-    def _request(self, reading: Reading) -> "WriteRequestTypeDef":
+    def _request(self, reading: Reading) -> "WriteRequestUnionTypeDef":
         item: dict[str, dict[str, object]] = {
             "SensorId": {"S": reading.device},
             "Timestamp": {"S": timestamp(reading.time_ms)},
@@ -63,11 +63,11 @@ class Table:
             item["ExpiresAt"] = {"N": str(reading.time_ms // 1000 + self._ttl)}
         return {"PutRequest": {"Item": item}}
 
-    async def _put_batch(self, requests: "Sequence[WriteRequestTypeDef]", guard: Callable[[], None]) -> None:
+    async def _put_batch(self, requests: "Sequence[WriteRequestUnionTypeDef]", guard: Callable[[], None]) -> None:
         failures = 0
         while requests:
 
-            async def write(batch: "Sequence[WriteRequestTypeDef]" = requests) -> "Sequence[WriteRequestTypeDef]":
+            async def write(batch: "Sequence[WriteRequestUnionTypeDef]" = requests) -> "Sequence[WriteRequestUnionTypeDef]":
                 async with self._slots:
                     guard()
                     answer = await self._client.batch_write_item(RequestItems={self._name: batch})

@@ -1,0 +1,244 @@
+"""Small stand-ins with the behaviour that matters: a daemon's end of a conversation, a bucket, a table, a lease row.
+
+The real ones are used in tests/component and tests/system; these make orders of events that those would not show.
+"""
+
+import asyncio
+import base64
+import gzip
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from consumer import protocol
+from consumer.archive import Archive
+from consumer.cloudwatch import Sums
+from consumer.lease import Claim
+from consumer.metrics import Metrics
+from consumer.parcel import Cut
+from consumer.protocol import Conversation
+from consumer.reading import DEFAULT
+from consumer.shard import Rooms, Shard
+from consumer.table import Table
+
+SHARD = "shardId-000000000000"
+T0 = 1_767_268_800_000  # 2026-01-01T12:00:00Z in ms
+
+
+def error(code: str, operation: str = "Operation") -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": code}}, operation)
+
+
+class FakeS3:
+    """A bucket with conditional writes. `fail` is asked before each request and may raise; `lose` after a PUT."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, tuple[bytes, dict[str, str], str]] = {}
+        self.fail: Callable[[str, str], None] = lambda operation, key: None
+        self.lose: Callable[[str], None] = lambda key: None
+
+    async def put_object(
+        self,
+        *,
+        Bucket: str,  # noqa: N803
+        Key: str,  # noqa: N803
+        Body: bytes,  # noqa: N803
+        Metadata: dict[str, str] | None = None,  # noqa: N803
+        IfNoneMatch: str | None = None,  # noqa: N803
+        IfMatch: str | None = None,  # noqa: N803
+    ) -> None:
+        self.fail("PutObject", Key)
+        held = self.objects.get(Key)
+        if IfNoneMatch and held:
+            raise error("PreconditionFailed", "PutObject")
+        if IfMatch and held is None:
+            raise error("NoSuchKey", "PutObject")
+        if IfMatch and held and held[2] != IfMatch:
+            raise error("PreconditionFailed", "PutObject")
+        self.objects[Key] = Body, Metadata or {}, hashlib.md5(Body, usedforsecurity=False).hexdigest()
+        self.lose(Key)
+
+    async def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        self.fail("HeadObject", Key)
+        if Key not in self.objects:
+            raise error("404", "HeadObject")
+        _, metadata, etag = self.objects[Key]
+        return {"Metadata": metadata, "ETag": etag}
+
+    def lines(self, prefix: str = "readings/") -> list[dict[str, Any]]:
+        found = sorted(key for key in self.objects if key.startswith(prefix))
+        return [json.loads(line) for key in found for line in gzip.decompress(self.objects[key][0]).splitlines()]
+
+
+class FakeDynamoDB:
+    """A table that refuses what DynamoDB refuses. `fail` may raise, `unprocessed` says which items are left."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], dict[str, Any]] = {}
+        self.requests = 0
+        self.fail: Callable[[], None] = lambda: None
+        self.unprocessed: Callable[[list[Any]], list[Any]] = lambda items: []
+
+    async def batch_write_item(self, *, RequestItems: dict[str, list[Any]]) -> dict[str, Any]:  # noqa: N803
+        ((table, items),) = RequestItems.items()
+        self.requests += 1
+        self.fail()
+        keys = [(i["PutRequest"]["Item"]["SensorId"]["S"], i["PutRequest"]["Item"]["Timestamp"]["S"]) for i in items]
+        if len(items) > 25 or len(set(keys)) < len(keys):
+            raise error("ValidationException", "BatchWriteItem")
+        left = self.unprocessed(items)
+        for key, item in zip(keys, items, strict=True):
+            if item not in left:
+                self.rows[key] = item["PutRequest"]["Item"]
+        return {"UnprocessedItems": {table: left} if left else {}}
+
+    def values(self) -> list[str]:
+        return [row["Value"]["N"] for _, row in sorted(self.rows.items())]
+
+
+class FakeLeases:
+    """One lease row: who claims gets the next epoch and the true checkpoint."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.checkpoint: protocol.Position = (-1, -1)
+        self.refuse = False
+
+    async def claim(self, shard: str) -> Claim | None:
+        if self.refuse:
+            return None
+        self.epoch += 1
+        return Claim(self.epoch, self.checkpoint)
+
+
+class World:
+    """A bucket, a table and a lease row, and the rooms of the service around them."""
+
+    def __init__(self, cut: Cut = Cut(records=4, size=1 << 20, window_ms=60_000)) -> None:  # noqa: B008
+        self.s3, self.dynamodb, self.leases = FakeS3(), FakeDynamoDB(), FakeLeases()
+        self.metrics = Metrics()
+        self.awake = True
+        self.cut = cut
+        self.superseded: list[Shard] = []
+        self.before_checkpoint: Callable[[], None] = lambda: None
+
+    def rooms(self) -> Rooms:
+        async def supersede(shard: Shard) -> None:
+            self.superseded.append(shard)
+
+        async def before_checkpoint() -> None:
+            self.before_checkpoint()
+
+        return Rooms(
+            fields=DEFAULT,
+            cut=self.cut,
+            leases=self.leases,  # type: ignore[arg-type]
+            table=Table(self.dynamodb, "rows", 0, 8, self.metrics),  # type: ignore[arg-type]
+            archive=Archive(self.s3, "bucket", self.metrics),  # type: ignore[arg-type]
+            sums=Sums(per_sensor=False),
+            metrics=self.metrics,
+            awake=lambda: self.awake,
+            before_checkpoint=before_checkpoint,
+            supersede=supersede,
+        )
+
+
+class FakeDaemon:
+    """The daemon's side of one conversation, over real pipes; it takes checkpoints as the KCL does."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.checkpoints: list[protocol.Position | None] = []
+        self.errors: list[str] = []  # answers to the next checkpoints
+
+    async def __aenter__(self) -> "FakeDaemon":
+        to_child, self._out = os.pipe()
+        self._in, from_child = os.pipe()
+        loop = asyncio.get_running_loop()
+        self._reader = asyncio.StreamReader(limit=protocol.LINE_LIMIT)
+        self._transport, _ = await loop.connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(self._reader), os.fdopen(self._in, "rb", 0)
+        )
+        self.shard = Shard(await _conversation(to_child, from_child), self.world.rooms())
+        self.task = asyncio.create_task(self.shard.run())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+        await asyncio.gather(self.task, return_exceptions=True)
+        self._transport.close()
+
+    def close(self) -> None:
+        """Ends the pipe, as the daemon does with a child it no longer needs."""
+        if self._out >= 0:
+            os.close(self._out)
+            self._out = -1
+
+    async def do(self, action: str, **fields: Any) -> None:
+        """Sends an action and serves the child's checkpoints until its status answer."""
+        self._send({"action": action, **fields})
+        while True:
+            said = await self._hear()
+            if said["action"] == "status":
+                assert said["responseFor"] == action
+                return
+            assert said["action"] == "checkpoint"
+            error = self.errors.pop(0) if self.errors else None
+            if error is None:
+                number = said["sequenceNumber"]
+                at = (int(number), said["subSequenceNumber"]) if number else None
+                self.checkpoints.append(at)
+                self.world.leases.checkpoint = at or self.world.leases.checkpoint
+            self._send({"action": "checkpoint", "error": error})
+
+    async def start(self) -> None:
+        await self.do("initialize", shardId=SHARD, sequenceNumber="TRIM_HORIZON", subSequenceNumber=0)
+
+    async def deliver(self, records: Iterable[dict[str, Any]], behind: int = 0) -> None:
+        await self.do("processRecords", records=list(records), millisBehindLatest=behind)
+
+    def _send(self, message: dict[str, Any]) -> None:
+        os.write(self._out, json.dumps(message).encode() + b"\n")
+
+    async def _hear(self) -> dict[str, Any]:
+        """The child's next line; raises what ended the child when it ended instead."""
+        while True:
+            line = asyncio.create_task(self._reader.readline())
+            await asyncio.wait({line, self.task}, return_when=asyncio.FIRST_COMPLETED)
+            if not line.done():
+                line.cancel()
+                self.task.result()
+            text = await line
+            if not text:
+                await self.task
+                raise AssertionError("the child ended")
+            if text.strip():
+                message: dict[str, Any] = json.loads(text)
+                return message
+
+
+async def _conversation(to_child: int, from_child: int) -> Conversation:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=protocol.LINE_LIMIT)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(to_child, "rb", 0))
+    writer, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(from_child, "wb", 0))
+    return Conversation(reader, writer)
+
+
+def record(number: int, data: bytes | None = None, arrival: int | None = None) -> dict[str, Any]:
+    """Stream record `number`, by default with one good reading of value `number`, 1 ms after the one before."""
+    if data is None:
+        reading = {"name": "d", "humidity": number, "timeStampEpoch": T0 + number}
+        data = json.dumps(reading).encode()
+    return {
+        "data": base64.b64encode(data).decode(),
+        "partitionKey": "d",
+        "sequenceNumber": str(number),
+        "subSequenceNumber": 0,
+        "approximateArrivalTimestamp": T0 + number if arrival is None else arrival,
+        "action": "record",
+    }

@@ -1,0 +1,367 @@
+"""The hot path by transcripts: what the daemon says, and what must then be durable, checkpointed and answered."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from consumer import retry
+from consumer.parcel import Cut
+from consumer.protocol import CheckpointRefused, ConversationEnded, ProtocolError
+from tests.unit.fakes import FakeDaemon, World, error, record
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "LONGEST", 0.001)
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(test, 20))
+
+
+def sequence(world: World) -> list[str]:
+    return [line["sequenceNumber"] for line in world.s3.lines()]
+
+
+def test_rows_are_durable_at_the_answer_and_the_checkpoint_waits_for_the_parcel() -> None:
+    async def test() -> None:
+        async with FakeDaemon(world := World()) as daemon:
+            await daemon.start()
+            await daemon.deliver([record(1), record(2)])
+            assert world.dynamodb.values() == ["1", "2"]
+            assert daemon.checkpoints == []
+            await daemon.deliver([record(3), record(4), record(5)])
+            assert daemon.checkpoints == [(4, 0)]
+            assert sequence(world) == ["1", "2", "3", "4"]
+
+    run(test())
+
+
+def test_a_parcel_ends_where_the_records_say_whatever_the_deliveries() -> None:
+    async def objects(sizes: list[int]) -> set[str]:
+        async with FakeDaemon(world := World()) as daemon:
+            await daemon.start()
+            number = 1
+            for size in sizes:
+                await daemon.deliver([record(n) for n in range(number, number + size)])
+                number += size
+            return set(world.s3.objects)
+
+    async def test() -> None:
+        assert await objects([12]) == await objects([1] * 12) == await objects([5, 7])
+
+    run(test())
+
+
+def test_a_record_that_arrived_after_the_window_starts_the_next_parcel() -> None:
+    async def test() -> None:
+        async with FakeDaemon(world := World(Cut(100, 1 << 20, 1_000))) as daemon:
+            await daemon.start()
+            late = record(2)["approximateArrivalTimestamp"] + 5_000
+            await daemon.deliver([record(1), record(2), record(3, arrival=late)], behind=5)
+            assert daemon.checkpoints == [(2, 0)]
+            assert sequence(world) == ["1", "2"]
+
+    run(test())
+
+
+def test_an_idle_shard_closes_its_parcel_once_its_window_is_past() -> None:
+    async def test() -> None:
+        async with FakeDaemon(World()) as daemon:
+            await daemon.start()
+            await daemon.deliver([record(1)], behind=7)
+            await daemon.deliver([], behind=7)
+            assert daemon.checkpoints == []  # not caught up
+            await daemon.deliver([], behind=0)
+            assert daemon.checkpoints == [(1, 0)]
+
+    run(test())
+
+
+def test_records_at_or_below_the_checkpoint_are_skipped() -> None:
+    async def test() -> None:
+        world = World()
+        world.leases.checkpoint = (2, 0)
+        async with FakeDaemon(world) as daemon:
+            await daemon.start()
+            await daemon.deliver([record(n) for n in range(1, 7)])
+            assert sequence(world) == ["3", "4", "5", "6"]
+            assert world.dynamodb.values() == ["3", "4", "5", "6"]
+
+    run(test())
+
+
+def test_a_crash_before_the_checkpoint_replays_to_the_same_object() -> None:
+    async def test() -> None:
+        world = World()
+        async with FakeDaemon(world) as daemon:
+            await daemon.start()
+            daemon.errors = ["ShutdownException"]
+            await daemon.deliver([record(n) for n in range(1, 5)])
+        keys = set(world.s3.objects)
+        async with FakeDaemon(world) as daemon:
+            await daemon.start()
+            await daemon.deliver([record(n) for n in range(1, 5)])
+            assert daemon.checkpoints == [(4, 0)]
+        assert set(world.s3.objects) == keys
+        assert sequence(world) == ["1", "2", "3", "4"]
+
+    run(test())
+
+
+def test_a_longer_object_of_an_earlier_owner_is_adopted() -> None:
+    async def test() -> None:
+        world = World(Cut(6, 1 << 20, 60_000))
+        async with FakeDaemon(world) as daemon:
+            await daemon.start()
+            daemon.errors = ["ShutdownException"]
+            await daemon.deliver([record(n) for n in range(1, 7)])
+        world.cut = Cut(4, 1 << 20, 60_000)
+        async with FakeDaemon(world) as daemon:
+            await daemon.start()
+            await daemon.deliver([record(n) for n in range(1, 6)])
+            assert daemon.checkpoints == []
+            await daemon.deliver([record(6), record(7)])
+            assert daemon.checkpoints == [(6, 0)]
+        assert sequence(world) == [str(n) for n in range(1, 7)]
+
+    run(test())
+
+
+def test_a_zombie_is_fenced_and_writes_nothing_more() -> None:
+    async def test() -> None:
+        world = World()
+        async with FakeDaemon(world) as zombie, FakeDaemon(world) as owner:
+            await zombie.start()
+            await zombie.deliver([record(1), record(2)])
+            await owner.start()
+            await owner.deliver([record(n) for n in range(1, 5)])
+            await zombie.deliver([record(n) for n in range(3, 6)])
+            await zombie.deliver([record(n) for n in range(6, 12)])
+            assert owner.checkpoints == [(4, 0)]
+            assert zombie.checkpoints == []
+            assert not zombie.shard.live
+            await zombie.do("leaseLost")
+        assert sequence(world) == ["1", "2", "3", "4"]
+
+    run(test())
+
+
+def test_a_refused_claim_writes_nothing() -> None:
+    async def test() -> None:
+        world = World()
+        world.leases.refuse = True
+        async with FakeDaemon(world) as daemon:
+            await daemon.start()
+            await daemon.deliver([record(n) for n in range(1, 9)])
+        assert not world.s3.objects
+        assert not world.dynamodb.rows
+
+    run(test())
+
+
+def test_after_standing_still_nothing_is_written() -> None:
+    async def test() -> None:
+        async with FakeDaemon(world := World()) as daemon:
+            await daemon.start()
+            world.awake = False
+            await daemon.deliver([record(n) for n in range(1, 9)])
+        assert not world.s3.objects
+        assert not world.dynamodb.rows
+
+    run(test())
+
+
+def test_a_mute_waits_for_what_is_under_way() -> None:
+    async def test() -> None:
+        async with FakeDaemon(world := World()) as daemon:
+            await daemon.start()
+            tries = 0
+
+            def throttle() -> None:
+                nonlocal tries
+                tries += 1
+                raise error("ThrottlingException")
+
+            world.dynamodb.fail = throttle
+            delivery = asyncio.create_task(daemon.deliver([record(1)]))
+            while not tries:
+                await asyncio.sleep(0)
+            await daemon.shard.mute()
+            seen = tries
+            await delivery
+            assert tries == seen
+        assert not world.dynamodb.rows
+
+    run(test())
+
+
+def test_a_bad_record_stands_in_parcel_and_dead_letters_and_stops_nothing() -> None:
+    async def test() -> None:
+        async with FakeDaemon(world := World()) as daemon:
+            await daemon.start()
+            await daemon.deliver([record(1), record(2, b"\xff\x00"), record(3), record(4)])
+            assert daemon.checkpoints == [(4, 0)]
+        assert sequence(world) == ["1", "2", "3", "4"]
+        dead = world.s3.lines("dead-letters/")
+        assert [(line["sequenceNumber"], line["data"], line["rejects"][0]["reason"]) for line in dead] == [
+            ("2", "/wA=", "not-utf8")
+        ]
+        assert world.dynamodb.values() == ["1", "3", "4"]
+
+    run(test())
+
+
+def test_shutdown_requested_settles_the_open_parcel() -> None:
+    async def test() -> None:
+        async with FakeDaemon(world := World()) as daemon:
+            await daemon.start()
+            await daemon.deliver([record(1)])
+            await daemon.do("shutdownRequested")
+            assert daemon.checkpoints == [(1, 0)]
+            await daemon.do("leaseLost")
+            daemon.close()
+            await daemon.task
+        assert sequence(world) == ["1"]
+
+    run(test())
+
+
+def test_a_shard_end_is_checkpointed_without_numbers_after_the_last_parcel() -> None:
+    async def test() -> None:
+        async with FakeDaemon(world := World()) as daemon:
+            await daemon.start()
+            await daemon.deliver([record(1)])
+            daemon.errors = ["ThrottlingException", "ThrottlingException"]
+            await daemon.do("shardEnded")
+            assert daemon.checkpoints == [(1, 0), None]
+        assert sequence(world) == ["1"]
+
+    run(test())
+
+
+def test_a_shard_end_is_never_answered_by_who_lost_the_shard() -> None:
+    async def test() -> None:
+        async with FakeDaemon(world := World()) as daemon:
+            await daemon.start()
+            world.awake = False
+            with pytest.raises(ProtocolError):
+                await daemon.do("shardEnded")
+
+    run(test())
+
+
+def test_lease_lost_drops_the_open_parcel() -> None:
+    async def test() -> None:
+        async with FakeDaemon(world := World()) as daemon:
+            await daemon.start()
+            await daemon.deliver([record(1)])
+            await daemon.do("leaseLost")
+            assert daemon.checkpoints == []
+        assert not world.s3.objects
+
+    run(test())
+
+
+@pytest.mark.parametrize(
+    "name", ["ThrottlingException", "KinesisClientLibDependencyException", "InvalidStateException"]
+)
+def test_a_passing_checkpoint_error_is_tried_again(name: str) -> None:
+    async def test() -> None:
+        async with FakeDaemon(World()) as daemon:
+            await daemon.start()
+            daemon.errors = [name, name]
+            await daemon.deliver([record(n) for n in range(1, 5)])
+            assert daemon.checkpoints == [(4, 0)]
+
+    run(test())
+
+
+def test_a_hopeless_checkpoint_error_ends_the_conversation_unanswered() -> None:
+    async def test() -> None:
+        async with FakeDaemon(World()) as daemon:
+            await daemon.start()
+            daemon.errors = ["IllegalArgumentException"]
+            with pytest.raises(CheckpointRefused):
+                await daemon.deliver([record(n) for n in range(1, 5)])
+
+    run(test())
+
+
+def test_a_possibly_skipped_batch_is_never_checkpointed() -> None:
+    async def test() -> None:
+        async with FakeDaemon(world := World()) as daemon:
+            await daemon.start()
+
+            def skipped() -> None:
+                raise LookupError("incoming data has been skipped")
+
+            world.before_checkpoint = skipped
+            with pytest.raises(LookupError):
+                await daemon.deliver([record(n) for n in range(1, 5)])
+            assert daemon.checkpoints == []
+
+    run(test())
+
+
+def test_the_end_of_the_pipe_before_the_last_word_is_a_failure() -> None:
+    async def test() -> None:
+        async with FakeDaemon(World()) as daemon:
+            await daemon.start()
+            daemon.close()
+            with pytest.raises(ConversationEnded):
+                await daemon.task
+
+    run(test())
+
+
+def test_throttled_and_unprocessed_rows_are_written_in_the_end() -> None:
+    async def test() -> None:
+        async with FakeDaemon(world := World(Cut(1000, 1 << 20, 60_000))) as daemon:
+            await daemon.start()
+            failures = iter([error("ProvisionedThroughputExceededException"), OSError("reset"), TimeoutError()])
+
+            def fail() -> None:
+                for failure in failures:
+                    raise failure
+
+            world.dynamodb.fail = fail
+            world.dynamodb.unprocessed = lambda items: items[1:] if world.dynamodb.requests % 2 else []
+            await daemon.deliver([record(n) for n in range(1, 61)])
+            assert len(world.dynamodb.rows) == 60
+
+    run(test())
+
+
+def test_of_two_readings_with_one_key_the_later_wins_and_the_archive_keeps_both() -> None:
+    async def test() -> None:
+        async with FakeDaemon(world := World(Cut(2, 1 << 20, 60_000))) as daemon:
+            await daemon.start()
+            both = [b'{"name":"d","humidity":%d,"timeStampEpoch":1767268800000}' % value for value in (20, 21)]
+            await daemon.deliver([record(1, both[0]), record(2, both[1])])
+            assert world.dynamodb.values() == ["21"]
+            assert sequence(world) == ["1", "2"]
+            assert world.metrics.superseded._value.get() == 1.0
+
+    run(test())
+
+
+def test_a_lost_answer_of_the_archive_is_settled_not_doubled() -> None:
+    async def test() -> None:
+        async with FakeDaemon(world := World()) as daemon:
+            await daemon.start()
+            answers = iter([OSError("connection reset")])
+
+            def lose(key: str) -> None:
+                for failure in answers:
+                    raise failure
+
+            world.s3.lose = lose
+            await daemon.deliver([record(n) for n in range(1, 5)])
+            assert daemon.checkpoints == [(4, 0)]
+        assert sequence(world) == ["1", "2", "3", "4"]
+        assert world.metrics.fence.labels("settled")._value.get() == 1.0
+
+    run(test())
