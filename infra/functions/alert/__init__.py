@@ -1,0 +1,1 @@
+"""Tells the topic of a humidity under the threshold."""

@@ -1,0 +1,20 @@
+"""Called by the IoT rule with the reading of a device whose humidity is under the threshold.
+
+Environment: TOPIC_ARN. Whatever fails is raised, so that Lambda tries again and then keeps the event in the queue of
+what could not be delivered.
+"""
+
+import os
+from typing import Any
+
+import boto3
+
+SUBJECT = "Attention:Humidity Under Threshold"
+
+sns = boto3.client("sns")
+
+
+def handle(event: dict[str, Any], _context: object) -> None:
+    """`humidity` is a number or a text with one, and is told as it was sent; KeyError when a field is missing."""
+    message = f"Humidity {event['humidity']} under threshold for device name {event['name']}"
+    sns.publish(TopicArn=os.environ["TOPIC_ARN"], Subject=SUBJECT, Message=message)

@@ -1,0 +1,1 @@
+"""Answers queries for the newest readings of a device."""

@@ -1,0 +1,80 @@
+"""The newest readings of a device, by direct invocation.
+
+Request `{"operation": "query", "sensorid": "<id>"[, "limit": 1..20][, "ExclusiveStartKey": {...}]}`; answer
+`{"Items": [{"SensorId", "Timestamp", "Value"[, "Measures"]}], "Count", "ScannedCount"[, "LastEvaluatedKey"]}`, newest
+first. A LastEvaluatedKey is the next request's ExclusiveStartKey. A bad request is answered `{"error": "<reason>"}`.
+Environment: SENSOR_TABLE.
+"""
+
+import os
+from decimal import Decimal
+from typing import Any
+
+import boto3
+
+MOST = 20
+LONGEST_ID = 2048  # bytes, DynamoDB's bound for a partition key
+
+dynamodb = boto3.client("dynamodb")
+
+
+class BadRequest(Exception):
+    """What is wrong with the request, for the one who sent it."""
+
+
+def handle(event: Any, _context: object) -> dict[str, Any]:
+    """See above; what DynamoDB refuses is raised."""
+    try:
+        query = _query(event)
+    except BadRequest as bad:
+        return {"error": str(bad)}
+    found = dynamodb.query(TableName=os.environ["SENSOR_TABLE"], **query)
+    answer = {
+        "Items": [_plain({"M": item}) for item in found["Items"]],
+        "Count": found["Count"],
+        "ScannedCount": found["ScannedCount"],
+    }
+    if "LastEvaluatedKey" in found:
+        answer["LastEvaluatedKey"] = _plain({"M": found["LastEvaluatedKey"]})
+    return answer
+
+
+def _query(event: Any) -> dict[str, Any]:
+    """The request in DynamoDB's terms."""
+    if not isinstance(event, dict):
+        raise BadRequest("the request must be a JSON object")
+    if event.get("operation") != "query":
+        raise BadRequest(f"unknown operation {event.get('operation')!r}; there is: query")
+    sensor, limit = event.get("sensorid"), event.get("limit", MOST)
+    if not isinstance(sensor, str) or not 0 < len(sensor.encode(errors="replace")) <= LONGEST_ID:
+        raise BadRequest(f"sensorid must be a text of 1..{LONGEST_ID} bytes")
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MOST:
+        raise BadRequest(f"limit must be a whole number of 1..{MOST}")
+    query = {
+        "KeyConditionExpression": "SensorId = :sensor",
+        "ExpressionAttributeValues": {":sensor": {"S": sensor}},
+        "ProjectionExpression": "SensorId, #time, #value, Measures",
+        "ExpressionAttributeNames": {"#time": "Timestamp", "#value": "Value"},
+        "ScanIndexForward": False,
+        "Limit": limit,
+    }
+    if event.get("ExclusiveStartKey") is not None:
+        query["ExclusiveStartKey"] = _start(event["ExclusiveStartKey"], sensor)
+    return query
+
+
+def _start(key: Any, sensor: str) -> dict[str, Any]:
+    if not isinstance(key, dict) or key.get("SensorId") != sensor or not isinstance(key.get("Timestamp"), str):
+        raise BadRequest("ExclusiveStartKey must be the LastEvaluatedKey of the same sensor's query")
+    return {"SensorId": {"S": sensor}, "Timestamp": {"S": key["Timestamp"]}}
+
+
+def _plain(attribute: dict[str, Any]) -> Any:
+    """DynamoDB's S, N and M, the only types a row has, as JSON values; whole numbers as int."""
+    [(kind, value)] = attribute.items()
+    if kind == "N":
+        number = Decimal(value)
+        return int(number) if number == number.to_integral_value() else float(number)
+    if kind == "M":
+        return {name: _plain(item) for name, item in value.items()}
+    return value

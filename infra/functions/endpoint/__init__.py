@@ -1,0 +1,1 @@
+"""Tells the stack where devices connect."""

@@ -1,0 +1,153 @@
+"""The emulator of AWS as a child process: a fixed account, one region, loopback only, nothing kept."""
+
+import os
+import shutil
+import socket
+import tempfile
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import boto3
+
+from infra.local.process import LOCAL, ROOT, Child, LocalError
+
+HOST = "127.0.0.1"
+ACCESS_KEY = "local"
+SECRET_KEY = "local"  # noqa: S105 - the emulator accepts any
+
+
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def require_free(port: int, variable: str) -> None:
+    """LocalError naming the variable that moves the port, when somebody listens on it."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise LocalError(
+                f"port {port} cannot be used ({error.strerror}); choose another: {variable}=..."
+            ) from error
+
+
+class LocalSession(boto3.Session):
+    """boto3 takes an endpoint for a client, or from the environment of the whole process, but not for a session."""
+
+    def __init__(self, endpoint: str, region: str) -> None:
+        super().__init__(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY, region_name=region)
+        self._endpoint = endpoint
+
+    def client(self, *names: Any, **options: Any) -> Any:
+        return super().client(*names, **({"endpoint_url": self._endpoint} | options))
+
+
+class Emulator:
+    """Started by `start()`, or as a context manager; all state is in its memory and in a folder that goes with it."""
+
+    def __init__(
+        self,
+        aws_port: int = 0,
+        mqtt_port: int = 0,
+        region: str = "eu-central-1",
+        log: Path = LOCAL / "log/emulator.log",
+    ) -> None:
+        """A port of 0 becomes a free one."""
+        self.aws_port = aws_port or free_port()
+        self.mqtt_port = mqtt_port or free_port()
+        self.region = region
+        self.endpoint = f"http://{HOST}:{self.aws_port}"
+        self._log = log
+        self._state: Path | None = None
+        self._child: Child | None = None
+
+    def start(self) -> None:
+        """Returns when HTTP and MQTT answer; LocalError when a port is taken or the emulator ends."""
+        require_free(self.aws_port, "AWS_PORT")
+        require_free(self.mqtt_port, "MQTT_PORT")
+        python = ROOT / ".local-aws/bin/python"
+        if not python.exists():
+            raise LocalError(f"{python} is missing; run make setup")
+        self._state = Path(tempfile.mkdtemp(prefix="sensorstream-"))
+        command = [str(python), "-m", "infra.local.extension"]
+        self._child = Child("the emulator", command, self._environment(self._state), self._log)
+        self._child.wait_until(self._is_ready, 60)
+
+    def _environment(self, state: Path) -> dict[str, str]:
+        """Nothing is inherited but what processes need: no credentials, proxies or docker of whoever runs this."""
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
+        return kept | {
+            "HOME": str(state),
+            "TMPDIR": str(state),
+            "STATE_DIR": str(state / "state"),
+            "S3_DATA_DIR": str(state / "s3"),
+            "DOCKER_HOST": f"unix://{state}/no-docker.sock",  # else it stops containers of its own kind at start
+            "GATEWAY_PORT": str(self.aws_port),
+            "BIND_HOST": HOST,
+            "IOT_MTLS_PORT": str(self.mqtt_port),
+            "SFTP_ENABLED": "0",
+            "MINISTACK_REGION": self.region,
+            "LOG_LEVEL": "WARNING",
+            "PYTHONUNBUFFERED": "1",
+        }
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.endpoint}/_ministack/ready", timeout=5):  # noqa: S310 - own address
+                pass
+            with socket.create_connection((HOST, self.mqtt_port), timeout=5):
+                return True
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def variables(self) -> dict[str, str]:
+        """Environment that points any AWS SDK or the aws CLI here."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+        }
+
+    def session(self) -> boto3.Session:
+        """A session whose clients all talk to this emulator, whatever the environment says."""
+        return LocalSession(self.endpoint, self.region)
+
+    def ca(self) -> str:
+        """PEM of the authority that signs the MQTT listener's certificate."""
+        with urllib.request.urlopen(f"{self.endpoint}/_ministack/iot/ca.pem", timeout=10) as answer:  # noqa: S310
+            return str(answer.read().decode())
+
+    def exit_code(self) -> int | None:
+        """None while it runs (or was never started)."""
+        return self._child.exit_code() if self._child else None
+
+    def stop(self) -> None:
+        """Stops it with everything it started; harmless when it does not run."""
+        if self._child:
+            self._child.stop(3)
+            self._child = None
+        if self._state:
+            shutil.rmtree(self._state, ignore_errors=True)
+            self._state = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
