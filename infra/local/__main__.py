@@ -1,0 +1,88 @@
+"""`python -m infra.local up|demo`: the local stack in the foreground."""
+
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+
+from infra.local.process import LOCAL, LocalError
+from infra.local.stack import LocalStack, Options, env_file
+
+USAGE = "usage: python -m infra.local up|demo"
+
+
+class Interrupted(KeyboardInterrupt):
+    """The first Ctrl-C or SIGTERM; later ones are ignored, since everything is being stopped already."""
+
+
+def raise_once() -> None:
+    """From now on the first SIGINT or SIGTERM raises Interrupted in the main thread and the others do nothing."""
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        raise Interrupted
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handle)
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+
+
+def up() -> int:
+    """Runs until Ctrl-C (exit code 0), or until a part of the stack ends by itself (1)."""
+    try:
+        with LocalStack(Options.load(os.environ), say) as stack:
+            say(endpoints(stack))
+            while (failure := stack.failure()) is None:
+                threading.Event().wait(1)
+            raise LocalError(failure)
+    except Interrupted:
+        say("stopped")
+        return 0
+
+
+def endpoints(stack: LocalStack) -> str:
+    """What a person needs to use the running stack."""
+    rows = {
+        "AWS endpoint": stack.emulator.endpoint,
+        "MQTT (mTLS)": f"{stack.env['IOT_ENDPOINT']}  (CA {stack.env['IOT_CA_FILE']})",
+        "Stream": stack.env["STREAM_NAME"],
+        "Table": stack.env["SENSOR_TABLE"],
+        "Archive": f"s3://{stack.env['ARCHIVE_BUCKET']}/readings/",
+        "Alert topic": stack.env["ALERT_TOPIC_ARN"],
+    }
+    if stack.options.consumer:
+        rows["Consumer"] = f"{stack.consumer_url}/metrics  /healthz  /shards"
+    rows |= {"Logs": f"{LOCAL / 'log'}/", "In your shell": f"source {env_file()}"}
+    width = max(map(len, rows))
+    return "\n".join(["", *(f"  {name:<{width}}  {value}" for name, value in rows.items()), "", "Ctrl-C stops it all."])
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code; every failure that somebody can mend is one line on stderr."""
+    raise_once()
+    try:
+        if arguments == ["up"]:
+            return up()
+        if arguments == ["demo"]:
+            from infra.local import demo
+
+            return demo.main()
+    except LocalError as error:
+        print(f"sensorstream: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"sensorstream: {error.strerror or error}: {error.filename or 'local stack'}", file=sys.stderr)
+        return 1
+    except Interrupted:
+        return 130
+    print(USAGE, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

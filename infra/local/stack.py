@@ -1,0 +1,194 @@
+"""Everything on one machine: the emulator, the deployed template, and the consumer.
+
+`LocalStack` is a context manager: entered, all of it runs; left, nothing of it does.
+"""
+
+import json
+import os
+import shlex
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from infra.deploy import DeployError, Event, deploy
+from infra.local.emulator import HOST, Emulator, require_free
+from infra.local.process import LOCAL, ROOT, Child, LocalError
+
+CONSUMER_SECONDS = 180.0  # the KCL's cold start, with a wide margin
+STOP_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What can be chosen. `consumer_settings` are environment variables that win over all others."""
+
+    name: str = "sensorstream"
+    aws_port: int = 4566
+    mqtt_port: int = 8883
+    http_port: int = 8080
+    parameters: Mapping[str, str] = field(default_factory=lambda: {"ShardCount": "2"})
+    consumer: bool = True
+    consumer_settings: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str]) -> "Options":
+        """STACK, AWS_PORT, MQTT_PORT and HTTP_PORT of the environment; LocalError names the one that is wrong."""
+        return cls(
+            name=environ.get("STACK") or cls.name,
+            aws_port=_port(environ, "AWS_PORT", cls.aws_port),
+            mqtt_port=_port(environ, "MQTT_PORT", cls.mqtt_port),
+            http_port=_port(environ, "HTTP_PORT", cls.http_port),
+        )
+
+
+def _port(environ: Mapping[str, str], variable: str, default: int) -> int:
+    text = environ.get(variable) or str(default)
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise LocalError(f"{variable}={text} is not a port; choose one of 1..65535")
+    return int(text)
+
+
+class LocalStack:
+    """`say` gets a line at each step. After `start()`: `outputs`, `env` (the variables of .local/env), `emulator`."""
+
+    def __init__(self, options: Options, say: Callable[[str], None]) -> None:
+        self.options = options
+        self.outputs: dict[str, str] = {}
+        self.env: dict[str, str] = {}
+        self.emulator = Emulator(options.aws_port, options.mqtt_port, log=LOCAL / "log/emulator.log")
+        self.consumer: Child | None = None
+        self._say = say
+
+    @property
+    def consumer_url(self) -> str:
+        return f"http://{HOST}:{self.options.http_port}"
+
+    def start(self) -> None:
+        """Returns when readings can be sent and are consumed; after a LocalError call stop() all the same."""
+        if self.options.consumer:
+            require_free(self.options.http_port, "HTTP_PORT")
+        self.emulator.start()
+        self._say(f"emulator ready: {self.emulator.endpoint}")
+        try:
+            self.outputs = deploy(
+                self.emulator.session(), self.options.name, self.options.parameters, self._tell, poll_seconds=0.2
+            )
+        except DeployError as error:
+            raise LocalError(f"{error} (log: {LOCAL / 'log/emulator.log'})") from error
+        self._say(f"stack deployed: {self.options.name}")
+        self._write_env()
+        if self.options.consumer:
+            self._start_consumer()
+
+    def _tell(self, event: Event) -> None:
+        if event.status.endswith("_FAILED"):
+            self._say(f"{event.resource} {event.status}: {event.reason}")
+
+    def _write_env(self) -> None:
+        """.local/env, .local/iot-ca.pem, and an empty folder for devices: the emulator knows none of an earlier run."""
+        ca, devices = LOCAL / "iot-ca.pem", LOCAL / "devices"
+        shutil.rmtree(devices, ignore_errors=True)
+        devices.mkdir(parents=True)
+        ca.write_text(self.emulator.ca())
+        self.env = self.emulator.variables() | {
+            "STACK_NAME": self.options.name,
+            "STREAM_NAME": self.outputs["StreamName"],
+            "SENSOR_TABLE": self.outputs["SensorTable"],
+            "ARCHIVE_BUCKET": self.outputs["ArchiveBucket"],
+            "ALERT_TOPIC_ARN": self.outputs["AlertTopicArn"],
+            "CONSUMER_URL": self.consumer_url,
+            "IOT_ENDPOINT": self.outputs["IotEndpoint"],
+            "IOT_CA_FILE": str(ca),
+            "DEVICES_DIR": str(devices),
+        }
+        lines = [f"export {name}={shlex.quote(value)}\n" for name, value in self.env.items()]
+        env_file().write_text("".join(lines))
+
+    def _start_consumer(self) -> None:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        settings = {
+            "APPLICATION_NAME": self.outputs["ApplicationName"],
+            "WORKER_ID": "local",
+            "LEASE_TABLES": "create",
+            "FAST_START": "true",
+            "HTTP_HOST": HOST,
+            "HTTP_PORT": str(self.options.http_port),
+            "SHUTDOWN_SECONDS": str(int(STOP_SECONDS) - 5),
+        }
+        command = [str(ROOT / ".venv/bin/python"), "-m", "consumer"]
+        env = {**inherited, **self.env, **settings, **self.options.consumer_settings}
+        self.consumer = Child("the consumer", command, env, LOCAL / "log/consumer.log")
+        told = ""
+
+        def ready() -> bool:
+            nonlocal told
+            healthy, why = health(self.consumer_url)
+            if not healthy and why != told:
+                told = why
+                self._say(f"KCL starting: {why}")
+            return healthy
+
+        self.consumer.wait_until(ready, CONSUMER_SECONDS)
+        self._say(f"consumer ready: {self.consumer_url}")
+
+    def failure(self) -> str | None:
+        """Why the stack does not run any more; None while it does."""
+        if self.emulator.exit_code() is not None:
+            return f"the emulator ended with code {self.emulator.exit_code()}; see {LOCAL / 'log/emulator.log'}"
+        if self.consumer and self.consumer.exit_code() is not None:
+            return f"the consumer ended with code {self.consumer.exit_code()}; see {self.consumer.log}"
+        return None
+
+    def stop(self) -> None:
+        """Ends the consumer gracefully, then the emulator; harmless at any time, and again."""
+        try:
+            if self.consumer:
+                code = self.consumer.stop(STOP_SECONDS)
+                self._say(
+                    "consumer stopped" if code == 0 else f"consumer ended with code {code}; see {self.consumer.log}"
+                )
+                self.consumer = None
+        finally:
+            env_file().unlink(missing_ok=True)
+            self.emulator.stop()
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def env_file() -> Path:
+    """The variables of the running stack, for `source`."""
+    return LOCAL / "env"
+
+
+def health(url: str) -> tuple[bool, str]:
+    """Whether the consumer calls itself healthy, and if not, why."""
+    try:
+        with urllib.request.urlopen(f"{url}/healthz", timeout=2) as answer:  # noqa: S310 - own address
+            return answer.status == 200, ""
+    except urllib.error.HTTPError as error:
+        return False, _why(error.read())
+    except OSError:
+        return False, "waiting for the service"
+
+
+def _why(body: bytes) -> str:
+    try:
+        return str(json.loads(body)["why"])
+    except (ValueError, KeyError, TypeError):
+        return "not healthy yet"
