@@ -7,10 +7,13 @@ import asyncio
 import os
 import sys
 
-from consumer import java, log
-from consumer.clients import Unreachable
-from consumer.service import Hopeless, Service
-from consumer.settings import Settings, SettingsError
+# botocore loads awscrt wherever it is installed (for the simulator's MQTT) and has no use for it here: 6 MB of memory.
+sys.modules["awscrt"] = None  # type: ignore[assignment]
+
+from consumer import java, log  # noqa: E402
+from consumer.clients import Unreachable  # noqa: E402
+from consumer.service import Hopeless, Service  # noqa: E402
+from consumer.settings import Settings, SettingsError  # noqa: E402
 
 
 def main() -> int:

@@ -80,4 +80,5 @@ class Clients:
     async def prepare(self, leases: "Leases") -> None:
         """Creates and seeds the lease table (local runs)."""
         kinesis = await self._client("kinesis")
-        await leases.prepare(self._settings.stream_name, kinesis)
+        from_oldest = self._settings.initial_position is None
+        await leases.prepare(self._settings.stream_name, kinesis.list_shards, seed=from_oldest)

@@ -71,4 +71,10 @@ class Metrics:
             gauge.remove(shard)
 
 
+def total(counter: Counter) -> float:
+    """A counter's sum over all its labels."""
+    (family,) = counter.collect()
+    return sum(sample.value for sample in family.samples if sample.name.endswith("_total"))
+
+
 VERSION = "0.1.0"

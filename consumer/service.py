@@ -22,8 +22,9 @@ from consumer.cloudwatch import Publisher, Sums
 from consumer.daemon import Daemon
 from consumer.http import Http
 from consumer.lease import Leases
-from consumer.metrics import VERSION, Metrics
+from consumer.metrics import VERSION, Metrics, total
 from consumer.parcel import Cut
+from consumer.retry import until_done
 from consumer.settings import Settings
 from consumer.shard import Rooms, Shard
 from consumer.table import Table
@@ -302,7 +303,7 @@ class Service:
             for shard in self._live():
                 if shard.waiting_since and now - shard.waiting_since > SILENCE:
                     self._fail(TimeoutError(f"no word of {shard.name} for {SILENCE:.0f} s"))
-            owned = await self._leases.owned()
+            owned = await until_done("leases", self._leases.owned, self._metrics, lambda: None)
             self._owned = owned
             served = {shard.name for shard in self._live()}
             since = self._unserved_since
@@ -343,9 +344,12 @@ class Service:
         return None
 
     def _counters(self) -> dict[str, float]:
-        """What stands beside the readings in CloudWatch; counters are sums since the start."""
+        """What stands beside the readings in CloudWatch: sums since the start, and two levels."""
         live = self._live()
         return {
+            "ReadingsRejected": total(self._metrics.rejected),
+            "RowsWritten": total(self._metrics.rows),
+            "ParcelsStored": total(self._metrics.parcels),
             "MillisBehindLatest": float(max((shard.behind or 0 for shard in live), default=0)),
             "OwnedShards": float(len(live)),
         }

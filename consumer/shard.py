@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from consumer.archive import Adopt, Archive, Fenced
 from consumer.cloudwatch import Sums
-from consumer.lease import Leases
+from consumer.lease import Claim, Leases
 from consumer.metrics import Metrics
 from consumer.parcel import Cut, Packer
 from consumer.protocol import (
@@ -32,7 +32,7 @@ from consumer.protocol import (
     ShutdownRequested,
 )
 from consumer.reading import Decoded, Fields, decode
-from consumer.retry import delay
+from consumer.retry import delay, until_done
 from consumer.table import Table
 
 log = logging.getLogger(__name__)
@@ -142,12 +142,15 @@ class Shard:
             raise ProtocolError("a second initialize in one conversation")
         self.name = action.shard_id
         await self._rooms.supersede(self)
-        claim = await self._rooms.leases.claim(self.name)
+        claim = await until_done("leases", self._claim, self._rooms.metrics, lambda: None)
         if claim is None:
             log.warning("%s: the lease is not ours any more", self.name)
             return
         self._epoch, self.last, self.live = claim.epoch, claim.checkpoint, True
         log.info("%s: claimed", self.name, extra={"epoch": claim.epoch, "checkpoint": claim.checkpoint[0]})
+
+    async def _claim(self) -> Claim | None:
+        return await self._rooms.leases.claim(self.name)
 
     async def _process(self, delivery: ProcessRecords) -> None:
         self.behind = delivery.millis_behind_latest
