@@ -62,7 +62,7 @@ def parse(line: bytes) -> tuple[Line, bytes]:
     if start < 0 or not line.endswith(b"}"):
         raise UnreadableLine("no payload at the end of the line")
     try:
-        head = _decoder.decode(line[:start].rstrip(b", ") + b"}")
+        head = _decoder.decode(line)
     except msgspec.DecodeError as error:
         raise UnreadableLine(str(error)) from None
     return head, head.data if head.data is not None else line[start + len(_PAYLOAD) : -1]

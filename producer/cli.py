@@ -13,6 +13,7 @@ from contextlib import suppress
 
 from producer import console, options
 from producer.alerts import Subscriber, alerts_file, unsubscribe
+from producer.audit import audit
 from producer.errors import AWS_ERRORS, UserError, explain
 from producer.ledger import Ledger
 from producer.provision import deprovision, names, provision
@@ -91,7 +92,9 @@ def _sums(ledger: Ledger) -> str:
 
 
 def _audit(arguments: Arguments, stack: Stack) -> int:
-    raise NotImplementedError
+    report = audit(stack, arguments.ledger, arguments.wait)
+    print(json.dumps(report.as_json()) if arguments.json else report.as_text())
+    return 0 if report.ok else 1
 
 
 def _query(arguments: Arguments, stack: Stack) -> int:

@@ -1,0 +1,147 @@
+"""The audit's working memory: what was published and what is there, in a temporary database.
+
+A database, because a run of ten minutes may have a million readings. The comparison itself is comparison.sql.
+"""
+
+import sqlite3
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from producer.ledger import Entry
+from producer.message import iso_utc
+
+HERE = Path(__file__).parent
+LONGEST = 20  # digits beyond which a number is written with an exponent
+
+
+@dataclass(slots=True)
+class Finding:
+    """One kind of fault: how often, and the first places."""
+
+    count: int = 0
+    places: list[str] = field(default_factory=list)
+
+
+class Comparison:
+    """Filled by the `add_*` methods, then `compare`d once."""
+
+    def __init__(self, folder: Path) -> None:
+        """`folder` holds the database while it is needed."""
+        self._db = sqlite3.connect(folder / "audit.sqlite")
+        # Nobody else reads it and nothing of it is needed after a crash.
+        self._db.executescript(
+            "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + (HERE / "tables.sql").read_text()
+        )
+
+    def close(self) -> None:
+        self._db.close()
+
+    def add_sent(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            rows = [(device, iso_utc(ms), normal(value)) for device, ms, value in entry.rows]
+            device, value = entry.alert or (None, None)
+            self._db.execute(
+                "INSERT OR REPLACE INTO sent VALUES (?,?,?,?,?,?,?,?,?)",
+                (
+                    entry.n,
+                    entry.device,
+                    entry.at,
+                    entry.ack,
+                    ",".join(entry.rejects),
+                    device,
+                    normal(value) if value is not None else None,
+                    entry.crc,
+                    content(rows) if entry.crc is None else None,
+                ),
+            )
+            self._db.executemany(
+                "INSERT INTO expected VALUES (?,?,?,?,?)", ((entry.n, i, *row) for i, row in enumerate(rows))
+            )
+
+    def add_streamed(self, records: Iterable[tuple[str, str, int | None]]) -> None:
+        """(shard, sequence number, message number) of stream records."""
+        self._db.executemany(
+            "INSERT INTO streamed VALUES (?,?,?)", ((shard, padded(sequence), n) for shard, sequence, n in records)
+        )
+
+    def add_lines(self, lines: Iterable[tuple[str, str, int, int | None, str, int, int | None, str]]) -> None:
+        """(shard, sequence number, sub-sequence number, message number, reasons joined by commas, CRC-32 of the
+        original bytes, `content` of the readings or None, object key) of archive lines."""
+        self._db.executemany(
+            "INSERT INTO line VALUES (?,?,?,?,?,?,?,?)", ((a, padded(b), *rest) for a, b, *rest in lines)
+        )
+
+    def add_dead(self, lines: Iterable[tuple[str, str, int, int | None, str]]) -> None:
+        """(shard, sequence number, sub-sequence number, message number, object key) of dead letters."""
+        self._db.executemany("INSERT INTO dead VALUES (?,?,?,?,?)", ((a, padded(b), *rest) for a, b, *rest in lines))
+
+    def add_rows(self, rows: Iterable[tuple[str, str, str]]) -> None:
+        """(device, time, value) of the table's rows."""
+        self._db.executemany("INSERT OR REPLACE INTO row VALUES (?,?,?)", ((d, t, normal(v)) for d, t, v in rows))
+
+    def add_alerts(self, alerts: Iterable[tuple[str, str]]) -> None:
+        """(device, humidity) of the alerts that came to the subscriber."""
+        self._db.executemany("INSERT INTO alert VALUES (?,?)", ((device, normal(value)) for device, value in alerts))
+
+    def sent_between(self) -> tuple[int, int] | None:
+        """Times (ms) of the first and the last publish; None for an empty ledger."""
+        first, last = self._one("SELECT min(at), max(at) FROM sent")
+        return None if first is None else (first, last)
+
+    def changed_on_the_way(self) -> bool:
+        """Whether messages went through the topic rules, so that their readings and not their bytes are compared."""
+        return bool(self._one("SELECT EXISTS (SELECT * FROM sent WHERE crc IS NULL)")[0])
+
+    def keys(self) -> Iterator[tuple[str, str, str]]:
+        """(device, first time, last time) of the rows to look for."""
+        yield from self._db.execute("SELECT device, min(time), max(time) FROM expected GROUP BY device")
+
+    def compare(self, places: int) -> tuple[dict[str, int], dict[str, Finding]]:
+        """The counts, and what was found with at most so many places of each kind."""
+        self._db.executescript((HERE / "comparison.sql").read_text())
+        found: dict[str, Finding] = {}
+        for kind in self._views("found_"):
+            finding = Finding()
+            for (place,) in self._db.execute(f"SELECT place FROM found_{kind}"):  # noqa: S608 - our own view
+                finding.count += 1
+                if finding.count <= places:
+                    finding.places.append(place)
+            if finding.count:
+                found[kind] = finding
+        counts = {name: self._one(f"SELECT n FROM count_{name}")[0] for name in self._views("count_")}  # noqa: S608
+        return counts, found
+
+    def _views(self, prefix: str) -> list[str]:
+        """Names without their prefix, in the order of the file."""
+        names = self._db.execute("SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY rowid")
+        return [name.removeprefix(prefix) for (name,) in names if name.startswith(prefix)]
+
+    def _one(self, query: str) -> tuple[int, ...]:
+        (row,) = self._db.execute(query)
+        return tuple(row)
+
+
+def padded(sequence: str) -> str:
+    return sequence.zfill(56)
+
+
+def normal(value: str) -> str:
+    """One text for one number (20.10 and 2.01e1 are 20.1); what is no number stays as it is."""
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        return value
+    if not number.is_finite():
+        return value
+    if not number:
+        return "0"
+    number = number.normalize()
+    return f"{number:f}" if abs(number.adjusted()) < LONGEST else str(number)
+
+
+def content(rows: Iterable[tuple[str, str, str]]) -> int:
+    """A checksum of readings (device, time, value), to compare what a topic rule has written anew."""
+    return zlib.crc32("\n".join("\t".join(row) for row in rows).encode())

@@ -1,0 +1,73 @@
+"""Pure: do parcels say of themselves what they hold, and do they follow one another?"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+Position = tuple[int, int]  # sequence number, sub-sequence number
+
+
+@dataclass(slots=True)
+class Parcel:
+    """A parcel as its lines show it, beside its key and metadata."""
+
+    key: str
+    metadata: dict[str, str]
+    shard: str | None = None  # of the lines
+    first: Position | None = None
+    last: Position | None = None
+    records: int = 0
+    ordered: bool = True
+    one_shard: bool = True
+    unreadable: str = ""
+
+    def take(self, shard: str, position: Position) -> None:
+        """Counts one line."""
+        if self.last is None:
+            self.shard, self.first = shard, position
+        else:
+            self.ordered &= position > self.last
+            self.one_shard &= shard == self.shard
+        self.last = position
+        self.records += 1
+
+    def faults(self) -> Iterator[str]:
+        """What is wrong with this parcel by itself."""
+        if self.unreadable:
+            yield f"unreadable: {self.unreadable}"
+            return
+        if self.first is None or self.last is None:
+            yield "holds no record"
+            return
+        if not self.ordered:
+            yield "its records are not in the order of their sequence numbers"
+        if not self.one_shard:
+            yield "holds records of more than one shard"
+        shard, _, name = self.key.removesuffix(".ndjson.gz").rpartition("/")
+        if not self.key.endswith(".ndjson.gz") or shard.rpartition("/")[2] != self.shard:
+            yield f"the key does not name the shard {self.shard}"
+        if name != f"{self.first[0]:056d}-{self.first[1]:010d}":
+            yield f"the key does not name the first record {_text(self.first)}"
+        wanted = {"first": _text(self.first), "last": _text(self.last), "records": str(self.records)}
+        for field, value in wanted.items():
+            if self.metadata.get(field) != value:
+                yield f"metadata {field} is {self.metadata.get(field)}, the lines say {value}"
+        if not self.metadata.get("epoch", "").isdecimal():
+            yield f"metadata epoch is {self.metadata.get('epoch')}"
+
+
+def overlaps(parcels: Iterable[Parcel]) -> Iterator[str]:
+    """Pairs of parcels of one shard of which one begins before the other ends."""
+    by_shard: dict[str, list[Parcel]] = {}
+    for parcel in parcels:
+        if parcel.shard is not None:
+            by_shard.setdefault(parcel.shard, []).append(parcel)
+    for members in by_shard.values():
+        members.sort(key=lambda p: p.first or (0, 0))
+        for before, after in pairwise(members):
+            if before.last and after.first and before.last >= after.first:
+                yield f"{before.key} ends at {_text(before.last)}, {after.key} begins at {_text(after.first)}"
+
+
+def _text(position: Position) -> str:
+    return f"{position[0]}.{position[1]}"

@@ -1,0 +1,15 @@
+-- What an audit gathers. Sequence numbers are text of 56 digits, so that they sort as the numbers they are; values are
+-- written in one normal form; `n` is the number of the message that the bytes came from, null for a stranger's.
+
+CREATE TABLE sent (
+  n INTEGER PRIMARY KEY, device TEXT, at INTEGER, ack INTEGER, rejects TEXT,
+  alert_device TEXT, alert_value TEXT, crc INTEGER, content INTEGER
+);
+CREATE TABLE expected (n INTEGER, i INTEGER, device TEXT, time TEXT, value TEXT);
+CREATE TABLE streamed (shard TEXT, sequence TEXT, n INTEGER);
+CREATE TABLE line (
+  shard TEXT, sequence TEXT, sub INTEGER, n INTEGER, rejects TEXT, crc INTEGER, content INTEGER, object TEXT
+);
+CREATE TABLE dead (shard TEXT, sequence TEXT, sub INTEGER, n INTEGER, object TEXT);
+CREATE TABLE row (device TEXT, time TEXT, value TEXT, PRIMARY KEY (device, time)) WITHOUT ROWID;
+CREATE TABLE alert (device TEXT, value TEXT);

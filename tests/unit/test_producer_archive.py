@@ -1,0 +1,78 @@
+"""Archive lines, parcels, and the numbers in them."""
+
+import base64
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from producer.archive import UnreadableLine, parse
+from producer.comparison import normal
+from producer.parcels import Parcel, overlaps
+
+HEAD = '{"shard":"shardId-000000000000","sequenceNumber":"49","subSequenceNumber":0,"partitionKey":%s,"arrival":17,'
+
+
+@given(st.text(), st.recursive(st.none() | st.integers() | st.text(), st.lists), st.booleans())
+def test_the_original_bytes_come_back(key: str, document: object, ascii_only: bool) -> None:
+    payload = json.dumps(document, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    line = (HEAD % json.dumps(key)).encode() + b'"payload":' + payload + b"}"
+    head, data = parse(line)
+    assert data == payload
+    assert head.partition_key == json.loads(json.dumps(key))
+    assert head.position == (49, 0)
+
+
+@given(st.binary())
+def test_other_bytes_come_back_from_base64(payload: bytes) -> None:
+    encoded = base64.b64encode(payload).decode()
+    reject = '"rejected":1,"rejects":[{"index":0,"reason":"not-json","detail":"\\"payload\\":"}],'
+    head, data = parse((HEAD % '"k"' + reject + f'"data":"{encoded}","payload":null}}').encode())
+    assert data == payload
+    assert [r.reason for r in head.rejects] == ["not-json"]
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"{}", b'{"shard":1,"payload":{}}', b'{"shard":"s","sequenceNumber":"1","payload":{}']
+)
+def test_other_lines_are_unreadable(line: bytes) -> None:
+    with pytest.raises(UnreadableLine):
+        parse(line)
+
+
+def parcel(begin: int, end: int, shard: str = "s", **metadata: str) -> Parcel:
+    told = {"first": f"{begin}.0", "last": f"{end}.0", "records": str(end - begin + 1), "epoch": "7"} | metadata
+    made = Parcel(f"readings/date=2026-11-22/hour=10/{shard}/{begin:056d}-{0:010d}.ndjson.gz", told)
+    for number in range(begin, end + 1):
+        made.take(shard, (number, 0))
+    return made
+
+
+def test_a_good_parcel_has_no_faults() -> None:
+    assert list(parcel(3, 9).faults()) == []
+
+
+@pytest.mark.parametrize("field", ["first", "last", "records", "epoch"])
+def test_metadata_that_does_not_fit_is_a_fault(field: str) -> None:
+    assert [field in fault for fault in parcel(3, 9, **{field: "x"}).faults()] == [True]
+
+
+def test_disorder_strangers_and_emptiness_are_faults() -> None:
+    disordered = parcel(3, 9)
+    disordered.take("other", (4, 0))
+    assert len(list(disordered.faults())) == 4  # order, shard, and the metadata's last and records
+    assert list(Parcel("readings/x", {}).faults()) == ["holds no record"]
+
+
+def test_overlaps_are_found_within_a_shard_only() -> None:
+    assert list(overlaps([parcel(1, 5), parcel(6, 9), parcel(4, 9, "t")])) == []
+    assert len(list(overlaps([parcel(6, 9), parcel(1, 6)]))) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [("20.10", "20.1"), ("2.01e1", "20.1"), ("-0.0", "0"), ("20", "20"), ("wet", "wet"), ("NaN", "NaN")],
+)
+def test_one_number_has_one_text(text: str, same: str) -> None:
+    assert normal(text) == same
