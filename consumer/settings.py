@@ -142,9 +142,7 @@ def _measures(text: str) -> tuple[tuple[str, ...], ...]:
 
 def _run_dir(text: str) -> str:
     if not text.startswith("/") or not text.isprintable() or len(text.encode()) > RUN_DIR_BYTES:
-        raise ValueError(
-            f"must be an absolute path of at most {RUN_DIR_BYTES} bytes (a Unix socket lies in it)"
-        )
+        raise ValueError(f"must be an absolute path of at most {RUN_DIR_BYTES} bytes (a Unix socket lies in it)")
     return text
 
 
@@ -182,9 +180,7 @@ class Settings:
     row_ttl_days: int = _whole(0, 0, 36_500)
     table_concurrency: int = _whole(8, 1, 256)
 
-    cloudwatch_namespace: str | None = _setting(
-        lambda text: None if text == "off" else _namespace(text), "Sensor"
-    )
+    cloudwatch_namespace: str | None = _setting(lambda text: None if text == "off" else _namespace(text), "Sensor")
     cloudwatch_per_sensor: bool = _flag(False)
     http_host: str = _setting(_host, "127.0.0.1")
     http_port: int = _whole(8080, 0, 65_535)
