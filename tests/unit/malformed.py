@@ -48,12 +48,13 @@ NOT_MOMENTS = [
 ]
 NOT_NAMES = [
     "null", "true", "0", "17", "1.5", "[]", "{}", '["soil"]', '{"id":"soil"}', '""', '"' + "x" * 2049 + '"', "soil",
-    '"' + "ü" * 1025 + '"', '"' + "🌱" * 513 + '"', '"\\ud800"', '"\\udc00"', '"a\\ud83d"', '"\\ud83d\\ud83d"', '"\\x41"',
-    '"\\u12"', '"\\u00zz"', '"\\', '"\\"', "'soil'", '"soil', 'soil"', "NaN", "1e400", "9" * 5000,
+    '"' + "ü" * 1025 + '"', '"' + "🌱" * 513 + '"', '"\\ud800"', '"\\udc00"', '"a\\ud83d"', '"\\ud83d\\ud83d"',
+    '"\\x41"', '"\\u12"', '"\\u00zz"', '"\\', '"\\"', "'soil'", '"soil', 'soil"', "NaN", "1e400", "9" * 5000,
 ]
 NOT_UTF8 = [
     b"\xff", b"\xfe", b"\x80", b"\xbf", b"\xc0\x80", b"\xc3", b"\xe4", b"\xf6", b"\xfc", b"\xdf", b"\xb0", b"\xe2\x82",
-    b"\xed\xa0\x80", b"\xed\xbf\xbf", b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80", b"\xf8\x88\x80\x80\x80", b"\xf0\x9f\x8c",
+    b"\xed\xa0\x80", b"\xed\xbf\xbf", b"\xf4\x90\x80\x80", b"\xf5\x80\x80\x80", b"\xf8\x88\x80\x80\x80",
+    b"\xf0\x9f\x8c",
 ]
 BEFORE = [
     b"\xef\xbb\xbf", b"\x00", b")]}',", b"data: ", b"/**/", b"// ", b"#", b"\x1e", b"callback(", b"[", b'"', b"\x0b",
@@ -61,11 +62,13 @@ BEFORE = [
 AFTER = [
     b"\x00", b"}", b"]", b",", b";", b"//", b"/**/", b"\x1a", b"\x04", b")", b'"', b" x", b"{", b"{}", b"NaN", b"\x0c",
 ]
-NO_OBJECTS = [b"null", b"true", b"false", b"0", b"-0.0", b"20", b"1e5", b'""', b'"soil"', b'"\\u0000"', b'"{}"', b"[]"]
+NO_OBJECTS = [
+    b"null", b"true", b"false", b"0", b"-0.0", b"20", b"1e5", b'""', b'"soil"', b'"\\u0000"', b'"{}"', b"[]",
+]
 GARBAGE = [
-    b"", b" ", b"\n", b"\r\n\t ", b"\x00", b"\x00" * 100, b"soil,20,1764000000000", b"name=soil&humidity=20", b"{", b"}",
-    b"[", b"]", b'"', b"{]", b"[}", b"{}{}", b"[][]", b"{},", b"[,]", b"{,}", b"{:}", b'{"name"}', b'{"name":}', b"{1:2}",
-    b"<reading name='soil'>20</reading>", b"name: soil\nhumidity: 20\n", b"GET / HTTP/1.1\r\n\r\n",
+    b"", b" ", b"\n", b"\r\n\t ", b"\x00", b"\x00" * 100, b"soil,20,1764000000000", b"name=soil&humidity=20", b"{",
+    b"}", b"[", b"]", b'"', b"{]", b"[}", b"{}{}", b"[][]", b"{},", b"[,]", b"{,}", b"{:}", b'{"name"}', b'{"name":}',
+    b"{1:2}", b"<reading name='soil'>20</reading>", b"name: soil\nhumidity: 20\n", b"GET / HTTP/1.1\r\n\r\n",
     b"\x16\x03\x01\x02\x00", b"\x7fELF\x02\x01\x01", b"PK\x03\x04", b"%PDF-1.7", b"\x89PNG\r\n\x1a\n", b"null null",
     b"{} null", b"'{}'", b"None",
 ]

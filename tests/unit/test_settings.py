@@ -1,0 +1,171 @@
+"""The environment: defaults, bounds, and one clear line for each mistake."""
+
+import dataclasses
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from consumer.reading import Fields
+from consumer.settings import RUN_DIR_BYTES, Settings, SettingsError
+
+REQUIRED = {
+    "STREAM_NAME": "events",
+    "SENSOR_TABLE": "SensorDataTable",
+    "ARCHIVE_BUCKET": "archive-bucket",
+    "AWS_REGION": "eu-central-1",
+}
+DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
+
+
+def load(**changes: str) -> Settings:
+    return Settings.load(REQUIRED | changes)
+
+
+def test_the_required_ones_suffice() -> None:
+    settings = load(WORKER_ID="task/1:a", TMPDIR="/scratch")
+    assert settings.application_name == "events-consumer"
+    assert settings.run_dir == "/scratch/sensorstream-task-1-a"
+    assert settings.initial_position is None
+    assert settings.reading_fields == Fields()
+    assert settings.cloudwatch_namespace == "Sensor"
+    assert load().worker_id
+
+
+@pytest.mark.parametrize("variable", REQUIRED)
+@pytest.mark.parametrize("text", [None, "", "  "])
+def test_a_missing_one_is_named(variable: str, text: str | None) -> None:
+    environ = {name: value for name, value in REQUIRED.items() if name != variable}
+    if text is not None:
+        environ[variable] = text
+    with pytest.raises(SettingsError, match=f"^{variable}: is not set"):
+        Settings.load(environ)
+
+
+def test_the_region_may_come_from_either_variable() -> None:
+    environ = {name: value for name, value in REQUIRED.items() if name != "AWS_REGION"}
+    assert Settings.load(environ | {"AWS_DEFAULT_REGION": "us-gov-west-1"}).aws_region == "us-gov-west-1"
+    with pytest.raises(SettingsError, match=r"^AWS_DEFAULT_REGION: must be a region"):
+        Settings.load(environ | {"AWS_DEFAULT_REGION": "Frankfurt"})
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("STREAM_NAME", "a b"),
+        ("SENSOR_TABLE", "t"),
+        ("ARCHIVE_BUCKET", "Upper"),
+        ("APPLICATION_NAME", "a/b"),
+        ("WORKER_ID", "a\nb"),
+        ("AWS_ENDPOINT_URL", "localhost:4566"),
+        ("AWS_ENDPOINT_URL_S3", "http://[::1"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", "http://host:99999"),
+        ("INITIAL_POSITION", "LATEST"),
+        ("INITIAL_POSITION", "AT_TIMESTAMP"),
+        ("INITIAL_POSITION", "AT_TIMESTAMP:2026-11-22T10:48:16"),
+        ("INITIAL_POSITION", "trim_horizon"),
+        ("RETRIEVAL_MODE", "polling"),
+        ("MAX_RECORDS", "0"),
+        ("MAX_RECORDS", "10001"),
+        ("MAX_RECORDS", "1_000"),
+        ("MAX_RECORDS", "٥٠٠"),
+        ("POLL_MILLIS", "199"),
+        ("POLL_MILLIS", "250ms"),
+        ("PARCEL_BYTES", "8MB"),
+        ("FAST_START", "yes"),
+        ("FAST_START", "True"),
+        ("LEASE_TABLES", "make"),
+        ("READING_FIELDS", "device=a,value=b"),
+        ("READING_FIELDS", "device=a,value=b,time=c,unit=d"),
+        ("READING_FIELDS", "device=a,value=b,value=c"),
+        ("READING_FIELDS", "device=a,value=b..c,time=d"),
+        ("READING_FIELDS", "device=a,value=,time=d"),
+        ("MEASURES", "a,,b"),
+        ("MEASURES", "a,b,a"),
+        ("CLOUDWATCH_NAMESPACE", "AWS/Sensor"),
+        ("CLOUDWATCH_NAMESPACE", "a b"),
+        ("HTTP_PORT", "65536"),
+        ("HTTP_PORT", "-1"),
+        ("SHUTDOWN_SECONDS", "120"),
+        ("RUN_DIR", "run"),
+        ("RUN_DIR", "/" + "x" * RUN_DIR_BYTES),
+        ("LOG_LEVEL", "verbose"),
+        ("LOG_FORMAT", "xml"),
+    ],
+)
+def test_a_wrong_one_is_named_on_one_line(variable: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{variable}: ") as raised:
+        load(**{variable: text})
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 300
+
+
+def test_a_long_temporary_folder_asks_for_a_run_dir() -> None:
+    with pytest.raises(SettingsError, match=r"^RUN_DIR: "):
+        load(TMPDIR="/" + "x" * 100)
+
+
+def test_an_endpoint_of_one_service_goes_before_the_common_one() -> None:
+    settings = load(AWS_ENDPOINT_URL="http://localhost:4566", AWS_ENDPOINT_URL_DYNAMODB="http://localhost:8000")
+    assert settings.endpoint("dynamodb") == "http://localhost:8000"
+    assert settings.endpoint("s3") == "http://localhost:4566"
+    assert load().endpoint("kinesis") is None
+
+
+def test_a_start_in_time_is_in_utc() -> None:
+    settings = load(INITIAL_POSITION="AT_TIMESTAMP:2026-11-22T11:48:16+01:00")
+    assert settings.initial_position == datetime(2026, 11, 22, 10, 48, 16, tzinfo=UTC)
+
+
+def test_fields_and_measures_come_together() -> None:
+    settings = load(READING_FIELDS="device=tracker.id, value=fix.speed,time = fix.at", MEASURES="fix.lat, battery")
+    assert settings.reading_fields == Fields(
+        device=("tracker", "id"), value=("fix", "speed"), time=("fix", "at"), measures=(("fix", "lat"), ("battery",))
+    )
+    assert load(MEASURES="battery").reading_fields == Fields(measures=(("battery",),))
+
+
+def test_off_is_no_namespace() -> None:
+    assert load(CLOUDWATCH_NAMESPACE="off").cloudwatch_namespace is None
+
+
+def test_the_documentation_names_each_setting_with_its_default() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", DOCS.read_text(), re.MULTILINE)
+    assert [name for name, _ in rows if name not in _documented()] == []
+    assert dict(rows).keys() == _documented().keys()
+    for name, default in rows:
+        expected = _documented()[name]
+        assert default.startswith(expected) if expected == "derived" else default == expected, name
+
+
+def test_the_documentation_tells_the_bounds() -> None:
+    for name, meaning in re.findall(r"^\| `(\w+)` \| .*? \| (.*) \|", DOCS.read_text(), re.MULTILINE):
+        if bounds := re.search(r"\((\d+) to (\d+)[;)]", meaning):
+            least, most = (int(bound) for bound in bounds.groups())
+            for value in (least, most):
+                assert getattr(load(**{name: str(value)}), name.lower()) == value
+            for value in (least - 1, most + 1):
+                with pytest.raises(SettingsError, match=f"^{name}: must be a whole number from {least} to {most}"):
+                    load(**{name: str(value)})
+
+
+def _documented() -> dict[str, str]:
+    """Variable -> its default as the table should show it."""
+    shown: dict[str, str] = {}
+    for field in dataclasses.fields(Settings):
+        default = field.default
+        if default is dataclasses.MISSING:
+            text = "required"
+        elif default == "":
+            text = "derived"
+        elif field.name == "initial_position":
+            text = "`TRIM_HORIZON`"
+        elif default in (None, (), Fields()):
+            text = "none"
+        elif isinstance(default, bool):
+            text = f"`{str(default).lower()}`"
+        else:
+            text = f"`{default}`"
+        shown[field.name.upper()] = text
+    return shown
