@@ -1,0 +1,84 @@
+"""The API function and the names that others find the stack by. (The alert is tested from the device on.)"""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.conftest import Deployed
+
+
+@pytest.fixture(scope="module")
+def table(stack: Deployed) -> str:
+    """25 rows of `soil`, values 0, 0.5, 1, ..., one a second; and one row with measures."""
+    dynamodb, name = stack.session.client("dynamodb"), stack.outputs["SensorTable"]
+    for n in range(25):
+        row: Any = {"SensorId": {"S": "soil"}, "Timestamp": {"S": time_of(n)}, "Value": {"N": str(n / 2)}}
+        dynamodb.put_item(TableName=name, Item={**row, "ExpiresAt": {"N": "1900000000"}})
+    row["SensorId"] = {"S": "tracker"}
+    dynamodb.put_item(TableName=name, Item={**row, "Measures": {"M": {"speed": {"N": "20.1"}, "sats": {"N": "7.0"}}}})
+    return name
+
+
+def time_of(n: int) -> str:
+    return f"2026-11-22T10:48:{n:02}.123Z"
+
+
+def ask(stack: Deployed, request: Any) -> Any:
+    answer = stack.session.client("lambda").invoke(
+        FunctionName=stack.outputs["ApiFunction"], Payload=json.dumps(request).encode()
+    )
+    assert "FunctionError" not in answer
+    return json.loads(answer["Payload"].read())
+
+
+@pytest.mark.usefixtures("table")
+def test_a_query_gives_the_newest_twenty_first(stack: Deployed) -> None:
+    answer = ask(stack, {"operation": "query", "sensorid": "soil"})
+    assert answer["Items"] == [{"SensorId": "soil", "Timestamp": time_of(n), "Value": n / 2} for n in range(24, 4, -1)]
+    assert (answer["Count"], answer["ScannedCount"]) == (20, 20)
+    assert {type(item["Value"]) for item in answer["Items"][::2]} == {int}
+
+
+@pytest.mark.usefixtures("table")
+def test_a_query_can_be_continued(stack: Deployed) -> None:
+    request = {"operation": "query", "sensorid": "soil", "limit": 10}
+    values = []
+    while True:
+        answer = ask(stack, request)
+        values += [item["Value"] for item in answer["Items"]]
+        if "LastEvaluatedKey" not in answer:
+            break
+        request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+    assert values == [n / 2 for n in range(24, -1, -1)]
+
+
+@pytest.mark.usefixtures("table")
+def test_measures_are_told_where_there_are_some(stack: Deployed) -> None:
+    [item] = ask(stack, {"operation": "query", "sensorid": "tracker"})["Items"]
+    assert item["Measures"] == {"speed": 20.1, "sats": 7}
+
+
+def test_an_unknown_sensor_has_no_readings(stack: Deployed) -> None:
+    assert ask(stack, {"operation": "query", "sensorid": "nobody"}) == {"Items": [], "Count": 0, "ScannedCount": 0}
+
+
+@pytest.mark.parametrize(
+    ("request_", "word"),
+    [
+        ([], "object"),
+        ({}, "operation"),
+        ({"operation": "delete", "sensorid": "soil"}, "delete"),
+        ({"operation": "query"}, "sensorid"),
+        ({"operation": "query", "sensorid": ""}, "sensorid"),
+        ({"operation": "query", "sensorid": 7}, "sensorid"),
+        ({"operation": "query", "sensorid": "ü" * 1025}, "sensorid"),
+        ({"operation": "query", "sensorid": "soil", "limit": 21}, "limit"),
+        ({"operation": "query", "sensorid": "soil", "limit": True}, "limit"),
+        ({"operation": "query", "sensorid": "soil", "ExclusiveStartKey": {"SensorId": "other"}}, "ExclusiveStartKey"),
+    ],
+)
+def test_a_bad_request_is_told_what_is_wrong(stack: Deployed, request_: Any, word: str) -> None:
+    answer = ask(stack, request_)
+    assert answer.keys() == {"error"}
+    assert word in answer["error"]

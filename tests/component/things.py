@@ -1,0 +1,77 @@
+"""Real devices for tests: a thing with its certificate, connected over MQTT 5 with mutual TLS."""
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from awscrt import mqtt5
+from awsiot import mqtt5_client_builder
+
+from tests.conftest import Deployed
+
+SECONDS = 20
+
+
+def certificate(stack: Deployed, name: str) -> dict[str, str]:
+    """A new thing with a certificate under the stack's policy; PEM of certificate and key."""
+    iot = stack.session.client("iot")
+    iot.create_thing(thingName=name)
+    made = iot.create_keys_and_certificate(setAsActive=True)
+    iot.attach_policy(policyName=stack.outputs["DevicePolicy"], target=made["certificateArn"])
+    iot.attach_thing_principal(thingName=name, principal=made["certificateArn"])
+    return {"certificate": made["certificatePem"], "key": made["keyPair"]["PrivateKey"]}
+
+
+class Device:
+    """A connected client."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def send(self, topic: str, payload: bytes) -> "Future[Any]":
+        packet = mqtt5.PublishPacket(topic=topic, payload=payload, qos=mqtt5.QoS.AT_LEAST_ONCE)
+        future: Future[Any] = self._client.publish(packet)
+        return future
+
+    def publish(self, name: str, payload: bytes) -> None:
+        """Returns when the broker has acknowledged; PermissionError when it refused."""
+        answer = self.send(f"device/{name}/devicePayload", payload).result(SECONDS).puback
+        if answer.reason_code >= mqtt5.PubackReasonCode.UNSPECIFIED_ERROR:
+            raise PermissionError(answer.reason_code.name)
+
+
+@contextmanager
+def connected(stack: Deployed, ca: Path, pem: dict[str, str], client_id: str) -> Iterator[Device]:
+    """PermissionError when the broker refuses the connection."""
+    host, port = stack.outputs["IotEndpoint"].split(":")
+    answered, stopped = threading.Event(), threading.Event()
+    refusals: list[str] = []
+
+    def failed(data: mqtt5.LifecycleConnectFailureData) -> None:
+        refusals.append(str(data.connack_packet.reason_code) if data.connack_packet else str(data.exception))
+        answered.set()
+
+    client = mqtt5_client_builder.mtls_from_bytes(
+        endpoint=host,
+        port=int(port),
+        cert_bytes=pem["certificate"].encode(),
+        pri_key_bytes=pem["key"].encode(),
+        ca_filepath=str(ca),
+        client_id=client_id,
+        enable_metrics_collection=False,
+        on_lifecycle_connection_success=lambda _: answered.set(),
+        on_lifecycle_connection_failure=failed,
+        on_lifecycle_stopped=lambda _: stopped.set(),
+    )
+    client.start()
+    try:
+        assert answered.wait(SECONDS), "no answer from the broker"
+        if refusals:
+            raise PermissionError(refusals[0])
+        yield Device(client)
+    finally:
+        client.stop()
+        assert stopped.wait(SECONDS)

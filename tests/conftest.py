@@ -1,0 +1,60 @@
+"""What tests of several rooms need: one emulator a run, on free ports, with the template deployed."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+import pytest
+
+from infra.deploy import Event, deploy
+from infra.local.emulator import Emulator
+
+# A shell with .local/env sourced must not lead tests to a stack that somebody uses.
+for _name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[_name]
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """The template on the emulator. Clients of `session` talk to it; `variables` lead any other process there."""
+
+    name: str
+    outputs: dict[str, str]
+    session: boto3.Session
+    emulator: Emulator
+    parameters: dict[str, str]
+    events: list[Event]
+
+    @property
+    def endpoint(self) -> str:
+        return self.emulator.endpoint
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return self.emulator.variables()
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
+    """The emulator with our extension; its log is in the run's temporary folder."""
+    with Emulator(log=tmp_path_factory.mktemp("emulator") / "emulator.log") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def stack(emulator: Emulator) -> Deployed:
+    """infra/template.yaml deployed as stack `test-stack` with two shards."""
+    events: list[Event] = []
+    parameters = {"ShardCount": "2"}
+    outputs = deploy(emulator.session(), "test-stack", parameters, events.append, poll_seconds=0.1)
+    return Deployed("test-stack", outputs, emulator.session(), emulator, parameters, events)
+
+
+@pytest.fixture(scope="session")
+def iot_ca(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """File with the authority of the emulator's MQTT listener."""
+    path = tmp_path_factory.mktemp("iot") / "ca.pem"
+    path.write_text(emulator.ca())
+    return path
