@@ -6,14 +6,16 @@ Exit codes: 0 stopped as asked, 1 cannot run, 2 a setting is wrong; each with on
 import asyncio
 import os
 import sys
+from pathlib import Path
 
 # botocore loads awscrt wherever it is installed (for the simulator's MQTT) and has no use for it here: 6 MB of memory.
 sys.modules["awscrt"] = None  # type: ignore[assignment]
 
 from consumer import java, log  # noqa: E402
-from consumer.clients import Unreachable  # noqa: E402
-from consumer.service import Hopeless, Service  # noqa: E402
+from consumer.clients import Clients, Unreachable  # noqa: E402
+from consumer.service import Service  # noqa: E402
 from consumer.settings import Settings, SettingsError  # noqa: E402
+from consumer.supervisor import Hopeless  # noqa: E402
 
 
 def main() -> int:
@@ -26,10 +28,16 @@ def main() -> int:
     if runtime is None:
         return _fail(f"java >= {java.MINIMUM} not found: install one, or set JAVA to its path", 1)
     try:
-        asyncio.run(Service(settings, runtime).run())
+        asyncio.run(_run(settings, runtime))
     except (Hopeless, Unreachable) as error:
         return _fail(str(error), 1)
     return 0
+
+
+async def _run(settings: Settings, runtime: Path) -> None:
+    async with Clients(settings) as clients:
+        await clients.check()
+        await Service(settings, runtime, clients).run()
 
 
 def _fail(line: str, code: int) -> int:

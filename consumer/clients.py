@@ -79,6 +79,9 @@ class Clients:
 
     async def prepare(self, leases: "Leases") -> None:
         """Creates and seeds the lease table (local runs)."""
-        kinesis = await self._client("kinesis")
-        from_oldest = self._settings.initial_position is None
-        await leases.prepare(self._settings.stream_name, kinesis.list_shards, seed=from_oldest)
+        settings = self._settings
+        async with self._session.create_client(
+            "kinesis", region_name=settings.aws_region, endpoint_url=settings.endpoint("kinesis")
+        ) as kinesis:
+            from_oldest = settings.initial_position is None
+            await leases.prepare(settings.stream_name, kinesis.list_shards, seed=from_oldest)

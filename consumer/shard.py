@@ -274,16 +274,19 @@ class Shard:
 
     def state(self) -> dict[str, Any]:
         """For /shards: position, lag and the open parcel."""
-        packer = self._packer
         return {
             "shard": self.name,
             "live": self.live,
             "epoch": self._epoch,
             "position": "%d.%d" % self.last if self.last[0] >= 0 else None,
             "millisBehindLatest": self.behind,
-            "openRecords": packer.records if packer else 0,
+            "openRecords": self.open_records(),
             "oldestRecordAgeSeconds": self.oldest_age(),
         }
+
+    def open_records(self) -> int:
+        """Records in the open parcel."""
+        return self._packer.records if self._packer else 0
 
     def oldest_age(self) -> float:
         """Seconds since the oldest record arrived that is not yet checkpointed; 0 without one."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
     from types_aiobotocore_dynamodb.type_defs import WriteRequestUnionTypeDef
 
+    Requests = Sequence[WriteRequestUnionTypeDef]
+
 BATCH: Final = 25
 """Rows in one BatchWriteItem, the service's limit."""
 DAY: Final = 86_400
@@ -63,11 +65,11 @@ class Table:
             item["ExpiresAt"] = {"N": str(reading.time_ms // 1000 + self._ttl)}
         return {"PutRequest": {"Item": item}}
 
-    async def _put_batch(self, requests: "Sequence[WriteRequestUnionTypeDef]", guard: Callable[[], None]) -> None:
+    async def _put_batch(self, requests: "Requests", guard: Callable[[], None]) -> None:
         failures = 0
         while requests:
 
-            async def write(batch: "Sequence[WriteRequestUnionTypeDef]" = requests) -> "Sequence[WriteRequestUnionTypeDef]":
+            async def write(batch: "Requests" = requests) -> "Requests":
                 async with self._slots:
                     guard()
                     answer = await self._client.batch_write_item(RequestItems={self._name: batch})

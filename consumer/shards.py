@@ -1,0 +1,99 @@
+"""The conversations of this worker: a connector comes in at the socket, a shard is served until its daemon ends it."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from consumer import protocol
+from consumer.metrics import Metrics
+from consumer.shard import Rooms, Shard
+
+log = logging.getLogger(__name__)
+
+
+class Shards:
+    """All shards in conversation. What escapes one of them goes to `fail`, which ends this life of the daemon."""
+
+    def __init__(self, metrics: Metrics, fail: Callable[[BaseException], None]) -> None:
+        self._metrics = metrics
+        self._fail = fail
+        self._shards: dict[str, Shard] = {}
+        self.conversations: set[asyncio.Task[None]] = set()
+
+    async def serve(self, path: Path, rooms: Rooms) -> None:
+        """Takes in connectors at a Unix socket, until cancelled."""
+        loop = asyncio.get_running_loop()
+        with _door(path) as door:
+            while True:
+                connection, _ = await loop.sock_accept(door)
+                task = asyncio.create_task(self._converse(connection, rooms))
+                self.conversations.add(task)
+                task.add_done_callback(self.conversations.discard)
+
+    async def supersede(self, shard: Shard) -> None:
+        """Registers a shard's conversation; an earlier one of the same shard ends its writing first."""
+        previous = self._shards.get(shard.name)
+        self._shards[shard.name] = shard
+        if previous:
+            log.warning("%s: a second conversation; the first writes nothing more", shard.name)
+            await previous.mute()
+
+    async def end(self) -> None:
+        """Ends every conversation where it stands (their daemon is dead)."""
+        for task in self.conversations:
+            task.cancel()
+        await asyncio.gather(*self.conversations, return_exceptions=True)
+
+    @property
+    def live(self) -> list[Shard]:
+        """The shards that are claimed and neither lost, fenced nor muted since."""
+        return [shard for shard in self._shards.values() if shard.live]
+
+    def observe(self) -> list[dict[str, Any]]:
+        """Every shard's state, for /shards; also sets their gauges."""
+        live = self.live
+        self._metrics.owned.set(len(live))
+        for shard in live:
+            self._metrics.behind.labels(shard.name).set(shard.behind or 0)
+            self._metrics.checkpoint_age.labels(shard.name).set(shard.oldest_age())
+            self._metrics.open_records.labels(shard.name).set(shard.open_records())
+        return [shard.state() for shard in sorted(self._shards.values(), key=lambda shard: shard.name)]
+
+    async def _converse(self, connection: socket.socket, rooms: Rooms) -> None:
+        """One connector, one conversation, one shard."""
+        shard: Shard | None = None
+        with connection:
+            try:
+                shard = Shard(await protocol.accept(connection), rooms)
+                await self._talk(shard, connection)
+            except Exception as error:  # noqa: BLE001 (handed on: it ends the daemon)
+                self._fail(error)
+            finally:
+                if shard and self._shards.get(shard.name) is shard:
+                    del self._shards[shard.name]
+                    self._metrics.forget(shard.name)
+
+    async def _talk(self, shard: Shard, connection: socket.socket) -> None:
+        talk = asyncio.create_task(shard.run())
+        gone = asyncio.create_task(protocol.gone(connection))
+        try:
+            await asyncio.wait({talk, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not talk.done() and not shard.finished:
+                raise protocol.ConversationEnded(f"the connector of {shard.name} died")
+            await talk
+        finally:
+            gone.cancel()
+            talk.cancel()
+            await asyncio.gather(gone, talk, return_exceptions=True)
+
+
+def _door(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    door = socket.socket(socket.AF_UNIX)
+    door.bind(str(path))
+    door.listen(256)
+    door.setblocking(False)
+    return door

@@ -1,0 +1,105 @@
+"""Keeps a KCL daemon running, and ends it: in place and with the same worker id a restart takes seconds.
+
+What must not be survived (a failure that retries cannot cure, a batch that may have been skipped, a dead connector)
+ends the daemon by SIGKILL: nothing unanswered is checkpointed, so all of it is delivered again.
+"""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from consumer.daemon import Daemon
+from consumer.metrics import Metrics
+from consumer.shards import Shards
+
+log = logging.getLogger(__name__)
+
+SOUND: Final = 60.0
+"""Seconds a daemon must have run for its end not to count towards STILLBORN."""
+STILLBORN: Final = 6
+"""Daemons in a row that died young: then the service ends, so that whoever supervises it can see that."""
+
+
+class Hopeless(Exception):
+    """The service cannot run; the message is one line that names the mend."""
+
+
+class Supervisor:
+    """One daemon at a time, until `stop` is set."""
+
+    def __init__(self, metrics: Metrics, shutdown_seconds: float, restarted: Callable[[], None]) -> None:
+        self._metrics = metrics
+        self._shutdown_seconds = shutdown_seconds
+        self._restarted = restarted
+        self._failed: asyncio.Future[BaseException] | None = None
+        self.stop = asyncio.Event()
+
+    def fail(self, error: BaseException) -> None:
+        """Ends this life of the daemon."""
+        if self._failed and not self._failed.done():
+            self._failed.set_result(error)
+
+    async def run(self, daemon: Daemon, shards: Shards) -> None:
+        """Returns after a stop that was asked for. Raises Hopeless when daemons keep dying."""
+        stillborn = 0
+        while not self.stop.is_set():
+            began = time.monotonic()
+            reason = await self._life(daemon, shards)
+            if reason is None:
+                return
+            stillborn = 0 if time.monotonic() - began > SOUND else stillborn + 1
+            if stillborn >= STILLBORN:
+                raise Hopeless(f"the KCL daemon died {stillborn} times in a row ({reason}); the log above tells why")
+            self._metrics.restarts.labels(reason).inc()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(30.0, 0.25 * 2**stillborn)):
+                    await self.stop.wait()
+
+    async def _life(self, daemon: Daemon, shards: Shards) -> str | None:
+        """From start to end; returns a short reason, None after a stop that was asked for."""
+        self._failed = asyncio.get_running_loop().create_future()
+        self._restarted()
+        try:
+            await daemon.start()
+        except OSError as error:
+            raise Hopeless(f"RUN_DIR: the daemon cannot be started: {error}") from error
+        self._metrics.daemon_up.set(1)
+        ended = asyncio.create_task(daemon.wait())
+        stopping = asyncio.create_task(self.stop.wait())
+        waiting: set[asyncio.Future[Any]] = {ended, stopping, self._failed}
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if self._failed.done():
+                failure = self._failed.result()
+                log.error("starting the daemon again from the checkpoint: %s", failure, exc_info=failure)
+                return type(failure).__name__
+            if ended.done():
+                log.error("the daemon ended by itself", extra={"code": ended.result()})
+                return "exit"
+            await self._settle(daemon, shards, ended)
+            return None
+        finally:
+            stopping.cancel()
+            daemon.kill()
+            await ended
+            self._metrics.daemon_up.set(0)
+            await shards.end()
+
+    async def _settle(self, daemon: Daemon, shards: Shards, ended: "asyncio.Task[int]") -> None:
+        """A graceful end: every shard is asked to settle; once the last has, there is nothing left to wait for."""
+        assert self._failed  # noqa: S101
+        log.info("stopping: %d shards settle", len(shards.live))
+        daemon.terminate()
+        deadline = time.monotonic() + self._shutdown_seconds
+        while (left := deadline - time.monotonic()) > 0 and shards.conversations:
+            waiting: set[asyncio.Future[Any]] = {ended, self._failed, *shards.conversations}
+            await asyncio.wait(waiting, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+            if ended.done() or self._failed.done():
+                break
+        if live := shards.live:
+            log.warning("stopped; %d shards could not settle and will be read again", len(live))
+        else:
+            log.info("stopped; every shard settled")
