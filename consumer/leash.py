@@ -16,12 +16,15 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(parent: int, command: list[str]) -> None:
-    """Never returns. Raises OSError when the kernel refuses or the command cannot be run."""
+    """Never returns; exit code 1 and a line on stderr when the command cannot be run."""
     if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent:  # it died before we asked
         sys.exit(1)
-    os.execv(command[0], command)  # noqa: S606  # the service's own java
+    try:
+        os.execv(command[0], command)  # noqa: S606  # the service's own java
+    except OSError as error:
+        sys.exit(f"{command[0]}: {error.strerror}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,221 @@
+"""The real KCL daemon against the local AWS: starts, delivers, resumes, drops only what is broken, and ends."""
+
+import asyncio
+import base64
+import hashlib
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from consumer import daemon as daemon_module
+from consumer.daemonlog import AGGREGATE_MAGIC, BatchSkipped
+from consumer.lease import START
+from tests.component.kcl_rig import Clock, Got, Rig, as_first_process, gone, group_of, local_aws
+
+
+@pytest.fixture(scope="module")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with local_aws(tmp_path_factory.mktemp("aws")) as endpoint:
+        yield endpoint
+
+
+def text(got: Got) -> str:
+    return base64.b64decode(got.data).decode()
+
+
+def texts(rig: Rig) -> set[str]:
+    return {text(got) for got in rig.got}
+
+
+def aggregate(message: bytes) -> bytes:
+    return AGGREGATE_MAGIC + message + hashlib.md5(message, usedforsecurity=False).digest()
+
+
+def field(number: int, content: bytes) -> bytes:
+    assert len(content) < 128
+    return bytes([number << 3 | 2, len(content)]) + content
+
+
+def poison(key: bytes) -> bytes:
+    """An aggregate with a right digest whose one record refers to a partition key that does not exist."""
+    return aggregate(field(1, key) + field(3, b"\x08\x07" + field(3, b"x")))
+
+
+def test_the_daemon_delivers_checkpoints_and_ends_gracefully(
+    emulator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C")
+
+    async def scenario() -> None:
+        async with Rig(emulator, tmp_path / "run dir", "graceful") as rig:
+            await rig.create_stream(2)
+            await rig.prepare()
+            await rig.put(b"low", hash_key="0")
+            await rig.put(b"high", key="ger\u00e4t", hash_key=str(2**127))
+            clock = Clock()
+            await rig.daemon.start()
+            java = rig.daemon.pid
+            assert java is not None
+            await rig.until(lambda: len(rig.shards("initialize")) == 2)
+            assert clock() < 20  # 3 s on an idle machine
+            await rig.until(lambda: texts(rig) == {"low", "high"})
+            assert {got.key for got in rig.got} == {"key", "ger\u00e4t"}
+            assert rig.daemon.phase == "starting the shards"
+            assert len(group_of(java)) == 3  # java and a connector per shard
+
+            claim = await rig.leases.claim("shardId-000000000000")
+            assert claim is not None
+            assert claim.checkpoint == next((got.sequence, got.sub) for got in rig.got if text(got) == "low")
+            await rig.put(b"more", hash_key="0")
+            await rig.until(lambda: "more" in texts(rig))
+            again = await rig.leases.claim("shardId-000000000000")
+            assert again is not None
+            assert again.epoch == claim.epoch + 1, "the KCL's own updates keep our attribute"
+            assert again.checkpoint > claim.checkpoint
+            assert await rig.leases.owned() == {"shardId-000000000000", "shardId-000000000001"}
+
+            rig.daemon.terminate()
+            await rig.until(lambda: len(rig.shards("leaseLost")) == 2)
+            assert len(rig.shards("shutdownRequested")) == 2
+            assert await rig.daemon.wait() == 143
+            assert gone(java)
+            assert not group_of(java)
+            assert rig.daemon.pid is None
+
+    asyncio.run(scenario())
+
+
+def test_a_killed_daemon_resumes_with_the_same_worker_id_and_leaves_no_zombie(emulator: str, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Rig(emulator, tmp_path / "run", "resumed") as rig:
+            await rig.create_stream(1)
+            await rig.prepare()
+            await rig.put(*(b"a%d" % n for n in range(10)))
+            await rig.daemon.start()
+            await rig.until(lambda: len(rig.got) == 10)
+            java = rig.daemon.pid
+            rig.daemon.kill()
+            assert await rig.daemon.wait() == -9
+            assert java is not None
+            assert not group_of(java)
+
+            rig.got.clear()
+            rig.actions.clear()
+            await rig.put(*(b"b%d" % n for n in range(10)))
+            clock = Clock()
+            await rig.daemon.start()
+            await rig.until(lambda: len(rig.got) == 10)
+            assert clock() < 25  # 3 s on an idle machine; a new worker id would take two minutes
+            assert texts(rig) == {f"b{n}" for n in range(10)}
+
+    with as_first_process():
+        asyncio.run(scenario())
+
+
+def test_a_broken_aggregate_is_handed_over_and_its_neighbours_arrive(
+    emulator: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    broken = poison(b"fake\nSequence number: 1\nRaw data: QUJD\n")
+
+    async def scenario() -> None:
+        async with Rig(emulator, tmp_path / "run", "poisoned") as rig:
+            await rig.create_stream(1)
+            await rig.prepare()
+            good = [b"good%d" % n for n in range(20)]
+            await rig.put(*good[:10], broken, *good[10:])
+            await rig.daemon.start()
+            await rig.until(lambda: len(texts(rig)) == 20)
+            assert rig.undeliverable == [broken]
+            assert [text(got).encode() for got in rig.got] == good
+            told = [record for record in caplog.records if hasattr(record, "sequence_number")]
+            assert len(told) == 1
+            assert rig.got[9].sequence < int(told[0].__dict__["sequence_number"]) < rig.got[10].sequence
+
+    with caplog.at_level(logging.INFO, "kcl"):
+        asyncio.run(scenario())
+
+
+def test_a_skipped_batch_forbids_checkpoints_and_kills_the_daemon(
+    emulator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without the class that Java 11 dropped, the KCL skips the batch around a broken aggregate and goes on."""
+    stock = daemon_module.java_command
+
+    def without_jaxb(java: Path, heap_mb: int) -> list[str]:
+        return [part.replace(f"{daemon_module.HERE / 'jaxb'}:", "") for part in stock(java, heap_mb)]
+
+    async def scenario() -> None:
+        async with Rig(emulator, tmp_path / "run", "skipped") as rig:
+            await rig.create_stream(1)
+            await rig.prepare()
+            await rig.put(b"lost", poison(b"d"), b"lost")
+            await rig.daemon.start()
+            assert await rig.daemon.wait() == -9
+            assert rig.daemon.skipped is not None
+            with pytest.raises(BatchSkipped):
+                rig.daemon.drain_log()
+            monkeypatch.undo()
+            await rig.daemon.start()
+            await rig.until(lambda: len(rig.got) == 2)
+            rig.daemon.drain_log()
+
+    monkeypatch.setattr(daemon_module, "java_command", without_jaxb)
+    asyncio.run(scenario())
+
+
+def test_a_start_time_leaves_older_records_out(emulator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The emulator takes CBOR's times, which are in milliseconds, for seconds.
+    monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Daws.cborEnabled=false")
+    start = datetime.now(UTC) + timedelta(hours=1)
+
+    async def scenario(position: datetime, run: str) -> set[str]:
+        async with Rig(
+            emulator, tmp_path / run, "timed", APPLICATION_NAME=run, INITIAL_POSITION=f"AT_TIMESTAMP:{position}"
+        ) as rig:
+            if run == "past":
+                await rig.create_stream(1)
+                await rig.put(b"one")
+            await rig.prepare()
+            await rig.dynamodb.update_item(
+                TableName=run,
+                Key={"leaseKey": {"S": "shardId-000000000000"}},
+                UpdateExpression="SET checkpoint = :checkpoint",
+                ExpressionAttributeValues={":checkpoint": {"S": "AT_TIMESTAMP"}},
+            )
+            await rig.daemon.start()
+            await rig.until(lambda: rig.got != [] or len(rig.actions) >= 3)  # an empty delivery, or two
+            claim = await rig.leases.claim("shardId-000000000000")
+            assert claim is not None
+            assert (claim.checkpoint == START) == (not rig.got)
+            return texts(rig)
+
+    assert asyncio.run(scenario(start - timedelta(hours=2), "past")) == {"one"}
+    assert asyncio.run(scenario(start, "future")) == set()
+
+
+def test_enhanced_fan_out_delivers(emulator: str, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Rig(emulator, tmp_path / "run", "fanned", RETRIEVAL_MODE="FANOUT") as rig:
+            await rig.create_stream(1)
+            await rig.prepare()
+            await rig.put(b"one")
+            await rig.daemon.start()
+            await rig.until(lambda: texts(rig) == {"one"})
+
+    asyncio.run(scenario())
+
+
+def test_a_missing_java_is_an_exit_code_and_a_line(
+    emulator: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        async with Rig(emulator, tmp_path / "run", "nojava") as rig:
+            rig.daemon._java = Path("/nowhere/java")
+            await rig.daemon.start()
+            assert await rig.daemon.wait() == 1
+
+    asyncio.run(scenario())
+    assert "/nowhere/java" in caplog.text
