@@ -31,8 +31,7 @@ class JsonFormatter(logging.Formatter):
     """`{"time": ISO-8601 UTC, "level", "logger", "message", <extra fields>, "exception"?}`, always one line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        # An extra field may not pose as one of ours.
-        event = _extra(record) | {
+        event: dict[str, Any] = {
             "time": _moment(record).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname,
             "logger": record.name,
