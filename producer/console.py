@@ -13,38 +13,33 @@ from producer.message import iso_utc
 from producer.stack import Stack
 
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")  # as JSON writes it
+PAGE = 20  # items, the function's limit
 
 
-def query(stack: Stack, sensor: str, limit: int | None) -> dict[str, Any]:
-    """The function's answer `{"Items": [{SensorId, Timestamp, Value}], "Count", "ScannedCount"}`, newest
-    first."""
-    request: dict[str, Any] = {"operation": "query", "sensorid": sensor}
-    if limit is not None:
-        request["limit"] = limit
-    answer = boto3.client("lambda").invoke(FunctionName=stack.api_function, Payload=json.dumps(request).encode())
-    # Numbers stay as they were written: a float would round them.
-    body = json.loads(answer["Payload"].read(), parse_float=_AsWritten)
-    if "FunctionError" in answer:
-        raise UserError(f"{stack.api_function}: {body.get('errorMessage', body)}")
-    if not isinstance(body, dict) or "Items" not in body:
-        raise UserError(f"{stack.api_function} answered {body!r}")
-    return body
+def query(stack: Stack, sensor: str, limit: int) -> dict[str, Any]:
+    """`{"Items": [{SensorId, Timestamp, Value}], "Count", "ScannedCount"[, "LastEvaluatedKey"]}`, newest first.
 
-
-class _AsWritten(float):
-    """A number that prints with the digits it came with."""
-
-    def __new__(cls, text: str) -> "_AsWritten":
-        number = super().__new__(cls, text)
-        number._text = text
-        return number
-
-    _text: str
-
-    def __repr__(self) -> str:
-        return self._text
-
-    __str__ = __repr__
+    The function gives at most `PAGE` items at once; it is asked again until there are `limit` of them or no more.
+    """
+    client = boto3.client("lambda")
+    found: dict[str, Any] = {"Items": [], "Count": 0, "ScannedCount": 0}
+    while len(found["Items"]) < limit:
+        request = {"operation": "query", "sensorid": sensor, "limit": min(PAGE, limit - len(found["Items"]))}
+        if start := found.pop("LastEvaluatedKey", None):
+            request["ExclusiveStartKey"] = start
+        answer = client.invoke(FunctionName=stack.api_function, Payload=json.dumps(request).encode())
+        page = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            raise UserError(f"{stack.api_function}: {page.get('errorMessage', page)}")
+        if "error" in page:
+            raise UserError(page["error"])
+        found["Items"] += page["Items"]
+        for count in ("Count", "ScannedCount"):
+            found[count] += page[count]
+        if "LastEvaluatedKey" not in page:
+            break
+        found["LastEvaluatedKey"] = page["LastEvaluatedKey"]
+    return found
 
 
 def table(items: list[dict[str, Any]]) -> list[str]:

@@ -43,7 +43,7 @@ def parser(run: Mapping[str, Callable[..., int]]) -> argparse.ArgumentParser:
     _audit(command("audit", "compare what was published with table, archive, dead letters and alerts"))
     query = command("query", "show a device's newest readings")
     query.add_argument("sensorid")
-    query.add_argument("--limit", type=_count, metavar="N", help="at most N readings (the function's own limit is 20)")
+    query.add_argument("--limit", type=_count, default=20, metavar="N", help="at most N readings (default: 20)")
     publish = command("publish", "put readings onto the stream, now, a millisecond apart")
     publish.add_argument("sensorid")
     publish.add_argument("value", nargs="+")

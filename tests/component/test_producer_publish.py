@@ -1,0 +1,188 @@
+"""Devices and readings against the local stack: what was acknowledged is in the stream, once."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from producer import provision
+from producer.cli import main
+from producer.errors import UserError
+from producer.fleet import Mix
+from producer.kinesis import KinesisOutlet
+from producer.ledger import Entry, Ledger, read
+from producer.message import Message, Reading, number_of, single
+from producer.simulate import Plan, Simulator
+from producer.stack import Stack
+from tests.conftest import Deployed
+
+
+@pytest.fixture(autouse=True)
+def environment(stack: Deployed, iot_ca: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `.local/env` would give."""
+    for name, value in stack.variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("IOT_CA_FILE", str(iot_ca))
+    monkeypatch.setenv("DEVICES_DIR", str(tmp_path / "devices"))
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+
+@pytest.fixture
+def names(stack: Deployed) -> Stack:
+    return Stack.load(stack.name)
+
+
+@pytest.fixture
+def devices(names: Stack, tmp_path: Path) -> Iterator[list[provision.Credentials]]:
+    folder = tmp_path / "devices"
+    yield provision.provision(["soilSensor1", "soilSensor2"], names.device_policy, folder)
+    provision.deprovision(["soilSensor1", "soilSensor2"], folder)
+
+
+def stream_numbers(stream: str) -> Counter[int]:
+    """How often each message number stands in the stream."""
+    kinesis = boto3.client("kinesis")
+    found: Counter[int] = Counter()
+    for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
+        iterator = kinesis.get_shard_iterator(
+            StreamName=stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+        while records := (answer := kinesis.get_records(ShardIterator=iterator))["Records"]:
+            found.update(n for record in records if (n := number_of(record["Data"])) is not None)
+            iterator = answer["NextShardIterator"]
+    return found
+
+
+def run(names: Stack, plan: Plan, path: Path) -> list[Entry]:
+    with Ledger(path) as ledger:
+        Simulator(names, plan, ledger).run(threading.Event())
+    return list(read(path))
+
+
+@pytest.mark.usefixtures("devices")
+def test_acknowledged_mqtt_publishes_are_in_the_stream_once(names: Stack, tmp_path: Path) -> None:
+    mix = Mix(malformed=0.2, duplicates=0.1, disorder=0.1, late=0.1)
+    entries = run(names, Plan(devices=2, rate=100, seconds=1, mix=mix), tmp_path / "ledger")
+    assert len(entries) >= 100
+    assert all(entry.ack for entry in entries)
+    found = stream_numbers(names.stream)
+    assert [found[entry.n] for entry in entries] == [1] * len(entries)
+
+
+def test_acknowledged_records_are_in_the_stream_once(names: Stack, tmp_path: Path) -> None:
+    plan = Plan(devices=5, rate=3000, seconds=1, via="kinesis", mix=Mix(batch=3, lines=True))
+    entries = run(names, plan, tmp_path / "ledger")
+    assert len(entries) == 1000
+    assert {len(entry.rows) for entry in entries} == {3}
+    found = stream_numbers(names.stream)
+    assert [found[entry.n] for entry in entries] == [1] * len(entries)
+
+
+def test_a_device_cannot_speak_for_another(
+    names: Stack, devices: list[provision.Credentials], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("producer.mqtt.CONNECT_SECONDS", 1.0)
+    first, second = devices
+    for name in ("certificate.pem", "private.key"):
+        (second.folder / name).write_bytes((first.folder / name).read_bytes())
+    with pytest.raises(UserError, match="soilSensor2 gets no connection"):
+        run(names, Plan(devices=2, rate=10, seconds=1), tmp_path / "ledger")
+
+
+def test_provisioning_again_changes_nothing(names: Stack, devices: list[provision.Credentials], tmp_path: Path) -> None:
+    folder = tmp_path / "devices"
+    before = [(device.certificate_id(), device.key.read_bytes()) for device in devices]
+    again = provision.provision([device.name for device in devices], names.device_policy, folder)
+    assert [(device.certificate_id(), device.key.read_bytes()) for device in again] == before
+    assert folder.stat().st_mode & 0o77 == 0
+    assert all(path.stat().st_mode & 0o77 == 0 for path in folder.rglob("*"))
+
+
+def test_deprovisioning_leaves_nothing(names: Stack, tmp_path: Path) -> None:
+    folder = tmp_path / "devices"
+    [device] = provision.provision(["goner"], names.device_policy, folder)
+    certificate = device.certificate_id()
+    assert provision.deprovision(["goner", "never"], folder) == 1
+    iot = boto3.client("iot")
+    assert certificate not in [c["certificateId"] for c in iot.list_certificates()["certificates"]]
+    assert "goner" not in [thing["thingName"] for thing in iot.list_things()["things"]]
+    assert list(folder.iterdir()) == []
+
+
+class Refusing:
+    """A Kinesis client whose first `rounds` answers refuse the records of odd numbers."""
+
+    def __init__(self, rounds: int) -> None:
+        self.rounds = rounds
+        self.calls: list[list[int]] = []
+
+    def put_records(self, StreamName: str, Records: list[dict[str, Any]]) -> dict[str, Any]:
+        numbers = [number_of(record["Data"]) or 0 for record in Records]
+        self.calls.append(numbers)
+        refuse = len(self.calls) <= self.rounds
+        refused = {"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "slow down"}
+        return {"Records": [refused if refuse and n % 2 else {"ShardId": "s"} for n in numbers]}
+
+
+def test_refused_records_are_put_again_and_only_they() -> None:
+    done: list[tuple[int, bool, int]] = []
+    outlet = KinesisOutlet("any", lambda message, at, ack, attempts: done.append((message.number, ack, attempts)))
+    outlet._client = client = Refusing(2)
+    for number in range(8):
+        outlet.publish(message(number))
+    outlet.close(10)
+    assert sorted(done) == [(n, True, 3 if n % 2 else 1) for n in range(8)]
+    assert [len(call) for call in client.calls] == [8, 4, 4]
+
+
+def test_what_time_does_not_allow_is_reported_as_uncertain() -> None:
+    done: list[bool] = []
+    outlet = KinesisOutlet("any", lambda message, at, ack, attempts: done.append(ack))
+    outlet._client = Refusing(10**6)
+    for number in range(2):
+        outlet.publish(message(number))
+    outlet.close(0.2)
+    assert sorted(done) == [False, True]
+
+
+def message(number: int) -> Message:
+    return single(Reading("d", 1_795_345_942_830, "50"), number, "humidity")
+
+
+def test_console_publishes_and_queries(stack: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["publish", "greenhouse", "20.1", "-3", "--stack", stack.name]) == 0
+    assert [line.split()[2] for line in capsys.readouterr().out.splitlines()] == ["20.1", "-3"]
+    boto3.client("dynamodb").put_item(
+        TableName=stack.outputs["SensorTable"],
+        Item={"SensorId": {"S": "greenhouse"}, "Timestamp": {"S": "2026-11-22T10:48:16.123Z"}, "Value": {"N": "20.1"}},
+    )
+    assert main(["query", "greenhouse", "--stack", stack.name]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "SENSOR      TIME (UTC)                VALUE",
+        "greenhouse  2026-11-22T10:48:16.123Z   20.1",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["query", "x", "--stack", "none"], "no stack 'none' here"),
+        (["publish", "x", "wet"], "'wet' is not a number"),
+        (["simulate", "--devices", "2"], "device soilSensor1 has no certificate"),
+        (["simulate", "--devices", "1", "--rate", "500"], "IoT Core takes 100 publishes a second"),
+        (["audit", "--ledger", "/none"], "cannot read the ledger"),
+    ],
+)
+def test_user_errors_are_one_line(
+    stack: Deployed, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    if "--stack" not in arguments:
+        arguments = [*arguments, "--stack", stack.name]
+    assert main(arguments) == 2
+    errors = capsys.readouterr().err
+    assert told in errors
+    assert errors.count("\n") == 1
