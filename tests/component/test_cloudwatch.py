@@ -1,0 +1,117 @@
+"""The publisher against the emulator's CloudWatch, with the service's own client."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from consumer.clients import Clients
+from consumer.cloudwatch import METRIC, Publisher, Sums
+from consumer.metrics import Metrics
+from consumer.reading import Reading
+from consumer.settings import Settings
+from infra.local.emulator import Emulator
+from tests.running import in_loop
+
+MINUTES = [-60 * 24, -61, -3, -1, 0]
+
+
+@pytest.fixture(autouse=True)
+def _credentials(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The SDK looks for them in the environment."""
+    for name, value in emulator.variables().items():
+        monkeypatch.setenv(name, value)
+
+
+def settings(emulator: Emulator) -> Settings:
+    names = {"STREAM_NAME": "unused", "SENSOR_TABLE": "unused", "ARCHIVE_BUCKET": "unused"}
+    return Settings.load(emulator.variables() | names)
+
+
+async def points(clients: Clients, namespace: str, metric: str, sensor: str | None = None) -> dict[datetime, Any]:
+    """The statistics that CloudWatch tells, by minute."""
+    answer = await clients.cloudwatch.get_metric_statistics(
+        Namespace=namespace,
+        MetricName=metric,
+        Dimensions=[{"Name": "SensorId", "Value": sensor}] if sensor else [],
+        StartTime=datetime.now(UTC) - timedelta(days=2),
+        EndTime=datetime.now(UTC) + timedelta(hours=1),
+        Period=60,
+        Statistics=["SampleCount", "Sum", "Minimum", "Maximum"],
+    )
+    return {point["Timestamp"]: point for point in answer["Datapoints"]}
+
+
+async def publish(clients: Clients, namespace: str, per_sensor: bool, metrics: Metrics) -> list[Reading]:
+    """Readings in three sendings; CloudWatch has to add up the sets of one minute."""
+    sums = Sums(per_sensor)
+    publisher = Publisher(clients.cloudwatch, namespace, sums, lambda: {"RowsWritten": 120.0}, metrics)
+    base = int(time.time() // 60) * 60_000
+    sent = []
+    for sending in range(3):
+        readings = [
+            Reading(
+                f"soil Sensor+{number % 4}",
+                base + MINUTES[number % 5] * 60_000 + number,
+                Decimal("20.5") + number,
+                None,
+            )
+            for number in range(sending * 40, sending * 40 + 40)
+        ]
+        sums.add(readings)
+        sent += readings
+        await publisher.flush()
+    return sent
+
+
+@in_loop
+async def test_the_sample_count_is_the_number_of_readings(emulator: Emulator) -> None:
+    metrics = Metrics()
+    async with Clients(settings(emulator)) as clients:
+        sent = await publish(clients, "Test/Plain", per_sensor=False, metrics=metrics)
+        found = await points(clients, "Test/Plain", METRIC)
+        listed = await clients.cloudwatch.list_metrics(Namespace="Test/Plain")
+        rows = await points(clients, "Test/Plain", "RowsWritten")
+    assert metrics.registry.get_sample_value("sensorstream_cloudwatch_errors_total") == 0
+    assert sum(point["SampleCount"] for point in found.values()) == len(sent) == 120
+    assert sum(point["Sum"] for point in found.values()) == float(sum(reading.value for reading in sent))
+    assert len(found) == len(MINUTES)
+    for minute, point in found.items():
+        values = [float(reading.value) for reading in sent if reading.time_ms // 60_000 * 60 == minute.timestamp()]
+        assert (point["SampleCount"], point["Minimum"], point["Maximum"]) == (24, min(values), max(values))
+    assert {(metric["MetricName"], len(metric["Dimensions"])) for metric in listed["Metrics"]} == {
+        (METRIC, 0),
+        ("RowsWritten", 0),
+    }
+    assert sum(point["Sum"] for point in rows.values()) == 120
+
+
+@in_loop
+async def test_each_sensor_has_its_own_count_when_asked_for(emulator: Emulator) -> None:
+    async with Clients(settings(emulator)) as clients:
+        await publish(clients, "Test/PerSensor", per_sensor=True, metrics=Metrics())
+        total = await points(clients, "Test/PerSensor", METRIC)
+        each = [await points(clients, "Test/PerSensor", METRIC, f"soil Sensor+{number}") for number in range(4)]
+    # Asked without dimensions the emulator adds up all of the metric, CloudWatch tells the one that has none.
+    assert sum(point["SampleCount"] for point in total.values()) == 120 + 120
+    assert [sum(point["SampleCount"] for point in sensor.values()) for sensor in each] == [30] * 4
+
+
+@in_loop
+async def test_what_an_unreachable_cloudwatch_missed_is_sent_later(emulator: Emulator) -> None:
+    metrics = Metrics()
+    environ = emulator.variables() | {"AWS_ENDPOINT_URL_CLOUDWATCH": "http://127.0.0.1:1"}
+    names = {"STREAM_NAME": "unused", "SENSOR_TABLE": "unused", "ARCHIVE_BUCKET": "unused"}
+    sums = Sums()
+    reading = Reading("soil", int(time.time() * 1000), Decimal(20), None)
+    async with Clients(Settings.load(environ | names)) as clients:
+        sums.add([reading])
+        await Publisher(clients.cloudwatch, "Test/Later", sums, dict, metrics).flush()
+    assert metrics.registry.get_sample_value("sensorstream_cloudwatch_errors_total") == 1
+    async with Clients(settings(emulator)) as clients:
+        sums.add([reading])
+        await Publisher(clients.cloudwatch, "Test/Later", sums, dict, metrics).flush()
+        found = await points(clients, "Test/Later", METRIC)
+    assert sum(point["SampleCount"] for point in found.values()) == 2
