@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from ministack.core import lambda_runtime
 from ministack.core.responses import request_scope
 from ministack.services import iot, kinesis, lambda_svc
 
@@ -64,6 +65,8 @@ def install() -> None:
     iot._run_rule_actions, iot._dispatch_rule_action = run, dispatch
     iot._dispatch_rule_to_lambda = call
     iot._RULE_ACTION_RESOURCE_KEYS["kinesis"] = ("streamName",)
+    # 50 ms of waiting for log lines after each call of a function that wrote none; a late line joins the next call's.
+    lambda_runtime.Worker._drain_stderr_bounded = lambda_runtime.Worker._drain_stderr
 
 
 def put(account: str, region: str, action: dict[str, Any], event: Any, published: Published) -> None:
