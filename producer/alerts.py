@@ -5,6 +5,7 @@ line) and only then taken from the queue, so that no audit loses what an earlier
 """
 
 import json
+import logging
 import re
 import threading
 from collections.abc import Iterator
@@ -13,8 +14,12 @@ from typing import TYPE_CHECKING, Self
 
 import boto3
 
+from producer.errors import AWS_ERRORS, explain
+
 if TYPE_CHECKING:
     from types_boto3_sqs.type_defs import MessageTypeDef
+
+log = logging.getLogger(__name__)
 
 BODY = re.compile(r"Humidity (.+) under threshold for device name (.*)", re.DOTALL)
 WAIT_SECONDS = 2  # of one long poll
@@ -111,7 +116,11 @@ class Subscriber:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            self._receive()
+            try:
+                self._receive()
+            except AWS_ERRORS as error:  # what was not received stays in the queue
+                log.info("alerts: %s", explain(error))
+                self._stop.wait(1)
 
     def _receive(self) -> int:
         answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=WAIT_SECONDS)

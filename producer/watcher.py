@@ -4,6 +4,7 @@ The rows do not tell when they were written, so a sample of the readings is look
 (consistent reads) until it is there. A latency is too long by half a round on average, never too short.
 """
 
+import logging
 import math
 import threading
 import time
@@ -11,10 +12,13 @@ from typing import TYPE_CHECKING
 
 import boto3
 
+from producer.errors import AWS_ERRORS, explain
 from producer.message import Message, iso_utc
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.service_resource import _Table as Table
+
+log = logging.getLogger(__name__)
 
 ROUND = 0.05  # seconds between two looks
 AT_ONCE = 20  # readings looked for at the same time
@@ -58,7 +62,7 @@ class Watcher:
         return len(self._open)
 
     def close(self) -> None:
-        """Raises what ended the watching, if anything did."""
+        """Ends the thread after the look it is in."""
         self._stop.set()
         self._thread.join()
 
@@ -68,18 +72,22 @@ class Watcher:
                 wanted = dict(self._open)
             if not wanted:
                 continue
-            keys = [{"SensorId": device, "Timestamp": at} for device, at in wanted]
-            answer = self._resource.batch_get_item(
-                RequestItems={
-                    self._table.name: {
-                        "Keys": keys,
-                        "ConsistentRead": True,
-                        "ProjectionExpression": "SensorId, #t",
-                        "ExpressionAttributeNames": {"#t": "Timestamp"},
-                    }
-                }
-            )
-            self._seen([(str(i["SensorId"]), str(i["Timestamp"])) for i in answer["Responses"][self._table.name]])
+            try:
+                self._seen(self._look(list(wanted)))
+            except AWS_ERRORS as error:  # the next round looks again; the latency counts from the publish
+                log.info("watcher: %s", explain(error))
+
+    def _look(self, keys: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Which of the rows are there."""
+        name = self._table.name
+        request = {
+            "Keys": [{"SensorId": device, "Timestamp": at} for device, at in keys],
+            "ConsistentRead": True,
+            "ProjectionExpression": "SensorId, #t",
+            "ExpressionAttributeNames": {"#t": "Timestamp"},
+        }
+        answer = self._resource.batch_get_item(RequestItems={name: request})
+        return [(str(i["SensorId"]), str(i["Timestamp"])) for i in answer["Responses"][name]]
 
     def _seen(self, keys: list[tuple[str, str]]) -> None:
         now_ms = time.time_ns() // 1_000_000

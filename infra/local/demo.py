@@ -1,0 +1,293 @@
+"""`make demo`: the local stack, a fleet that publishes to it, and the audit of what became of every message.
+
+Steps and the live view go to stderr, the result is the one line on stdout.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from types import FrameType
+from typing import Any, TypeVar
+
+from infra.local.live import Consumer, View, ask, line
+from infra.local.process import LOCAL, LocalError
+from infra.local.stack import LocalStack, Options
+from producer.alerts import Subscriber, alerts_file
+from producer.audit import Report, audit
+from producer.errors import AWS_ERRORS, UserError, explain
+from producer.fleet import Mix
+from producer.ledger import Ledger
+from producer.provision import names, provision
+from producer.simulate import Plan, Simulator
+from producer.stack import Stack, devices_dir
+from producer.watcher import Watcher
+
+T = TypeVar("T")
+LEDGER = LOCAL / "demo.ledger"
+SHARD_SECONDS = 60.0  # for the consumer to own every shard
+STALLED_SECONDS = 45.0  # without any progress the audit tells what is missing
+PARCEL_SECONDS = "10"  # so that a person sees parcels come; the default of the service is longer
+COUNTS = (
+    "published", "stream_records", "rows_expected", "rows", "archived", "archive_missing", "archive_duplicates",
+    "dead_letters_expected", "dead_letters", "alerts_expected", "alerts", "superseded",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What can be chosen on the command line of make."""
+
+    plan: Plan
+    shards: int
+
+    @classmethod
+    def load(cls, environ: Mapping[str, str]) -> "Settings":
+        """FOR (seconds), DEVICES, RATE, VIA, SHARDS, PROFILE, SHAPE, BATCH, SEED and the shares MALFORMED, DUPLICATES,
+        LATE, DISORDER; LocalError names the one that is wrong."""
+
+        def number(name: str, default: float, least: float, most: float = 1e9) -> float:
+            text = environ.get(name) or str(default)
+            try:
+                value = float(text)
+            except ValueError:
+                value = float("nan")
+            if not least <= value <= most:
+                raise LocalError(f"{name}={text} must be a number of {least:g}..{most:g}")
+            return value
+
+        def choice(name: str, *allowed: str) -> Any:
+            value = environ.get(name) or allowed[0]
+            if value not in allowed:
+                raise LocalError(f"{name}={value} must be one of {', '.join(allowed)}")
+            return value
+
+        via = choice("VIA", "mqtt", "kinesis")
+        mix = Mix(
+            profile=choice("PROFILE", "drift", "uniform"),
+            shape=choice("SHAPE", "humidity", "sensorid"),
+            batch=int(number("BATCH", 1, 1, 500)),
+            malformed=number("MALFORMED", 0.01, 0, 1),
+            duplicates=number("DUPLICATES", 0.005, 0, 1),
+            late=number("LATE", 0, 0, 1),
+            disorder=number("DISORDER", 0, 0, 1),
+            binary=via == "kinesis",
+        )
+        plan = Plan(
+            devices=int(number("DEVICES", 50, 1, 10_000)),
+            rate=number("RATE", 100, 0.001, 1e6),
+            seconds=number("FOR", 0, 0.1) if environ.get("FOR") else None,
+            via=via,
+            seed=int(number("SEED", 0, 0)) if environ.get("SEED") else None,
+            mix=mix,
+        )
+        return cls(plan, int(number("SHARDS", 2, 1, 64)))
+
+
+class Demo:
+    """One run: `start`, `publish`, `drain`, `judge` within the running stack."""
+
+    def __init__(self, settings: Settings, stack: LocalStack, view: View, started: float) -> None:
+        self._settings = settings
+        self._local = stack
+        self._view = view
+        self._started = started
+        self._prepared: Future[Stack] | None = None
+        self._memory: tuple[float, float] = (0.0, 0.0)  # the most seen, MiB
+        self._speed = Speed()
+        self._publishing = 0.0  # time.monotonic() of the first publish
+
+    def say(self, text: str) -> None:
+        """Told each step of the stack's start. As soon as there is one to talk to, the devices are made, while the KCL
+        takes its time."""
+        self._view.say(text)
+        if self._local.env and self._prepared is None:
+            os.environ.update(self._local.env)
+            self._prepared = background(self._prepare)
+
+    def _prepare(self) -> Stack:
+        stack = Stack.load(self._local.options.name)
+        plan = self._settings.plan
+        if plan.via == "mqtt":
+            provision(names(plan.prefix, plan.devices), stack.device_policy, devices_dir())
+            self._view.say(f"devices ready: {plan.devices}, with certificates in {devices_dir()}")
+        return stack
+
+    def start(self, resources: ExitStack) -> None:
+        """Opens everything that publishes and listens; `resources` will close it."""
+        if self._prepared is None:
+            raise LocalError("the local stack did not come up")
+        self._stack = self._prepared.result()
+        self._wait_for_shards()
+        for path in (LEDGER, alerts_file(LEDGER)):
+            path.unlink(missing_ok=True)
+        self._ledger = resources.enter_context(Ledger(LEDGER))
+        self._alerts = Subscriber.subscribe(self._stack.name, self._stack.alert_topic, alerts_file(LEDGER))
+        self._alerts.start()
+        resources.callback(self._alerts.stop)
+        self._watcher = Watcher(self._stack.table)
+        resources.callback(self._watcher.close)
+        self._simulator = Simulator(self._stack, self._settings.plan, self._ledger, self._watcher.offer)
+
+    def _wait_for_shards(self) -> None:
+        deadline = time.monotonic() + SHARD_SECONDS
+        while (consumer := self._look()) is None or consumer.shards < self._settings.shards:
+            if time.monotonic() > deadline:
+                raise LocalError(f"the consumer has not all shards after {SHARD_SECONDS:g} s; see {LOCAL / 'log'}")
+            owned = consumer.shards if consumer else 0
+            self._view.live(f"KCL: {owned} of {self._settings.shards} shards", time.monotonic())
+            time.sleep(0.2)
+
+    def publish(self, stop: threading.Event) -> None:
+        """Until the plan's end, or until interrupted."""
+        plan = self._settings.plan
+        until = f"for {plan.seconds:g} s" if plan.seconds else "until Ctrl-C"
+        self._view.say(f"publishing {plan.rate:g} readings/s of {plan.devices} devices over {plan.via}, {until}")
+        self._publishing = time.monotonic()
+        self._running = background(lambda: self._simulator.run(stop))
+        try:
+            while not self._running.done():
+                self._show()
+                time.sleep(1)
+        finally:
+            stop.set()
+
+    def drain(self) -> None:
+        """Until every acknowledged message is in a parcel and every alert is here, or nothing moves any more.
+
+        Raises what ended the publishing, if anything did.
+        """
+        self._running.result()
+        self._view.say(f"published {self._ledger.published:,} messages; waiting for the last of them to be archived")
+        moved, before = time.monotonic(), (0.0, 0)
+        while True:
+            consumer = self._show()
+            archived = consumer.counters["parcel_records"] if consumer else 0.0
+            alerts = self._alerts.count
+            if archived >= self._ledger.published and alerts >= self._ledger.alerts:
+                return
+            if (archived, alerts) != before:
+                moved, before = time.monotonic(), (archived, alerts)
+            if time.monotonic() - moved > STALLED_SECONDS:
+                self._view.say(f"nothing more has come for {STALLED_SECONDS:g} s")
+                return
+            time.sleep(0.5)
+
+    def judge(self) -> tuple[Report, dict[str, Any]]:
+        """The audit, and the line that tells its result."""
+        self._view.say("auditing: ledger, stream, archive, table, dead letters and alerts are compared")
+        self._ledger.flush()
+        report = audit(self._stack, LEDGER)
+        seen = self._watcher.first_seen
+        told = {name: count.count for name, count in report.findings.items()} | report.counts
+        outcome: dict[str, Any] = {name: told.get(name, 0) for name in COUNTS}
+        outcome["publish_to_row_ms"] = {"p50": self._watcher.percentile(0.5), "p99": self._watcher.percentile(0.99)}
+        outcome["first_row_s"] = round(seen - self._started, 1) if seen else None
+        outcome["consumer_rss_mb"], outcome["daemon_rss_mb"] = self._memory
+        outcome["ok"] = report.ok
+        return report, outcome
+
+    def _look(self) -> Consumer | None:
+        if failure := self._local.failure():
+            raise LocalError(failure)
+        consumer = ask(self._local.consumer_url)
+        if consumer:
+            service, daemon = consumer.memory
+            self._memory = (max(self._memory[0], service or 0), max(self._memory[1], daemon or 0))
+        return consumer
+
+    def _show(self) -> Consumer | None:
+        now = time.monotonic()
+        sums = {
+            "published": self._ledger.published,
+            "alerts": self._alerts.count,
+            "alerts_expected": self._ledger.alerts,
+        }
+        rate = self._speed.of(self._ledger.published, now)
+        consumer = self._look()
+        seconds = now - self._publishing
+        self._view.live(line(seconds, rate, sums, consumer, self._watcher.percentile(0.5)), now)
+        return consumer
+
+
+class Speed:
+    """How fast a number has grown lately."""
+
+    def __init__(self) -> None:
+        self._points: list[tuple[float, int]] = []
+
+    def of(self, count: int, now: float) -> float:
+        """Per second, over the last five seconds."""
+        self._points = [p for p in self._points if now - p[0] <= 5] + [(now, count)]
+        (then, before), (_, after) = self._points[0], self._points[-1]
+        return (after - before) / (now - then) if now > then else 0.0
+
+
+def background(task: Callable[[], T]) -> "Future[T]":
+    """Runs the task on a thread that does not keep the process alive."""
+    future: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(task())
+        except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
+
+
+def main() -> int:
+    """Exit code 0 only when the audit found nothing. LocalError for what a person can mend."""
+    started = time.monotonic()
+    view = View(sys.stderr)
+    try:
+        report, outcome = _run(Settings.load(os.environ), view, started)
+    except UserError as error:
+        raise LocalError(str(error)) from error
+    except AWS_ERRORS as error:
+        raise LocalError(explain(error)) from error
+    except KeyboardInterrupt:
+        view.say("stopped")
+        return 130
+    view.say(report.as_text())
+    print(json.dumps(outcome), flush=True)
+    return 0 if report.ok else 1
+
+
+def _run(settings: Settings, view: View, started: float) -> tuple[Report, dict[str, Any]]:
+    settings.plan.check()
+    stack = LocalStack(_options(settings), lambda text: demo.say(text))
+    demo = Demo(settings, stack, view, started)
+    with stack, ExitStack() as resources:
+        demo.start(resources)
+        try:
+            demo.publish(threading.Event())
+        except KeyboardInterrupt:
+            listen_again()  # the next one ends the run without an audit
+        demo.drain()
+        return demo.judge()
+
+
+def _options(settings: Settings) -> Options:
+    chosen = Options.load(os.environ)
+    faster = {} if "PARCEL_SECONDS" in os.environ else {"PARCEL_SECONDS": PARCEL_SECONDS}
+    return replace(chosen, parameters={"ShardCount": str(settings.shards)}, consumer_settings=faster)
+
+
+def listen_again() -> None:
+    """One more SIGINT or SIGTERM raises KeyboardInterrupt; any after that does nothing."""
+
+    def handle(signum: int, frame: FrameType | None) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handle)
