@@ -15,8 +15,8 @@ import boto3
 from infra.local.process import LOCAL, ROOT, Child, LocalError
 
 HOST = "127.0.0.1"
-ACCESS_KEY = "local"
-SECRET_KEY = "local"  # noqa: S105 - the emulator accepts any
+ACCESS_KEY = "test"
+SECRET_KEY = "test"  # noqa: S105 - the key of the account itself, where the emulator enforces IAM
 
 
 def free_port() -> int:
@@ -58,13 +58,15 @@ class Emulator:
         mqtt_port: int = 0,
         region: str = "eu-central-1",
         log: Path = LOCAL / "log/emulator.log",
+        enforce_iam: bool = False,
     ) -> None:
-        """A port of 0 becomes a free one."""
+        """A port of 0 becomes a free one. Roles and policies count only with `enforce_iam`; device policies always."""
         self.aws_port = aws_port or free_port()
         self.mqtt_port = mqtt_port or free_port()
         self.region = region
         self.endpoint = f"http://{HOST}:{self.aws_port}"
         self._log = log
+        self._enforce_iam = enforce_iam
         self._state: Path | None = None
         self._child: Child | None = None
 
@@ -93,6 +95,7 @@ class Emulator:
             "BIND_HOST": HOST,
             "IOT_MTLS_PORT": str(self.mqtt_port),
             "SFTP_ENABLED": "0",
+            "AUTH": "true" if self._enforce_iam else "false",
             "MINISTACK_REGION": self.region,
             "LOG_LEVEL": "WARNING",
             "PYTHONUNBUFFERED": "1",
