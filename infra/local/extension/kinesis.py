@@ -1,4 +1,4 @@
-"""Kinesis: closed parent shards after split, merge and UpdateShardCount, as the service keeps them.
+"""Kinesis: shards that were closed by resharding.py stay, as in the service.
 
 The emulator deletes a parent with its records. Here it stays readable until its records expire, takes no new ones,
 ends its iterators with `ChildShards` and shows where it ended. `fanout.py` does the same for SubscribeToShard.
@@ -8,10 +8,9 @@ import bisect
 import json
 import time
 from collections.abc import Callable
-from itertools import pairwise
 from typing import Any
 
-from ministack.core.responses import error_response_json, json_response
+from ministack.core.responses import json_response
 from ministack.services import kinesis
 
 Shard = dict[str, Any]
@@ -19,10 +18,6 @@ Stream = dict[str, Any]
 Response = tuple[int, dict[str, str], Any]
 
 _expired_at = 0.0
-
-
-class Refused(Exception):
-    """A request that the service would refuse: its error code and the reason."""
 
 
 def install() -> None:
@@ -35,23 +30,10 @@ def install() -> None:
     kinesis._list_shards = _filtered(kinesis._list_shards)
     kinesis._get_records = _with_children(kinesis._get_records)
     kinesis._describe_stream_summary = _counting_open(kinesis._describe_stream_summary)
-    kinesis._split_shard = _answering(split_shard)
-    kinesis._merge_shards = _answering(merge_shards)
-    kinesis._update_shard_count = _answering(update_shard_count)
 
 
-def _answer(body: dict[str, Any]) -> Response:
+def answer_json(body: dict[str, Any]) -> Response:
     return json_response(body)  # type: ignore[no-any-return]
-
-
-def _answering(handler: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[dict[str, Any]], Response]:
-    def handled(data: dict[str, Any]) -> Response:
-        try:
-            return _answer(handler(data))
-        except Refused as refused:
-            return error_response_json(*refused.args, 400)  # type: ignore[no-any-return]
-
-    return handled
 
 
 def next_sequence_number() -> str:
@@ -138,7 +120,7 @@ def _filtered(list_shards: Callable[[dict[str, Any]], Response]) -> Callable[[di
         stream = kinesis._resolve_stream(data)[1]
         answer = json.loads(body)
         answer["Shards"] = [s for s in answer["Shards"] if _matches(wanted, s["ShardId"], stream)]
-        return _answer(answer)
+        return answer_json(answer)
 
     return listed
 
@@ -173,7 +155,7 @@ def _with_children(get_records: Callable[[dict[str, Any]], Response]) -> Callabl
         if following["position"] >= len(stream["shards"][iterator["shard_id"]]["records"]):
             del kinesis._shard_iterators[answer.pop("NextShardIterator")]
             answer["ChildShards"] = child_shards(stream, iterator["shard_id"])
-        return _answer(answer)
+        return answer_json(answer)
 
     return got
 
@@ -186,104 +168,6 @@ def _counting_open(summary: Callable[[dict[str, Any]], Response]) -> Callable[[d
         answer = json.loads(body)
         stream = kinesis._resolve_stream(data)[1]
         answer["StreamDescriptionSummary"]["OpenShardCount"] = len(open_shards(stream))
-        return _answer(answer)
+        return answer_json(answer)
 
     return counted
-
-
-def _close(stream: Stream, shard_id: str) -> None:
-    shard = stream["shards"][shard_id]
-    shard["closed"] = time.time()
-    shard["ending_sequence_number"] = next_sequence_number()
-
-
-def _add(stream: Stream, start: int, end: int, parent: str, adjacent: str | None = None) -> str:
-    shard_id = f"shardId-{kinesis._max_shard_index(stream) + 1:012d}"
-    stream["shards"][shard_id] = {
-        "records": [],
-        "starting_hash_key": str(start),
-        "ending_hash_key": str(end),
-        "starting_sequence_number": next_sequence_number(),
-        "parent_shard_id": parent,
-        "adjacent_parent_shard_id": adjacent,
-        "opened": time.time(),
-    }
-    return shard_id
-
-
-def _range(shard: Shard) -> tuple[int, int]:
-    return int(shard["starting_hash_key"]), int(shard["ending_hash_key"])
-
-
-def _split(stream: Stream, shard_id: str, at: int) -> tuple[str, str]:
-    start, end = _range(stream["shards"][shard_id])
-    _close(stream, shard_id)
-    return _add(stream, start, at - 1, shard_id), _add(stream, at, end, shard_id)
-
-
-def _merge(stream: Stream, left: str, right: str) -> str:
-    start, end = _range(stream["shards"][left])[0], _range(stream["shards"][right])[1]
-    _close(stream, left)
-    _close(stream, right)
-    return _add(stream, start, end, left, right)
-
-
-def _found(data: dict[str, Any], *shard_ids: str) -> Stream:
-    """The stream, when all these shards are open in it."""
-    name, stream = kinesis._resolve_stream(data)
-    if not stream:
-        raise Refused("ResourceNotFoundException", f"Stream {name} not found")
-    for shard_id in shard_ids:
-        if shard_id not in stream["shards"]:
-            raise Refused("ResourceNotFoundException", f"Shard {shard_id} not found")
-        if "closed" in stream["shards"][shard_id]:
-            raise Refused("InvalidArgumentException", f"Shard {shard_id} is closed")
-    return stream  # type: ignore[no-any-return]
-
-
-def split_shard(data: dict[str, Any]) -> dict[str, Any]:
-    """SplitShard: two children; the parent stays, closed."""
-    shard_id, at = data.get("ShardToSplit", ""), int(data.get("NewStartingHashKey") or -1)
-    stream = _found(data, shard_id)
-    start, end = _range(stream["shards"][shard_id])
-    if not start < at <= end:
-        raise Refused("InvalidArgumentException", f"NewStartingHashKey must be in {start + 1}..{end}")
-    _split(stream, shard_id, at)
-    return {}
-
-
-def merge_shards(data: dict[str, Any]) -> dict[str, Any]:
-    """MergeShards: one child of two adjacent parents, which stay, closed."""
-    pair = (data.get("ShardToMerge", ""), data.get("AdjacentShardToMerge", ""))
-    stream = _found(data, *pair)
-    left, right = sorted(pair, key=lambda sid: _range(stream["shards"][sid]))
-    if _range(stream["shards"][left])[1] + 1 != _range(stream["shards"][right])[0]:
-        raise Refused("InvalidArgumentException", f"Shards {left} and {right} are not adjacent")
-    _merge(stream, left, right)
-    return {}
-
-
-def update_shard_count(data: dict[str, Any]) -> dict[str, Any]:
-    """UpdateShardCount: split where a new boundary falls into a shard, then merge what shares a new range.
-
-    Like the service this may leave shards that are closed as soon as they are made.
-    """
-    stream, target = _found(data), int(data.get("TargetShardCount") or 0)
-    current = len(open_shards(stream))
-    if not 1 <= target <= 10_000:
-        raise Refused("InvalidArgumentException", "TargetShardCount must be 1..10000")
-    starts = [int(start) for start, _ in kinesis._compute_hash_ranges(target)]
-    for boundary in starts[1:]:
-        shard_id = route(boundary, stream)
-        if _range(stream["shards"][shard_id])[0] != boundary:
-            _split(stream, shard_id, boundary)
-    for start, end in pairwise([*starts, kinesis.MAX_HASH_KEY + 1]):
-        pieces = [sid for sid, s in open_shards(stream).items() if start <= _range(s)[0] < end]
-        while len(pieces) > 1:
-            pieces[:2] = [_merge(stream, pieces[0], pieces[1])]
-    return {
-        "StreamName": stream["StreamName"],
-        "StreamARN": stream["StreamARN"],
-        "CurrentShardCount": current,
-        "TargetShardCount": target,
-    }
