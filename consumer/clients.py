@@ -44,6 +44,9 @@ class Clients:
         await self._stack.aclose()
 
     async def _client(self, service: Service, pool: int = 10) -> Any:
+        return await self._stack.enter_async_context(self._create(service, pool))
+
+    def _create(self, service: Service, pool: int = 10) -> Any:
         # A row is checked by consumer/reading.py; botocore's own check costs a seventh of the time per reading.
         config = AioConfig(
             retries={"total_max_attempts": 1},
@@ -52,18 +55,17 @@ class Clients:
             max_pool_connections=pool,
             parameter_validation=False,
         )
-        return await self._stack.enter_async_context(
-            self._session.create_client(
-                service,
-                region_name=self._settings.aws_region,
-                endpoint_url=self._settings.endpoint(service),
-                config=config,
-            )
+        settings = self._settings
+        return self._session.create_client(
+            service, region_name=settings.aws_region, endpoint_url=settings.endpoint(service), config=config
         )
 
     async def check(self) -> None:
-        """Asks for the table and the bucket once. Raises Unreachable naming the setting to look at."""
+        """Asks once for stream, table and bucket. Raises Unreachable naming the setting to look at."""
         settings = self._settings
+        async with self._create("kinesis") as kinesis:
+            question = kinesis.describe_stream_summary(StreamName=settings.stream_name)
+            await self._ask("STREAM_NAME", "kinesis", question)
         await self._ask("SENSOR_TABLE", "dynamodb", self.dynamodb.describe_table(TableName=settings.sensor_table))
         await self._ask("ARCHIVE_BUCKET", "s3", self.s3.head_bucket(Bucket=settings.archive_bucket))
 
@@ -79,9 +81,6 @@ class Clients:
 
     async def prepare(self, leases: "Leases") -> None:
         """Creates and seeds the lease table (local runs)."""
-        settings = self._settings
-        async with self._session.create_client(
-            "kinesis", region_name=settings.aws_region, endpoint_url=settings.endpoint("kinesis")
-        ) as kinesis:
-            from_oldest = settings.initial_position is None
-            await leases.prepare(settings.stream_name, kinesis.list_shards, seed=from_oldest)
+        from_oldest = self._settings.initial_position is None
+        async with self._create("kinesis") as kinesis:
+            await leases.prepare(self._settings.stream_name, kinesis.list_shards, seed=from_oldest)

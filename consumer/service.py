@@ -100,7 +100,7 @@ class Service:
                 metrics,
             ),
             archive=self._archive,
-            sums=self._sums,
+            sums=self._sums if settings.cloudwatch_namespace else None,
             metrics=metrics,
             awake=self._pulse.awake,
             before_checkpoint=self._before_checkpoint,

@@ -56,7 +56,7 @@ class Rooms:
     leases: Leases
     table: Table
     archive: Archive
-    sums: Sums
+    sums: Sums | None
     metrics: Metrics
     awake: Callable[[], bool]
     """False when this process may have slept longer than its leases last."""
@@ -184,7 +184,8 @@ class Shard:
         now = time.time()
         for reading in readings:
             metrics.event_age.observe(max(0.0, now - reading.time_ms / 1000))
-        self._rooms.sums.add(readings)
+        if self._rooms.sums:
+            self._rooms.sums.add(readings)
 
     async def _pack(self, record: Record, decoded: Decoded) -> None:
         if self._packer and not self._packer.fits(record):

@@ -44,12 +44,12 @@ class FakeS3:
     async def put_object(
         self,
         *,
-        Bucket: str,  # noqa: N803
-        Key: str,  # noqa: N803
-        Body: bytes,  # noqa: N803
-        Metadata: dict[str, str] | None = None,  # noqa: N803
-        IfNoneMatch: str | None = None,  # noqa: N803
-        IfMatch: str | None = None,  # noqa: N803
+        Bucket: str,
+        Key: str,
+        Body: bytes,
+        Metadata: dict[str, str] | None = None,
+        IfNoneMatch: str | None = None,
+        IfMatch: str | None = None,
     ) -> None:
         self.fail("PutObject", Key)
         held = self.objects.get(Key)
@@ -62,7 +62,7 @@ class FakeS3:
         self.objects[Key] = Body, Metadata or {}, hashlib.md5(Body, usedforsecurity=False).hexdigest()
         self.lose(Key)
 
-    async def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+    async def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
         self.fail("HeadObject", Key)
         if Key not in self.objects:
             raise error("404", "HeadObject")
@@ -83,7 +83,7 @@ class FakeDynamoDB:
         self.fail: Callable[[], None] = lambda: None
         self.unprocessed: Callable[[list[Any]], list[Any]] = lambda items: []
 
-    async def batch_write_item(self, *, RequestItems: dict[str, list[Any]]) -> dict[str, Any]:  # noqa: N803
+    async def batch_write_item(self, *, RequestItems: dict[str, list[Any]]) -> dict[str, Any]:
         ((table, items),) = RequestItems.items()
         self.requests += 1
         self.fail()

@@ -179,16 +179,17 @@ def test_a_mute_waits_for_what_is_under_way() -> None:
         async with FakeDaemon(world := World()) as daemon:
             await daemon.start()
             tries = 0
+            tried = asyncio.Event()
 
             def throttle() -> None:
                 nonlocal tries
                 tries += 1
+                tried.set()
                 raise error("ThrottlingException")
 
             world.dynamodb.fail = throttle
             delivery = asyncio.create_task(daemon.deliver([record(1)]))
-            while not tries:
-                await asyncio.sleep(0)
+            await tried.wait()
             await daemon.shard.mute()
             seen = tries
             await delivery

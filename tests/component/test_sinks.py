@@ -1,0 +1,132 @@
+"""Table and archive against a real API: what the emulator accepts here, DynamoDB and S3 accept."""
+
+import asyncio
+import gzip
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from unittest import mock
+
+import pytest
+
+from consumer.archive import Adopt, Archive, Fenced
+from consumer.clients import Clients
+from consumer.metrics import Metrics, total
+from consumer.parcel import Gzip, Parcel, Stamp
+from consumer.reading import Reading
+from consumer.settings import Settings
+from consumer.table import Table
+from tests.conftest import Deployed
+
+T0 = 1_767_268_800_000  # 2026-01-01T12:00:00Z
+
+
+def with_clients(stack: Deployed, test: Callable[[Clients], Awaitable[None]]) -> None:
+    environ = {
+        **stack.variables,
+        "STREAM_NAME": stack.outputs["StreamName"],
+        "SENSOR_TABLE": stack.outputs["SensorTable"],
+        "ARCHIVE_BUCKET": stack.outputs["ArchiveBucket"],
+    }
+
+    async def run() -> None:
+        async with Clients(Settings.load(environ)) as clients:
+            await test(clients)
+
+    with mock.patch.dict(os.environ, stack.variables):
+        asyncio.run(run())
+
+
+def go_on() -> None:
+    """A guard that never gives up."""
+
+
+def parcel(key: str, last: int, epoch: int, dead: bool = False) -> Parcel:
+    body = Gzip(epoch)
+    for number in range(1, last + 1):
+        body.write(b'{"n":%d}\n' % number)
+    return Parcel(key, Stamp((1, 0), (last, 0), last, epoch), body.read(), body.read() if dead else None, int(dead))
+
+
+def held(stack: Deployed, key: str) -> tuple[int, str]:
+    """Lines and epoch of the stored object."""
+    answer = stack.session.client("s3").get_object(Bucket=stack.outputs["ArchiveBucket"], Key=f"readings/{key}")
+    return gzip.decompress(answer["Body"].read()).count(b"\n"), answer["Metadata"]["epoch"]
+
+
+def test_rows_hold_exactly_the_number_sent(stack: Deployed) -> None:
+    values = ["20.1", "-0.000000000000000000000000000000000012345678901234567890", "1E+125", "3"]
+    metrics = Metrics()
+
+    async def test(clients: Clients) -> None:
+        table = Table(clients.dynamodb, stack.outputs["SensorTable"], 7, 4, metrics)
+        readings = [Reading("exact", T0 + i, Decimal(value), None) for i, value in enumerate(values)]
+        readings.append(Reading("exact", T0 + len(values), Decimal(1), {"gps.lat": Decimal("47.4979")}))
+        await table.put(readings, go_on)
+
+    with_clients(stack, test)
+    rows = stack.session.client("dynamodb").query(
+        TableName=stack.outputs["SensorTable"],
+        KeyConditionExpression="SensorId = :id",
+        ExpressionAttributeValues={":id": {"S": "exact"}},
+    )["Items"]
+    assert [Decimal(row["Value"]["N"]) for row in rows] == [*map(Decimal, values), Decimal(1)]
+    assert rows[0]["Timestamp"]["S"] == "2026-01-01T12:00:00.000Z"
+    assert rows[0]["ExpiresAt"]["N"] == str(T0 // 1000 + 7 * 86_400)
+    assert rows[-1]["Measures"]["M"] == {"gps.lat": {"N": "47.4979"}}
+
+
+def test_more_rows_than_a_batch_takes_and_keys_that_repeat(stack: Deployed) -> None:
+    metrics = Metrics()
+
+    async def test(clients: Clients) -> None:
+        table = Table(clients.dynamodb, stack.outputs["SensorTable"], 0, 4, metrics)
+        await table.put([Reading("many", T0 + i % 90, Decimal(i), None) for i in range(100)], go_on)
+
+    with_clients(stack, test)
+    rows = stack.session.client("dynamodb").query(
+        TableName=stack.outputs["SensorTable"],
+        KeyConditionExpression="SensorId = :id",
+        ExpressionAttributeValues={":id": {"S": "many"}},
+    )["Items"]
+    assert [int(row["Value"]["N"]) for row in rows] == [*range(90, 100), *range(10, 90)]
+    assert (total(metrics.rows), total(metrics.superseded)) == (90, 10)
+
+
+@asynccontextmanager
+async def refused(error: type[Exception]) -> AsyncIterator[None]:
+    with pytest.raises(error):
+        yield
+
+
+def test_the_fence_holds_at_a_real_bucket(stack: Deployed) -> None:
+    async def test(clients: Clients) -> None:
+        archive = Archive(clients.s3, stack.outputs["ArchiveBucket"], Metrics())
+        await archive.settle(parcel("fence", 4, epoch=1), go_on)
+        await archive.settle(parcel("fence", 4, epoch=1), go_on)  # its own, settled
+        async with refused(Adopt):
+            await archive.settle(parcel("fence", 3, epoch=2), go_on)
+        await archive.settle(parcel("fence", 4, epoch=2), go_on)  # equal, but of an older owner: replaced
+        assert held(stack, "fence") == (4, "2")
+        async with refused(Fenced):
+            await archive.settle(parcel("fence", 9, epoch=1), go_on)
+        await archive.settle(parcel("fence", 6, epoch=2), go_on)
+        assert held(stack, "fence") == (6, "2")
+
+    with_clients(stack, test)
+
+
+def test_dead_letters_stand_under_the_parcels_name(stack: Deployed) -> None:
+    async def test(clients: Clients) -> None:
+        archive = Archive(clients.s3, stack.outputs["ArchiveBucket"], Metrics())
+        await archive.settle(parcel("dead", 2, epoch=1, dead=True), go_on)
+        await archive.put_undeliverable(b"\xf3\x89\x9a\xc2rubbish", go_on)
+        await archive.put_undeliverable(b"\xf3\x89\x9a\xc2rubbish", go_on)
+
+    with_clients(stack, test)
+    s3 = stack.session.client("s3")
+    listed = s3.list_objects_v2(Bucket=stack.outputs["ArchiveBucket"], Prefix="dead-letters/")["Contents"]
+    keys = [item["Key"] for item in listed]
+    assert "dead-letters/dead" in keys
+    assert len([key for key in keys if key.startswith("dead-letters/undeliverable/")]) == 1

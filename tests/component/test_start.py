@@ -1,0 +1,97 @@
+"""What a person sees when the service cannot start: one line that names the mend and an exit code, no traceback."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Deployed
+
+ROOT = Path(__file__).parents[2]
+
+
+def start(environ: dict[str, str]) -> tuple[int, str]:
+    """Exit code and stderr of `python -m consumer`."""
+    base = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "consumer"],
+        cwd=ROOT,
+        env=base | environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stderr
+
+
+def last_line(text: str) -> str:
+    assert "Traceback" not in text
+    return text.strip().splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def environ(stack: Deployed, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return {
+        **stack.variables,
+        "STREAM_NAME": stack.outputs["StreamName"],
+        "SENSOR_TABLE": stack.outputs["SensorTable"],
+        "ARCHIVE_BUCKET": stack.outputs["ArchiveBucket"],
+        "HTTP_PORT": "0",
+        "RUN_DIR": str(tmp_path_factory.mktemp("run")),
+    }
+
+
+def test_a_missing_setting_is_named(environ: dict[str, str]) -> None:
+    code, err = start(environ | {"STREAM_NAME": ""})
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith("sensorstream: STREAM_NAME: ")
+
+
+def test_a_bad_setting_is_named(environ: dict[str, str]) -> None:
+    code, err = start(environ | {"INITIAL_POSITION": "LATEST"})
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith("sensorstream: INITIAL_POSITION: ")
+
+
+def test_a_missing_java_is_named(environ: dict[str, str], tmp_path: Path) -> None:
+    code, err = start(environ | {"PATH": str(tmp_path), "JAVA": "", "JAVA_HOME": ""})
+    assert code == 1
+    assert last_line(err) == "sensorstream: java >= 17 not found: install one, or set JAVA to its path"
+
+
+def test_a_taken_port_is_named(environ: dict[str, str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        code, err = start(environ | {"HTTP_PORT": str(port)})
+    assert code == 1
+    assert last_line(err).startswith(f"sensorstream: HTTP_PORT: cannot listen on 127.0.0.1:{port}: ")
+
+
+def test_an_unreachable_endpoint_is_named(environ: dict[str, str]) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound, not listening: connections are refused
+        endpoint = f"http://127.0.0.1:{nobody.getsockname()[1]}"
+        code, err = start(environ | {"AWS_ENDPOINT_URL_DYNAMODB": endpoint})
+    assert code == 1
+    assert last_line(err).startswith("sensorstream: SENSOR_TABLE: ")
+    assert endpoint in err
+
+
+@pytest.mark.parametrize("variable", ["SENSOR_TABLE", "ARCHIVE_BUCKET", "STREAM_NAME"])
+def test_a_wrong_name_is_named(environ: dict[str, str], variable: str) -> None:
+    code, err = start(environ | {variable: "not-there"})
+    assert code == 1
+    assert last_line(err).startswith(f"sensorstream: {variable}: not-there: ")
+
+
+def test_a_folder_that_cannot_be_made_is_named(environ: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, err = start(environ | {"RUN_DIR": str(tmp_path / "file" / "run")})
+    assert code == 1
+    assert last_line(err).startswith("sensorstream: RUN_DIR: ")
