@@ -133,12 +133,13 @@ class _Audit:
                 self._parcels.append(parcel)
 
     def _keys(self, prefix: str, span: tuple[int, int] | None) -> Iterator[str]:
-        """Only of the days that the ledger's records can be in, but for overdue ones the day after, too."""
+        """Only of the days that the ledger's records can be in; 1970 is where those without an arrival time are."""
         if span is None:
             yield from (k for k in self._bucket.keys(prefix) if not k.startswith(UNDELIVERABLE))
             return
         first, last = (datetime.fromtimestamp(ms / 1000, UTC) for ms in span)
         day, end = (first - timedelta(hours=1)).date(), (last + timedelta(days=1)).date()
+        yield from self._bucket.keys(f"{prefix}date=1970-01-01/")
         while day <= end:
             yield from self._bucket.keys(f"{prefix}date={day}/")
             day += timedelta(days=1)

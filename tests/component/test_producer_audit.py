@@ -1,0 +1,232 @@
+"""The audit finds what is wrong and only that: a faithful copy of the stream is clean, every single fault is told."""
+
+import base64
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from producer.alerts import Subscriber, alerts_file, unsubscribe
+from producer.audit import Report, audit
+from producer.ledger import Ledger, entry
+from producer.malformed import malformed
+from producer.message import Message, Reading, iso_utc, single
+from producer.stack import Stack
+from producer.watcher import Watcher
+from tests.conftest import Deployed
+
+START = 1_795_345_942_830
+
+
+@dataclass
+class World:
+    """What a consumer would have made of the messages; a test spoils it before it is written."""
+
+    stack: Stack
+    ledger: Path
+    messages: list[Message]
+    lines: dict[int, dict[str, Any]] = field(default_factory=dict)  # by message number
+    rows: dict[tuple[str, str], str] = field(default_factory=dict)
+    dead: set[int] = field(default_factory=set)
+    twice: set[int] = field(default_factory=set)  # lines to stand in a second parcel, too
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    def publish(self) -> None:
+        """Into the real stream and the ledger; what must become of it is worked out from the answers."""
+        kinesis = boto3.client("kinesis")
+        with Ledger(self.ledger) as book:
+            for message in self.messages:
+                put = kinesis.put_record(StreamName=self.stack.stream, PartitionKey="one", Data=message.payload)
+                self.lines[message.number] = self._line(message, put["ShardId"], put["SequenceNumber"])
+                for row in message.rows:
+                    self.rows[row.device, iso_utc(row.time_ms)] = row.value
+                if message.rejects:
+                    self.dead.add(message.number)
+                at = int(datetime.now(UTC).timestamp() * 1000)
+                book.record(entry(message, at, ack=True, attempts=1, alert_threshold=None))
+
+    def _line(self, message: Message, shard: str, sequence: str) -> dict[str, Any]:
+        line: dict[str, Any] = {
+            "shard": shard,
+            "sequenceNumber": sequence,
+            "subSequenceNumber": 0,
+            "partitionKey": "one",
+        }
+        if message.rejects:
+            line["rejected"] = len(message.rejects)
+            line["rejects"] = [{"index": 0, "reason": reason, "detail": ""} for reason in message.rejects]
+            line["data"] = base64.b64encode(message.payload).decode()
+        return line | {"payload": None if message.rejects else message.payload.decode()}
+
+    def write(self) -> None:
+        """Archive, dead letters and table as they stand in this object."""
+        lines = sorted(self.lines.items(), key=lambda item: item[1]["sequenceNumber"])
+        half = len(lines) // 2
+        for part in (lines[:half], lines[half:], [item for item in lines if item[0] in self.twice]):
+            if part:
+                self._put("readings/", part, self.metadata)
+        if dead := [item for item in lines if item[0] in self.dead]:
+            self._put("dead-letters/", dead, {})
+        table = boto3.resource("dynamodb").Table(self.stack.table)
+        with table.batch_writer() as batch:
+            for (device, time), value in self.rows.items():
+                batch.put_item(Item={"SensorId": device, "Timestamp": time, "Value": Decimal(value)})
+
+    def _put(self, prefix: str, lines: list[tuple[int, dict[str, Any]]], metadata: dict[str, str]) -> None:
+        first, last = lines[0][1], lines[-1][1]
+        day = datetime.now(UTC).strftime("date=%Y-%m-%d/hour=%H")
+        key = f"{prefix}{day}/{first['shard']}/{first['sequenceNumber'].zfill(56)}-{0:010d}.ndjson.gz"
+        told = {"first": f"{first['sequenceNumber']}.0", "last": f"{last['sequenceNumber']}.0"}
+        told |= {"records": str(len(lines)), "epoch": "7"} | metadata
+        body = gzip.compress(b"".join(text(line) for _, line in lines))
+        boto3.client("s3").put_object(Bucket=self.stack.bucket, Key=key, Body=body, Metadata=told)
+
+
+def text(line: dict[str, Any]) -> bytes:
+    head = json.dumps({name: value for name, value in line.items() if name != "payload"})[:-1]
+    return f'{head},"payload":{line["payload"] or "null"}}}\n'.encode()
+
+
+@pytest.fixture
+def world(stack: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    for name, value in stack.variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    number = int(datetime.now(UTC).timestamp() * 1_000_000)
+    device = f"d{number}"
+    messages = [single(Reading(device, START + i, f"{40 + i}.5"), number + i, "humidity") for i in range(6)]
+    messages.append(single(Reading(device, START + 5, "39.0"), number + 6, "humidity", repeats=True))
+    messages += [malformed(device, number + 7, kind=0, binary=True), malformed(device, number + 8, kind=3, binary=True)]
+    made = World(Stack.load(stack.name), tmp_path / "ledger", messages)
+    made.publish()
+    yield made
+    bucket = boto3.resource("s3").Bucket(made.stack.bucket)
+    bucket.objects.all().delete()
+
+
+def judged(world: World) -> Report:
+    world.write()
+    return audit(world.stack, world.ledger)
+
+
+def test_a_faithful_copy_is_clean(world: World) -> None:
+    report = judged(world)
+    assert report.findings == {}
+    wanted = {"published": 9, "stream_records": 9, "archived": 9, "rows_expected": 6, "rows": 6, "superseded": 1}
+    assert report.counts | wanted | {"dead_letters_expected": 2, "dead_letters": 2} == report.counts
+    assert report.as_text().endswith("clean")
+
+
+def drop_line(world: World, number: int) -> None:
+    del world.lines[number]
+
+
+def drop_row(world: World, number: int) -> None:
+    world.rows.popitem()
+
+
+def older_value(world: World, number: int) -> None:
+    """The row of the reading that the later one must have replaced."""
+    reading = world.messages[5].rows[0]
+    world.rows[reading.device, iso_utc(reading.time_ms)] = reading.value
+
+
+def other_payload(world: World, number: int) -> None:
+    world.lines[number]["payload"] += " "
+
+
+def write_twice(world: World, number: int) -> None:
+    world.twice.add(number)
+
+
+def drop_dead_letter(world: World, number: int) -> None:
+    world.dead.pop()
+
+
+def extra_dead_letter(world: World, number: int) -> None:
+    world.dead.add(number)
+
+
+def other_reason(world: World, number: int) -> None:
+    world.lines[max(world.dead)]["rejects"][0]["reason"] = "wrong-type"
+
+
+def wrong_metadata(world: World, number: int) -> None:
+    world.metadata["records"] = "77"
+
+
+@pytest.mark.parametrize(
+    ("spoil", "kinds"),
+    [
+        (drop_line, {"archive_missing"}),
+        (drop_row, {"row_missing"}),
+        (older_value, {"row_different"}),
+        (other_payload, {"archive_different"}),
+        (write_twice, {"archive_duplicates", "parcel_overlap"}),
+        (drop_dead_letter, {"dead_letter_missing"}),
+        (extra_dead_letter, {"dead_letter_unexpected"}),
+        (other_reason, {"reject_different"}),
+        (wrong_metadata, {"parcel_wrong"}),
+    ],
+)
+def test_every_fault_is_found_at_its_place(world: World, spoil: Callable[[World, int], None], kinds: set[str]) -> None:
+    number = world.messages[1].number
+    spoil(world, number)
+    report = judged(world)
+    assert set(report.findings) == kinds
+    assert all(finding.places for finding in report.findings.values())
+    assert not report.as_json()["ok"]
+
+
+def test_a_torn_object_is_told_with_its_key(world: World) -> None:
+    world.write()
+    s3 = boto3.client("s3")
+    key = s3.list_objects_v2(Bucket=world.stack.bucket, Prefix="readings/")["Contents"][0]["Key"]
+    body = s3.get_object(Bucket=world.stack.bucket, Key=key)["Body"].read()
+    s3.put_object(Bucket=world.stack.bucket, Key=key, Body=body[:-20])
+    report = audit(world.stack, None)
+    assert key in report.findings["parcel_wrong"].places[0]
+    assert "unreadable" in report.findings["parcel_wrong"].places[0]
+
+
+def test_alerts_are_counted_at_the_subscriber(world: World) -> None:
+    low = single(Reading("dry", START, "20", quoted=True), world.messages[-1].number + 1, "humidity")
+    subscriber = Subscriber.subscribe(world.stack.name, world.stack.alert_topic, alerts_file(world.ledger))
+    try:
+        at = int(datetime.now(UTC).timestamp() * 1000)
+        with Ledger(world.ledger) as book:
+            book.record(entry(low, at, ack=False, attempts=1, alert_threshold=35))  # uncertain: nothing is expected
+            assert judged(world).ok
+            book.record(entry(low, at, ack=True, attempts=1, alert_threshold=35))
+        finding = audit(world.stack, world.ledger).findings["alert_missing"]
+        assert finding.places == ["dry humidity 20: 1 expected, 0 received"]
+        alert = "Humidity 20 under threshold for device name dry"
+        boto3.client("sns").publish(TopicArn=world.stack.alert_topic, Message=alert)
+        subscriber.drain()
+        assert "alert_missing" not in audit(world.stack, world.ledger).findings
+    finally:
+        unsubscribe(world.stack.name, world.stack.alert_topic)
+    assert Subscriber.existing(world.stack.name, alerts_file(world.ledger)) is None
+
+
+def test_the_watcher_measures_until_the_row_is_there(world: World) -> None:
+    watcher = Watcher(world.stack.table)
+    try:
+        watcher.offer(world.messages[0], int(datetime.now(UTC).timestamp() * 1000) - 5000)
+        assert watcher.open == 1
+        assert watcher.percentile(0.5) is None
+        world.write()
+        for _ in range(1000):
+            if watcher.open == 0:
+                break
+            watcher._stop.wait(0.01)
+        assert 5000 <= (watcher.percentile(0.5) or 0) < 15_000
+    finally:
+        watcher.close()
