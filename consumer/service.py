@@ -6,6 +6,7 @@ It ends in one of three ways: asked to (SIGTERM: exit 0), unable to start, or un
 
 import asyncio
 import contextlib
+import fcntl
 import logging
 import os
 import signal
@@ -123,10 +124,16 @@ class Service:
             raise Hopeless(f"HTTP_PORT: cannot listen on {where}: {error.strerror}; choose another port") from error
 
     def _make_run_dir(self) -> None:
+        """Makes RUN_DIR and locks it: a second service there would take over our connectors."""
+        folder = Path(self._settings.run_dir)
         try:
-            Path(self._settings.run_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = (folder / "lock").open("w")
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Hopeless(f"RUN_DIR: {folder} is in use by another consumer; choose another") from error
         except OSError as error:
-            raise Hopeless(f"RUN_DIR: cannot make {self._settings.run_dir}: {error.strerror}") from error
+            raise Hopeless(f"RUN_DIR: cannot make {folder}: {error.strerror}") from error
 
     async def _before_checkpoint(self) -> None:
         """What the daemon's log tells of is made durable first; a batch that may have been skipped raises."""

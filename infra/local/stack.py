@@ -7,6 +7,7 @@ import json
 import os
 import shlex
 import shutil
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -62,6 +63,7 @@ class LocalStack:
         self.env: dict[str, str] = {}
         self.emulator = Emulator(options.aws_port, options.mqtt_port, log=LOCAL / "log/emulator.log")
         self.consumer: Child | None = None
+        self._run_dir = tempfile.mkdtemp(prefix="sensorstream-run-")
         self._say = say
 
     @property
@@ -114,6 +116,7 @@ class LocalStack:
         settings = {
             "APPLICATION_NAME": self.outputs["ApplicationName"],
             "WORKER_ID": "local",
+            "RUN_DIR": self._run_dir,
             "LEASE_TABLES": "create",
             "FAST_START": "true",
             "HTTP_HOST": HOST,
@@ -155,6 +158,7 @@ class LocalStack:
                 self.consumer = None
         finally:
             env_file().unlink(missing_ok=True)
+            shutil.rmtree(self._run_dir, ignore_errors=True)
             self.emulator.stop()
 
     def __enter__(self) -> Self:

@@ -1,5 +1,6 @@
 """What a person sees when the service cannot start: one line that names the mend and an exit code, no traceback."""
 
+import fcntl
 import os
 import socket
 import subprocess
@@ -95,3 +96,11 @@ def test_a_folder_that_cannot_be_made_is_named(environ: dict[str, str], tmp_path
     code, err = start(environ | {"RUN_DIR": str(tmp_path / "file" / "run")})
     assert code == 1
     assert last_line(err).startswith("sensorstream: RUN_DIR: ")
+
+
+def test_a_folder_in_use_is_named(environ: dict[str, str]) -> None:
+    with (Path(environ["RUN_DIR"]) / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        code, err = start(environ)
+    assert code == 1
+    assert last_line(err).startswith(f"sensorstream: RUN_DIR: {environ['RUN_DIR']} is in use")
