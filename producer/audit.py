@@ -9,7 +9,6 @@ import tempfile
 import time
 import zlib
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -29,7 +28,6 @@ from producer.stack import Stack
 
 PLACES = 20  # of each kind of finding that the report shows
 CLOCK_SKEW = timedelta(minutes=5)  # between this machine and the services
-TABLE_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +99,7 @@ class _Audit:
             self._read_archive(span)
             if span:
                 self._all.add_streamed(_stream(self._stack.stream, span[0]))
-                self._read_table()
+                self._all.add_rows(_rows(self._stack.table, list(self._all.keys())))
             counts, findings = self._all.compare(PLACES)
         finally:
             self._all.close()
@@ -147,25 +145,6 @@ class _Audit:
     def _open(self, key: str) -> tuple[Parcel, Iterator[bytes]]:
         metadata, lines = self._bucket.open(key)
         return Parcel(key, metadata), lines
-
-    def _read_table(self) -> None:
-        client = boto3.client("dynamodb")
-
-        def query(key: tuple[str, str, str]) -> list[tuple[str, str, str]]:
-            device, first, last = key
-            pages = client.get_paginator("query").paginate(
-                TableName=self._stack.table,
-                ConsistentRead=True,
-                KeyConditionExpression="SensorId = :d AND #t BETWEEN :a AND :b",
-                ProjectionExpression="#t, #v",
-                ExpressionAttributeNames={"#t": "Timestamp", "#v": "Value"},
-                ExpressionAttributeValues={":d": {"S": device}, ":a": {"S": first}, ":b": {"S": last}},
-            )
-            return [(device, i["Timestamp"]["S"], i["Value"]["N"]) for page in pages for i in page["Items"]]
-
-        with ThreadPoolExecutor(TABLE_THREADS) as pool:
-            for rows in pool.map(query, list(self._all.keys())):
-                self._all.add_rows(rows)
 
 
 Archived = tuple[str, str, int, int | None, str, int, int | None, str]
@@ -222,6 +201,22 @@ def _fields(document: Any) -> tuple[str, str, str]:
     if "sensorid" in document:
         return document["sensorid"], document["timestamp"], normal(str(document["value"]))
     return document["name"], iso_utc(document["timeStampEpoch"]), normal(str(document["humidity"]))
+
+
+def _rows(table: str, keys: list[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
+    """(device, time, value) of the rows of each (device, first time, last time)."""
+    pages = boto3.client("dynamodb").get_paginator("query")
+    for device, first, last in keys:
+        for page in pages.paginate(
+            TableName=table,
+            ConsistentRead=True,
+            KeyConditionExpression="SensorId = :d AND #t BETWEEN :a AND :b",
+            ProjectionExpression="#t, #v",
+            ExpressionAttributeNames={"#t": "Timestamp", "#v": "Value"},
+            ExpressionAttributeValues={":d": {"S": device}, ":a": {"S": first}, ":b": {"S": last}},
+        ):
+            for item in page["Items"]:
+                yield device, item["Timestamp"]["S"], item["Value"]["N"]
 
 
 def _stream(name: str, since_ms: int) -> Iterator[tuple[str, str, int | None]]:

@@ -28,9 +28,13 @@ class Consumer:
 def ask(url: str) -> Consumer | None:
     """None while the consumer does not answer."""
     try:
-        metrics, state = _get(f"{url}/metrics"), json.loads(_get(f"{url}/shards"))
+        return read(_get(f"{url}/metrics"), json.loads(_get(f"{url}/shards")))
     except (OSError, http.client.HTTPException, ValueError):
         return None
+
+
+def read(metrics: str, state: dict[str, Any]) -> Consumer:
+    """From the text of /metrics and the document of /shards."""
     counters: dict[str, float] = defaultdict(float)
     lag = 0.0
     for family in text_string_to_metric_families(metrics):
@@ -40,7 +44,7 @@ def ask(url: str) -> Consumer | None:
             if name == "millis_behind_latest":
                 lag = max(lag, sample.value)
     memory = (resident(state.get("pid")), resident(state.get("daemonPid")))
-    return Consumer(counters, lag, len(state["shards"]), memory)
+    return Consumer(counters, lag, sum(shard["live"] for shard in state["shards"]), memory)
 
 
 def _get(url: str) -> str:

@@ -1,0 +1,70 @@
+"""What the demo lets a person choose, and what it shows."""
+
+import io
+
+import pytest
+from prometheus_client import generate_latest
+
+from consumer.metrics import Metrics
+from infra.local.demo import Settings, Speed
+from infra.local.live import View, line, read
+from infra.local.process import LocalError
+
+
+def test_the_defaults_are_those_of_the_readme() -> None:
+    settings = Settings.load({})
+    plan = settings.plan
+    assert (plan.devices, plan.rate, plan.via, plan.seconds, settings.shards) == (50, 100, "mqtt", None, 2)
+    assert plan.mix.malformed == 0.01
+
+
+def test_what_was_chosen_is_done() -> None:
+    chosen = {"FOR": "60", "DEVICES": "7", "RATE": "1500", "VIA": "kinesis", "SHARDS": "4", "MALFORMED": "0"}
+    settings = Settings.load(chosen)
+    plan = settings.plan
+    assert (plan.devices, plan.rate, plan.via, plan.seconds, settings.shards) == (7, 1500, "kinesis", 60, 4)
+    assert plan.mix.malformed == 0
+    assert plan.mix.binary
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("FOR", "soon"), ("DEVICES", "0"), ("RATE", "nan"), ("VIA", "post"), ("MALFORMED", "2"), ("SHARDS", "-1")],
+)
+def test_a_wrong_choice_is_named(name: str, value: str) -> None:
+    with pytest.raises(LocalError, match=f"^{name}={value} "):
+        Settings.load({name: value})
+
+
+def test_the_live_line_shows_the_consumers_own_metrics() -> None:
+    metrics = Metrics()
+    metrics.decoded.inc(1200)
+    metrics.rows.inc(1198)
+    metrics.parcels.inc(3)
+    metrics.dead_letters.inc(12)
+    for shard, lag in (("a", 100), ("b", 2500)):
+        metrics.behind.labels(shard).set(lag)
+    state = {"pid": None, "daemonPid": None, "shards": [{"live": True}, {"live": False}]}
+    consumer = read(generate_latest(metrics.registry).decode(), state)
+    assert consumer.shards == 1
+    assert line(75, 99.6, {"published": 1212, "alerts": 5, "alerts_expected": 6}, consumer, 431) == (
+        "01:15  published 1,212 (100/s)  readings 1,200  rows 1,198  parcels 3  dead letters 12  alerts 5/6  "
+        "lag 2.5 s  row after 431 ms"
+    )
+
+
+def test_without_a_terminal_a_line_comes_only_now_and_then() -> None:
+    out = io.StringIO()
+    view = View(out)
+    for second in range(11):
+        view.live(f"second {second}", second)
+    view.say("done")
+    assert out.getvalue().splitlines() == ["second 0", "second 5", "second 10", "done"]
+
+
+def test_speed_is_that_of_the_last_seconds() -> None:
+    speed = Speed()
+    speeds = [speed.of(count, now) for now, count in enumerate([0, 100, 200, 300, 400, 500, 600, 600, 600])]
+    assert speeds[0] == 0
+    assert speeds[6] == 100
+    assert speeds[8] == 60
