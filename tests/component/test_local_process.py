@@ -102,3 +102,11 @@ def test_ctrl_c_during_start_stops_everything(presses: int) -> None:
     assert (process.returncode, error) == (0, "")
     assert out.endswith("stopped\n")
     assert not any(listens(int(port)) for port in ports.values())
+
+
+def test_what_a_process_leaves_behind_is_ended_and_collected(tmp_path: Path) -> None:
+    leaves = "import subprocess, sys; print(subprocess.Popen(['sleep', '60']).pid)"
+    child = Child("the thing", [sys.executable, "-c", leaves], {"PATH": os.environ["PATH"]}, tmp_path / "log")
+    until(lambda: child.exit_code() is not None)
+    assert not Path("/proc", (tmp_path / "log").read_text().strip()).exists()
+    assert child.stop(1) == 0
