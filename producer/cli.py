@@ -1,5 +1,7 @@
-"""The command line: python -m producer <command>. Exit codes: 0 fine, 1 the audit found something, 2 a
-user error."""
+"""The command line: python -m producer <command>.
+
+Exit codes: 0 fine, 1 the audit found something or messages are uncertain, 2 a user error.
+"""
 
 import argparse
 import json
@@ -83,7 +85,7 @@ def _simulate(arguments: Arguments, stack: Stack) -> int:
         running.result()
     sums = {"published": ledger.published, "readings": ledger.readings, "uncertain": ledger.uncertain}
     print(json.dumps(sums) if arguments.json else _sums(ledger))
-    return 0
+    return 1 if ledger.uncertain else 0
 
 
 def _sums(ledger: Ledger) -> str:

@@ -35,7 +35,7 @@ def explain(error: Exception) -> str:
         case NoRegionError():
             return "no region; set AWS_REGION, or for the local stack: source .local/env"
         case EndpointConnectionError():
-            return f"{error} Is the local stack up (make up)?"
+            return f"{error}; is the local stack up (make up)?"
         case ClientError():
             details = error.response["Error"]
             return f"{error.operation_name}: {details.get('Code', '?')}: {details.get('Message', '')}".strip()

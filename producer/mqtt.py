@@ -86,7 +86,7 @@ class MqttOutlet:
         self._done = done
         self._change = threading.Condition()
         self._pending = 0
-        self._deadline = float("inf")
+        self._given_up = False
         self._open: dict[int, tuple[Message, int, int]] = {}
         # The group's threads live as long as this object.
         self._group = io.EventLoopGroup(1)
@@ -107,6 +107,7 @@ class MqttOutlet:
     def close(self, seconds: float) -> None:
         with self._change:
             self._change.wait_for(lambda: self._pending == 0, timeout=seconds)
+            self._given_up = True
             left = list(self._open.values())
             self._open.clear()
         for message, at, attempts in left:
@@ -148,10 +149,11 @@ class MqttOutlet:
         with self._change:
             if self._open.pop(message.number, None) is None:
                 return  # `close` has given it up
+            again = attempt < ATTEMPTS and not self._given_up
         error = future.exception()
         if error is None and future.result().puback.reason_code < mqtt5.PubackReasonCode.UNSPECIFIED_ERROR:
             self._settle(message, at, attempt, acknowledged=True)
-        elif attempt < ATTEMPTS and isinstance(error, exceptions.AwsCrtError):
+        elif again and isinstance(error, exceptions.AwsCrtError):
             log.info("%s: message %d: %s; trying again", message.device, message.number, error)
             self._attempt(message, at, attempt + 1)
         else:

@@ -9,23 +9,23 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import FrameType
 from typing import Any, TypeVar
 
+from infra.local.choices import Settings
 from infra.local.live import Consumer, View, ask, line
 from infra.local.process import LOCAL, LocalError
 from infra.local.stack import LocalStack, Options
 from producer.alerts import Subscriber, alerts_file
 from producer.audit import Report, audit
 from producer.errors import AWS_ERRORS, UserError, explain
-from producer.fleet import Mix
 from producer.ledger import Ledger
 from producer.provision import names, provision
-from producer.simulate import Plan, Simulator
+from producer.simulate import Simulator
 from producer.stack import Stack, devices_dir
 from producer.watcher import Watcher
 
@@ -38,56 +38,6 @@ COUNTS = (
     "published", "stream_records", "rows_expected", "rows", "archived", "archive_missing", "archive_duplicates",
     "dead_letters_expected", "dead_letters", "alerts_expected", "alerts", "superseded",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What can be chosen on the command line of make."""
-
-    plan: Plan
-    shards: int
-
-    @classmethod
-    def load(cls, environ: Mapping[str, str]) -> "Settings":
-        """FOR (seconds), DEVICES, RATE, VIA, SHARDS, PROFILE, SHAPE, BATCH, SEED and the shares MALFORMED, DUPLICATES,
-        LATE, DISORDER; LocalError names the one that is wrong."""
-
-        def number(name: str, default: float, least: float, most: float = 1e9) -> float:
-            text = environ.get(name) or str(default)
-            try:
-                value = float(text)
-            except ValueError:
-                value = float("nan")
-            if not least <= value <= most:
-                raise LocalError(f"{name}={text} must be a number of {least:g}..{most:g}")
-            return value
-
-        def choice(name: str, *allowed: str) -> Any:
-            value = environ.get(name) or allowed[0]
-            if value not in allowed:
-                raise LocalError(f"{name}={value} must be one of {', '.join(allowed)}")
-            return value
-
-        via = choice("VIA", "mqtt", "kinesis")
-        mix = Mix(
-            profile=choice("PROFILE", "drift", "uniform"),
-            shape=choice("SHAPE", "humidity", "sensorid"),
-            batch=int(number("BATCH", 1, 1, 500)),
-            malformed=number("MALFORMED", 0.01, 0, 1),
-            duplicates=number("DUPLICATES", 0.005, 0, 1),
-            late=number("LATE", 0, 0, 1),
-            disorder=number("DISORDER", 0, 0, 1),
-            binary=via == "kinesis",
-        )
-        plan = Plan(
-            devices=int(number("DEVICES", 50, 1, 10_000)),
-            rate=number("RATE", 100, 0.001, 1e6),
-            seconds=number("FOR", 0, 0.1) if environ.get("FOR") else None,
-            via=via,
-            seed=int(number("SEED", 0, 0)) if environ.get("SEED") else None,
-            mix=mix,
-        )
-        return cls(plan, int(number("SHARDS", 2, 1, 64)))
 
 
 class Demo:

@@ -6,7 +6,8 @@ import pytest
 from prometheus_client import generate_latest
 
 from consumer.metrics import Metrics
-from infra.local.demo import Settings, Speed
+from infra.local.choices import Settings
+from infra.local.demo import Speed
 from infra.local.live import View, line, read
 from infra.local.process import LocalError
 
