@@ -100,7 +100,7 @@ class DaemonLog:
         if any(name == where and what in message for where, what in SKIPPED):
             self.skipped = f"{name}: {message} {exception}"[:_SHOWN]
         self.phase = next((words for where, what, words in PHASES if where == name and what in message), self.phase)
-        extra = {"logger_name": name, **({"exception": exception[:_SHOWN]} if exception else {})}
+        extra = {"source": name, **({"exception": exception[:_SHOWN]} if exception else {})}
         log.log(_LEVELS[level], "%s", message[:_SHOWN], extra=extra)
 
     def _undeliverable(self, message: str) -> None:

@@ -70,7 +70,7 @@ class Leases:
         except self._client.exceptions.ConditionalCheckFailedException:
             return None
         row = answer["Attributes"]
-        return Claim(int(row["epoch"]["N"]), _position(row))
+        return Claim(int(row["epoch"]["N"]), position(row))
 
     async def owned(self) -> set[str]:
         """Shards for which the daemon should be in conversation with us.
@@ -82,8 +82,7 @@ class Leases:
         pages = self._client.get_paginator("scan").paginate(
             TableName=self._table,
             ProjectionExpression="leaseKey, leaseOwner, checkpointOwner, checkpoint, parentShardId",
-            FilterExpression="attribute_exists(checkpoint)",
-            ConsistentRead=True,
+            FilterExpression="attribute_exists(checkpoint)",  # the KCL may keep other things there
         )
         async for page in pages:
             rows.update((row["leaseKey"]["S"], row) for row in page["Items"])
@@ -128,7 +127,7 @@ class Leases:
             TableName=self._table, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
         )
         if seed:
-            await self._seed(await _shards_at_horizon(stream, list_shards))
+            await self._seed(await shards_at_horizon(stream, list_shards))
 
     async def _seed(self, shards: list[Mapping[str, Any]]) -> None:
         page = await self._client.scan(TableName=self._table, Limit=1, ConsistentRead=True)
@@ -140,7 +139,7 @@ class Leases:
                     {
                         "Put": {
                             "TableName": self._table,
-                            "Item": _first_row(shard, self._worker_id),
+                            "Item": first_row(shard, self._worker_id),
                             "ConditionExpression": "attribute_not_exists(leaseKey)",
                         }
                     }
@@ -152,7 +151,7 @@ class Leases:
                 raise
 
 
-async def _shards_at_horizon(stream: str, list_shards: ListShards) -> list[Mapping[str, Any]]:
+async def shards_at_horizon(stream: str, list_shards: ListShards) -> list[Mapping[str, Any]]:
     """The shards that were open at the oldest record: the KCL's own choice, it makes their children's rows itself."""
     answer = await list_shards(StreamName=stream, ShardFilter={"Type": "AT_TRIM_HORIZON"})
     shards = list(answer["Shards"])
@@ -162,7 +161,7 @@ async def _shards_at_horizon(stream: str, list_shards: ListShards) -> list[Mappi
     return shards
 
 
-def _first_row(shard: Mapping[str, Any], worker_id: str) -> dict[str, Any]:
+def first_row(shard: Mapping[str, Any], worker_id: str) -> dict[str, Any]:
     row: dict[str, Any] = {
         "leaseKey": {"S": shard["ShardId"]},
         "leaseOwner": {"S": worker_id},
@@ -186,7 +185,7 @@ def _lost_a_race(error: ClientError) -> bool:
     return bool(codes) and codes <= {"ConditionalCheckFailed", "TransactionConflict"}
 
 
-def _position(row: Mapping[str, Any]) -> Position:
+def position(row: Mapping[str, Any]) -> Position:
     checkpoint = row["checkpoint"]["S"]
     if checkpoint == "SHARD_END":
         return END

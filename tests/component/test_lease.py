@@ -1,0 +1,141 @@
+"""The lease table on the local AWS: claims, refusals, first rows."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiobotocore.session import get_session
+
+from consumer.lease import END, START, Claim, Leases
+from tests.component.kcl_rig import local_aws
+from tests.running import in_loop
+
+FIRST, SECOND = "shardId-000000000000", "shardId-000000000001"
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with local_aws(tmp_path_factory.mktemp("aws")) as address:
+        yield address
+
+
+class Clients:
+    """A stream with two shards, and the lease table `table` as workers see it."""
+
+    def __init__(self, dynamodb: Any, kinesis: Any, table: str) -> None:
+        self.dynamodb = dynamodb
+        self.kinesis = kinesis
+        self.table = table
+
+    def worker(self, name: str) -> Leases:
+        return Leases(self.dynamodb, self.table, name)
+
+    async def prepare(self, name: str, *, seed: bool = True) -> Leases:
+        leases = self.worker(name)
+        await leases.prepare(self.table, self.kinesis.list_shards, seed=seed)
+        return leases
+
+    async def set(self, shard: str, **values: dict[str, str]) -> None:
+        await self.dynamodb.update_item(
+            TableName=self.table,
+            Key={"leaseKey": {"S": shard}},
+            UpdateExpression="SET " + ", ".join(f"{name} = :{name}" for name in values),
+            ExpressionAttributeValues={f":{name}": value for name, value in values.items()},
+        )
+
+    async def rows(self) -> dict[str, dict[str, Any]]:
+        page = await self.dynamodb.scan(TableName=self.table)
+        return {row["leaseKey"]["S"]: row for row in page["Items"]}
+
+
+@asynccontextmanager
+async def clients(endpoint: str, name: str) -> AsyncIterator[Clients]:
+    session = get_session()
+    where: Any = {"endpoint_url": endpoint, "region_name": "eu-central-1"}
+    async with session.create_client("dynamodb", **where) as d, session.create_client("kinesis", **where) as k:
+        kinesis: Any = k
+        await kinesis.create_stream(StreamName=name, ShardCount=2)
+        await kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})
+        yield Clients(d, kinesis, name)
+
+
+@in_loop
+async def test_every_claim_is_greater_than_all_before(endpoint: str) -> None:
+    async with clients(endpoint, "claims") as aws:
+        leases = await aws.prepare("a")
+        first = await leases.claim(FIRST)
+        assert first is not None
+        assert first.checkpoint == START
+        assert first.epoch > 1_700_000_000_000
+        claims = await asyncio.gather(*(leases.claim(FIRST) for _ in range(5)))
+        assert {claim.epoch for claim in claims if claim} == set(range(first.epoch + 1, first.epoch + 6))
+        await aws.set(FIRST, leaseOwner={"S": "b"})
+        taken = await aws.worker("b").claim(FIRST)
+        assert taken == Claim(first.epoch + 6, START)
+
+
+@in_loop
+async def test_a_claim_tells_the_checkpoint(endpoint: str) -> None:
+    async with clients(endpoint, "checkpoints") as aws:
+        leases = await aws.prepare("a")
+        await aws.set(FIRST, checkpoint={"S": "496"}, checkpointSubSequenceNumber={"N": "3"})
+        await aws.set(SECOND, checkpoint={"S": "SHARD_END"})
+        one, two = await leases.claim(FIRST), await leases.claim(SECOND)
+        assert one is not None
+        assert two is not None
+        assert (one.checkpoint, two.checkpoint) == ((496, 3), END)
+
+
+@in_loop
+async def test_a_lease_of_another_is_refused_and_left_alone(endpoint: str) -> None:
+    async with clients(endpoint, "refusals") as aws:
+        leases = await aws.prepare("a")
+        before = await aws.rows()
+        assert await aws.worker("b").claim(FIRST) is None
+        assert await leases.claim("shardId-000000000099") is None
+        assert await aws.rows() == before
+        await aws.set(FIRST, checkpointOwner={"S": "b"})
+        assert await leases.claim(FIRST) is None, "the old owner is still at it"
+        assert await leases.owned() == {SECOND}
+
+
+@in_loop
+async def test_other_errors_propagate(endpoint: str) -> None:
+    async with clients(endpoint, "errors") as aws:
+        leases = aws.worker("a")
+        with pytest.raises(aws.dynamodb.exceptions.ResourceNotFoundException):
+            await leases.claim(FIRST)
+
+
+@in_loop
+async def test_the_first_worker_fills_the_table_for_all(endpoint: str) -> None:
+    async with clients(endpoint, "seeds") as aws:
+        first, second = await asyncio.gather(aws.prepare("a"), aws.prepare("b"))
+        rows = await aws.rows()
+        assert rows.keys() == {FIRST, SECOND}
+        assert len({row["leaseOwner"]["S"] for row in rows.values()}) == 1, "all rows or none"
+        assert {*await first.owned(), *await second.owned()} == {FIRST, SECOND}
+        await aws.set(FIRST, checkpoint={"S": "496"})
+        rows = await aws.rows()
+        await aws.prepare("c")
+        assert await aws.rows() == rows
+
+
+@in_loop
+async def test_a_table_with_rows_is_never_filled_up(endpoint: str) -> None:
+    async with clients(endpoint, "partial") as aws:
+        leases = await aws.prepare("a")
+        await aws.dynamodb.delete_item(TableName=aws.table, Key={"leaseKey": {"S": SECOND}})
+        await aws.prepare("a")
+        assert (await aws.rows()).keys() == {FIRST}
+        assert await leases.owned() == {FIRST}
+
+
+@in_loop
+async def test_without_seeding_the_table_is_only_made(endpoint: str) -> None:
+    async with clients(endpoint, "unseeded") as aws:
+        leases = await aws.prepare("a", seed=False)
+        assert await aws.rows() == {}
+        assert await leases.owned() == set()
