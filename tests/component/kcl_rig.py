@@ -5,7 +5,6 @@ import ctypes
 import json
 import os
 import socket
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 from aiobotocore.session import get_session
 
 from consumer import java
@@ -23,42 +21,6 @@ from consumer.settings import Settings
 
 LINE_LIMIT = 1 << 26
 PR_SET_CHILD_SUBREAPER = 36
-EMULATOR = Path(__file__).parents[2] / ".local-aws" / "bin" / "python"
-
-
-@contextmanager
-def local_aws(folder: Path) -> Iterator[str]:
-    """A local AWS of one's own, as its address; the environment has credentials for it meanwhile."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    environment = {
-        **os.environ,
-        "GATEWAY_PORT": str(port),
-        "BIND_HOST": "127.0.0.1",
-        "IOT_MTLS_ENABLED": "0",
-    }
-    with (folder / "emulator.log").open("w") as log:
-        process = subprocess.Popen([EMULATOR, "-m", "ministack"], env=environment, stdout=log, stderr=log, cwd=folder)
-    try:
-        _await_port(port)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("AWS_ACCESS_KEY_ID", "test")
-            patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-            yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def _await_port(port: int) -> None:
-    clock = Clock()
-    while clock() < 60:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise TimeoutError("the local AWS did not start")
 
 
 @dataclass(frozen=True)

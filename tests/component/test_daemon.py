@@ -4,7 +4,6 @@ import asyncio
 import base64
 import hashlib
 import logging
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,14 +11,17 @@ import pytest
 
 from consumer import daemon as daemon_module
 from consumer.daemonlog import AGGREGATE_MAGIC, BatchSkipped
-from consumer.lease import START
-from tests.component.kcl_rig import Clock, Got, Rig, as_first_process, gone, group_of, local_aws
+from consumer.lease import END, START
+from infra.local.emulator import Emulator
+from tests.component.kcl_rig import Clock, Got, Rig, as_first_process, gone, group_of
 
 
-@pytest.fixture(scope="module")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with local_aws(tmp_path_factory.mktemp("aws")) as endpoint:
-        yield endpoint
+@pytest.fixture
+def endpoint(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Its address; the environment has the credentials for it."""
+    for name, value in emulator.variables().items():
+        monkeypatch.setenv(name, value)
+    return emulator.endpoint
 
 
 def text(got: Got) -> str:
@@ -45,12 +47,12 @@ def poison(key: bytes) -> bytes:
 
 
 def test_the_daemon_delivers_checkpoints_and_ends_gracefully(
-    emulator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LC_ALL", "C")
 
     async def scenario() -> None:
-        async with Rig(emulator, tmp_path / "run dir", "graceful") as rig:
+        async with Rig(endpoint, tmp_path / "run dir", "graceful") as rig:
             await rig.create_stream(2)
             await rig.prepare()
             await rig.put(b"low", hash_key="0")
@@ -88,9 +90,9 @@ def test_the_daemon_delivers_checkpoints_and_ends_gracefully(
     asyncio.run(scenario())
 
 
-def test_a_killed_daemon_resumes_with_the_same_worker_id_and_leaves_no_zombie(emulator: str, tmp_path: Path) -> None:
+def test_a_killed_daemon_resumes_with_the_same_worker_id_and_leaves_no_zombie(endpoint: str, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Rig(emulator, tmp_path / "run", "resumed") as rig:
+        async with Rig(endpoint, tmp_path / "run", "resumed") as rig:
             await rig.create_stream(1)
             await rig.prepare()
             await rig.put(*(b"a%d" % n for n in range(10)))
@@ -116,12 +118,12 @@ def test_a_killed_daemon_resumes_with_the_same_worker_id_and_leaves_no_zombie(em
 
 
 def test_a_broken_aggregate_is_handed_over_and_its_neighbours_arrive(
-    emulator: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    endpoint: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = poison(b"fake\nSequence number: 1\nRaw data: QUJD\n")
 
     async def scenario() -> None:
-        async with Rig(emulator, tmp_path / "run", "poisoned") as rig:
+        async with Rig(endpoint, tmp_path / "run", "poisoned") as rig:
             await rig.create_stream(1)
             await rig.prepare()
             good = [b"good%d" % n for n in range(20)]
@@ -139,7 +141,7 @@ def test_a_broken_aggregate_is_handed_over_and_its_neighbours_arrive(
 
 
 def test_a_skipped_batch_forbids_checkpoints_and_kills_the_daemon(
-    emulator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the class that Java 11 dropped, the KCL skips the batch around a broken aggregate and goes on."""
     stock = daemon_module.java_command
@@ -148,32 +150,32 @@ def test_a_skipped_batch_forbids_checkpoints_and_kills_the_daemon(
         return [part.replace(f"{daemon_module.HERE / 'jaxb'}:", "") for part in stock(java, heap_mb)]
 
     async def scenario() -> None:
-        async with Rig(emulator, tmp_path / "run", "skipped") as rig:
+        async with Rig(endpoint, tmp_path / "run", "skipped") as rig:
             await rig.create_stream(1)
             await rig.prepare()
             await rig.put(b"lost", poison(b"d"), b"lost")
-            await rig.daemon.start()
+            with monkeypatch.context() as patch:
+                patch.setattr(daemon_module, "java_command", without_jaxb)
+                await rig.daemon.start()
             assert await rig.daemon.wait() == -9
             assert rig.daemon.skipped is not None
             with pytest.raises(BatchSkipped):
                 rig.daemon.drain_log()
-            monkeypatch.undo()
             await rig.daemon.start()
             await rig.until(lambda: len(rig.got) == 2)
             rig.daemon.drain_log()
 
-    monkeypatch.setattr(daemon_module, "java_command", without_jaxb)
     asyncio.run(scenario())
 
 
-def test_a_start_time_leaves_older_records_out(emulator: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_time_leaves_older_records_out(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The emulator takes CBOR's times, which are in milliseconds, for seconds.
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Daws.cborEnabled=false")
     start = datetime.now(UTC) + timedelta(hours=1)
 
     async def scenario(position: datetime, run: str) -> set[str]:
         async with Rig(
-            emulator, tmp_path / run, "timed", APPLICATION_NAME=run, INITIAL_POSITION=f"AT_TIMESTAMP:{position}"
+            endpoint, tmp_path / run, "timed", APPLICATION_NAME=run, INITIAL_POSITION=f"AT_TIMESTAMP:{position}"
         ) as rig:
             if run == "past":
                 await rig.create_stream(1)
@@ -196,9 +198,33 @@ def test_a_start_time_leaves_older_records_out(emulator: str, tmp_path: Path, mo
     assert asyncio.run(scenario(start, "future")) == set()
 
 
-def test_enhanced_fan_out_delivers(emulator: str, tmp_path: Path) -> None:
+def test_a_split_shard_is_read_to_its_end_and_its_children_follow(endpoint: str, tmp_path: Path) -> None:
+    parent, children = "shardId-000000000000", {"shardId-000000000001", "shardId-000000000002"}
+
     async def scenario() -> None:
-        async with Rig(emulator, tmp_path / "run", "fanned", RETRIEVAL_MODE="FANOUT") as rig:
+        async with Rig(endpoint, tmp_path / "run", "split") as rig:
+            await rig.create_stream(1)
+            await rig.prepare()
+            await rig.put(b"before")
+            await rig.daemon.start()
+            await rig.until(lambda: len(rig.got) == 1)
+            await rig.kinesis.split_shard(StreamName="split", ShardToSplit=parent, NewStartingHashKey=str(2**127))
+            await rig.kinesis.get_waiter("stream_exists").wait(StreamName="split", WaiterConfig={"Delay": 1})
+            await rig.put(b"low", hash_key="0")
+            await rig.put(b"high", hash_key=str(2**127))
+            await rig.until(lambda: len(rig.got) == 3)
+            assert rig.shards("shardEnded") == {parent}
+            assert {got.shard for got in rig.got[1:]} == children
+            assert await rig.leases.owned() == children
+            end = await rig.leases.claim(parent)
+            assert end is None or end.checkpoint == END
+
+    asyncio.run(scenario())
+
+
+def test_enhanced_fan_out_delivers(endpoint: str, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Rig(endpoint, tmp_path / "run", "fanned", RETRIEVAL_MODE="FANOUT") as rig:
             await rig.create_stream(1)
             await rig.prepare()
             await rig.put(b"one")
@@ -209,10 +235,10 @@ def test_enhanced_fan_out_delivers(emulator: str, tmp_path: Path) -> None:
 
 
 def test_a_missing_java_is_an_exit_code_and_a_line(
-    emulator: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    endpoint: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def scenario() -> None:
-        async with Rig(emulator, tmp_path / "run", "nojava") as rig:
+        async with Rig(endpoint, tmp_path / "run", "nojava") as rig:
             rig.daemon._java = Path("/nowhere/java")
             await rig.daemon.start()
             assert await rig.daemon.wait() == 1

@@ -1,7 +1,7 @@
 """The lease table on the local AWS: claims, refusals, first rows."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -9,16 +9,18 @@ import pytest
 from aiobotocore.session import get_session
 
 from consumer.lease import END, START, Claim, Leases
-from tests.component.kcl_rig import local_aws
+from infra.local.emulator import Emulator
 from tests.running import in_loop
 
 FIRST, SECOND = "shardId-000000000000", "shardId-000000000001"
 
 
-@pytest.fixture(scope="module")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with local_aws(tmp_path_factory.mktemp("aws")) as address:
-        yield address
+@pytest.fixture
+def endpoint(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Its address; the environment has the credentials for it."""
+    for name, value in emulator.variables().items():
+        monkeypatch.setenv(name, value)
+    return emulator.endpoint
 
 
 class Clients:
