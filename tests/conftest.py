@@ -1,6 +1,9 @@
 """What tests of several rooms need: one emulator a run, on free ports, with the template deployed."""
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +11,14 @@ from pathlib import Path
 import boto3
 import pytest
 
-from infra.deploy import Event, deploy
-from infra.local.emulator import Emulator
-
-# A shell with .local/env sourced must not lead tests to a stack that somebody uses.
+# A shell with .local/env sourced must not lead tests to a stack that somebody uses, nor may they write into its folder.
 for _name in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[_name]
+os.environ["LOCAL_DIR"] = _folder = tempfile.mkdtemp(prefix="sensorstream-test-")
+atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+
+from infra.deploy import Event, deploy  # noqa: E402
+from infra.local.emulator import Emulator  # noqa: E402
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-LOCAL = ROOT / ".local"
+LOCAL = Path(os.environ.get("LOCAL_DIR") or ROOT / ".local")
+"""Names, logs and device credentials of the running stack; LOCAL_DIR moves it."""
 
 
 class LocalError(Exception):

@@ -85,7 +85,7 @@ class LocalStack:
         self._say(f"stack deployed: {self.options.name}")
         self._write_env()
         if self.options.consumer:
-            self._start_consumer()
+            self.start_consumer()
 
     def _tell(self, event: Event) -> None:
         if event.status.endswith("_FAILED"):
@@ -111,7 +111,8 @@ class LocalStack:
         lines = [f"export {name}={shlex.quote(value)}\n" for name, value in self.env.items()]
         env_file().write_text("".join(lines))
 
-    def _start_consumer(self) -> None:
+    def start_consumer(self) -> None:
+        """Returns when its shards are in conversation, or it knows that it has none."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         settings = {
             "APPLICATION_NAME": self.outputs["ApplicationName"],
@@ -147,15 +148,19 @@ class LocalStack:
             return f"the consumer ended with code {self.consumer.exit_code()}; see {self.consumer.log}"
         return None
 
+    def stop_consumer(self) -> int:
+        """SIGTERM, and whatever else it takes; returns the exit code, 0 also where none runs."""
+        if self.consumer is None:
+            return 0
+        code = self.consumer.stop(STOP_SECONDS)
+        self._say("consumer stopped" if code == 0 else f"consumer ended with code {code}; see {self.consumer.log}")
+        self.consumer = None
+        return code
+
     def stop(self) -> None:
         """Ends the consumer gracefully, then the emulator; harmless at any time, and again."""
         try:
-            if self.consumer:
-                code = self.consumer.stop(STOP_SECONDS)
-                self._say(
-                    "consumer stopped" if code == 0 else f"consumer ended with code {code}; see {self.consumer.log}"
-                )
-                self.consumer = None
+            self.stop_consumer()
         finally:
             env_file().unlink(missing_ok=True)
             shutil.rmtree(self._run_dir, ignore_errors=True)

@@ -110,17 +110,18 @@ def test_a_parcel_ends_at_its_size_in_bytes() -> None:
 
 def test_an_adopted_parcel_goes_on_to_the_wanted_record_past_its_cut() -> None:
     packer = Packer(SHARD, 1, Cut(2, 1 << 20, 1000), record(1))
+
+    def state() -> tuple[bool, bool, bool]:
+        return packer.full, packer.closable, packer.fits(record(9, arrival=T0 + 99_999))
+
     for number in (1, 2):
         packer.take(record(number), decode(b"{}"))
-    assert packer.full
+    assert state() == (True, True, False)
     packer.want = (4, 0)
-    assert not packer.full
-    assert not packer.closable
-    assert packer.fits(record(3, arrival=T0 + 99_999))
+    assert state() == (False, False, True)
     for number in (3, 4):
         packer.take(record(number), decode(b"{}"))
-    assert packer.full
-    assert packer.closable
+    assert state() == (True, True, True)
 
 
 def test_the_key_is_made_of_the_first_record_alone() -> None:

@@ -1,0 +1,46 @@
+"""`make demo` as a stranger runs it, for a few seconds."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from infra.local.emulator import free_port
+from infra.local.process import ROOT
+
+KEYS = {
+    "published",
+    "stream_records",
+    "rows_expected",
+    "rows",
+    "archived",
+    "archive_missing",
+    "archive_duplicates",
+    "dead_letters_expected",
+    "dead_letters",
+    "alerts_expected",
+    "alerts",
+    "superseded",
+    "publish_to_row_ms",
+    "first_row_s",
+    "consumer_rss_mb",
+    "daemon_rss_mb",
+    "ok",
+}
+
+
+def test_the_demo_ends_with_one_json_line_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    ports = {name: str(free_port()) for name in ("AWS_PORT", "MQTT_PORT", "HTTP_PORT")}
+    env = os.environ | ports | {"LOCAL_DIR": str(tmp_path), "FOR": "5", "DEVICES": "10", "RATE": "50"}
+    done = subprocess.run(["make", "demo"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    outcome = json.loads(done.stdout.splitlines()[-1])
+    assert outcome.keys() == KEYS
+    assert outcome["ok"] is True
+    assert outcome["published"] == outcome["archived"] == outcome["stream_records"] >= 200
+    assert not (tmp_path / "env").exists()
+    for process in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            assert str(tmp_path).encode() not in process.read_bytes(), process
+        except (FileNotFoundError, PermissionError, ProcessLookupError):
+            continue  # ended meanwhile, or none of ours
