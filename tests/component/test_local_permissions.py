@@ -66,8 +66,17 @@ def test_a_client_may_publish_and_query(strict: tuple[Emulator, Names], client_r
         lambda client, names: client("dynamodb").scan(TableName=names["SensorTable"]),
         lambda client, names: client("sns").publish(TopicArn=names["AlertTopicArn"], Message="x"),
         lambda client, names: client("iot").list_things(),
+        lambda client, names: client("ssm").get_parameters_by_path(Path="/"),
     ],
-    ids=["read the stream", "alert", "read the archive", "read the table", "publish to the topic", "see devices"],
+    ids=[
+        "read the stream",
+        "alert",
+        "read the archive",
+        "read the table",
+        "publish to the topic",
+        "see devices",
+        "read all parameters",
+    ],
 )
 def test_a_client_may_not(
     strict: tuple[Emulator, Names], client_role: Clients, attempt: Callable[[Clients, Names], object]
