@@ -5,6 +5,7 @@ Exit codes: 0 stopped as asked, 1 cannot run, 2 a setting is wrong; each with on
 
 import asyncio
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -29,12 +30,18 @@ def main() -> int:
         return _fail(f"java >= {java.MINIMUM} not found: install one, or set JAVA to its path", 1)
     try:
         asyncio.run(_run(settings, runtime))
+    except asyncio.CancelledError:
+        return 0  # asked to stop before anything had begun
     except (Hopeless, Unreachable) as error:
         return _fail(str(error), 1)
     return 0
 
 
 async def _run(settings: Settings, runtime: Path) -> None:
+    task = asyncio.current_task()
+    assert task  # noqa: S101
+    for number in (signal.SIGTERM, signal.SIGINT):  # until the service has handlers of its own; PID 1 has no defaults
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     async with Clients(settings) as clients:
         await clients.check()
         await Service(settings, runtime, clients).run()

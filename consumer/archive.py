@@ -36,6 +36,10 @@ class Adopt(Exception):
         self.last = last
 
 
+class ForeignObject(Exception):
+    """An object stands where a parcel belongs, but says nothing of itself as ours do."""
+
+
 class Archive:
     """Parcels in one bucket."""
 
@@ -47,7 +51,7 @@ class Archive:
     async def settle(self, parcel: Parcel, guard: Callable[[], None]) -> None:
         """Makes a parcel and its dead letters durable, each in exactly one object.
 
-        Returns when both are. Raises Fenced or Adopt (see parcel.Verdict), and what `guard` raises.
+        Returns when both are. Raises Fenced or Adopt (see parcel.Verdict), ForeignObject, and what `guard` raises.
         """
         await self._settle(PARCELS + parcel.key, parcel.body, parcel.stamp, guard)
         if parcel.dead_letters:
@@ -125,6 +129,9 @@ class Archive:
                 if code(error) in _GONE:
                     return None
                 raise
-            return Stamp.parse(answer["Metadata"]), answer["ETag"]
+            try:
+                return Stamp.parse(answer["Metadata"]), answer["ETag"]
+            except (KeyError, ValueError) as error:
+                raise ForeignObject(f"{key}: another program has written this object; move it away") from error
 
         return await until_done("archive", head, self._metrics, guard)

@@ -12,6 +12,8 @@ from consumer.shards import Shards
 
 SILENCE: Final = 120.0
 """Seconds without a word from the daemon for a shard, where it ticks several times a second."""
+EVERY: Final = 10.0
+"""Seconds between two looks at the lease table."""
 UNSERVED: Final = 60.0
 """Seconds that a lease of ours may be without a conversation."""
 
@@ -71,7 +73,7 @@ class Watchdog:
     async def run(self) -> None:
         """Looks every few seconds, until cancelled."""
         while True:
-            await asyncio.sleep(5)
+            await asyncio.sleep(EVERY)
             if silent := self._silent(SILENCE):
                 self._fail(TimeoutError(f"no word of {silent} for {SILENCE:.0f} s"))
             self._owned = await until_done("leases", self._leases.owned, self._metrics, lambda: None)

@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from consumer.archive import Adopt, Archive, Fenced
+from consumer.archive import Adopt, Archive, Fenced, ForeignObject
 from consumer.clients import Clients
 from consumer.metrics import Metrics, total
 from consumer.parcel import Gzip, Parcel, Stamp
@@ -130,3 +130,16 @@ def test_dead_letters_stand_under_the_parcels_name(stack: Deployed) -> None:
     keys = [item["Key"] for item in listed]
     assert "dead-letters/dead" in keys
     assert len([key for key in keys if key.startswith("dead-letters/undeliverable/")]) == 1
+
+
+def test_an_object_of_another_program_is_told_not_overwritten(stack: Deployed) -> None:
+    s3 = stack.session.client("s3")
+    s3.put_object(Bucket=stack.outputs["ArchiveBucket"], Key="readings/foreign", Body=b"mine")
+
+    async def test(clients: Clients) -> None:
+        archive = Archive(clients.s3, stack.outputs["ArchiveBucket"], Metrics())
+        async with refused(ForeignObject):
+            await archive.settle(parcel("foreign", 2, epoch=1), go_on)
+
+    with_clients(stack, test)
+    assert s3.get_object(Bucket=stack.outputs["ArchiveBucket"], Key="readings/foreign")["Body"].read() == b"mine"
