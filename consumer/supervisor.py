@@ -22,6 +22,10 @@ SOUND: Final = 60.0
 STILLBORN: Final = 6
 """Daemons in a row that died young: then the service ends, so that whoever supervises it can see that."""
 
+FIRST_PAUSE: Final = 0.25
+LONGEST_PAUSE: Final = 30.0
+"""Seconds between two lives, doubling while daemons die young."""
+
 
 class Hopeless(Exception):
     """The service cannot run; the message is one line that names the mend."""
@@ -55,7 +59,7 @@ class Supervisor:
                 raise Hopeless(f"the KCL daemon died {stillborn} times in a row ({reason}); the log above tells why")
             self._metrics.restarts.labels(reason).inc()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(30.0, 0.25 * 2**stillborn)):
+                async with asyncio.timeout(min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**stillborn)):
                     await self.stop.wait()
 
     async def _life(self, daemon: Daemon, shards: Shards) -> str | None:
