@@ -5,7 +5,7 @@ SHELL := bash
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: help setup demo up test check format lock clean
+.PHONY: help setup demo up test faults check format lock clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ up: setup  ## local stack in the foreground until Ctrl-C; writes .local/env
 
 test: setup  ## all tests
 	@$(PY) -m pytest
+
+faults: setup  ## the real daemon under load, fault by fault, audited after each; ROUNDS=1 SEED=n ONLY=name,name
+	@LOCAL_DIR=$${LOCAL_DIR:-$(CURDIR)/.local/faults} exec $(PY) -m tests.faults
 
 check: setup  ## ruff, mypy --strict, cfn-lint, hadolint; warnings are errors
 	$(PY) -m ruff check .

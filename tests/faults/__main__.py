@@ -1,0 +1,92 @@
+"""`make faults [ROUNDS=n] [SEED=n] [ONLY=name,name]`: every row, then so many random mixtures.
+
+Progress goes to stderr, the result is the one line on stdout; exit code 0 only if every row held.
+"""
+
+import json
+import os
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+from infra.local.__main__ import Interrupted, raise_once
+from infra.local.process import LocalError
+from tests.faults.bench import Bench, Setup
+from tests.faults.catalogue import ROWS
+from tests.faults.row import Row, run
+from tests.faults.view import View
+
+SHARED = 6
+"""Rows that one bench serves at most: audits read all that it has archived."""
+
+
+class Benches:
+    """The bench at hand, as long as the next row can use it."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._stack = ExitStack()
+        self._bench: Bench | None = None
+        self._rows = 0
+
+    def get(self, setup: Setup) -> Bench:
+        if self._bench is None or self._bench.setup != setup or self._rows >= SHARED:
+            self.close()
+            self._bench, self._rows = self._stack.enter_context(Bench(setup, self._view)), 0
+        self._rows += 1
+        return self._bench
+
+    def close(self) -> None:
+        self._bench = None
+        self._stack.close()
+
+
+def results(rows: list[Row], seed: int, view: View) -> Iterator[dict[str, Any]]:
+    benches = Benches(view)
+    try:
+        for row in rows:
+            result = run(row, benches.get(row.setup), seed)
+            if not result["ok"]:
+                benches.close()  # what it left behind must not harm the next
+            yield result
+    finally:
+        benches.close()
+
+
+def chosen(only: str) -> list[Row]:
+    """The rows named, in that order; all without names."""
+    if not only:
+        return list(ROWS)
+    known = {row.name: row for row in ROWS}
+    wanted = only.split(",")
+    if unknown := [name for name in wanted if name not in known]:
+        raise LocalError(f"ONLY={unknown[0]}: no such row; there are {', '.join(known)}")
+    return [known[name] for name in wanted]
+
+
+def main() -> int:
+    raise_once()
+    view = View()
+    seed = int(os.environ.get("SEED") or random.randrange(10**6))
+    found: list[dict[str, Any]] = []
+    try:
+        rows = chosen(os.environ.get("ONLY", ""))
+        view.say(f"{len(rows)} rows, SEED={seed}")
+        for result in results(rows, seed, view):
+            found.append(result)
+            view.say(json.dumps(result))
+    except LocalError as error:
+        print(f"faults: {error}", file=sys.stderr)
+        return 1
+    except Interrupted:
+        return 130
+    sums = {name: sum(result.get(name, 0) for result in found) for name in ("lost", "archive_duplicates")}
+    ok = all(result["ok"] for result in found)
+    print(json.dumps({"rows": found, **sums, "seed": seed, "ok": ok}), flush=True)
+    return 0 if ok else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,5 @@
+"""All rows, the quickest first."""
+
+from tests.faults import process_rows
+
+ROWS = (*process_rows.ROWS,)

@@ -1,0 +1,123 @@
+"""A row: one fault, what it does to the running system, and what must hold afterwards."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from itertools import count
+from typing import Any
+
+from infra.local.process import LOCAL
+from producer.audit import Report, audit
+from producer.fleet import Mix
+from producer.ledger import Ledger
+from producer.simulate import Plan
+from tests.faults.bench import Bench, Load, NotHeld, Setup
+from tests.faults.memory import Memory
+from tests.faults.probe import Probe
+from tests.faults.stream import unaccounted
+
+Fault = Callable[[Bench], AbstractContextManager[None]]
+IN_PLACE, LEASES_EXPIRE, LEADER_LOST = 15.0, 30.0, 60.0
+"""Seconds from the end of the fault to new rows from everywhere: a restart in place, leases that another takes over,
+and those of a lost leader."""
+LOST = ("archive_missing", "row_missing", "row_different", "dead_letter_missing")
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Row:
+    """`fault` injects before its yield and ends the fault after it; in between `seconds` pass. `check` is called when
+    all has been drained and raises NotHeld."""
+
+    name: str
+    fault: Fault
+    seconds: float = 0.0
+    within: float | None = IN_PLACE
+    check: Callable[[Bench], None] = lambda bench: None
+    setup: Setup = field(default_factory=Setup)
+    plan: Plan = field(default_factory=lambda: Plan(devices=40, rate=320, via="kinesis", mix=Mix(malformed=0.01)))
+    mixable: bool = False
+    """Whether it may be drawn for a mixture: it needs no setup of its own and does not wait for other faults' ends."""
+    drain: float = 60.0
+    excused: tuple[str, ...] = ()
+    """Findings of the audit that are this fault's nature and no loss in the stream."""
+    dropped: Callable[[Bench], int] = lambda bench: 0
+    """Records that the KCL never hands out, by its own documented rule."""
+
+
+def run(row: Row, bench: Bench, seed: int | None) -> dict[str, Any]:
+    """One line of the result. Never raises for what the system did wrong: `ok` and `why` tell."""
+    bench.view.say(f"{row.name}: starts")
+    plan = replace(row.plan, prefix=f"{row.name}-{next(_numbers)}-", seed=seed)
+    path = LOCAL / f"ledgers/{row.name}"
+    path.unlink(missing_ok=True)
+    why: list[str] = []
+    outcome: dict[str, Any] = {"fault": row.name}
+    with Ledger(path) as ledger, Memory(bench) as memory:
+        try:
+            with bench.load(plan, ledger) as load:
+                outcome["recovery_s"] = _suffer(row, bench, load, Probe(bench, plan), why)
+            outcome["drained_s"] = round(bench.until("everything settled", bench.settled, row.drain), 1)
+        except (NotHeld, AssertionError) as error:
+            why.append(str(error) or repr(error))
+    report = audit(bench.stack, path, wait=30)
+    outcome |= _counts(report) | memory.most()
+    why += [f"{kind}: {found.count}: {found.places[:2]}" for kind, found in report.findings.items()
+            if kind not in row.excused]  # fmt: skip
+    try:
+        row.check(bench)
+        if missing := len(unaccounted(bench)) - row.dropped(bench):
+            why.append(f"{missing} stream records are neither in the archive nor dead letters")
+            outcome["lost"] += missing
+    except (NotHeld, AssertionError) as error:
+        why.append(str(error) or repr(error))
+    outcome["ok"] = not why
+    if why:
+        outcome["why"] = why
+    bench.view.say(f"{row.name}: {'ok' if outcome['ok'] else 'NOT ok: ' + '; '.join(why)}")
+    return outcome
+
+
+def _suffer(row: Row, bench: Bench, load: Load, probe: Probe, why: list[str]) -> float | None:
+    """The fault and the recovery from it; returns the seconds that took."""
+    bench.until("rows from every shard", probe.seen, 60)
+    probe.fault_begins()
+    with row.fault(bench):
+        hold(bench, load, row.name, row.seconds)
+        over = time.monotonic()  # its end begins
+    probe.fault_is_over()
+    bench.until("new rows from every shard", probe.seen, 4 * (row.within or IN_PLACE) + 120)
+    recovered = time.monotonic() - over
+    if row.within and recovered > row.within:
+        why.append(f"recovered after {recovered:.1f} s, not within {row.within:g} s")
+    hold(bench, load, row.name, max(0.0, 2.0 - (time.monotonic() - over)))
+    return round(recovered, 1)
+
+
+def hold(bench: Bench, load: Load, name: str, seconds: float) -> None:
+    """Lets so much time pass under load."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        bench.view.live(f"{name}: {left:.0f} s to go, {load.ledger.published:,} published")
+        time.sleep(min(0.5, left))
+
+
+def _counts(report: Report) -> dict[str, Any]:
+    found = {kind: finding.count for kind, finding in report.findings.items()}
+    return {
+        "published": report.counts["published"],
+        "rows": report.counts["rows"],
+        "archived": report.counts["archived"],
+        "lost": sum(found.get(kind, 0) for kind in LOST),
+        "archive_duplicates": found.get("archive_duplicates", 0),
+    }
+
+
+@contextmanager
+def nothing(bench: Bench) -> Iterator[None]:
+    """No fault: the load itself is what the row is about."""
+    yield
+
+
+__all__ = ["IN_PLACE", "LEADER_LOST", "LEASES_EXPIRE", "Row", "nothing", "run"]

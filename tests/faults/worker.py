@@ -1,0 +1,154 @@
+"""One worker of the consumer: the service, its daemon, its connectors; and what can be done to them from outside."""
+
+import json
+import os
+import signal
+import time
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from infra.local.emulator import HOST, free_port
+from infra.local.live import resident
+from infra.local.process import LOCAL, ROOT, Child
+from infra.local.stack import health
+
+READY_SECONDS = 240.0
+STOP_SECONDS = 40.0
+
+
+class Worker:
+    """Started again, it is the same worker: its id and its folder stay."""
+
+    def __init__(self, name: str, run_dir: Path, env: Mapping[str, str]) -> None:
+        self.name = name
+        self.run_dir = run_dir
+        self.env = {"WORKER_ID": name, "RUN_DIR": str(run_dir), "HTTP_HOST": HOST, **env}
+        self.launcher: list[str] = []
+        """What starts the service's command, such as a program that sets limits."""
+        self.url = ""
+        self.pid = 0
+        self.lives = 0
+        self._child: Child | None = None
+
+    def start(self, wait: bool = True) -> None:
+        """With `wait` it returns when the worker calls itself healthy."""
+        self.lives += 1
+        port = free_port()
+        self.url = f"http://{HOST}:{port}"
+        command = [*self.launcher, str(ROOT / ".venv/bin/python"), "-m", "consumer"]
+        log = LOCAL / f"log/{self.name}-{self.lives}.log"
+        self._child = Child(self.name, command, {**self.env, "HTTP_PORT": str(port)}, log)
+        self._child.wait_until(lambda: self.state() is not None, 30)
+        self.pid = int(self.require()["pid"])
+        if wait:
+            self.wait_ready()
+
+    def wait_ready(self) -> None:
+        assert self._child
+        self._child.wait_until(lambda: health(self.url)[0], READY_SECONDS)
+
+    @property
+    def log(self) -> str:
+        """What it has logged in this life."""
+        assert self._child
+        return self._child.log.read_text(errors="replace")
+
+    @property
+    def running(self) -> bool:
+        return self._child is not None and self._child.exit_code() is None
+
+    def state(self) -> dict[str, Any] | None:
+        """The document of /shards; None when it does not answer."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/shards", timeout=2) as answer:  # noqa: S310 - own address
+                document: dict[str, Any] = json.loads(answer.read())
+                return document
+        except (OSError, ValueError):
+            return None
+
+    def require(self) -> dict[str, Any]:
+        """The same; a worker that must answer now."""
+        state = self.state()
+        assert state is not None, f"{self.name} does not answer"
+        return state
+
+    def metrics(self) -> str:
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=5) as answer:  # noqa: S310 - own address
+            return str(answer.read().decode())
+
+    def shards(self) -> set[str]:
+        """The shards that it serves."""
+        state = self.state()
+        return {shard["shard"] for shard in state["shards"] if shard["live"]} if state else set()
+
+    def daemon(self) -> int:
+        """Process id of the daemon, which must run."""
+        pid = self.require()["daemonPid"]
+        assert pid, f"{self.name} has no daemon"
+        return int(pid)
+
+    def connectors(self) -> list[int]:
+        """Process ids of the connectors."""
+        daemon = self.daemon()
+        return [pid for pid in group(daemon) if pid != daemon]
+
+    def everything(self) -> list[int]:
+        """Service, daemon and connectors."""
+        return [self.pid, *group(self.daemon())]
+
+    def signal(self, number: int) -> None:
+        """To the service alone."""
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL for the service; the daemon and the connectors have to see to their own end."""
+        self.signal(signal.SIGKILL)
+        self.join(10)
+
+    def pause(self) -> Callable[[], None]:
+        """SIGSTOP for all of it; returns what lets it go on."""
+        stopped = self.everything()
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+
+        def go_on() -> None:
+            for pid in stopped:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+
+        return go_on
+
+    def memory(self) -> tuple[float, float]:
+        """Resident MiB of the service and of the daemon, 0 for what does not run."""
+        state = self.state() or {}
+        return resident(state.get("pid")) or 0.0, resident(state.get("daemonPid")) or 0.0
+
+    def join(self, seconds: float) -> int:
+        """Waits for the service's end; returns its exit code (128 + n for signal n)."""
+        assert self._child
+        deadline = time.monotonic() + seconds
+        while self._child.exit_code() is None:
+            assert time.monotonic() < deadline, f"{self.name} has not ended after {seconds:g} s"
+            time.sleep(0.02)
+        return self.stop()
+
+    def stop(self) -> int:
+        """SIGTERM, and whatever else it takes; returns the exit code, 0 also where none runs."""
+        child, self._child = self._child, None
+        return child.stop(STOP_SECONDS) if child else 0
+
+
+def group(leader: int) -> list[int]:
+    """The living processes of a process group."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:  # it ended meanwhile
+            continue
+        if int(fields[2]) == leader and fields[0] not in "ZX":
+            found.append(int(entry.parent.name))
+    return sorted(found)
