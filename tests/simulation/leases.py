@@ -1,0 +1,142 @@
+"""The lease table: what the KCL does to its rows, and what the product reads and claims there through DynamoDB's API."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from consumer.lease import END, START
+from consumer.protocol import Position
+from tests.simulation.network import CONVERSATION, Network, Request
+
+if TYPE_CHECKING:
+    from tests.simulation.ledger import Ledger
+
+_CONDITION = re.compile(r"(\w+) = (:\w+)|attribute_not_exists\((\w+)\)")
+_UPDATE = "SET epoch = if_not_exists(epoch, :now) + :one"
+
+
+@dataclass(slots=True)
+class Row:
+    """One lease."""
+
+    shard: str
+    parents: tuple[str, ...]
+    owner: str | None = None
+    counter: int = 0
+    handing: str | None = None
+    """`checkpointOwner`: the old owner, while the lease is handed over."""
+    handing_since: float = 0.0
+    checkpoint: Position = START
+    epoch: int | None = None
+    past: list[Position] = field(default_factory=lambda: [START])
+    """All checkpoints so far: an eventually consistent read may give an older one."""
+
+    @property
+    def ended(self) -> bool:
+        return self.checkpoint == END
+
+    def attributes(self) -> dict[str, Any]:
+        words = {START: "TRIM_HORIZON", END: "SHARD_END"}
+        sub = 0 if self.checkpoint in words else self.checkpoint[1]
+        item: dict[str, Any] = {
+            "leaseKey": {"S": self.shard},
+            "leaseCounter": {"N": str(self.counter)},
+            "checkpoint": {"S": words.get(self.checkpoint, str(self.checkpoint[0]))},
+            "checkpointSubSequenceNumber": {"N": str(sub)},
+        }
+        if self.owner:
+            item["leaseOwner"] = {"S": self.owner}
+        if self.handing:
+            item["checkpointOwner"] = {"S": self.handing}
+        if self.epoch is not None:
+            item["epoch"] = {"N": str(self.epoch)}
+        if self.parents:
+            item["parentShardId"] = {"SS": list(self.parents)}
+        return item
+
+
+class LeaseTable:
+    """All rows. Everything here happens at once: delays are the callers' affair."""
+
+    def __init__(self, ledger: "Ledger") -> None:
+        self._ledger = ledger
+        self.rows: dict[str, Row] = {}
+
+    def create(self, shard: str, parents: tuple[str, ...]) -> None:
+        self.rows.setdefault(shard, Row(shard, parents))
+
+    def parents_ended(self, row: Row) -> bool:
+        return all(parent not in self.rows or self.rows[parent].ended for parent in row.parents)
+
+    def checkpoint(self, shard: str, worker: str, counter: int, position: Position) -> str | None:
+        """The KCL's checkpoint, conditional on the lease counter; None, or the Java name of the error."""
+        row = self.rows.get(shard)
+        if row is None or row.counter != counter or worker not in (row.owner, row.handing):
+            return "ShutdownException"
+        row.checkpoint = position
+        row.past.append(position)
+        self._ledger.checkpointed(shard, position)
+        return None
+
+    def claim(self, request: Request, asked: dict[str, Any]) -> dict[str, Any]:
+        """The product's UpdateItem, with whatever condition it names."""
+        row = self.rows.get(asked["Key"]["leaseKey"]["S"])
+        values = asked["ExpressionAttributeValues"]
+        assert asked["UpdateExpression"] == _UPDATE, asked["UpdateExpression"]
+        held = row.attributes() if row else {}
+        if row is None or not _met(asked.get("ConditionExpression", ""), held, values):
+            raise Refused
+        row.epoch = (int(values[":now"]["N"]) if row.epoch is None else row.epoch) + int(values[":one"]["N"])
+        self._ledger.claimed(row.shard, row.epoch)
+        return {"Attributes": row.attributes()}
+
+
+def _met(condition: str, held: dict[str, Any], values: dict[str, Any]) -> bool:
+    for term in condition.split(" AND ") if condition else ():
+        found = _CONDITION.fullmatch(term)
+        assert found, term
+        name, value, absent = found.groups()
+        if (absent in held) if absent else held.get(name) != values[value]:
+            return False
+    return True
+
+
+class Refused(ClientError):
+    """ConditionalCheckFailedException."""
+
+    def __init__(self) -> None:
+        super().__init__({"Error": {"Code": "ConditionalCheckFailedException"}}, "UpdateItem")
+
+
+class LeaseClient:
+    """An aiobotocore DynamoDB client, as far as consumer/lease.py uses it."""
+
+    class exceptions:  # noqa: N801 (botocore's name)
+        ConditionalCheckFailedException = Refused
+
+    def __init__(self, network: Network, table: LeaseTable, ledger: "Ledger") -> None:
+        self._network = network
+        self._table = table
+        self._ledger = ledger
+
+    async def update_item(self, **asked: Any) -> dict[str, Any]:
+        talk = CONVERSATION.get()
+        self._ledger.claims(talk, asked["Key"]["leaseKey"]["S"])
+        try:
+            answer = await self._network.call("leases", lambda request: self._table.claim(request, asked))
+        except Refused:
+            talk.retired = talk.retired or "its claim was refused"
+            raise
+        self._ledger.owns(talk, asked["Key"]["leaseKey"]["S"], int(answer["Attributes"]["epoch"]["N"]))
+        return answer
+
+    def get_paginator(self, operation: str) -> "LeaseClient":
+        assert operation == "scan"
+        return self
+
+    async def paginate(self, **_: Any) -> AsyncIterator[dict[str, Any]]:
+        rows = self._table.rows.values()
+        yield {"Items": await self._network.call("leases", lambda _: [row.attributes() for row in rows])}

@@ -1,0 +1,227 @@
+"""The invariants, checked whenever something takes effect. The letters are those of docs/decisions/0010-simulation.md."""
+
+import base64
+import gzip
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from consumer.archive import DEAD_LETTERS, PARCELS, UNDELIVERABLE
+from consumer.lease import END
+from consumer.protocol import Position
+from tests.simulation.clock import Process
+from tests.simulation.network import Request
+from tests.simulation.pipe import Pipe
+from tests.simulation.stream import Item, Key, Order, Stream
+
+
+class Violation(Exception):
+    """An invariant does not hold."""
+
+
+class _Line(msgspec.Struct, rename="camel"):
+    sequence_number: str | None
+    sub_sequence_number: int
+    data: bytes | None = None
+
+
+_lines: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
+
+
+@dataclass(slots=True)
+class Written:
+    """A row as it stands."""
+
+    order: Order
+    outlived: str | None
+    """Why its writer had no business there any more, if so: a zombie, or a request that came through late."""
+
+
+class Ledger:
+    """What has become of every record. `fail` is told of the first violation."""
+
+    def __init__(self, stream: Stream, fail: Callable[[str], None]) -> None:
+        self._stream = stream
+        self._fail = fail
+        self._rows: dict[Key, Written] = {}
+        self._undeliverable: set[bytes] = set()
+        self._epochs: dict[str, int] = {}
+        self._owners: dict[str, Pipe] = {}
+        self._talks: dict[tuple[Process, str], list[Pipe]] = {}
+        self.exempt: dict[str, int] = {}
+        """Rows left behind by the documented case, by its kind."""
+
+    # (c) who may write
+
+    def claims(self, talk: Pipe, shard: str) -> None:
+        """A conversation asks for its epoch: earlier ones of its process have ended their writing."""
+        talks = self._talks.setdefault((talk.python, shard), [])
+        for other in talks:
+            if other is not talk:
+                other.retired = other.retired or "a later conversation of its process has claimed the shard"
+        if talk not in talks:
+            talks.append(talk)
+
+    def claimed(self, shard: str, epoch: int) -> None:
+        if epoch <= self._epochs.get(shard, 0):
+            self._fail(f"(c) {shard}: epoch {epoch} is given a second time")
+        self._epochs[shard] = epoch
+
+    def owns(self, talk: Pipe, shard: str, epoch: int) -> None:
+        """A conversation learns its epoch."""
+        talk.epoch = epoch
+        owner = self._owners.get(shard)
+        if owner is None or owner.epoch is None or owner.epoch < epoch:
+            self._owners[shard] = talk
+
+    def writes(self, talk: Pipe, what: str) -> None:
+        """A conversation is about to send a write."""
+        if talk.retired:
+            self._fail(f"(c) {talk.shard}: {what} is written although {talk.retired}")
+        elif talk.epoch is None:
+            self._fail(f"(c) {talk.shard}: {what} is written without a claim")
+        elif talk.python.overslept:
+            self._fail(f"(c) {talk.shard}: {what} is written although its process knows that it stood still")
+        self.starts(talk.shard, what)
+
+    def starts(self, shard: str, what: str) -> None:
+        """(d) Something is done for a shard."""
+        for parent in self._stream.shards[shard].parents:
+            if not self._stream.shards[parent].ended:
+                self._fail(f"(d) {shard}: {what} before {parent} was finished")
+
+    # rows
+
+    def row(self, request: Request, key: Key, value: str) -> None:
+        """A row takes effect."""
+        found = self._stream.values.get(value)
+        if found is None or found[0] != key:
+            self._fail(f"(b) row {key} has value {value}, which no reading has")
+            return
+        _, order, item = found
+        outlived = self._outlived(request, item)
+        held = self._rows.get(key)
+        if held and order < held.order:
+            newer = self._stream.items[held.order[:2]]
+            if newer.checkpointed and not outlived:
+                self._fail(f"(a) row {key} goes back to {order} from {held.order}, which is checkpointed")
+        self._rows[key] = Written(order, outlived)
+
+    def _outlived(self, request: Request, item: Item) -> str | None:
+        if request.abandoned:
+            return "late"
+        return None if request.talk is self._owners.get(item.shard) else "zombie"
+
+    def _row_stands(self, key: Key, order: Order) -> bool:
+        held = self._rows.get(key)
+        return held is not None and (held.order >= order or held.outlived is not None)
+
+    # archive
+
+    def stored(self, request: Request, key: str, old: bytes | None, new: bytes, metadata: dict[str, str]) -> None:
+        """An object takes effect in place of `old`."""
+        if key.startswith(UNDELIVERABLE):
+            self._undeliverable.add(self._bytes(gzip.decompress(new).splitlines()[0]))
+            return
+        before, after = self._positions(old), self._positions(new)
+        self._check_object(key, after, metadata)
+        dead = key.startswith(DEAD_LETTERS)
+        assert dead or key.startswith(PARCELS), key
+        for position in before:
+            self._count(position, -1, dead)
+        for position in after:
+            self._count(position, 1, dead)
+        for position in {*before, *after}:
+            self._check_visible(position, dead, position in before)
+
+    def _count(self, position: Position, change: int, dead: bool) -> None:
+        item = self._stream.items[position]
+        if dead:
+            item.dead += change
+        else:
+            item.archived += change
+
+    def _check_visible(self, position: Position, dead: bool, was_there: bool) -> None:
+        item = self._stream.items[position]
+        count = item.dead if dead else item.archived
+        where = "dead letters" if dead else "archive"
+        if was_there and not count:
+            self._fail(f"(g) record {position} has disappeared from the {where}")
+        elif item.checkpointed and count != 1:
+            self._fail(f"(b) record {position} is checkpointed and {count} times in the {where}")
+
+    def _positions(self, body: bytes | None) -> list[Position]:
+        """The records of an object; each line must give back the very bytes that were sent."""
+        found = []
+        for text in gzip.decompress(body).splitlines() if body else ():
+            line = _lines.decode(text)
+            assert line.sequence_number is not None
+            position = int(line.sequence_number), line.sub_sequence_number
+            item = self._stream.items.get(position)
+            if item is None or self._bytes(text) != item.data:
+                self._fail(f"(b) a line of the archive is not what was sent: {text!r}")
+            else:
+                found.append(position)
+        return found
+
+    @staticmethod
+    def _bytes(text: bytes) -> bytes:
+        line = json.loads(text)
+        if "data" in line:
+            return base64.b64decode(line["data"])
+        return text[text.index(b'"payload":') + 10 : -1]
+
+    def _check_object(self, key: str, positions: list[Position], metadata: dict[str, str]) -> None:
+        first, last = ("%d.%d" % positions[0], "%d.%d" % positions[-1]) if positions else ("", "")
+        if positions != sorted(set(positions)):
+            self._fail(f"(b) {key}: its records are not in order: {positions}")
+        elif key.startswith(PARCELS) and (
+            (metadata["first"], metadata["last"], metadata["records"]) != (first, last, str(len(positions)))
+        ):
+            self._fail(f"(b) {key}: metadata {metadata} does not fit {positions}")
+
+    # (a) checkpoints
+
+    def checkpointed(self, name: str, position: Position) -> None:
+        """A checkpoint takes effect: all at or below it must be durable."""
+        shard = self._stream.shards[name]
+        if shard.passed and position < shard.items[shard.passed - 1].position:
+            self._fail(f"(a) {name}: the checkpoint went back to {position}")
+        while shard.passed < len(shard.items) and shard.items[shard.passed].position <= position:
+            item = shard.items[shard.passed]
+            shard.passed += 1
+            item.checkpointed = True
+            self._stream.waiting -= 1
+            self._check_durable(item)
+        if position == END:
+            shard.ended = True
+            if not shard.closed:
+                self._fail(f"(a) {name}: the end of an open shard is checkpointed")
+
+    def _check_durable(self, item: Item) -> None:
+        if item.undeliverable:
+            if item.data not in self._undeliverable:
+                self._fail(f"(a) the undeliverable record {item.position} is checkpointed, but not in the dead letters")
+            return
+        if item.archived != 1:
+            self._fail(f"(a) record {item.position} is checkpointed and {item.archived} times in the archive")
+        if item.dead != item.rejected:
+            self._fail(f"(a) record {item.position} is checkpointed and {item.dead} times in the dead letters")
+        for key, order in item.readings:
+            if not self._row_stands(key, order):
+                held = self._rows.get(key)
+                self._fail(f"(a) reading {order} is checkpointed, but row {key} is {held and held.order}")
+
+    def final(self) -> None:
+        """(b) When all has drained. Counts the rows of the documented case."""
+        for item in self._stream.items.values():
+            self._check_durable(item)
+        for key, order in self._stream.latest.items():
+            held = self._rows.get(key)
+            if held is None or held.order != order:
+                if held is None or not held.outlived:
+                    self._fail(f"(b) row {key} is {held and held.order}, its last reading is {order}")
+                else:
+                    self.exempt[held.outlived] = self.exempt.get(held.outlived, 0) + 1

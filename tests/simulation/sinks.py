@@ -1,0 +1,98 @@
+"""The bucket and the table: they do what S3 and DynamoDB do, and tell the ledger of all that takes effect."""
+
+import hashlib
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from consumer.archive import UNDELIVERABLE
+from tests.simulation.network import CONVERSATION, Network, Request, refusal
+
+if TYPE_CHECKING:
+    from tests.simulation.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    body: bytes
+    metadata: dict[str, str]
+    etag: str
+
+
+class Bucket:
+    """An aiobotocore S3 client with one bucket behind it."""
+
+    def __init__(self, network: Network, ledger: "Ledger", rng: random.Random, conflicts: float) -> None:
+        self._network = network
+        self._ledger = ledger
+        self._rng = rng
+        self.conflicts = conflicts
+        """How often a conditional PUT meets another one and is told 409."""
+        self.objects: dict[str, Stored] = {}
+
+    async def put_object(self, **asked: Any) -> None:
+        if not asked["Key"].startswith(UNDELIVERABLE):
+            self._ledger.writes(CONVERSATION.get(), f"PUT {asked['Key'][-70:]}")
+        await self._network.call("s3", lambda request: self._put(request, **asked))
+
+    def _put(
+        self,
+        request: Request,
+        *,
+        Bucket: str,
+        Key: str,
+        Body: bytes,
+        Metadata: dict[str, str] | None = None,
+        IfNoneMatch: str | None = None,
+        IfMatch: str | None = None,
+    ) -> None:
+        held = self.objects.get(Key)
+        if IfMatch and held is None:
+            raise refusal("NoSuchKey", "PutObject")
+        if held and (IfNoneMatch or (IfMatch and held.etag != IfMatch)):
+            raise refusal("PreconditionFailed", "PutObject")
+        if (IfMatch or IfNoneMatch) and self._rng.random() < self.conflicts:
+            raise refusal("ConditionalRequestConflict", "PutObject")
+        etag = hashlib.md5(Body, usedforsecurity=False).hexdigest()
+        self.objects[Key] = Stored(Body, Metadata or {}, etag)
+        self._ledger.stored(request, Key, held.body if held else None, Body, Metadata or {})
+
+    async def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
+        stored: Stored | None = await self._network.call("s3", lambda request: self.objects.get(Key))
+        if stored is None:
+            raise refusal("404", "HeadObject")
+        talk = CONVERSATION.get()
+        if talk.epoch is not None and int(stored.metadata["epoch"]) > talk.epoch:
+            talk.retired = talk.retired or "it saw the object of a newer epoch"
+        return {"Metadata": stored.metadata, "ETag": stored.etag}
+
+
+class Rows:
+    """An aiobotocore DynamoDB client with the sensor table behind it."""
+
+    def __init__(self, network: Network, ledger: "Ledger", rng: random.Random, unprocessed: float) -> None:
+        self._network = network
+        self._ledger = ledger
+        self._rng = rng
+        self.unprocessed = unprocessed
+        """How often a batch comes back in part, or wholly."""
+
+    async def batch_write_item(self, *, RequestItems: dict[str, list[Any]]) -> dict[str, Any]:
+        ((table, requests),) = RequestItems.items()
+        items = [request["PutRequest"]["Item"] for request in requests]
+        keys = {(item["SensorId"]["S"], item["Timestamp"]["S"]) for item in items}
+        if not 0 < len(items) <= 25 or len(keys) < len(items):
+            raise refusal("ValidationException", "BatchWriteItem")
+        self._ledger.writes(CONVERSATION.get(), f"rows {[item['Value']['N'] for item in items]}")
+        left = await self._network.call("table", lambda request: self._write(request, requests, items))
+        return {"UnprocessedItems": {table: left} if left else {}}
+
+    def _write(self, request: Request, requests: list[Any], items: list[Any]) -> list[Any]:
+        left = []
+        some = self._rng.random() < self.unprocessed
+        for place, item in enumerate(items):
+            if some and self._rng.random() < 0.5:
+                left.append(requests[place])
+            else:
+                self._ledger.row(request, (item["SensorId"]["S"], item["Timestamp"]["S"]), item["Value"]["N"])
+        return left

@@ -1,0 +1,185 @@
+"""One worker: the real service, composed as in consumer/service.py, with a simulated daemon."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from consumer.daemonlog import BatchSkipped
+from consumer.lease import Leases
+from consumer.parcel import Cut
+from consumer.reading import DEFAULT
+from consumer.service import Service
+from consumer.shards import Shards
+from consumer.supervisor import Hopeless, Supervisor
+from consumer.watch import Pulse, Watchdog
+from tests.simulation.clock import Process
+from tests.simulation.kcl import FAILOVER, Jvm
+from tests.simulation.pipe import Pipe
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+
+class Door:
+    """In place of the Unix socket where connectors come in."""
+
+    def __init__(self) -> None:
+        self._coming: asyncio.Queue[Pipe] = asyncio.Queue()
+        self.knock = self._coming.put_nowait
+        self.get = self._coming.get
+
+    def __enter__(self) -> "Door":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class SimDaemon:
+    """In place of consumer/daemon.py."""
+
+    pid = 1
+    phase = "simulated"
+
+    def __init__(self, worker: "Worker") -> None:
+        self._worker = worker
+        self.jvm: Jvm | None = None
+
+    async def start(self) -> None:
+        self._worker.python.overslept = False
+        await asyncio.sleep(self._worker.world.rng.uniform(0.1, 1.0))
+        self.jvm = Jvm(self._worker.world, self._worker)
+        self._worker.jvms.append(self.jvm)
+
+    async def wait(self) -> int:
+        assert self.jvm
+        await self.jvm.exited.wait()
+        return 1
+
+    def terminate(self) -> None:
+        assert self.jvm
+        self.jvm.terminate()
+
+    def kill(self) -> None:
+        assert self.jvm
+        self.jvm.kill()
+
+    def drain_log(self) -> None:
+        """As the real one: raises BatchSkipped, and hands on what could not be de-aggregated."""
+        assert self.jvm
+        while self.jvm.dropped:
+            self._worker.service.undeliverable(self.jvm.dropped.pop(0))
+        if self.jvm.skipped:
+            raise BatchSkipped("a batch was skipped")
+
+
+class SimService(Service):
+    """The service without what a simulation has no use for: settings, signals, HTTP, CloudWatch."""
+
+    def __init__(self, worker: "Worker") -> None:
+        world, classes = worker.world, worker.world.variant
+        self._settings: Any = SimpleNamespace(
+            reading_fields=DEFAULT,
+            parcel_records=worker.cut.records,
+            parcel_bytes=worker.cut.size,
+            parcel_seconds=worker.cut.window_ms / 1000,
+            sensor_table="rows",
+            row_ttl_days=0,
+            table_concurrency=2,
+            cloudwatch_namespace=None,
+        )
+        self._clients: Any = SimpleNamespace(dynamodb=world.rows)
+        self._metrics = world.metrics
+        self._archive = classes.archive(world.bucket, "bucket", self._metrics)
+        self._leases = classes.leases(world.lease_client, "leases", worker.name)
+        self._pulse = Pulse(FAILOVER)
+        self._supervisor = Supervisor(self._metrics, 20.0, self._restarted)
+        self._shards = Shards(self._metrics, self._supervisor.fail)
+        self._watchdog = Watchdog(self._shards, self._leases, self._metrics, self._supervisor.fail)
+        self._undeliverable: list[bytes] = []
+        self.undeliverable = self._undeliverable.append
+        self._door: Any = worker.door
+        self._daemon: Any = SimDaemon(worker)
+
+    async def work(self) -> None:
+        await self._work()
+
+    def stop(self) -> None:
+        """What SIGTERM does."""
+        self._supervisor.stop.set()
+
+    def shards(self) -> list[Any]:
+        return list(self._shards._shards.values())
+
+
+class Worker:
+    """A container: the service's process and its daemons."""
+
+    def __init__(self, world: "World", name: str, cut: Cut) -> None:
+        self.world = world
+        self.name = name
+        self.cut = cut
+        self.python = Process(name)
+        self.jvms: list[Jvm] = []
+        self.pipes: list[Pipe] = []
+        self.stopping = False
+        self.ended = False
+        self.service: SimService
+        self.door: Door
+        self.task = world.clock.spawn(self.python, self._run())
+
+    async def _run(self) -> None:
+        self.door = Door()
+        self.service = SimService(self)
+        try:
+            await self.service.work()
+        except Hopeless as hopeless:
+            self.world.note(self.name, f"gives up: {hopeless}")
+        self._over()
+
+    def _over(self) -> None:
+        self.ended = True
+        self.python.dead = True
+        for jvm in self.jvms:
+            jvm.kill()
+        self.world.worker_ended(self)
+
+    @property
+    def jvm(self) -> Jvm | None:
+        return next((jvm for jvm in self.jvms if not jvm.process.dead), None)
+
+    def connect(self, shard: str) -> Pipe:
+        """A connector comes in."""
+        pipe = Pipe(shard, self.python, self.world.clock)
+        self.pipes.append(pipe)
+        if self.python.dead:
+            pipe.kill_connector()
+        else:
+            self.door.knock(pipe)
+        return pipe
+
+    def kill(self) -> None:
+        """SIGKILL for the service; its connectors, and soon its daemon, go with it."""
+        if self.python.dead:
+            return
+        self.python.dead = True
+        for pipe in self.pipes:
+            pipe.child_ends()
+        for jvm in self.jvms:
+            self.world.clock.later(self.world.rng.uniform(0, 0.3), jvm.kill)
+        self.world.clock.later(0.5, self._over)
+
+    def stop(self) -> None:
+        """SIGTERM."""
+        if not self.stopping and hasattr(self, "service"):
+            self.stopping = True
+            self.python.context.copy().run(self.service.stop)
+
+    def check_memory(self) -> None:
+        """(e) What is held per shard stays under its bound."""
+        for shard in self.service.shards():
+            packer = shard._packer
+            if packer is None:
+                continue
+            if packer.records > self.world.most_records or packer._size > self.world.most_bytes:
+                self.world.fail(f"(e) {shard.name}: {packer.records} records, {packer._size} bytes held")
