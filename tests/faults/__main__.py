@@ -25,8 +25,8 @@ SHARED = 6
 class Benches:
     """The bench at hand, as long as the next row can use it."""
 
-    def __init__(self, view: View) -> None:
-        self._view = view
+    def __init__(self, view: View, seed: int) -> None:
+        self._view, self._seed = view, seed
         self._stack = ExitStack()
         self._bench: Bench | None = None
         self._rows = 0
@@ -34,7 +34,7 @@ class Benches:
     def get(self, setup: Setup) -> Bench:
         if self._bench is None or self._bench.setup != setup or self._rows >= SHARED:
             self.close()
-            self._bench, self._rows = self._stack.enter_context(Bench(setup, self._view)), 0
+            self._bench, self._rows = self._stack.enter_context(Bench(setup, self._view, self._seed)), 0
         self._rows += 1
         return self._bench
 
@@ -44,7 +44,7 @@ class Benches:
 
 
 def results(rows: list[Row], seed: int, view: View) -> Iterator[dict[str, Any]]:
-    benches = Benches(view)
+    benches = Benches(view, seed)
     try:
         for row in rows:
             result = run(row, benches.get(row.setup), seed)

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import random
 import shutil
 import tempfile
 import threading
@@ -54,10 +55,13 @@ class NotHeld(Exception):
 class Bench:
     """A context: entered, the workers serve all shards; left, nothing runs any more."""
 
-    def __init__(self, setup: Setup, view: View) -> None:
+    def __init__(self, setup: Setup, view: View, seed: int) -> None:
         self.setup = setup
         self.view = view
+        self.rng = random.Random(seed)
         self.workers: list[Worker] = []
+        self.dropped = 0
+        """Records put into the stream that the KCL never hands out, by its own documented rule."""
         self._resources = ExitStack()
         self._folder = Path(tempfile.mkdtemp(prefix="sensorstream-faults-"))
 

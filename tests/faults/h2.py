@@ -6,8 +6,8 @@ client has acknowledged them: from then on every header block stands for itself.
 """
 
 import asyncio
-from random import Random
 from dataclasses import dataclass, field
+from random import Random
 
 DATA, HEADERS, SETTINGS, WINDOW_UPDATE, CONTINUATION = 0, 1, 4, 8, 9
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
@@ -21,9 +21,10 @@ Frame = tuple[int, int, int, bytes]
 
 @dataclass
 class Shaping:
-    """What share of the requests is refused, and the error that the service's protocol names for it."""
+    """What share of the requests is refused, how many were, and the error that the service's protocol names for it."""
 
     share: float = 0.0
+    refused: int = 0
     error: str = "ProvisionedThroughputExceededException"
     random: Random = field(default_factory=Random)
 
@@ -67,10 +68,9 @@ class _Relay:
                 self._refuse(stream)
 
     def _refuse(self, stream: int) -> None:
-        status_400 = b"\x8c"
-        block = (
-            status_400 + _literal(b"x-amzn-errortype", self._shaping.error.encode()) + _literal(b"content-length", b"0")
-        )
+        self._shaping.refused += 1
+        error = _literal(b"x-amzn-errortype", self._shaping.error.encode())
+        block = STATUS_400 + error + _literal(b"content-length", b"0")
         self._client.write(_pack(HEADERS, END_HEADERS | END_STREAM, stream, block))
 
     async def answers(self, reader: asyncio.StreamReader) -> None:

@@ -5,6 +5,9 @@ from typing import Self
 
 from tests.faults.bench import Bench
 
+SERVICE_MB, DAEMON_MB = 256.0, 512.0
+"""What a worker may need at the most; the daemon has a heap of 256."""
+
 
 class Memory:
     """A context that looks twice a second."""
@@ -28,6 +31,11 @@ class Memory:
             for worker in list(self._bench.workers):
                 service, daemon = worker.memory()
                 self._service, self._daemon = max(self._service, service), max(self._daemon, daemon)
+
+    @property
+    def bounded(self) -> bool:
+        """Law 5: whatever comes, however much of it."""
+        return self._service <= SERVICE_MB and self._daemon <= DAEMON_MB
 
     def most(self) -> dict[str, float]:
         return {"service_rss_mb": self._service, "daemon_rss_mb": self._daemon}

@@ -45,10 +45,11 @@ def _lives(pid: int) -> bool:
 @contextmanager
 def stop_service(bench: Bench) -> Iterator[None]:
     """Every shard settles in time: nothing of it is delivered again to the next life."""
+    log = bench.worker.log_file
     bench.worker.signal(signal.SIGTERM)
     code = bench.worker.join(SHUTDOWN_SECONDS + 5)
-    if code != 0:
-        raise NotHeld(f"exit code {code} after SIGTERM")
+    if code != 0 or "stopped; every shard settled" not in log.read_text():
+        raise NotHeld(f"not settled after SIGTERM, exit code {code}")
     yield
     bench.worker.start(wait=False)
 
@@ -67,10 +68,15 @@ def stop_with_hanging_sink(bench: Bench) -> Iterator[None]:
     bench.worker.start(wait=False)
 
 
+def nothing_again(bench: Bench) -> None:
+    if again := bench.worker.metric("sensorstream_records_redelivered_total"):
+        raise NotHeld(f"{again:g} records came again after a graceful stop")
+
+
 ROWS = (
     Row("kill-daemon", kill_daemon, mixable=True),
     Row("kill-connector", kill_connector, mixable=True),
     Row("kill-service", kill_service, mixable=True),
-    Row("sigterm", stop_service, mixable=True),
+    Row("sigterm", stop_service, check=nothing_again),
     Row("sigterm-hanging-sink", stop_with_hanging_sink),
 )

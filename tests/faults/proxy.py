@@ -132,7 +132,7 @@ class Proxy:
                 await h2.relay(first, reader, writer, up_reader, up, self.shaping)
             else:
                 await self._requests(service, first, reader, writer, partial(_exchange, up_reader, up))
-        except (Reset, OSError, asyncio.IncompleteReadError):
+        except (Reset, OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # either side is gone, or is to think so
         finally:
             self._open.discard(entry)

@@ -17,7 +17,7 @@ from tests.faults.memory import Memory
 from tests.faults.probe import Probe
 from tests.faults.stream import unaccounted
 
-Fault = Callable[[Bench], AbstractContextManager[None]]
+Suffering = Callable[[Bench], AbstractContextManager[None]]
 IN_PLACE, LEASES_EXPIRE, LEADER_LOST = 15.0, 30.0, 60.0
 """Seconds from the end of the fault to new rows from everywhere: a restart in place, leases that another takes over,
 and those of a lost leader."""
@@ -31,7 +31,7 @@ class Row:
     all has been drained and raises NotHeld."""
 
     name: str
-    fault: Fault
+    fault: Suffering
     seconds: float = 0.0
     within: float | None = IN_PLACE
     check: Callable[[Bench], None] = lambda bench: None
@@ -42,8 +42,6 @@ class Row:
     drain: float = 60.0
     excused: tuple[str, ...] = ()
     """Findings of the audit that are this fault's nature and no loss in the stream."""
-    dropped: Callable[[Bench], int] = lambda bench: 0
-    """Records that the KCL never hands out, by its own documented rule."""
 
 
 def run(row: Row, bench: Bench, seed: int | None) -> dict[str, Any]:
@@ -65,9 +63,11 @@ def run(row: Row, bench: Bench, seed: int | None) -> dict[str, Any]:
     outcome |= _counts(report) | memory.most()
     why += [f"{kind}: {found.count}: {found.places[:2]}" for kind, found in report.findings.items()
             if kind not in row.excused]  # fmt: skip
+    if not memory.bounded:
+        why.append("more memory than a worker may need")
     try:
         row.check(bench)
-        if missing := len(unaccounted(bench)) - row.dropped(bench):
+        if missing := len(unaccounted(bench)) - bench.dropped:
             why.append(f"{missing} stream records are neither in the archive nor dead letters")
             outcome["lost"] += missing
     except (NotHeld, AssertionError) as error:
@@ -82,8 +82,8 @@ def run(row: Row, bench: Bench, seed: int | None) -> dict[str, Any]:
 def _suffer(row: Row, bench: Bench, load: Load, probe: Probe, why: list[str]) -> float | None:
     """The fault and the recovery from it; returns the seconds that took."""
     bench.until("rows from every shard", probe.seen, 60)
-    probe.fault_begins()
     with row.fault(bench):
+        probe.fault_begins()
         hold(bench, load, row.name, row.seconds)
         over = time.monotonic()  # its end begins
     probe.fault_is_over()
@@ -120,4 +120,4 @@ def nothing(bench: Bench) -> Iterator[None]:
     yield
 
 
-__all__ = ["IN_PLACE", "LEADER_LOST", "LEASES_EXPIRE", "Row", "nothing", "run"]
+__all__ = ["IN_PLACE", "LEADER_LOST", "LEASES_EXPIRE", "Row", "Suffering", "nothing", "run"]

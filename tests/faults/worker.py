@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from infra.local.emulator import HOST, free_port
 from infra.local.live import resident
 from infra.local.process import LOCAL, ROOT, Child
@@ -39,8 +41,7 @@ class Worker:
         port = free_port()
         self.url = f"http://{HOST}:{port}"
         command = [*self.launcher, str(ROOT / ".venv/bin/python"), "-m", "consumer"]
-        log = LOCAL / f"log/{self.name}-{self.lives}.log"
-        self._child = Child(self.name, command, {**self.env, "HTTP_PORT": str(port)}, log)
+        self._child = Child(self.name, command, {**self.env, "HTTP_PORT": str(port)}, self.log_file)
         self._child.wait_until(lambda: self.state() is not None, 30)
         self.pid = int(self.require()["pid"])
         if wait:
@@ -51,10 +52,9 @@ class Worker:
         self._child.wait_until(lambda: health(self.url)[0], READY_SECONDS)
 
     @property
-    def log(self) -> str:
-        """What it has logged in this life."""
-        assert self._child
-        return self._child.log.read_text(errors="replace")
+    def log_file(self) -> Path:
+        """What it logs in this life."""
+        return LOCAL / f"log/{self.name}-{self.lives}.log"
 
     @property
     def running(self) -> bool:
@@ -75,9 +75,11 @@ class Worker:
         assert state is not None, f"{self.name} does not answer"
         return state
 
-    def metrics(self) -> str:
+    def metric(self, name: str) -> float:
+        """Sum of a metric's samples in this life of the service."""
         with urllib.request.urlopen(f"{self.url}/metrics", timeout=5) as answer:  # noqa: S310 - own address
-            return str(answer.read().decode())
+            families = list(text_string_to_metric_families(answer.read().decode()))
+        return sum(sample.value for family in families for sample in family.samples if sample.name == name)
 
     def shards(self) -> set[str]:
         """The shards that it serves."""

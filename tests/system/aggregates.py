@@ -28,3 +28,12 @@ def aggregate(payloads: list[bytes], key: str, hash_key: str, key_index: int = 0
         record = _varint(1 << 3) + _varint(key_index) + _varint(2 << 3) + _varint(0) + _field(3, payload)
         message += _field(3, record)
     return MAGIC + message + hashlib.md5(message, usedforsecurity=False).digest()
+
+
+def mixed_aggregate(payloads: list[bytes], key: str, hash_keys: tuple[str, str]) -> bytes:
+    """One record whose payloads have one explicit hash key and the other in turn: for two shards, when those are."""
+    message = _field(1, key.encode()) + b"".join(_field(2, hash_key.encode()) for hash_key in hash_keys)
+    for number, payload in enumerate(payloads):
+        record = _varint(1 << 3) + _varint(0) + _varint(2 << 3) + _varint(number % 2) + _field(3, payload)
+        message += _field(3, record)
+    return MAGIC + message + hashlib.md5(message, usedforsecurity=False).digest()
