@@ -1,5 +1,6 @@
 # Every target sets up what it needs by itself; `make` alone prints the targets.
 .DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 PYTHON ?= python3

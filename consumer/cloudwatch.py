@@ -18,11 +18,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
-from aiohttp import ClientError as HttpError
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from consumer.metrics import Metrics
 from consumer.reading import Reading
+from consumer.retry import FAILURES
 
 if TYPE_CHECKING:
     from types_aiobotocore_cloudwatch import CloudWatchClient
@@ -47,7 +47,6 @@ LARGEST: Final = 2.0**360  # magnitudes that CloudWatch takes, also as a sum
 SMALLEST: Final = 2.0**-360
 MOST_DIMENSION: Final = 1024  # characters
 
-FAILURES: Final = (TimeoutError, ClientError, BotoCoreError, HttpError, OSError)
 REFUSALS: Final = frozenset(
     {
         "InvalidParameterCombination",

@@ -1,4 +1,4 @@
-"""The KCL's lease table: the epoch of the fence, first rows, what is ours. No other file knows that table.
+"""The KCL's tables: the epoch of the fence, first rows, what is ours, the leader's lock. No other file knows them.
 
 A row per shard, key `leaseKey`; the KCL changes its rows by UpdateItem only, so that an attribute of ours,
 `epoch`, stays. The KCL owns everything else. We read `leaseOwner` (worker id), `checkpointOwner` (the old
@@ -95,6 +95,23 @@ class Leases:
             and "checkpointOwner" not in rows[shard]
             and unfinished.isdisjoint(rows[shard].get("parentShardId", {}).get("SS", ()))
         }
+
+    async def release_leadership(self) -> None:
+        """Gives up the KCL leader's lock if it stands in our name. To be called only while no daemon of ours runs.
+
+        The leader alone assigns new leases. A daemon that was killed leaves its lock behind, and everybody, its own
+        successor too, would wait two minutes for it to expire: after a reshard nobody would read the children.
+        """
+        with contextlib.suppress(
+            self._client.exceptions.ResourceNotFoundException,  # no daemon has ever run
+            self._client.exceptions.ConditionalCheckFailedException,  # another worker leads, or nobody
+        ):
+            await self._client.delete_item(
+                TableName=f"{self._table}-CoordinatorState",
+                Key={"key": {"S": "Leader"}},
+                ConditionExpression="ownerName = :me",
+                ExpressionAttributeValues={":me": {"S": self._worker_id}},
+            )
 
     async def prepare(self, stream: str, list_shards: ListShards, *, seed: bool) -> None:
         """Makes the lease table where there is none; with `seed`, fills an empty one with a row for every

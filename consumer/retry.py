@@ -15,6 +15,9 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FIRST: Final = 0.05
+FAILURES: Final = (TimeoutError, ClientError, BotoCoreError, HttpError, OSError)
+"""What a request to AWS may raise."""
+
 LONGEST: Final = 5.0
 """Seconds. Capped low: the stream is the buffer, and recovery must be seen soon after a sink is back."""
 
@@ -54,7 +57,7 @@ async def until_done(sink: str, attempt: Callable[[], Awaitable[T]], metrics: Me
         guard()
         try:
             result = await attempt()
-        except (TimeoutError, ClientError, BotoCoreError, HttpError, OSError) as error:
+        except FAILURES as error:
             name = code(error)
             if name in HOPELESS:
                 raise

@@ -21,6 +21,7 @@ from consumer.http import Http
 from consumer.lease import Leases
 from consumer.metrics import VERSION, Metrics, total
 from consumer.parcel import Cut
+from consumer.retry import FAILURES
 from consumer.settings import Settings
 from consumer.shard import Rooms
 from consumer.shards import Shards
@@ -42,7 +43,7 @@ class Service:
         self._archive = Archive(clients.s3, settings.archive_bucket, self._metrics)
         self._leases = Leases(clients.dynamodb, settings.application_name, settings.worker_id)
         self._pulse = Pulse(settings.failover_seconds)
-        self._supervisor = Supervisor(self._metrics, settings.shutdown_seconds, self._restarted)
+        self._supervisor = Supervisor(self._metrics, settings.shutdown_seconds, self._between_lives)
         self._shards = Shards(self._metrics, self._supervisor.fail)
         self._watchdog = Watchdog(self._shards, self._leases, self._metrics, self._supervisor.fail)
         self._undeliverable: list[bytes] = []
@@ -145,9 +146,15 @@ class Service:
                 del self._undeliverable[0]
                 self._metrics.rejected.labels("bad-aggregate").inc()
 
-    def _restarted(self) -> None:
+    async def _between_lives(self) -> None:
+        """While no daemon of ours runs: forget what concerned the last one."""
         self._pulse.restarted()
         self._watchdog.restarted()
+        try:
+            async with asyncio.timeout(5):
+                await self._leases.release_leadership()
+        except FAILURES as error:
+            log.warning("the leader's lock was not given up, and will expire: %s", error or type(error).__name__)
 
     def _reap(self) -> None:
         """As PID 1: takes the exit status of processes that lost their parent (connectors of a killed daemon)."""

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from consumer.daemon import Daemon
@@ -34,10 +34,11 @@ class Hopeless(Exception):
 class Supervisor:
     """One daemon at a time, until `stop` is set."""
 
-    def __init__(self, metrics: Metrics, shutdown_seconds: float, restarted: Callable[[], None]) -> None:
+    def __init__(self, metrics: Metrics, shutdown_seconds: float, between_lives: Callable[[], Awaitable[None]]) -> None:
+        """`between_lives` is called before each start and after the last end: no daemon of ours runs then."""
         self._metrics = metrics
         self._shutdown_seconds = shutdown_seconds
-        self._restarted = restarted
+        self._between_lives = between_lives
         self._failed: asyncio.Future[BaseException] | None = None
         self.stop = asyncio.Event()
 
@@ -53,6 +54,7 @@ class Supervisor:
             began = time.monotonic()
             reason = await self._life(daemon, shards)
             if reason is None:
+                await self._between_lives()
                 return
             stillborn = 0 if time.monotonic() - began > SOUND else stillborn + 1
             if stillborn >= STILLBORN:
@@ -64,8 +66,8 @@ class Supervisor:
 
     async def _life(self, daemon: Daemon, shards: Shards) -> str | None:
         """From start to end; returns a short reason, None after a stop that was asked for."""
+        await self._between_lives()
         self._failed = asyncio.get_running_loop().create_future()
-        self._restarted()
         try:
             await daemon.start()
         except OSError as error:

@@ -141,3 +141,22 @@ async def test_without_seeding_the_table_is_only_made(endpoint: str) -> None:
         leases = await aws.prepare("a", seed=False)
         assert await aws.rows() == {}
         assert await leases.owned() == set()
+
+
+@in_loop
+async def test_only_a_leader_lock_in_our_name_is_given_up(endpoint: str) -> None:
+    async with clients(endpoint, "leader") as aws:
+        ours = aws.worker("us")
+        await ours.release_leadership()  # no table yet: nothing to give up
+        table = f"{aws.table}-CoordinatorState"
+        await aws.dynamodb.create_table(
+            TableName=table,
+            KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+        await ours.release_leadership()  # nobody leads
+        for owner, left in (("another", 1), ("us", 0)):
+            await aws.dynamodb.put_item(TableName=table, Item={"key": {"S": "Leader"}, "ownerName": {"S": owner}})
+            await ours.release_leadership()
+            assert (await aws.dynamodb.scan(TableName=table))["Count"] == left

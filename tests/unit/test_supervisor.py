@@ -47,10 +47,10 @@ class Lives:
         self.metrics = Metrics()
         self.restarts = 0
         self.daemon: Any = daemon
-        self.supervisor = Supervisor(self.metrics, 5, self._restarted)
+        self.supervisor = Supervisor(self.metrics, 5, self._between)
         self.shards = Shards(self.metrics, self.supervisor.fail)
 
-    def _restarted(self) -> None:
+    async def _between(self) -> None:
         self.restarts += 1
 
     def run(self) -> "asyncio.Task[None]":
@@ -73,7 +73,7 @@ async def test_a_daemon_that_dies_is_started_again() -> None:
     await lives.started(3)
     lives.supervisor.stop.set()
     await task
-    assert lives.restarts == 3
+    assert lives.restarts == 4  # before each life, and after the last
     assert total(lives.metrics.restarts) == 2
 
 
