@@ -1,6 +1,7 @@
 """The audit: is what was published in the stream, the archive, the table, the dead letters and at the subscriber?
 
 It trusts nothing of the consumer but the formats: the ledger says what was sent, the stream itself is read again.
+Without a ledger it looks at the archive alone, and at what the stream still keeps of it: integrity.py.
 """
 
 import json
@@ -8,9 +9,9 @@ import sqlite3
 import tempfile
 import time
 import zlib
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,17 @@ import boto3
 
 from producer import ledger
 from producer.alerts import Subscriber, alerts_file, received
-from producer.archive import DEAD_LETTERS, PARCELS, UNDELIVERABLE, Bucket, Line, UnreadableLine, parse
-from producer.comparison import Comparison, Finding, content, normal
+from producer.archive import DEAD_LETTERS, PARCELS, Bucket, Line, UnreadableLine, parsed
+from producer.catalogue import Span
+from producer.comparison import Comparison, Findings, content, normal
 from producer.errors import UserError
+from producer.integrity import inspect
 from producer.message import iso_utc, number_of
 from producer.parcels import Parcel, overlaps
+from producer.retained import Stream
 from producer.stack import Stack
 
-PLACES = 20  # of each kind of finding that the report shows
-CLOCK_SKEW = timedelta(minutes=5)  # between this machine and the services
+CLOCK_SKEW_MS = 300_000  # between this machine and the services
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +38,19 @@ class Report:
     """Counts by name, findings by kind. `parcels` is the number of objects read."""
 
     counts: dict[str, int]
-    findings: dict[str, Finding]
+    findings: Findings
     parcels: int
-    with_ledger: bool
 
     @property
     def ok(self) -> bool:
         return not self.findings
 
     def as_json(self) -> dict[str, Any]:
-        found = {kind: {"count": f.count, "places": f.places} for kind, f in self.findings.items()}
-        counts = self.counts if self.with_ledger else {"lines": self.counts["lines"]}
-        return {**counts, "parcels": self.parcels, "findings": found, "ok": self.ok}
+        return {**self.counts, "parcels": self.parcels, "findings": self.findings.as_json(), "ok": self.ok}
 
     def as_text(self) -> str:
         lines = [f"{name.replace('_', ' '):<24}{count:>12}" for name, count in self.as_json().items() if _shown(count)]
-        for kind, finding in self.findings.items():
-            lines += ["", f"{kind.replace('_', ' ')}: {finding.count}"]
-            lines += [f"  {place}" for place in finding.places]
-            if finding.count > len(finding.places):
-                lines.append(f"  ... and {finding.count - len(finding.places)} more")
+        lines += self.findings.as_lines()
         lines += ["", "clean" if self.ok else "NOT clean"]
         return "\n".join(lines)
 
@@ -63,15 +59,34 @@ def _shown(count: object) -> bool:
     return isinstance(count, int) and not isinstance(count, bool)
 
 
-def audit(stack: Stack, ledger_path: Path | None, wait: float = 0) -> Report:
+def audit(stack: Stack, ledger_path: Path, wait: float = 0) -> Report:
     """Repeats for up to `wait` seconds until nothing is found. Raises UserError when there is no ledger or no disk."""
+
+    def once() -> Report:
+        with tempfile.TemporaryDirectory(prefix="sensorstream-audit-") as folder:
+            return _Audit(stack, ledger_path, Path(folder)).run()
+
+    return _until_clean(once, wait)
+
+
+def audit_archive(stack: Stack, span: Span, with_stream: bool, wait: float = 0) -> Report:
+    """Any archive by itself, and beside the stream. Repeats for up to `wait` seconds until nothing is found."""
+
+    def once() -> Report:
+        made = inspect(stack, span, with_stream)
+        counts = asdict(made.counts)
+        return Report(counts, made.findings, counts.pop("parcels"))
+
+    return _until_clean(once, wait)
+
+
+def _until_clean(once: Callable[[], Report], wait: float) -> Report:
     deadline = time.monotonic() + wait
     while True:
-        with tempfile.TemporaryDirectory(prefix="sensorstream-audit-") as folder:
-            try:
-                report = _Audit(stack, ledger_path, Path(folder)).run()
-            except sqlite3.OperationalError as error:
-                raise UserError(f"the audit's temporary database in {folder}: {error}") from None
+        try:
+            report = once()
+        except sqlite3.OperationalError as error:
+            raise UserError(f"the audit's temporary database in {tempfile.gettempdir()}: {error}") from None
         if report.ok or time.monotonic() >= deadline:
             return report
         time.sleep(min(2.0, max(0.0, deadline - time.monotonic())))
@@ -80,7 +95,7 @@ def audit(stack: Stack, ledger_path: Path | None, wait: float = 0) -> Report:
 class _Audit:
     """One pass."""
 
-    def __init__(self, stack: Stack, ledger_path: Path | None, folder: Path) -> None:
+    def __init__(self, stack: Stack, ledger_path: Path, folder: Path) -> None:
         self._stack = stack
         self._ledger = ledger_path
         self._bucket = Bucket(stack.bucket)
@@ -89,28 +104,24 @@ class _Audit:
 
     def run(self) -> Report:
         try:
-            span = None
-            if self._ledger:
-                self._all.add_sent(ledger.read(self._ledger))
-                span = self._all.sent_between()
-                if span is None:
-                    raise UserError(f"the ledger {self._ledger} is empty; was anything published?")
-                self._read_alerts(self._ledger)
+            self._all.add_sent(ledger.read(self._ledger))
+            span = self._all.sent_between()
+            if span is None:
+                raise UserError(f"the ledger {self._ledger} is empty; was anything published?")
+            self._read_alerts(self._ledger)
             self._read_archive(span)
-            if span:
-                self._all.add_streamed(_stream(self._stack.stream, span[0]))
-                self._all.add_rows(_rows(self._stack.table, list(self._all.keys())))
-            counts, findings = self._all.compare(PLACES)
+            self._all.add_streamed(_stream(self._stack.stream, span[0]))
+            self._all.add_rows(_rows(self._stack.table, list(self._all.keys())))
+            counts, findings = self._all.compare()
         finally:
             self._all.close()
-        for kind, places in self._parcel_findings():
-            if places:
-                findings[kind] = Finding(len(places), places[:PLACES])
-        return Report(counts, findings, len(self._parcels), self._ledger is not None)
+        for kind, place in self._parcel_findings():
+            findings.add(kind, place)
+        return Report(counts, findings, len(self._parcels))
 
-    def _parcel_findings(self) -> Iterator[tuple[str, list[str]]]:
-        yield "parcel_wrong", [f"{p.key}: {fault}" for p in self._parcels for fault in p.faults()]
-        yield "parcel_overlap", list(overlaps(self._parcels))
+    def _parcel_findings(self) -> Iterator[tuple[str, str]]:
+        yield from (("parcel_wrong", f"{p.key}: {fault}") for p in self._parcels for fault in p.faults())
+        yield from (("parcel_overlap", place) for place in overlaps(self._parcels))
 
     def _read_alerts(self, path: Path) -> None:
         file = alerts_file(path)
@@ -118,8 +129,8 @@ class _Audit:
             queue.drain()
         self._all.add_alerts(received(file))
 
-    def _read_archive(self, span: tuple[int, int] | None) -> None:
-        with_content = span is not None and self._all.changed_on_the_way()
+    def _read_archive(self, span: tuple[int, int]) -> None:
+        with_content = self._all.changed_on_the_way()
         for key in self._keys(PARCELS, span):
             parcel, lines = self._open(key)
             self._parcels.append(parcel)
@@ -130,17 +141,16 @@ class _Audit:
             if parcel.unreadable:
                 self._parcels.append(parcel)
 
-    def _keys(self, prefix: str, span: tuple[int, int] | None) -> Iterator[str]:
+    def _keys(self, prefix: str, span: tuple[int, int]) -> Iterator[str]:
         """Only of the days that the ledger's records can be in; 1970 is where those without an arrival time are."""
-        if span is None:
-            yield from (k for k in self._bucket.keys(prefix) if not k.startswith(UNDELIVERABLE))
-            return
         first, last = (datetime.fromtimestamp(ms / 1000, UTC) for ms in span)
         day, end = (first - timedelta(hours=1)).date(), (last + timedelta(days=1)).date()
-        yield from self._bucket.keys(f"{prefix}date=1970-01-01/")
+        days = [date(1970, 1, 1)]
         while day <= end:
-            yield from self._bucket.keys(f"{prefix}date={day}/")
+            days.append(day)
             day += timedelta(days=1)
+        for day in days:
+            yield from (item.key for item in self._bucket.objects(f"{prefix}date={day}/"))
 
     def _open(self, key: str) -> tuple[Parcel, Iterator[bytes]]:
         metadata, lines = self._bucket.open(key)
@@ -174,12 +184,11 @@ def _dead(parcel: Parcel, lines: Iterable[bytes]) -> Iterator[tuple[str, str, in
 def _read(parcel: Parcel, lines: Iterable[bytes]) -> Iterator[tuple[Line, bytes]]:
     """The lines up to the first that cannot be read; what goes by is noted in the parcel."""
     try:
-        for text in lines:
-            line, data = parse(text)
-            parcel.take(line.shard, line.position)
+        for line, data in parsed(lines):
+            parcel.take(line.shard, line.position, line.arrival)
             yield line, data
     except UnreadableLine as error:
-        parcel.unreadable = f"line {parcel.records + 1}: {error}"
+        parcel.unreadable = str(error)
 
 
 def _content(payload: bytes) -> int | None:
@@ -221,18 +230,7 @@ def _rows(table: str, keys: list[tuple[str, str, str]]) -> Iterator[tuple[str, s
 
 def _stream(name: str, since_ms: int) -> Iterator[tuple[str, str, int | None]]:
     """(shard, sequence number, message number) of the records that came since then, as far as they are still kept."""
-    client = boto3.client("kinesis")
-    start = datetime.fromtimestamp(since_ms / 1000, UTC) - CLOCK_SKEW
-    for page in client.get_paginator("list_shards").paginate(StreamName=name):
-        for shard in page["Shards"]:
-            shard_id = shard["ShardId"]
-            iterator: str | None = client.get_shard_iterator(
-                StreamName=name, ShardId=shard_id, ShardIteratorType="AT_TIMESTAMP", Timestamp=start
-            )["ShardIterator"]
-            while iterator:
-                answer = client.get_records(ShardIterator=iterator, Limit=10_000)
-                for record in answer["Records"]:
-                    yield shard_id, record["SequenceNumber"], number_of(record["Data"])
-                if not answer["Records"] and not answer.get("MillisBehindLatest"):
-                    break
-                iterator = answer.get("NextShardIterator")
+    stream = Stream(name)
+    for shard in sorted(stream.shards):
+        for record in stream.shard(shard, since_ms - CLOCK_SKEW_MS).rest():
+            yield shard, str(record.sequence), number_of(record.data)

@@ -1,6 +1,7 @@
 """The command line: python -m producer <command>.
 
-Exit codes: 0 fine, 1 the audit found something or messages are uncertain, 2 a user error.
+Exit codes: 0 fine, 1 something was found (by the audit, or unreadable in the archive) or messages are uncertain,
+2 a user error.
 """
 
 import argparse
@@ -12,12 +13,17 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import islice
 
-from producer import console, options
+from producer import console, options, redrive
 from producer.alerts import Subscriber, alerts_file, unsubscribe
-from producer.audit import audit
+from producer.audit import audit, audit_archive
+from producer.catalogue import Span
+from producer.contract import consumer_settings
+from producer.deadletters import DeadLetters, Selection
 from producer.errors import AWS_ERRORS, UserError, explain
 from producer.ledger import Ledger
+from producer.progress import Pace
 from producer.provision import deprovision, names, provision
 from producer.simulate import Plan, Simulator
 from producer.stack import Stack, devices_dir
@@ -94,7 +100,49 @@ def _sums(ledger: Ledger) -> str:
 
 
 def _audit(arguments: Arguments, stack: Stack) -> int:
-    report = audit(stack, arguments.ledger, arguments.wait)
+    span = options.span(arguments)
+    if arguments.ledger and (span != Span() or arguments.no_stream):
+        raise UserError("with --ledger the ledger says what is looked at: no --from, --to, --no-stream")
+    if arguments.ledger:
+        report = audit(stack, arguments.ledger, arguments.wait)
+    else:
+        report = audit_archive(stack, span, not arguments.no_stream, arguments.wait)
+    print(json.dumps(report.as_json()) if arguments.json else report.as_text())
+    return 0 if report.ok else 1
+
+
+def _redrive(arguments: Arguments, stack: Stack) -> int:
+    selection = Selection(
+        span=options.span(arguments),
+        reasons=frozenset(arguments.reason or ()),
+        sequence=arguments.sequence,
+        readable=arguments.readable,
+        fields=consumer_settings(stack, None, options.contract(arguments)).reading_fields,
+    )
+    if arguments.show:
+        letters = DeadLetters(stack.bucket, selection)
+        found = (letter for _, of_one in letters.objects() for letter in of_one)
+        for letter in islice(found, arguments.limit):
+            print(json.dumps(letter.as_json()) if arguments.json else letter.as_text())
+        return 1 if letters.findings else 0
+    if arguments.send:
+        report = redrive.send(stack, selection, Pace(arguments.rate), arguments.again)
+        print(json.dumps(report.as_json()) if arguments.json else report.as_text())
+        return 0 if report.ok else 1
+    summary = redrive.summary(stack, selection, arguments.by)
+    print(json.dumps(summary.as_json()) if arguments.json else summary.as_text())
+    return 1 if summary.findings else 0
+
+
+def _replay(arguments: Arguments, stack: Stack) -> int:
+    from producer import replay  # the consumer's AWS client takes half a second to import
+
+    span, pace = options.span(arguments), Pace(arguments.rate)
+    if arguments.to_stream:
+        report = replay.to_stream(stack, arguments.to_stream, span, pace)
+    else:
+        settings = consumer_settings(stack, arguments.to_table, options.contract(arguments))
+        report = replay.to_table(stack, settings, span, pace)
     print(json.dumps(report.as_json()) if arguments.json else report.as_text())
     return 0 if report.ok else 1
 
@@ -126,6 +174,8 @@ COMMANDS: dict[str, Callable[[Arguments, Stack], int]] = {
     "deprovision": _deprovision,
     "simulate": _simulate,
     "audit": _audit,
+    "redrive": _redrive,
+    "replay": _replay,
     "query": _query,
     "publish": _publish,
 }

@@ -9,11 +9,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
+from typing import Any
 
 from producer.ledger import Entry
 from producer.message import iso_utc
 
 HERE = Path(__file__).parent
+PLACES = 20  # of each kind of finding that a report shows
 LONGEST = 20  # digits beyond which a number is written with an exponent
 
 
@@ -23,6 +25,28 @@ class Finding:
 
     count: int = 0
     places: list[str] = field(default_factory=list)
+
+
+class Findings(dict[str, Finding]):
+    """Faults by kind, each kind with its number and its first PLACES places. Empty: all is well."""
+
+    def add(self, kind: str, place: str) -> None:
+        finding = self.setdefault(kind, Finding())
+        finding.count += 1
+        if finding.count <= PLACES:
+            finding.places.append(place)
+
+    def as_json(self) -> dict[str, Any]:
+        return {kind: {"count": f.count, "places": f.places} for kind, f in self.items()}
+
+    def as_lines(self) -> Iterator[str]:
+        """For people."""
+        for kind, finding in self.items():
+            yield ""
+            yield f"{kind.replace('_', ' ')}: {finding.count}"
+            yield from (f"  {place}" for place in finding.places)
+            if finding.count > len(finding.places):
+                yield f"  ... and {finding.count - len(finding.places)} more"
 
 
 class Comparison:
@@ -99,18 +123,13 @@ class Comparison:
         """(device, first time, last time) of the rows to look for."""
         yield from self._db.execute("SELECT device, min(time), max(time) FROM expected GROUP BY device")
 
-    def compare(self, places: int) -> tuple[dict[str, int], dict[str, Finding]]:
-        """The counts, and what was found with at most so many places of each kind."""
+    def compare(self) -> tuple[dict[str, int], Findings]:
+        """The counts, and what was found."""
         self._db.executescript((HERE / "comparison.sql").read_text())
-        found: dict[str, Finding] = {}
+        found = Findings()
         for kind in self._views("found_"):
-            finding = Finding()
             for (place,) in self._db.execute(f"SELECT place FROM found_{kind}"):  # noqa: S608 - our own view
-                finding.count += 1
-                if finding.count <= places:
-                    finding.places.append(place)
-            if finding.count:
-                found[kind] = finding
+                found.add(kind, place)
         counts = {name: self._one(f"SELECT n FROM count_{name}")[0] for name in self._views("count_")}  # noqa: S608
         return counts, found
 

@@ -3,8 +3,12 @@
 import argparse
 import os
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
+from consumer.reading import REASONS
+from producer.catalogue import Span
+from producer.errors import UserError
 from producer.fleet import Mix
 from producer.simulate import Plan
 
@@ -40,7 +44,9 @@ def parser(run: Mapping[str, Callable[..., int]]) -> argparse.ArgumentParser:
         fleet.add_argument("--devices", type=_count, required=True, metavar="N", help="how many devices")
         fleet.add_argument("--prefix", default=PREFIX, help="device names are PREFIX1..PREFIXN (default: %(default)s)")
     _simulate(command("simulate", "publish readings of a fleet until Ctrl-C"))
-    _audit(command("audit", "compare what was published with table, archive, dead letters and alerts"))
+    _audit(command("audit", "check the archive, or with a ledger compare all of the stack with what was published"))
+    _redrive(command("redrive", "count dead letters, show them, or send their records into the stream once more"))
+    _replay(command("replay", "read the archive once more, into the table or into another stream"))
     query = command("query", "show a device's newest readings")
     query.add_argument("sensorid")
     query.add_argument("--limit", type=_count, default=20, metavar="N", help="at most N readings (default: 20)")
@@ -112,10 +118,87 @@ def _simulate(command: argparse.ArgumentParser) -> None:
 
 def _audit(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--ledger", type=Path, metavar="FILE", help="as written by simulate; without it only the archive is checked"
+        "--ledger",
+        type=Path,
+        metavar="FILE",
+        help="as written by simulate: compare stream, archive, table, dead letters and alerts with it",
     )
+    alone = command.add_argument_group("without a ledger: every parcel by itself, in its shard, and beside the stream")
+    _span(alone, "audit what arrived")
+    alone.add_argument("--no-stream", action="store_true", help="do not read what the stream still keeps")
     command.add_argument("--wait", type=_seconds, default=0.0, metavar="S", help="up to S seconds until it is clean")
     command.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _redrive(command: argparse.ArgumentParser) -> None:
+    does = command.add_mutually_exclusive_group()
+    does.add_argument("--show", action="store_true", help="show each of them instead of counting")
+    does.add_argument("--send", action="store_true", help="send their records into the stream; without it nothing is")
+    which = command.add_argument_group("which dead letters (default: all)")
+    which.add_argument("--reason", action="append", choices=REASONS, metavar="R", help="rejected as R (repeatable)")
+    _span(which, "only what arrived")
+    which.add_argument("--sequence", metavar="N[.SUB]", help="the one with this sequence number")
+    which.add_argument("--readable", action="store_true", help="only what would not be rejected now")
+    _contract(command)
+    command.add_argument(
+        "--by", choices=("reason", "day", "hour", "key"), default="reason", help="count by (default: reason)"
+    )
+    command.add_argument("--limit", type=_count, default=20, metavar="N", help="show at most N (default: 20)")
+    command.add_argument("--rate", type=_positive, metavar="R", help="send at most R records a second")
+    command.add_argument("--again", action="store_true", help="send also what a redrive began to send and did not end")
+    command.add_argument("--json", action="store_true", help="print JSON; with --show an object a line")
+
+
+def _replay(command: argparse.ArgumentParser) -> None:
+    target = command.add_mutually_exclusive_group(required=True)
+    target.add_argument(
+        "--to-table", nargs="?", const="", metavar="NAME", help="write the rows (default NAME: the stack's table)"
+    )
+    target.add_argument("--to-stream", metavar="NAME", help="put the original bytes into another stream")
+    _span(command, "only what arrived")
+    command.add_argument("--rate", type=_positive, metavar="R", help="at most R rows or records a second")
+    _contract(command)
+    command.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _span(group: argparse._ActionsContainer, what: str) -> None:
+    time = "ISO-8601 with zone, or a day (UTC)"
+    group.add_argument("--from", dest="start", type=_moment, metavar="T", help=f"{what} at T or later; {time}")
+    group.add_argument("--to", dest="end", type=_moment, metavar="T", help=f"{what} before T")
+
+
+def _contract(command: argparse.ArgumentParser) -> None:
+    group = command.add_argument_group("how payloads are read (must be as the consumer does, docs/settings.md)")
+    group.add_argument("--reading-fields", metavar="F", help="default: $READING_FIELDS")
+    group.add_argument("--measures", metavar="M", help="default: $MEASURES")
+    if command.prog.endswith("replay"):
+        group.add_argument("--row-ttl-days", metavar="D", help="default: $ROW_TTL_DAYS")
+
+
+def span(arguments: argparse.Namespace) -> Span:
+    """Raises UserError when it is empty."""
+    if arguments.start is not None and arguments.end is not None and arguments.start >= arguments.end:
+        raise UserError("--from must be before --to")
+    return Span(arguments.start, arguments.end)
+
+
+def contract(arguments: argparse.Namespace) -> dict[str, str | None]:
+    """The consumer's settings that the command line chose."""
+    names = ("reading_fields", "measures", "row_ttl_days")
+    return {name.upper(): getattr(arguments, name, None) for name in names}
+
+
+def _moment(text: str) -> int:
+    """A time as ms since the epoch."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no time such as 2026-11-22T10:48:16Z or 2026-11-22") from None
+    if len(text) == len("2026-11-22"):
+        moment = moment.replace(tzinfo=UTC)
+    if moment.tzinfo is None:
+        raise argparse.ArgumentTypeError(f"{text} has no zone; write {text}Z for UTC")
+    return int(moment.timestamp() * 1000)
 
 
 def _count(text: str) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import pairwise
 
 Position = tuple[int, int]  # sequence number, sub-sequence number
@@ -16,15 +17,16 @@ class Parcel:
     shard: str | None = None  # of the lines
     first: Position | None = None
     last: Position | None = None
+    arrival: int | None = None  # of the first record, ms
     records: int = 0
     ordered: bool = True
     one_shard: bool = True
     unreadable: str = ""
 
-    def take(self, shard: str, position: Position) -> None:
+    def take(self, shard: str, position: Position, arrival: int | None = None) -> None:
         """Counts one line."""
         if self.last is None:
-            self.shard, self.first = shard, position
+            self.shard, self.first, self.arrival = shard, position, arrival
         else:
             self.ordered &= position > self.last
             self.one_shard &= shard == self.shard
@@ -47,8 +49,10 @@ class Parcel:
         if not self.key.endswith(".ndjson.gz") or shard.rpartition("/")[2] != self.shard:
             yield f"the key does not name the shard {self.shard}"
         if name != f"{self.first[0]:056d}-{self.first[1]:010d}":
-            yield f"the key does not name the first record {_text(self.first)}"
-        wanted = {"first": _text(self.first), "last": _text(self.last), "records": str(self.records)}
+            yield f"the key does not name the first record {text(self.first)}"
+        if self.arrival is not None and f"/{hour_of(self.arrival)}/" not in self.key:
+            yield f"the key does not name the hour of its first record, {hour_of(self.arrival)}"
+        wanted = {"first": text(self.first), "last": text(self.last), "records": str(self.records)}
         for field, value in wanted.items():
             if self.metadata.get(field) != value:
                 yield f"metadata {field} is {self.metadata.get(field)}, the lines say {value}"
@@ -66,8 +70,14 @@ def overlaps(parcels: Iterable[Parcel]) -> Iterator[str]:
         members.sort(key=lambda p: p.first or (0, 0))
         for before, after in pairwise(members):
             if before.last and after.first and before.last >= after.first:
-                yield f"{before.key} ends at {_text(before.last)}, {after.key} begins at {_text(after.first)}"
+                yield f"{before.key} ends at {text(before.last)}, {after.key} begins at {text(after.first)}"
 
 
-def _text(position: Position) -> str:
+def hour_of(arrival: int) -> str:
+    """The part of the key that tells when the first record arrived (ms)."""
+    return f"{datetime.fromtimestamp(arrival / 1000, UTC):date=%Y-%m-%d/hour=%H}"
+
+
+def text(position: Position) -> str:
+    """As the metadata write it."""
     return f"{position[0]}.{position[1]}"

@@ -14,7 +14,8 @@ import boto3
 import pytest
 
 from producer.alerts import Subscriber, alerts_file, unsubscribe
-from producer.audit import Report, audit
+from producer.audit import Report, audit, audit_archive
+from producer.catalogue import Span
 from producer.ledger import Ledger, entry
 from producer.malformed import malformed
 from producer.message import Message, Reading, iso_utc, single
@@ -191,7 +192,7 @@ def test_a_torn_object_is_told_with_its_key(world: World) -> None:
     key = s3.list_objects_v2(Bucket=world.stack.bucket, Prefix="readings/")["Contents"][0]["Key"]
     body = s3.get_object(Bucket=world.stack.bucket, Key=key)["Body"].read()
     s3.put_object(Bucket=world.stack.bucket, Key=key, Body=body[:-20])
-    report = audit(world.stack, None)
+    report = audit_archive(world.stack, Span(), with_stream=False)
     assert key in report.findings["parcel_wrong"].places[0]
     assert "unreadable" in report.findings["parcel_wrong"].places[0]
 

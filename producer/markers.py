@@ -1,0 +1,82 @@
+"""Which dead letters have been sent again: `redriven/<key of the dead-letter object>.json` in the archive bucket.
+
+A marker is written before the first record is sent and completed afterwards, each time only if nobody else has written
+it meanwhile. So two redrives never send the same record, and one that was killed leaves a trace: records that were
+claimed and not completed may or may not be in the stream.
+"""
+
+from typing import TYPE_CHECKING
+
+import boto3
+import msgspec
+from botocore.exceptions import ClientError
+
+from producer.archive import DEAD_LETTERS
+from producer.errors import UserError
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+REDRIVEN = "redriven/"
+_CHANGED = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409", "NoSuchKey", "404"}
+
+
+class Mark(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """One dead letter: when it was claimed and by which run; its new place once it is in the stream."""
+
+    at: str
+    run: str
+    shard: str | None = None
+    sequence_number: str | None = None
+
+    @property
+    def sent(self) -> bool:
+        return self.sequence_number is not None
+
+
+Marks = dict[str, Mark]
+"""By position, `<sequence number>.<sub-sequence number>`."""
+
+
+def marker_key(dead_letters: str) -> str:
+    """The marker's key for the key of a dead-letter object."""
+    return f"{REDRIVEN}{dead_letters.removeprefix(DEAD_LETTERS)}.json"
+
+
+class Marker:
+    """The marker of one dead-letter object, as it was when it was read."""
+
+    def __init__(self, bucket: str, dead_letters: str) -> None:
+        self._s3: S3Client = boto3.client("s3")
+        self._bucket = bucket
+        self.key = marker_key(dead_letters)
+        self._etag: str | None = None
+        self.marks: Marks = {}
+        try:
+            answer = self._s3.get_object(Bucket=bucket, Key=self.key)
+        except self._s3.exceptions.NoSuchKey:
+            return
+        self._etag = answer["ETag"]
+        try:
+            self.marks = msgspec.json.decode(answer["Body"].read(), type=Marks)
+        except msgspec.DecodeError as error:
+            raise UserError(f"{self.key} is no marker of a redrive: {error}") from None
+
+    def save(self) -> None:
+        """Writes `marks`. Raises UserError when another redrive has written meanwhile."""
+        body = msgspec.json.format(msgspec.json.encode(self.marks), indent=1)
+        try:
+            if self._etag:
+                answer = self._s3.put_object(Bucket=self._bucket, Key=self.key, Body=body, IfMatch=self._etag)
+            else:
+                answer = self._s3.put_object(Bucket=self._bucket, Key=self.key, Body=body, IfNoneMatch="*")
+        except ClientError as error:
+            if error.response["Error"].get("Code") not in _CHANGED:
+                raise
+            # The SDK tries again when an answer is lost, and then meets what it has written itself.
+            stored = self._s3.get_object(Bucket=self._bucket, Key=self.key)
+            if stored["Body"].read() != body:
+                raise UserError(f"another redrive is at work on the same dead letters ({self.key})") from None
+            self._etag = stored["ETag"]
+        else:
+            self._etag = answer["ETag"]

@@ -1,0 +1,163 @@
+"""Archived records once more: into the table, as the consumer writes them, or into another stream, byte for byte.
+
+The order is the stream's (catalogue.by_time), one record after the other through all shards, so that of two readings
+with one key the later one has the row, as before.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+
+from consumer.clients import Clients
+from consumer.metrics import Metrics, total
+from consumer.reading import Fields, Reading, decode
+from consumer.settings import Settings
+from consumer.table import Table
+from producer.archive import PARCELS, Bucket, Line, UnreadableLine, parsed
+from producer.catalogue import Catalogue, Item, Span
+from producer.comparison import Findings
+from producer.errors import UserError
+from producer.progress import Pace, Progress
+from producer.resend import Outgoing, Sender
+from producer.stack import Stack
+
+CHUNK = 2000  # readings that are written at once; the next ones wait until they are durable
+
+
+@dataclass(slots=True)
+class Report:
+    """What a replay did. `otherwise` counts records that give other rejects than when they were archived: they are
+    read with other settings now."""
+
+    target: str
+    parcels: int = 0
+    records: int = 0
+    readings: int = 0
+    rows: int = 0
+    rejected: int = 0
+    otherwise: int = 0
+    repeated: int = 0
+    findings: Findings = field(default_factory=Findings)
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+    def as_json(self) -> dict[str, Any]:
+        names = ("parcels", "records", "readings", "rows", "rejected", "otherwise", "repeated")
+        counts = {name: getattr(self, name) for name in names}
+        return {"target": self.target, **counts, "findings": self.findings.as_json(), "ok": self.ok}
+
+    def as_text(self) -> str:
+        told = [f"{self.records} records of {self.parcels} parcels to {self.target}"]
+        if self.readings or self.rejected:
+            told.append(f"{self.readings} readings, {self.rows} rows written, {self.rejected} readings rejected")
+        if self.otherwise:
+            told.append(
+                f"{self.otherwise} records are read otherwise than when they were archived: other fields or measures"
+            )
+        if self.repeated:
+            told.append(f"{self.repeated} records may be in the stream twice: their first answer was lost")
+        return "\n".join([*told, *self.findings.as_lines()])
+
+
+class Source:
+    """The records of a span in the order of the stream. Keeps the report's counts and shows the progress."""
+
+    def __init__(self, stack: Stack, span: Span, report: Report) -> None:
+        self._bucket = Bucket(stack.bucket)
+        self._span = span
+        self._report = report
+        self._progress = Progress()
+
+    def records(self) -> Iterator[tuple[Line, bytes]]:
+        """Raises UserError when the archive has nothing of that time. What cannot be read is reported and left out."""
+        report = self._report
+        with Catalogue(self._bucket, PARCELS, self._span) as catalogue:
+            if not catalogue.objects:
+                raise UserError("the archive holds no parcel of that time")
+            for key in catalogue.strangers():
+                report.findings.add("parcel_wrong", f"{key}: is not named as a parcel")
+            done = 0
+            for item, (_, lines) in self._bucket.open_each(catalogue.by_time()):
+                for line, data in self._read(item, lines):
+                    share = f"parcel {report.parcels} of {catalogue.objects}, {done / catalogue.bytes:.0%}"
+                    self._progress.say(lambda: f"{share}, {item.hour} {item.shard}: {report.records} records")  # noqa: B023
+                    yield line, data
+                done += item.size
+        self._progress.clear()
+
+    def _read(self, item: Item, lines: Iterator[bytes]) -> Iterator[tuple[Line, bytes]]:
+        """A parcel's records that belong to the span."""
+        report = self._report
+        report.parcels += 1
+        try:
+            for line, data in parsed(lines):
+                if self._span.holds(line.arrival):
+                    report.records += 1
+                    yield line, data
+        except UnreadableLine as error:
+            report.findings.add("parcel_wrong", f"{item.key}: unreadable: {error}")
+
+
+def to_stream(stack: Stack, stream: str, span: Span, pace: Pace) -> Report:
+    """Puts the records' original bytes into another stream under their partition keys. Raises UserError."""
+    if stream == stack.stream:
+        raise UserError(
+            f"{stream} is the stack's own stream: all records would be archived once more; --to-table fills the table"
+        )
+    report = Report(f"stream {stream}")
+    boto3.client("kinesis").describe_stream_summary(StreamName=stream)  # before the archive is read
+    sender = Sender(stream, pace)
+    outgoing = (
+        Outgoing(f"{line.sequence_number}.{line.sub_sequence_number}", line.partition_key or line.shard, data)
+        for line, data in Source(stack, span, report).records()
+    )
+    sent = sum(1 for _ in sender.send(outgoing))
+    report.records, report.repeated = sent, sender.repeated
+    return report
+
+
+def to_table(stack: Stack, settings: Settings, span: Span, pace: Pace) -> Report:
+    """Writes the rows that the consumer makes of the records, with its own code and the given settings of it.
+
+    Writing them again changes nothing. Raises UserError, and ClientError when there is no such table.
+    """
+    report = Report(f"table {settings.sensor_table}")
+    boto3.client("dynamodb").describe_table(TableName=settings.sensor_table)
+    asyncio.run(_write(Source(stack, span, report), settings, pace, report))
+    return report
+
+
+async def _write(source: Source, settings: Settings, pace: Pace, report: Report) -> None:
+    metrics = Metrics()
+    chunks = _chunks(source, settings.reading_fields, pace.most(CHUNK), report)
+    async with Clients(settings) as clients:
+        table = Table(
+            clients.dynamodb, settings.sensor_table, settings.row_ttl_days, settings.table_concurrency, metrics
+        )
+        coming = asyncio.create_task(asyncio.to_thread(next, chunks, None))
+        while (chunk := await coming) is not None:
+            coming = asyncio.create_task(asyncio.to_thread(next, chunks, None))
+            await asyncio.sleep(pace.delay(len(chunk)))
+            await table.put(chunk, lambda: None)
+            report.rows = int(total(metrics.rows))
+
+
+def _chunks(source: Source, fields: Fields, most: int, report: Report) -> Iterator[list[Reading]]:
+    chunk: list[Reading] = []
+    for line, data in source.records():
+        decoded = decode(data, fields)
+        report.readings += len(decoded.readings)
+        report.rejected += decoded.rejected
+        report.otherwise += decoded.rejected != line.rejected
+        for reading in decoded.readings:
+            chunk.append(reading)
+            if len(chunk) >= most:
+                yield chunk
+                chunk = []
+    if chunk:
+        yield chunk

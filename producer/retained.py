@@ -1,0 +1,94 @@
+"""The stream read again, as far as it still keeps its records. The only file that reads from Kinesis."""
+
+from collections import deque
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import boto3
+from botocore.config import Config
+
+AGGREGATED = b"\xf3\x89\x9a\xc2"
+"""How a record begins that the KPL packed several into; the archive holds them one by one."""
+
+MARGIN = timedelta(minutes=10)
+"""What is about to fall out of the stream is left alone: it might be gone before it is read."""
+
+
+class StreamRecord(NamedTuple):
+    """One record; `arrival` in ms."""
+
+    sequence: int
+    arrival: int
+    data: bytes
+
+
+class Stream:
+    """One stream's shards, closed ones included as long as they are kept."""
+
+    def __init__(self, name: str) -> None:
+        self._client: Any = boto3.client(
+            "kinesis", config=Config(retries={"mode": "standard", "total_max_attempts": 8})
+        )
+        self._name = name
+        summary = self._client.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
+        kept = timedelta(hours=summary["RetentionPeriodHours"])
+        self._oldest = datetime.now(UTC) - kept + MARGIN
+        self.shards: set[str] = set()
+        self.parents: set[tuple[str, str]] = set()
+        """Child and parent."""
+        for page in self._client.get_paginator("list_shards").paginate(StreamName=name):
+            for shard in page["Shards"]:
+                self.shards.add(shard["ShardId"])
+                for parent in (shard.get("ParentShardId"), shard.get("AdjacentParentShardId")):
+                    if parent:
+                        self.parents.add((shard["ShardId"], parent))
+
+    def shard(self, shard: str, since_ms: int | None) -> "StreamShard":
+        """A reader of what arrived since then and is kept for a while yet."""
+        since = self._oldest if since_ms is None else datetime.fromtimestamp(since_ms / 1000, UTC)
+        return StreamShard(self._client, self._name, shard, max(since, self._oldest))
+
+
+class StreamShard:
+    """Reads one shard forward."""
+
+    def __init__(self, client: Any, stream: str, shard: str, since: datetime) -> None:
+        self._client = client
+        self._where = {"StreamName": stream, "ShardId": shard}
+        self._from: dict[str, Any] = {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": since}
+        self._iterator: str | None = self._locate()
+        self._page: deque[StreamRecord] = deque()
+
+    def next(self) -> StreamRecord | None:
+        """The next record; None when there is none yet, or none any more."""
+        while not self._page:
+            if not self._turn():
+                return None
+        return self._page.popleft()
+
+    def rest(self) -> Iterator[StreamRecord]:
+        """All that is there now."""
+        while (record := self.next()) is not None:
+            yield record
+
+    def _locate(self) -> str:
+        return str(self._client.get_shard_iterator(**self._where, **self._from)["ShardIterator"])
+
+    def _turn(self) -> bool:
+        """Fetches a page; False at the tip or the end of the shard."""
+        if self._iterator is None:
+            return False
+        try:
+            answer = self._client.get_records(ShardIterator=self._iterator, Limit=10_000)
+        except self._client.exceptions.ExpiredIteratorException:  # the archive was read for minutes meanwhile
+            self._iterator = self._locate()
+            return True
+        for record in answer["Records"]:
+            arrival = int(record["ApproximateArrivalTimestamp"].timestamp() * 1000)
+            self._page.append(StreamRecord(int(record["SequenceNumber"]), arrival, record["Data"]))
+        if self._page:
+            last = str(self._page[-1].sequence)
+            self._from = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": last}
+        self._iterator = answer.get("NextShardIterator")
+        return bool(answer["Records"] or answer.get("MillisBehindLatest"))

@@ -1,0 +1,138 @@
+"""A small stack of its own, and a consumer in one function: the real decoding, rows, parcels and fence, without KCL."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from unittest import mock
+
+import boto3
+
+from consumer.archive import Archive
+from consumer.clients import Clients
+from consumer.metrics import Metrics
+from consumer.parcel import Cut, Packer
+from consumer.protocol import Record
+from consumer.reading import Decoded, decode
+from consumer.settings import Settings
+from consumer.table import Table
+from producer.stack import Stack
+from tests.component.streams import read_shard, shards
+from tests.conftest import Deployed
+
+Row = dict[str, Any]
+KEYS = (("SensorId", "HASH"), ("Timestamp", "RANGE"))
+
+
+@dataclass
+class Site:
+    """Stream, table and bucket that no other test uses; `consume` makes of the stream what the consumer would."""
+
+    stack: Stack
+    session: boto3.Session
+    variables: dict[str, str]
+    settings: dict[str, str] = field(default_factory=dict)
+    cut: Cut = field(default_factory=lambda: Cut(records=3, size=1 << 20, window_ms=60_000))
+    taken: dict[str, int] = field(default_factory=dict)  # shard -> records consumed
+
+    def put(self, key: str, *payloads: bytes) -> list[dict[str, Any]]:
+        """One record after the other; the service's answers."""
+        kinesis = self.session.client("kinesis")
+        return [kinesis.put_record(StreamName=self.stack.stream, PartitionKey=key, Data=data) for data in payloads]
+
+    def split(self) -> None:
+        """Shard 0 in two halves."""
+        self.session.client("kinesis").split_shard(
+            StreamName=self.stack.stream, ShardToSplit="shardId-000000000000", NewStartingHashKey=str(2**127)
+        )
+
+    def consume(self) -> None:
+        """Takes what is new in the stream: rows and parcels."""
+        environ = self.variables | self.settings
+        names = {
+            "STREAM_NAME": self.stack.stream,
+            "SENSOR_TABLE": self.stack.table,
+            "ARCHIVE_BUCKET": self.stack.bucket,
+        }
+        with mock.patch.dict(os.environ, self.variables):
+            asyncio.run(self._consume(Settings.load(environ | names)))
+
+    async def _consume(self, settings: Settings) -> None:
+        async with Clients(settings) as clients:
+            archive = Archive(clients.s3, self.stack.bucket, Metrics())
+            table = Table(clients.dynamodb, self.stack.table, settings.row_ttl_days, 4, Metrics())
+            for shard in sorted(shards(self.session, self.stack.stream)):
+                found = read_shard(self.session, self.stack.stream, shard)[0]
+                fresh = [record_of(r) for r in found[self.taken.get(shard, 0) :]]
+                self.taken[shard] = len(found)
+                decoded = [decode(record.data, settings.reading_fields) for record in fresh]
+                await table.put([reading for d in decoded for reading in d.readings], lambda: None)
+                for packer in packed(shard, self.cut, list(zip(fresh, decoded, strict=True))):
+                    await archive.settle(packer.close(), lambda: None)
+
+    def rows(self, table: str = "") -> list[Row]:
+        """The whole table, in the order of its keys."""
+        pages = self.session.client("dynamodb").get_paginator("scan").paginate(TableName=table or self.stack.table)
+        rows = [item for page in pages for item in page["Items"]]
+        return sorted(rows, key=lambda row: (row["SensorId"]["S"], row["Timestamp"]["S"]))
+
+    def new_table(self) -> None:
+        """The table deleted and made again, empty."""
+        self.session.client("dynamodb").delete_table(TableName=self.stack.table)
+        make_table(self.session, self.stack.table)
+
+    def keys(self, prefix: str) -> list[str]:
+        listed = self.session.client("s3").list_objects_v2(Bucket=self.stack.bucket, Prefix=prefix)
+        return [item["Key"] for item in listed.get("Contents", [])]
+
+    def stream(self, name: str = "") -> list[dict[str, Any]]:
+        """All records of a stream, shard by shard."""
+        stream = name or self.stack.stream
+        return [r for s in sorted(shards(self.session, stream)) for r in read_shard(self.session, stream, s)[0]]
+
+
+def record_of(record: dict[str, Any]) -> Record:
+    arrival = int(record["ApproximateArrivalTimestamp"].timestamp() * 1000)
+    return Record(record["Data"], record["PartitionKey"], record["SequenceNumber"], 0, arrival)
+
+
+def packed(shard: str, cut: Cut, records: list[tuple[Record, Decoded]]) -> Iterator[Packer]:
+    """Full parcels, and the rest."""
+    packer: Packer | None = None
+    for record, decoded in records:
+        packer = packer or Packer(shard, 7, cut, record)
+        packer.take(record, decoded)
+        if packer.full:
+            yield packer
+            packer = None
+    if packer:
+        yield packer
+
+
+def make_table(session: boto3.Session, name: str) -> None:
+    session.client("dynamodb").create_table(
+        TableName=name,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key, _ in KEYS],
+        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in KEYS],
+    )
+
+
+@contextmanager
+def site(deployed: Deployed) -> Iterator[Site]:
+    """Made for one test; what it leaves behind goes with the emulator, but the names are its own."""
+    session, name = deployed.session, f"recovery-{uuid.uuid4().hex[:8]}"
+    session.client("kinesis").create_stream(StreamName=name, ShardCount=1)
+    make_table(session, name)
+    session.client("s3").create_bucket(
+        Bucket=name, CreateBucketConfiguration={"LocationConstraint": deployed.emulator.region}
+    )
+    outputs = deployed.outputs | {"StreamName": name, "SensorTable": name, "ArchiveBucket": name}
+    for output, value in outputs.items():
+        session.client("ssm").put_parameter(Name=f"/sensorstream/{name}/{output}", Value=value, Type="String")
+    with mock.patch.dict(os.environ, deployed.variables), mock.patch.object(boto3, "DEFAULT_SESSION", None):
+        yield Site(Stack.load(name), session, deployed.variables)
+    session.client("kinesis").delete_stream(StreamName=name)

@@ -1,0 +1,134 @@
+"""A lost table is rebuilt from the archive row by row; another stream gets the bytes that this one got."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from producer.cli import main
+from tests.component.recovery import Site, make_table
+from tests.component.recovery import site as new_site
+from tests.conftest import Deployed
+
+T0 = 1_795_345_942_830
+
+
+@pytest.fixture
+def site(stack: Deployed) -> Iterator[Site]:
+    with new_site(stack) as made:
+        yield made
+
+
+def reading(device: str, ms: int, value: str, **more: object) -> bytes:
+    extra = "".join(f',"{name}":{json.dumps(value)}' for name, value in more.items())
+    return f'{{"name":"{device}","humidity":{value},"timeStampEpoch":{T0 + ms}{extra}}}'.encode()
+
+
+def fill(site: Site) -> None:
+    """Good and bad readings, batches, odd bytes, keys that come again: in one parcel, in others, after a split."""
+    for n in range(8):
+        key = f"d{n}"
+        site.put(key, reading(key, 0, f"{n}.10"), reading(key, 1, "-0.5", battery=n), b"rubbish", b"\xff\x00")
+        site.put(key, b"[" + reading(key, 2, "1E+20") + b",\n" + reading(key, 3, '"7"') + b"]")
+        site.put(key, reading(key, 4, "1") + b"\n{}\n" + reading(key, 4, "2"))
+        site.put(key, reading(key, 0, "50"))
+    site.consume()
+    site.split()
+    for n in range(8):
+        key = f"d{n}"
+        site.put(key, reading(key, 0, f"9{n}"), reading(key, 1, "3"), reading(key, 1, "4.00", battery=1.5))
+    site.consume()
+
+
+def run(site: Site, *arguments: str) -> int:
+    return main([*arguments, "--stack", site.stack.name])
+
+
+def test_a_deleted_table_is_rebuilt_row_by_row(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    site.settings = {"MEASURES": "battery", "ROW_TTL_DAYS": "400"}
+    fill(site)
+    before = site.rows()
+    assert len(before) == 8 * 5
+    assert {row["Value"]["N"] for row in before if row["Timestamp"]["S"] == before[0]["Timestamp"]["S"]} == {
+        f"9{n}" for n in range(8)
+    }
+    assert all(row["Measures"]["M"]["battery"]["N"] == "1.5" for row in before[1::5])
+    site.new_table()
+    assert site.rows() == []
+    settings = ["--measures", "battery", "--row-ttl-days", "400"]
+    assert run(site, "replay", "--to-table", *settings, "--json") == 0
+    assert site.rows() == before
+    told = json.loads(capsys.readouterr().out)
+    assert (told["records"], told["otherwise"], told["ok"]) == (8 * 10, 0, True)
+    assert run(site, "replay", "--to-table", *settings) == 0  # again: nothing changes
+    assert site.rows() == before
+
+
+def test_rows_go_into_another_table_as_well(site: Site) -> None:
+    fill(site)
+    make_table(site.session, f"{site.stack.table}-copy")
+    assert run(site, "replay", "--to-table", f"{site.stack.table}-copy", "--rate", "100000") == 0
+    assert site.rows(f"{site.stack.table}-copy") == site.rows()
+
+
+def test_another_stream_gets_the_same_bytes_in_the_same_order(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(site)
+    copy = f"{site.stack.stream}-copy"
+    site.session.client("kinesis").create_stream(StreamName=copy, ShardCount=2)
+    assert run(site, "replay", "--to-stream", copy, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["records"] == 8 * 10
+
+    def by_key(stream: str) -> dict[str, list[bytes]]:
+        found: dict[str, list[bytes]] = {}
+        for record in site.stream(stream):
+            found.setdefault(record["PartitionKey"], []).append(record["Data"])
+        return found
+
+    assert by_key(copy) == by_key(site.stack.stream)
+
+
+def test_only_what_arrived_in_the_time_is_replayed(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(site)
+    third = sorted(site.stream(), key=lambda r: int(r["SequenceNumber"]))[2]["ApproximateArrivalTimestamp"]
+    arrived = [r["ApproximateArrivalTimestamp"] for r in site.stream()]
+    assert run(site, "replay", "--to-table", "--from", third.isoformat(), "--json") == 0
+    assert json.loads(capsys.readouterr().out)["records"] == sum(t >= third for t in arrived)
+    assert run(site, "replay", "--to-table", "--to", "2001-01-01") == 2
+    assert "holds no parcel of that time" in capsys.readouterr().err
+
+
+def test_settings_that_are_not_the_consumers_are_noticed(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(site)
+    assert run(site, "replay", "--to-table", "--reading-fields", "device=a,value=b,time=c") == 0
+    assert "64 records are read otherwise than when they were archived" in capsys.readouterr().out
+
+
+def test_what_cannot_be_read_is_told_and_the_rest_goes_on(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    fill(site)
+    key = site.keys("readings/")[1]
+    site.session.client("s3").put_object(Bucket=site.stack.bucket, Key=key, Body=b"no gzip")
+    assert run(site, "replay", "--to-table") == 1
+    assert f"{key}: unreadable: line 1: not a whole gzip file" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--to-table", "no-such-table"], "DescribeTable: ResourceNotFoundException"),
+        (["--to-stream", "no-such-stream"], "DescribeStreamSummary: ResourceNotFoundException"),
+        (["--to-table", "--measures", "a,a"], "MEASURES: must name each field once"),
+        (["--to-table", "--from", "2026-11-23", "--to", "2026-11-22"], "--from must be before --to"),
+    ],
+)
+def test_user_errors_are_one_line(
+    site: Site, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+) -> None:
+    assert run(site, "replay", *arguments) == 2
+    errors = capsys.readouterr().err
+    assert told in errors
+    assert errors.count("\n") == 1
+
+
+def test_the_stacks_own_stream_is_refused(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(site, "replay", "--to-stream", site.stack.stream) == 2
+    assert "is the stack's own stream" in capsys.readouterr().err
