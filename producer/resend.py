@@ -38,14 +38,17 @@ class Sent(NamedTuple):
     sequence_number: str
 
 
+def connect() -> Any:
+    """A client of Kinesis without the SDK's own retries, which would not be counted."""
+    return boto3.client("kinesis", config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30))
+
+
 class Sender:
     """Into one stream. `in_doubt` has the names of records that may be in the stream although no answer said so;
     `repeated` counts records that were put again because an answer was lost (they may be there twice)."""
 
     def __init__(self, stream: str, pace: Pace) -> None:
-        # No retries by the SDK: they would not be counted.
-        config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
-        self._client: Any = boto3.client("kinesis", config=config)
+        self._client = connect()
         self._stream = stream
         self._pace = pace
         self._queues: dict[str, deque[Outgoing]] = {}

@@ -1,0 +1,222 @@
+"""Dead letters: counted, shown, and sent again once and no more."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+from unittest import mock
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
+
+from consumer.parcel import Gzip, undeliverable_line
+from producer import resend
+from producer.cli import main
+from tests.component.recovery import Site
+from tests.component.recovery import site as new_site
+from tests.conftest import Deployed
+
+T0 = 1_795_345_942_830
+OTHER = '{"tracker":"t1","speed":%d,"at":%d}'
+FIELDS = "device=tracker,value=speed,time=at"
+
+
+@pytest.fixture
+def site(stack: Deployed) -> Iterator[Site]:
+    """Two good records, four of another contract, three of rubbish, in parcels of three records."""
+    with new_site(stack) as made:
+        good = [b'{"name":"a","humidity":%d,"timeStampEpoch":%d}' % (n, T0 + n) for n in range(2)]
+        foreign = [(OTHER % (n, T0 + n)).encode() for n in range(4)]
+        made.put("a", good[0], foreign[0], b"rubbish")
+        made.put("b", foreign[1], foreign[2], foreign[3])
+        made.put("c", good[1], b"\xff\xfe", b'{"name":"c","humidity":"wet","timeStampEpoch":1795345942830}')
+        made.consume()
+        yield made
+
+
+def run(site: Site, *arguments: str) -> int:
+    return main(["redrive", *arguments, "--stack", site.stack.name])
+
+
+def told(site: Site, capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, Any]:
+    assert run(site, *arguments, "--json") == code
+    answer: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return answer
+
+
+def test_they_are_counted_by_reason_and_nothing_is_sent(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    before = site.stream()
+    assert run(site) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert [line.split()[:3] for line in out[:6]] == [
+        ["REASON", "RECORDS", "NEW"],
+        ["missing-field", "4", "4"],
+        ["not-json", "1", "1"],
+        ["not-utf8", "1", "1"],
+        ["wrong-type", "1", "1"],
+        ["all", "7", "7"],
+    ]
+    assert out[-1] == "--send would put 7 records into the stream again; nothing was sent"
+    assert site.stream() == before
+    assert site.keys("redriven/") == []
+
+
+def test_they_are_counted_by_key_and_by_time(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    groups = told(site, capsys, "--by", "key")["groups"]
+    assert {name: group["records"] for name, group in groups.items()} == {"a": 2, "b": 3, "c": 2}
+    (hour,) = told(site, capsys, "--by", "hour")["groups"].values()
+    assert hour["records"] == 7
+    assert told(site, capsys, "--to", "2001-01-01")["records"] == 0
+    arrived = sorted(record["ApproximateArrivalTimestamp"] for record in site.stream())[-1].isoformat()
+    assert told(site, capsys, "--from", arrived)["records"] >= 1
+
+
+def test_one_is_shown_with_its_reason_and_its_bytes(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    rubbish = site.stream()[2]
+    assert run(site, "--show", "--sequence", rubbish["SequenceNumber"]) == 0
+    out = capsys.readouterr().out
+    assert f"shardId-000000000000 {rubbish['SequenceNumber']}.0" in out
+    assert "[0] not-json: " in out
+    assert out.endswith("  7 bytes\nrubbish\n\n")
+    shown = told(site, capsys, "--show", "--reason", "not-utf8")
+    assert (shown["base64"], shown["state"], shown["partitionKey"]) == ("//4=", "new", "c")
+    assert run(site, "--show", "--limit", "2", "--json") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_after_the_right_settings_are_back_the_table_is_completed(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong deploy: only what the right settings read is sent, and rows appear exactly once."""
+    assert len(site.rows()) == 2
+    right = ("--readable", "--reading-fields", FIELDS)
+    assert told(site, capsys, *right)["records"] == 4
+    report = told(site, capsys, *right, "--send")
+    assert (report["sent"], report["skipped"], report["ok"]) == (4, 0, True)
+    site.settings = {"READING_FIELDS": FIELDS}
+    site.consume()
+    assert len(rows := site.rows()) == 2 + 4
+    archived = len(site.keys("readings/"))
+    again = told(site, capsys, *right, "--send")
+    assert (again["sent"], again["skipped"], again["ok"]) == (0, 4, True)
+    site.consume()
+    assert site.rows() == rows
+    assert len(site.keys("readings/")) == archived
+    records = [(record["PartitionKey"], record["Data"]) for record in site.stream()]
+    assert sorted(records[9:]) == sorted(record for record in records[:9] if b"tracker" in record[1])
+
+
+def test_what_was_redriven_is_told_with_its_new_place(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(site, "--send", "--reason", "not-json") == 0
+    assert "1 records of 1 dead-letter objects sent to stream" in capsys.readouterr().out
+    shown = told(site, capsys, "--show", "--reason", "not-json")
+    assert shown["state"] == "redriven"
+    assert shown["redriven"]["sequenceNumber"] == site.stream()[-1]["SequenceNumber"]
+    counts = told(site, capsys)
+    assert (counts["records"], counts["new"], counts["redriven"]) == (7, 6, 1)
+    assert len(site.keys("redriven/")) == 1
+
+
+def test_a_redriven_record_that_is_rejected_again_is_a_new_dead_letter(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(site, capsys, "--send", "--reason", "not-json")["sent"] == 1
+    site.consume()
+    counts = told(site, capsys, "--reason", "not-json")
+    assert (counts["records"], counts["new"], counts["redriven"]) == (2, 1, 1)
+
+
+class Lost:
+    """A stream that takes records, and somebody who presses Ctrl-C before its answer comes."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def put_records(self, **request: Any) -> Any:
+        self._client.put_records(**request)
+        raise KeyboardInterrupt
+
+
+def test_a_redrive_that_was_interrupted_leaves_a_trace(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody knows whether those records are in the stream: they are told, and sent only if one asks for it."""
+    real = boto3.client("kinesis")
+    with mock.patch.object(resend, "connect", return_value=Lost(real)):
+        assert run(site, "--send", "--reason", "not-utf8") == 130
+    assert told(site, capsys)["uncertain"] == 1
+    report = told(site, capsys, "--send", code=1)
+    assert (report["sent"], report["uncertain"]) == (6, 1)
+    assert told(site, capsys, "--send", "--again")["sent"] == 1
+    assert told(site, capsys)["redriven"] == 7
+    assert [r["Data"] for r in site.stream()].count(b"\xff\xfe") == 3
+
+
+class Refusing:
+    """A stream that is gone."""
+
+    def put_records(self, **request: Any) -> Any:
+        told: Any = {"Error": {"Code": "ResourceNotFoundException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+        raise ClientError(told, "PutRecords")
+
+
+def test_what_was_certainly_not_sent_is_new_again(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    with mock.patch.object(resend, "connect", return_value=Refusing()):
+        assert run(site, "--send") == 2
+    assert "ResourceNotFoundException" in capsys.readouterr().err
+    assert told(site, capsys)["new"] == 7
+
+
+def test_two_redrives_never_send_the_same_record(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """The second one comes when the first has read the dead letters and not yet claimed them."""
+    from producer import redrive
+
+    first = redrive._send_object
+    ran: list[int] = []
+
+    def second_comes_first(*arguments: Any) -> Any:
+        if not ran:
+            ran.append(0)
+            with mock.patch.object(redrive, "_send_object", first):
+                ran.append(run(site, "--send"))
+        return first(*arguments)
+
+    with mock.patch.object(redrive, "_send_object", second_comes_first):
+        assert run(site, "--send") == 2
+    assert ran == [0, 0]
+    assert "another redrive is at work" in capsys.readouterr().err
+    assert len(site.stream()) == 9 + 7
+
+
+def test_aggregates_that_nobody_can_take_apart_are_never_sent(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    body = Gzip(0)
+    body.write(undeliverable_line(b"\xf3\x89\x9a\xc2broken"))
+    key = "dead-letters/undeliverable/abc.ndjson.gz"
+    site.session.client("s3").put_object(Bucket=site.stack.bucket, Key=key, Body=body.read())
+    counts = told(site, capsys, "--reason", "bad-aggregate")
+    assert (counts["records"], counts["new"], counts["undeliverable"]) == (1, 0, 1)
+    shown = told(site, capsys, "--show", "--reason", "bad-aggregate")
+    assert (shown["object"], shown["bytes"], shown["shard"]) == (key, 10, "")
+    assert run(site, "--send", "--reason", "bad-aggregate") == 0
+    assert "1 not sent: aggregates that the KCL cannot take apart" in capsys.readouterr().out
+    assert len(site.stream()) == 9
+
+
+def test_a_dead_letter_object_that_cannot_be_read_is_told(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    key = site.keys("dead-letters/")[0]
+    site.session.client("s3").put_object(Bucket=site.stack.bucket, Key=key, Body=b"no gzip")
+    assert run(site) == 1
+    assert f"{key}: unreadable: line 1: not a whole gzip file" in capsys.readouterr().out
+
+
+def test_lost_connections_are_tried_again_and_counted(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    real = boto3.client("kinesis")
+    answers = [EndpointConnectionError(endpoint_url="x"), None]
+
+    class Flaky:
+        def put_records(self, **request: Any) -> Any:
+            if answers and (error := answers.pop(0)):
+                raise error
+            return real.put_records(**request)
+
+    with mock.patch.object(resend, "connect", return_value=Flaky()):
+        report = told(site, capsys, "--send", "--reason", "not-json")
+    assert (report["sent"], report["repeated"], report["ok"]) == (1, 1, True)
