@@ -15,6 +15,7 @@ from infra.local.__main__ import Interrupted, raise_once
 from infra.local.process import LocalError
 from tests.faults.bench import Bench, Setup
 from tests.faults.catalogue import ROWS
+from tests.faults.mixtures import mixture
 from tests.faults.row import Row, run
 from tests.faults.view import View
 
@@ -32,7 +33,7 @@ class Benches:
         self._rows = 0
 
     def get(self, setup: Setup) -> Bench:
-        if self._bench is None or self._bench.setup != setup or self._rows >= SHARED:
+        if self._bench is None or self._bench.setup != setup or not self._bench.whole or self._rows >= SHARED:
             self.close()
             self._bench, self._rows = self._stack.enter_context(Bench(setup, self._view, self._seed)), 0
         self._rows += 1
@@ -47,6 +48,9 @@ def results(rows: list[Row], seed: int, view: View) -> Iterator[dict[str, Any]]:
     benches = Benches(view, seed)
     try:
         for row in rows:
+            if reason := row.possible():
+                yield {"fault": row.name, "skipped": reason, "ok": True}
+                continue
             result = run(row, benches.get(row.setup), seed)
             if not result["ok"]:
                 benches.close()  # what it left behind must not harm the next
@@ -56,9 +60,11 @@ def results(rows: list[Row], seed: int, view: View) -> Iterator[dict[str, Any]]:
 
 
 def chosen(only: str) -> list[Row]:
-    """The rows named, in that order; all without names."""
+    """The rows named, in that order; all without names, none for `none` (mixtures only)."""
     if not only:
         return list(ROWS)
+    if only == "none":
+        return []
     known = {row.name: row for row in ROWS}
     wanted = only.split(",")
     if unknown := [name for name in wanted if name not in known]:
@@ -73,6 +79,7 @@ def main() -> int:
     found: list[dict[str, Any]] = []
     try:
         rows = chosen(os.environ.get("ONLY", ""))
+        rows += [mixture(number, seed) for number in range(1, int(os.environ.get("ROUNDS") or 0) + 1)]
         view.say(f"{len(rows)} rows, SEED={seed}")
         for result in results(rows, seed, view):
             found.append(result)

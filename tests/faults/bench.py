@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from infra.local.emulator import HOST, free_port
+from infra.local.process import LocalError
 from infra.local.stack import LocalStack, Options
 from producer.ledger import Ledger
 from producer.provision import provision
@@ -62,7 +63,11 @@ class Bench:
         self.workers: list[Worker] = []
         self.dropped = 0
         """Records put into the stream that the KCL never hands out, by its own documented rule."""
-        self._resources = ExitStack()
+        self.resources = ExitStack()
+        """What is to be undone at the end, the last first."""
+        self.spoiled = False
+        """Set by what leaves a worker in surroundings that no other row expects."""
+        self._made = 0
         self._folder = Path(tempfile.mkdtemp(prefix="sensorstream-faults-"))
 
     def __enter__(self) -> Self:
@@ -74,21 +79,21 @@ class Bench:
                 parameters={"ShardCount": str(SHARDS)},
                 consumer=False,
             )
-            self._resources.callback(shutil.rmtree, self._folder, ignore_errors=True)
-            self.local = self._resources.enter_context(LocalStack(options, self.view.say))
+            self.resources.callback(shutil.rmtree, self._folder, ignore_errors=True)
+            self.local = self.resources.enter_context(LocalStack(options, self.view.say))
             os.environ.update(self.local.env)  # the producer's way to find a stack
             self.stack = Stack.load(options.name)
-            self.proxy = self._resources.enter_context(Proxy(HOST, options.aws_port))
+            self.proxy = self.resources.enter_context(Proxy(HOST, options.aws_port))
             for _ in range(self.setup.workers):
                 self.add_worker()
             self.until("all shards served", self.all_served, 120)
         except BaseException:
-            self._resources.close()
+            self.resources.close()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._resources.close()
+        self.resources.close()
 
     def client(self, service: str) -> Any:
         """A client that goes past the proxy."""
@@ -96,14 +101,15 @@ class Bench:
 
     def add_worker(self, wait: bool = True) -> Worker:
         """One more worker, with an id and a folder of its own."""
-        name = f"worker-{len(self.workers) + 1}"
+        self._made += 1
+        name = f"worker-{self._made}"
         urls = {f"AWS_ENDPOINT_URL_{service.upper()}": url for service, url in self.proxy.urls.items()}
         inherited = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "HOME") if name in os.environ}
         names = {"APPLICATION_NAME": self.local.outputs["ApplicationName"]}
         env = {**inherited, **self.local.env, **urls, **names, **SETTINGS, **self.setup.settings}
         worker = Worker(name, self._folder / name, env)
         self.workers.append(worker)
-        self._resources.callback(worker.stop)
+        self.resources.callback(worker.stop)
         worker.start(wait)
         return worker
 
@@ -111,6 +117,24 @@ class Bench:
     def worker(self) -> Worker:
         """The first one."""
         return self.workers[0]
+
+    @property
+    def whole(self) -> bool:
+        """Whether all workers run that it was made with, and no others, as they were made."""
+        return (
+            not self.spoiled
+            and len(self.workers) == self.setup.workers
+            and all(worker.running for worker in self.workers)
+        )
+
+    def supervise(self) -> None:
+        """Starts again what has ended, as whoever runs the tasks does."""
+        for worker in self.workers:
+            if not worker.running:
+                try:
+                    worker.start(wait=False)
+                except LocalError as error:  # the next look tries again
+                    self.view.live(str(error))
 
     def open_shards(self) -> dict[str, dict[str, Any]]:
         """The stream's shards that take records."""
@@ -137,7 +161,16 @@ class Bench:
                 raise NotHeld(f"{what}: not after {seconds:g} s")
             self.view.live(f"waiting for: {what} ({waited:.0f} s)")
             time.sleep(0.1)
+            self.supervise()
         return time.monotonic() - began
+
+    def hold(self, seconds: float, text: str) -> None:
+        """Lets so much time pass under load."""
+        until = time.monotonic() + seconds
+        while (left := until - time.monotonic()) > 0:
+            self.view.live(f"{text}, {left:.0f} s to go")
+            self.supervise()
+            time.sleep(min(0.5, left))
 
     def put(self, payloads: list[bytes], key: str, hash_key: str | None = None) -> None:
         """Puts records past the fleet and its ledger, all of them."""

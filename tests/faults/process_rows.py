@@ -30,9 +30,7 @@ def kill_service(bench: Bench) -> Iterator[None]:
     others = bench.worker.everything()[1:]
     os.kill(bench.worker.pid, signal.SIGKILL)
     bench.until("daemon and connectors have ended too", lambda: not any(map(_lives, others)), 5)
-    bench.worker.join(10)
     yield
-    bench.worker.start(wait=False)
 
 
 def _lives(pid: int) -> bool:
@@ -68,6 +66,16 @@ def stop_with_hanging_sink(bench: Bench) -> Iterator[None]:
     bench.worker.start(wait=False)
 
 
+@contextmanager
+def stall(bench: Bench) -> Iterator[None]:
+    """The whole worker stands still, as on a machine that is suspended; nobody is there to take over."""
+    go_on = bench.worker.pause()
+    try:
+        yield
+    finally:
+        go_on()
+
+
 def nothing_again(bench: Bench) -> None:
     if again := bench.worker.metric("sensorstream_records_redelivered_total"):
         raise NotHeld(f"{again:g} records came again after a graceful stop")
@@ -78,5 +86,6 @@ ROWS = (
     Row("kill-connector", kill_connector, mixable=True),
     Row("kill-service", kill_service, mixable=True),
     Row("sigterm", stop_service, check=nothing_again),
+    Row("stall", stall, seconds=30, mixable=True),
     Row("sigterm-hanging-sink", stop_with_hanging_sink),
 )

@@ -12,7 +12,7 @@ from producer.audit import Report, audit
 from producer.fleet import Mix
 from producer.ledger import Ledger
 from producer.simulate import Plan
-from tests.faults.bench import Bench, Load, NotHeld, Setup
+from tests.faults.bench import Bench, NotHeld, Setup
 from tests.faults.memory import Memory
 from tests.faults.probe import Probe
 from tests.faults.stream import unaccounted
@@ -40,6 +40,8 @@ class Row:
     mixable: bool = False
     """Whether it may be drawn for a mixture: it needs no setup of its own and does not wait for other faults' ends."""
     drain: float = 60.0
+    possible: Callable[[], str | None] = lambda: None
+    """Why the row cannot be run on this machine; None where it can."""
     excused: tuple[str, ...] = ()
     """Findings of the audit that are this fault's nature and no loss in the stream."""
 
@@ -47,15 +49,16 @@ class Row:
 def run(row: Row, bench: Bench, seed: int | None) -> dict[str, Any]:
     """One line of the result. Never raises for what the system did wrong: `ok` and `why` tell."""
     bench.view.say(f"{row.name}: starts")
-    plan = replace(row.plan, prefix=f"{row.name}-{next(_numbers)}-", seed=seed)
-    path = LOCAL / f"ledgers/{row.name}"
+    name = row.name.split(" ")[0]
+    plan = replace(row.plan, prefix=f"{name}-{next(_numbers)}-", seed=seed)
+    path = LOCAL / f"ledgers/{name}"
     path.unlink(missing_ok=True)
     why: list[str] = []
     outcome: dict[str, Any] = {"fault": row.name}
     with Ledger(path) as ledger, Memory(bench) as memory:
         try:
-            with bench.load(plan, ledger) as load:
-                outcome["recovery_s"] = _suffer(row, bench, load, Probe(bench, plan), why)
+            with bench.load(plan, ledger):
+                outcome["recovery_s"] = _suffer(row, bench, Probe(bench, plan), why)
             outcome["drained_s"] = round(bench.until("everything settled", bench.settled, row.drain), 1)
         except (NotHeld, AssertionError) as error:
             why.append(str(error) or repr(error))
@@ -79,28 +82,20 @@ def run(row: Row, bench: Bench, seed: int | None) -> dict[str, Any]:
     return outcome
 
 
-def _suffer(row: Row, bench: Bench, load: Load, probe: Probe, why: list[str]) -> float | None:
+def _suffer(row: Row, bench: Bench, probe: Probe, why: list[str]) -> float | None:
     """The fault and the recovery from it; returns the seconds that took."""
     bench.until("rows from every shard", probe.seen, 60)
     with row.fault(bench):
         probe.fault_begins()
-        hold(bench, load, row.name, row.seconds)
+        bench.hold(row.seconds, f"{row.name}: the fault lasts")
         over = time.monotonic()  # its end begins
     probe.fault_is_over()
     bench.until("new rows from every shard", probe.seen, 4 * (row.within or IN_PLACE) + 120)
     recovered = time.monotonic() - over
     if row.within and recovered > row.within:
         why.append(f"recovered after {recovered:.1f} s, not within {row.within:g} s")
-    hold(bench, load, row.name, max(0.0, 2.0 - (time.monotonic() - over)))
+    bench.hold(2.0, f"{row.name}: recovered")
     return round(recovered, 1)
-
-
-def hold(bench: Bench, load: Load, name: str, seconds: float) -> None:
-    """Lets so much time pass under load."""
-    until = time.monotonic() + seconds
-    while (left := until - time.monotonic()) > 0:
-        bench.view.live(f"{name}: {left:.0f} s to go, {load.ledger.published:,} published")
-        time.sleep(min(0.5, left))
 
 
 def _counts(report: Report) -> dict[str, Any]:

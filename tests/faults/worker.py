@@ -37,6 +37,7 @@ class Worker:
 
     def start(self, wait: bool = True) -> None:
         """With `wait` it returns when the worker calls itself healthy."""
+        self.stop()  # what is left of an earlier life
         self.lives += 1
         port = free_port()
         self.url = f"http://{HOST}:{port}"
@@ -87,15 +88,20 @@ class Worker:
         return {shard["shard"] for shard in state["shards"] if shard["live"]} if state else set()
 
     def daemon(self) -> int:
-        """Process id of the daemon, which must run."""
-        pid = self.require()["daemonPid"]
-        assert pid, f"{self.name} has no daemon"
+        """Process id of the daemon; waits for one."""
+        deadline = time.monotonic() + 60
+        while not (pid := (self.state() or {}).get("daemonPid")):
+            assert time.monotonic() < deadline, f"{self.name} has no daemon"
+            time.sleep(0.05)
         return int(pid)
 
     def connectors(self) -> list[int]:
-        """Process ids of the connectors."""
-        daemon = self.daemon()
-        return [pid for pid in group(daemon) if pid != daemon]
+        """Process ids of the connectors; waits for one."""
+        deadline = time.monotonic() + 60
+        while not (found := [pid for pid in group(self.daemon()) if pid != self.daemon()]):
+            assert time.monotonic() < deadline, f"{self.name} has no connectors"
+            time.sleep(0.05)
+        return found
 
     def everything(self) -> list[int]:
         """Service, daemon and connectors."""

@@ -1,0 +1,71 @@
+"""Random mixtures: several faults that come and go while others last, on one worker or on two."""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+from tests.faults.bench import Bench, Setup
+from tests.faults.catalogue import ROWS
+from tests.faults.fleet_rows import both_own
+from tests.faults.row import Row
+
+MIXABLE = [row for row in ROWS if row.mixable]
+SPAN, LONGEST, DRAIN = 30.0, 25.0, 300.0
+"""Seconds: the last fault begins after so many, none lasts longer, all must be caught up with after so many more."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """A fault's time in a mixture, in seconds from its beginning."""
+
+    row: Row
+    begins: float
+    ends: float
+
+
+def mixture(number: int, seed: int) -> Row:
+    """The mixture of a round; the same seed and number always give the same."""
+    rng = random.Random(f"{seed}.{number}")
+    drawn = rng.sample(MIXABLE, rng.randint(2, 5))
+    begins = [rng.uniform(0, SPAN) for _ in drawn]
+    events = [Event(row, begin, begin + rng.uniform(1, LONGEST)) for row, begin in zip(drawn, begins, strict=True)]
+    workers = rng.randint(1, 2)
+    return Row(
+        f"mixture-{number} of " + ", ".join(event.row.name for event in events),
+        lambda bench: _play(bench, events),
+        within=None,
+        setup=Setup({"PARCEL_RECORDS": str(rng.choice((50, 500, 5000)))}, workers),
+        drain=DRAIN,
+    )
+
+
+@contextmanager
+def _play(bench: Bench, events: list[Event]) -> Iterator[None]:
+    """All of it, until the last fault has ended."""
+    if bench.setup.workers > 1:
+        both_own(bench)
+    running: dict[str, AbstractContextManager[None]] = {}
+
+    def begin(row: Row) -> None:
+        bench.view.say(f"  {row.name} begins")
+        bench.rng.shuffle(bench.workers)  # the first is the one that suffers
+        running[row.name] = row.fault(bench)
+        running[row.name].__enter__()
+
+    def end(row: Row) -> None:
+        bench.view.say(f"  {row.name} ends")
+        running.pop(row.name).__exit__(None, None, None)
+
+    steps: list[tuple[float, Callable[[Row], None], Row]] = [(event.begins, begin, event.row) for event in events]
+    steps += [(event.ends, end, event.row) for event in events]
+    now = 0.0
+    try:
+        for at, step, row in sorted(steps, key=lambda step: step[0]):
+            bench.hold(at - now, f"{', '.join(running) or 'no fault'}")
+            now = at
+            step(row)
+    finally:
+        for name in list(running):
+            running.pop(name).__exit__(None, None, None)
+    yield
