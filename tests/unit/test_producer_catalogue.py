@@ -61,7 +61,7 @@ def test_a_parent_comes_before_its_children_and_time_goes_on_through_all_shards(
         (ELEVEN + 10 * 60_000, None, [10, 11, 12]),  # a parcel that began at 10:05 may hold what arrived at 11:10
         (ELEVEN - HOUR, ELEVEN, [8, 9, 10, 11]),
         (None, ELEVEN - 1, [9, 10]),
-        (ELEVEN + 3 * HOUR, None, []),
+        (ELEVEN + 4 * HOUR, None, []),
     ],
 )
 def test_parcels_that_may_hold_records_of_a_span(start: int | None, end: int | None, hours: list[int]) -> None:
