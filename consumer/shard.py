@@ -79,6 +79,7 @@ class Shard:
         self.name = ""
         self.live = False
         """Claimed, and neither lost, fenced nor muted since."""
+        self._muted = False
         self.finished = False
         """The daemon said its last word: the end of the pipe is expected."""
         self.last: Position = (-1, -1)
@@ -109,8 +110,8 @@ class Shard:
             self._conversation.close()
 
     async def mute(self) -> None:
-        """Stops all writing for this shard; returns when requests under way have ended."""
-        self.live = False
+        """Stops all writing for this shard, for good; returns when requests under way have ended."""
+        self.live, self._muted = False, True
         async with self._working:
             pass
 
@@ -144,7 +145,7 @@ class Shard:
         self.name = action.shard_id
         await self._rooms.supersede(self)
         claim = await until_done("leases", self._claim, self._rooms.metrics, lambda: None)
-        if claim is None:
+        if claim is None or self._muted:  # muted while it claimed
             log.warning("%s: the lease is not ours any more", self.name)
             return
         self._epoch, self.last, self.live = claim.epoch, claim.checkpoint, True

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from consumer import retry
+from consumer.lease import Claim
 from consumer.parcel import Cut
 from consumer.protocol import CheckpointRefused, ConversationEnded, ProtocolError
 from tests.unit.fakes import FakeDaemon, World, error, record
@@ -304,6 +305,29 @@ def test_a_possibly_skipped_batch_is_never_checkpointed() -> None:
                 await daemon.deliver([record(n) for n in range(1, 5)])
             assert daemon.checkpoints == []
             assert world.s3.objects == {}  # it might begin behind the batch that is missing
+
+    run(test())
+
+
+def test_a_conversation_that_is_muted_while_it_claims_never_writes() -> None:
+    async def test() -> None:
+        async with FakeDaemon(world := World()) as daemon:
+            claim, asked, answered = world.leases.claim, asyncio.Event(), asyncio.Event()
+
+            async def slow(shard: str) -> Claim | None:
+                asked.set()
+                await answered.wait()
+                return await claim(shard)
+
+            world.leases.claim = slow  # type: ignore[method-assign]
+            started = asyncio.create_task(daemon.start())
+            await asked.wait()
+            muted = asyncio.create_task(daemon.shard.mute())
+            await asyncio.sleep(0)
+            answered.set()
+            await asyncio.gather(started, muted)
+            await daemon.deliver([record(1)])
+            assert (daemon.shard.live, world.dynamodb.rows) == (False, {})
 
     run(test())
 
