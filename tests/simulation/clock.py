@@ -2,14 +2,14 @@
 
 `Clock` is an event loop without a selector: when nothing is ready, time jumps to the next timer. Each callback belongs to
 the process in whose context it was scheduled (tasks and timers inherit their context). A frozen process's callbacks are
-kept until it is thawed, in their order; a dead one's are dropped, so that not even a `finally` of it runs.
+kept until it is thawed, in their order; a dead one's are kept until the schedule is over: not even a `finally` of it runs.
 """
 
 import asyncio
 import contextvars
 import heapq
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final, TypeVar
 
 T = TypeVar("T")
@@ -23,8 +23,8 @@ class Process:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.running = True
         self.dead = False
-        self.frozen = False
         self.held: list[asyncio.Handle] = []
         self.skew = 0.0
         """Seconds by which its wall clock is wrong."""
@@ -35,9 +35,8 @@ class Process:
         self.context = contextvars.Context()
         self.context.run(PROCESS.set, self)
 
-    @property
-    def running(self) -> bool:
-        return not self.dead and not self.frozen
+    def die(self) -> None:
+        self.dead, self.running = True, False
 
 
 PROCESS: contextvars.ContextVar[Process] = contextvars.ContextVar("process")
@@ -53,14 +52,30 @@ class Clock(asyncio.BaseEventLoop):
         self.now = 0.0
         self.steps = 0
         self.countdown = 0
+        self.clearing = False
+        """At the end of a schedule: everything runs, whether its process is dead or not."""
         self.errors: list[str] = []
+        self.tasks: list[asyncio.Task[Any]] = []
         self._strike = strike
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._world = contextvars.Context()
         self.set_exception_handler(self._complain)
+        self.set_task_factory(self._task)
 
     def time(self) -> float:
         return self.now
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)  # type: ignore[attr-defined]
+        return handle
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self.now + delay, callback, *args, context=context)
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
@@ -79,9 +94,20 @@ class Clock(asyncio.BaseEventLoop):
         return self.create_task(work, context=process.context.copy())
 
     def thaw(self, process: Process) -> None:
-        process.frozen = False
+        """Lets go on what stood still since its `running` was false."""
+        process.running = not process.dead
         self._ready.extend(process.held)  # type: ignore[attr-defined]
         process.held.clear()
+
+    def _task(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        work: Coroutine[Any, Any, T] | Generator[Any, None, T],
+        context: contextvars.Context | None = None,
+    ) -> asyncio.Task[T]:
+        task = asyncio.Task(work, loop=loop, context=context)  # type: ignore[arg-type]
+        self.tasks.append(task)
+        return task
 
     async def sock_accept(self, sock: Any) -> Any:
         """The door of a simulated worker in place of a Unix socket."""
@@ -89,7 +115,7 @@ class Clock(asyncio.BaseEventLoop):
 
     def _run_once(self) -> None:
         ready = self._ready  # type: ignore[attr-defined]
-        timers = self._timers
+        timers, clearing = self._timers, self.clearing
         if not ready:
             if not timers:
                 self.errors.append("nothing is left to happen")
@@ -103,14 +129,13 @@ class Clock(asyncio.BaseEventLoop):
             if handle._cancelled:
                 continue
             process = handle._context.get(PROCESS)
-            if process is not None:
+            if process is not None and not clearing:
                 if process.running:
                     self.countdown -= 1
                     if self.countdown == 0:
                         self._strike(process)
-                if process.frozen:
-                    process.held.append(handle)
                 if not process.running:
+                    process.held.append(handle)
                     continue
             self.steps += 1
             handle._run()

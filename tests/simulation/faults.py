@@ -203,11 +203,11 @@ class Strikes:
 
     def _freeze(self, process: Process, seconds: float, seen: bool) -> None:
         if process.running:
-            process.frozen = True
+            process.running = False
             self._world.clock.later(seconds, self._wake, process, self._world.clock.now, seen)
 
     def _wake(self, process: Process, since: float, seen: bool) -> None:
-        if not process.frozen:
+        if process.running or process.dead:
             return
         self._world.note(process.name, "goes on")
         gap = self._world.clock.now - since
@@ -218,7 +218,8 @@ class Strikes:
         self._thaw(process)
 
     def _thaw(self, process: Process) -> None:
-        self._world.clock.thaw(process)
+        if not process.dead:
+            self._world.clock.thaw(process)
 
     def _reinforce(self, also: bool = False) -> None:
         """Sees to it that somebody else can take the leases."""

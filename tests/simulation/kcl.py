@@ -56,7 +56,7 @@ class Jvm:
         """Dies at once; the children see the ends of their pipes."""
         if self.process.dead:
             return
-        self.process.dead = True
+        self.process.die()
         self.world.note(self.process.name, "dies")
         for pipe in self.pipes:
             pipe.daemon_ends()
@@ -157,7 +157,9 @@ class Consumer:
                 pause = self._world.rng.uniform(0.02, 0.6)
             elif self._shard.closed:
                 await self._end()
-                return
+                if not self._hold.lost:
+                    return
+                break
             else:
                 records, behind = [], self._world.behind(0)
                 pause = min(pause * 2, 5.0)
@@ -172,7 +174,9 @@ class Consumer:
             count = world.rng.randint(1, world.habits.batch)
             batch = items[self._fetched : self._fetched + count]
             self._fetched += len(batch)
-            self._jvm.dropped += [item.data for item in batch if item.undeliverable]
+            if dropped := [item.data for item in batch if item.undeliverable]:
+                self._jvm.dropped += dropped
+                self._jvm.worker.log_written()
             self._queue.append((batch, world.behind(len(items) - self._fetched)))
             if world.rng.random() < 0.5:
                 return
@@ -183,6 +187,7 @@ class Consumer:
             if self._world.happens(self._world.habits.skips):
                 self._world.note(self._jvm.process.name, f"{self._shard.name}: goes past {len(records)} records")
                 self._jvm.skipped = True
+                self._jvm.worker.log_written()
                 return
         wire = [item.wire for item in records if not item.undeliverable]
         await self._ask("processRecords", records=wire, millisBehindLatest=behind)
@@ -201,8 +206,14 @@ class Consumer:
         await asyncio.sleep(self._world.rng.uniform(0.0, 1.0))
 
     async def _end(self) -> None:
+        rows = self._world.leases.rows
         for name in self._shard.children:
-            self._world.leases.create(name, self._world.stream.shards[name].parents)
+            parents = self._world.stream.shards[name].parents
+            while any(parent not in rows for parent in parents):  # a merge waits for the leases of both
+                await asyncio.sleep(1)
+            self._world.leases.create(name, parents)
+        if self._hold.lost:
+            return
         await self._ask("shardEnded")
         if not self._hold.row.ended and self._action == "shardEnded" and not self._pipe.retired:
             self._world.note(self._jvm.process.name, f"{self._shard.name}: wedged")  # renewed for ever, never served
@@ -259,5 +270,5 @@ class Consumer:
 def _told(fields: dict[str, Any]) -> str:
     if "records" not in fields:
         return ""
-    numbers = [str(bytes(wire)).split('"sequenceNumber": "')[1].split('"')[0] for wire in fields["records"]]
+    numbers = [str(bytes(wire)).split('"sequenceNumber":"')[1].split('"')[0] for wire in fields["records"]]
     return f"{numbers} behind {fields['millisBehindLatest']}"

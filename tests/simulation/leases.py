@@ -69,7 +69,7 @@ class LeaseTable:
         self.rows.setdefault(shard, Row(shard, parents))
 
     def parents_ended(self, row: Row) -> bool:
-        return all(parent not in self.rows or self.rows[parent].ended for parent in row.parents)
+        return all(self.rows[parent].ended for parent in row.parents)
 
     def checkpoint(self, shard: str, worker: str, counter: int, position: Position) -> str | None:
         """The KCL's checkpoint, conditional on the lease counter; None, or the Java name of the error."""
@@ -114,8 +114,11 @@ class Refused(ClientError):
 class LeaseClient:
     """An aiobotocore DynamoDB client, as far as consumer/lease.py uses it."""
 
-    class exceptions:  # noqa: N801 (botocore's name)
+    class exceptions:
         ConditionalCheckFailedException = Refused
+
+        class ResourceNotFoundException(Exception):  # noqa: N818
+            pass
 
     def __init__(self, network: Network, table: LeaseTable, ledger: "Ledger") -> None:
         self._network = network
@@ -132,6 +135,14 @@ class LeaseClient:
             raise
         self._ledger.owns(talk, asked["Key"]["leaseKey"]["S"], int(answer["Attributes"]["epoch"]["N"]))
         return answer
+
+    async def delete_item(self, **_: Any) -> None:
+        """The leader's lock: never ours, as every simulated daemon takes leases for itself."""
+        await self._network.call("leases", self._refuse)
+
+    @staticmethod
+    def _refuse(request: Request) -> None:
+        raise Refused
 
     def get_paginator(self, operation: str) -> "LeaseClient":
         assert operation == "scan"

@@ -1,8 +1,6 @@
 """The invariants, checked whenever something takes effect. The letters are those of docs/decisions/0010-simulation.md."""
 
-import base64
-import gzip
-import json
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,6 +28,12 @@ class _Line(msgspec.Struct, rename="camel"):
 _lines: msgspec.json.Decoder[_Line] = msgspec.json.Decoder(_Line)
 
 
+def _bytes(text: bytes, line: _Line | None = None) -> bytes:
+    """The record that an archive line holds."""
+    line = line or _lines.decode(text)
+    return line.data if line.data is not None else text[text.index(b'"payload":') + 10 : -1]
+
+
 @dataclass(slots=True)
 class Written:
     """A row as it stands."""
@@ -47,6 +51,7 @@ class Ledger:
         self._fail = fail
         self._rows: dict[Key, Written] = {}
         self._undeliverable: set[bytes] = set()
+        self._objects: dict[str, list[Position]] = {}
         self._epochs: dict[str, int] = {}
         self._owners: dict[str, Pipe] = {}
         self._talks: dict[tuple[Process, str], list[Pipe]] = {}
@@ -120,12 +125,13 @@ class Ledger:
 
     # archive
 
-    def stored(self, request: Request, key: str, old: bytes | None, new: bytes, metadata: dict[str, str]) -> None:
-        """An object takes effect in place of `old`."""
+    def stored(self, key: str, body: bytes, metadata: dict[str, str]) -> None:
+        """An object takes effect, in place of an older one or not."""
         if key.startswith(UNDELIVERABLE):
-            self._undeliverable.add(self._bytes(gzip.decompress(new).splitlines()[0]))
+            self._undeliverable.add(_bytes(zlib.decompress(body, zlib.MAX_WBITS | 16)[:-1]))
             return
-        before, after = self._positions(old), self._positions(new)
+        before = self._objects.get(key, [])
+        after = self._objects[key] = self._positions(body)
         self._check_object(key, after, metadata)
         dead = key.startswith(DEAD_LETTERS)
         assert dead or key.startswith(PARCELS), key
@@ -152,26 +158,19 @@ class Ledger:
         elif item.checkpointed and count != 1:
             self._fail(f"(b) record {position} is checkpointed and {count} times in the {where}")
 
-    def _positions(self, body: bytes | None) -> list[Position]:
+    def _positions(self, body: bytes) -> list[Position]:
         """The records of an object; each line must give back the very bytes that were sent."""
         found = []
-        for text in gzip.decompress(body).splitlines() if body else ():
+        for text in zlib.decompress(body, zlib.MAX_WBITS | 16).splitlines():
             line = _lines.decode(text)
             assert line.sequence_number is not None
             position = int(line.sequence_number), line.sub_sequence_number
             item = self._stream.items.get(position)
-            if item is None or self._bytes(text) != item.data:
+            if item is None or _bytes(text, line) != item.data:
                 self._fail(f"(b) a line of the archive is not what was sent: {text!r}")
             else:
                 found.append(position)
         return found
-
-    @staticmethod
-    def _bytes(text: bytes) -> bytes:
-        line = json.loads(text)
-        if "data" in line:
-            return base64.b64decode(line["data"])
-        return text[text.index(b'"payload":') + 10 : -1]
 
     def _check_object(self, key: str, positions: list[Position], metadata: dict[str, str]) -> None:
         first, last = ("%d.%d" % positions[0], "%d.%d" % positions[-1]) if positions else ("", "")

@@ -1,7 +1,6 @@
 """A connector's pipes, in memory: the product's end is a StreamReader and a write transport, the daemon's end is ours."""
 
 import asyncio
-import json
 from typing import Any
 
 import msgspec
@@ -11,6 +10,7 @@ from tests.simulation.clock import Process
 from tests.simulation.network import CONVERSATION
 
 _encode = msgspec.json.encode
+_decode = msgspec.json.decode
 
 
 class Broken(Exception):
@@ -47,7 +47,7 @@ class Pipe:
         if self._mute:
             return
         *lines, self._partial = (self._partial + data).split(b"\n")
-        self._said += [json.loads(line) for line in lines if line]
+        self._said += [_decode(line) for line in lines if line]
         self._wake()
 
     def is_closing(self) -> bool:

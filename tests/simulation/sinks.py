@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    body: bytes
     metadata: dict[str, str]
     etag: str
 
@@ -33,11 +32,10 @@ class Bucket:
     async def put_object(self, **asked: Any) -> None:
         if not asked["Key"].startswith(UNDELIVERABLE):
             self._ledger.writes(CONVERSATION.get(), f"PUT {asked['Key'][-70:]}")
-        await self._network.call("s3", lambda request: self._put(request, **asked))
+        await self._network.call("s3", lambda _: self._put(**asked))
 
     def _put(
         self,
-        request: Request,
         *,
         Bucket: str,
         Key: str,
@@ -54,11 +52,11 @@ class Bucket:
         if (IfMatch or IfNoneMatch) and self._rng.random() < self.conflicts:
             raise refusal("ConditionalRequestConflict", "PutObject")
         etag = hashlib.md5(Body, usedforsecurity=False).hexdigest()
-        self.objects[Key] = Stored(Body, Metadata or {}, etag)
-        self._ledger.stored(request, Key, held.body if held else None, Body, Metadata or {})
+        self.objects[Key] = Stored(Metadata or {}, etag)
+        self._ledger.stored(Key, Body, Metadata or {})
 
     async def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
-        stored: Stored | None = await self._network.call("s3", lambda request: self.objects.get(Key))
+        stored: Stored | None = await self._network.call("s3", lambda _: self.objects.get(Key))
         if stored is None:
             raise refusal("404", "HeadObject")
         talk = CONVERSATION.get()

@@ -1,7 +1,6 @@
 """The simulated stream: shards, their records and their resharding; and the truth that the sinks are held to."""
 
 import base64
-import json
 import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -159,7 +158,7 @@ class Stream:
 
 def _wire(data: bytes, device: str, position: Position, arrival: int | None) -> bytes:
     """A record as the daemon writes it."""
-    return json.dumps(
+    return msgspec.json.encode(
         {
             "action": "record",
             "data": base64.b64encode(data).decode(),
@@ -168,4 +167,4 @@ def _wire(data: bytes, device: str, position: Position, arrival: int | None) -> 
             "subSequenceNumber": position[1],
             "approximateArrivalTimestamp": arrival,
         }
-    ).encode()
+    )

@@ -4,9 +4,10 @@ import asyncio
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from consumer import service
 from consumer.daemonlog import BatchSkipped
-from consumer.lease import Leases
 from consumer.parcel import Cut
+from consumer.protocol import ConversationEnded, ProtocolError
 from consumer.reading import DEFAULT
 from consumer.service import Service
 from consumer.shards import Shards
@@ -18,6 +19,9 @@ from tests.simulation.pipe import Pipe
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
+
+
+EXPECTED = (BatchSkipped, ConversationEnded, ProtocolError, TimeoutError)
 
 
 class Door:
@@ -65,12 +69,19 @@ class SimDaemon:
         self.jvm.kill()
 
     def drain_log(self) -> None:
-        """As the real one: raises BatchSkipped, and hands on what could not be de-aggregated."""
+        """As the real one: hands on what could not be de-aggregated; raises BatchSkipped."""
+        self.read_log()
+        assert self.jvm
+        if self.jvm.skipped:
+            raise BatchSkipped("a batch was skipped")
+
+    def read_log(self) -> None:
+        """As the real one, which the event loop calls too, some time after something was written."""
         assert self.jvm
         while self.jvm.dropped:
             self._worker.service.undeliverable(self.jvm.dropped.pop(0))
         if self.jvm.skipped:
-            raise BatchSkipped("a batch was skipped")
+            self.jvm.kill()
 
 
 class SimService(Service):
@@ -78,6 +89,7 @@ class SimService(Service):
 
     def __init__(self, worker: "Worker") -> None:
         world, classes = worker.world, worker.world.variant
+        self._worker = worker
         self._settings: Any = SimpleNamespace(
             reading_fields=DEFAULT,
             parcel_records=worker.cut.records,
@@ -93,13 +105,20 @@ class SimService(Service):
         self._archive = classes.archive(world.bucket, "bucket", self._metrics)
         self._leases = classes.leases(world.lease_client, "leases", worker.name)
         self._pulse = Pulse(FAILOVER)
-        self._supervisor = Supervisor(self._metrics, 20.0, self._restarted)
-        self._shards = Shards(self._metrics, self._supervisor.fail)
+        self._supervisor = Supervisor(self._metrics, 20.0, self._between_lives)
+        self._shards: Shards = service.Shards(self._metrics, self._judge)
         self._watchdog = Watchdog(self._shards, self._leases, self._metrics, self._supervisor.fail)
         self._undeliverable: list[bytes] = []
         self.undeliverable = self._undeliverable.append
+        self.daemon = SimDaemon(worker)
         self._door: Any = worker.door
-        self._daemon: Any = SimDaemon(worker)
+        self._daemon: Any = self.daemon
+
+    def _judge(self, error: BaseException) -> None:
+        """Ends this life of the daemon. (h) A conversation fails only for reasons that can come up."""
+        if not isinstance(error, EXPECTED):
+            self._worker.world.fail(f"(h) a conversation failed: {error!r}")
+        self._supervisor.fail(error)
 
     async def work(self) -> None:
         await self._work()
@@ -135,11 +154,13 @@ class Worker:
             await self.service.work()
         except Hopeless as hopeless:
             self.world.note(self.name, f"gives up: {hopeless}")
+        except Exception as error:  # noqa: BLE001 (told)
+            self.world.fail(f"(h) the service failed: {error!r}")
         self._over()
 
     def _over(self) -> None:
         self.ended = True
-        self.python.dead = True
+        self.python.die()
         for jvm in self.jvms:
             jvm.kill()
         self.world.worker_ended(self)
@@ -158,11 +179,17 @@ class Worker:
             self.door.knock(pipe)
         return pipe
 
+    def log_written(self) -> None:
+        """The daemon has told something in its log."""
+        clock = self.world.clock
+        delay = self.world.rng.choice((0.0, 0.01, 1.0)) * self.world.rng.random()
+        clock.call_at(clock.now + delay, self.service.daemon.read_log, context=self.python.context.copy())
+
     def kill(self) -> None:
         """SIGKILL for the service; its connectors, and soon its daemon, go with it."""
         if self.python.dead:
             return
-        self.python.dead = True
+        self.python.die()
         for pipe in self.pipes:
             pipe.child_ends()
         for jvm in self.jvms:

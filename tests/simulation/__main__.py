@@ -1,0 +1,188 @@
+"""Simulated schedules in bulk: `python -m tests.simulation crashtest [SCHEDULES [SEED]]`, `... mutants [SCHEDULES [SEED]]`.
+
+Progress goes to stderr, findings and one line of JSON to stdout. One schedule alone is shown with its whole trace.
+"""
+
+import gc
+import json
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from typing import Final
+
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.variant import REAL, Variant
+from tests.simulation.world import run
+
+CHUNK: Final = 50
+SHOWN: Final = 40
+"""Lines of a trace, where not all of it is asked for."""
+
+
+@dataclass
+class Batch:
+    """What a number of schedules gave."""
+
+    schedules: int = 0
+    cpu: float = 0.0
+    failed: list[tuple[int, str]] = field(default_factory=list)
+    exempt: Counter[str] = field(default_factory=Counter)
+    strikes: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: "Batch") -> None:
+        self.schedules += other.schedules
+        self.cpu += other.cpu
+        self.failed += other.failed
+        self.exempt += other.exempt
+        self.strikes += other.strikes
+
+
+def prepare() -> None:
+    """In each process: garbage is collected between schedules only, so that it never depends on what ran before."""
+    gc.freeze()
+    gc.disable()
+
+
+def batch(first: int, count: int) -> Batch:
+    began = time.process_time()
+    found = Batch(schedules=count)
+    for seed in range(first, first + count):
+        result = run(seed)
+        found.exempt.update(result.exempt)
+        found.strikes.update(result.strikes)
+        if result.violation:
+            found.failed.append((seed, result.violation))
+    gc.collect()
+    found.cpu = time.process_time() - began
+    return found
+
+
+def hunt(mutant: Variant, first: int, most: int) -> tuple[int, str | None]:
+    """How many schedules it took to catch a mutant, and by what; or None."""
+    for count in range(1, most + 1):
+        if violation := run(first + count - 1, mutant).violation:
+            return count, violation
+        if count % CHUNK == 0:
+            gc.collect()
+    return most, None
+
+
+class Progress:
+    """A line that is written over on a terminal, and now and then a line elsewhere."""
+
+    def __init__(self) -> None:
+        self._began = self._told = time.monotonic()
+        self._live = sys.stderr.isatty()
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._began
+
+    def tell(self, done: int, of: int, what: str) -> None:
+        now = time.monotonic()
+        if done < of and now - self._told < (0.5 if self._live else 10):
+            return
+        self._told = now
+        left = self.seconds / done * (of - done)
+        end = "\r" if self._live and done < of else "\n"
+        print(f"{done:,} of {of:,} {what}, {self.seconds:.0f} s, {left:.0f} s left  ", end=end, file=sys.stderr, flush=True)
+
+
+def crashtest(schedules: int, seed: int) -> int:
+    """Returns the exit code."""
+    if schedules == 1:
+        return replay(seed)
+    print(f"{schedules:,} schedules from seed {seed} on {os.cpu_count()} cores", file=sys.stderr)
+    progress, total = Progress(), Batch()
+    with ProcessPoolExecutor(initializer=prepare) as pool:
+        futures = [pool.submit(batch, first, count) for first, count in _chunks(seed, schedules)]
+        for future in as_completed(futures):
+            total.add(future.result())
+            progress.tell(total.schedules, schedules, f"schedules, {len(total.failed)} failed")
+    for failing, violation in sorted(total.failed)[:3]:
+        print(f"\nseed {failing}: {violation}")
+        print("\n".join(run(failing, tracing=True).trace[-SHOWN:]))
+        print(f"the whole of it: make crashtest SCHEDULES=1 SEED={failing}")
+    told = {
+        "schedules": schedules,
+        "failed": len(total.failed),
+        "seeds": [failing for failing, _ in sorted(total.failed)[:20]],
+        "seed": seed,
+        "seconds": round(progress.seconds, 1),
+        "per_second_per_core": round(schedules / total.cpu, 1),
+        "faults": dict(sorted(total.strikes.items())),
+        "rows_left_by_the_documented_case": dict(total.exempt),
+        "ok": not total.failed,
+    }
+    print(json.dumps(told))
+    return 0 if told["ok"] else 1
+
+
+def replay(seed: int) -> int:
+    """One schedule, step by step."""
+    prepare()
+    began = time.perf_counter()
+    result = run(seed, tracing=True)
+    print("\n".join(result.trace))
+    told = {
+        "schedules": 1,
+        "failed": int(result.violation is not None),
+        "violation": result.violation,
+        "seed": seed,
+        "seconds": round(time.perf_counter() - began, 3),
+        "virtual_seconds": round(result.seconds, 1),
+        "ok": result.violation is None,
+    }
+    print(json.dumps(told))
+    return 0 if told["ok"] else 1
+
+
+def mutants(schedules: int, seed: int) -> int:
+    """At most so many schedules for each mutant. Returns the exit code."""
+    progress, rows = Progress(), {}
+    with ProcessPoolExecutor(initializer=prepare) as pool:
+        futures = {pool.submit(hunt, mutant, seed, schedules): mutant.name for mutant in (REAL, *MUTANTS)}
+        for done, future in enumerate(as_completed(futures), 1):
+            rows[futures[future]] = future.result()
+            progress.tell(done, len(futures), "mutants")
+    for mutant in MUTANTS:
+        count, violation = rows[mutant.name]
+        print(f"{mutant.name:40} {f'caught after {count}' if violation else 'NOT caught':20} {(violation or '')[:110]}")
+    caught = [mutant.name for mutant in MUTANTS if rows[mutant.name][1]]
+    sound = rows[REAL.name][1] is None
+    told = {
+        "mutants": {mutant.name: rows[mutant.name][0] if mutant.name in caught else None for mutant in MUTANTS},
+        "caught": len(caught),
+        "of": len(MUTANTS),
+        "product_passes_the_same": sound,
+        "seed": seed,
+        "seconds": round(progress.seconds, 1),
+        "ok": sound and len(caught) == len(MUTANTS),
+    }
+    print(json.dumps(told))
+    return 0 if told["ok"] else 1
+
+
+def _chunks(seed: int, schedules: int) -> Iterator[tuple[int, int]]:
+    for first in range(0, schedules, CHUNK):
+        yield seed + first, min(CHUNK, schedules - first)
+
+
+def main(arguments: list[str]) -> int:
+    command, *numbers = arguments or [""]
+    known = {"crashtest": (crashtest, 10_000), "mutants": (mutants, 3_000)}
+    if command not in known or len(numbers) > 2 or not all(number.isdecimal() for number in numbers):
+        print(__doc__, file=sys.stderr)
+        return 2
+    work, schedules = known[command]
+    schedules = int(numbers[0]) if numbers else schedules
+    seed = int(numbers[1]) if len(numbers) > 1 else 1
+    return work(max(1, schedules), seed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,287 @@
+"""The product, broken on purpose in one place each: the simulation must catch every one.
+
+They are subclasses and replaced functions that exist here only; the product has no switches for them.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from consumer import archive, parcel, retry, service, shard, shards, watch
+from consumer.archive import DEAD_LETTERS, PARCELS, Archive, Fenced
+from consumer.lease import START, Claim, Leases
+from consumer.parcel import Packer, Parcel, Stamp, Verdict, decide
+from consumer.protocol import Action, CheckpointRefused, Position, ProcessRecords, Record
+from consumer.reading import Decoded, Reading, decode
+from consumer.retry import until_done
+from consumer.shard import Shard
+from consumer.table import Table
+from tests.simulation.clock import EPOCH
+from tests.simulation.variant import Variant
+
+Guard = Callable[[], None]
+
+
+class PlainPut(Archive):
+    async def _put(self, key: str, body: bytes, mine: Stamp, replaces: str | None, guard: Guard) -> bool:
+        async def put() -> None:
+            await self._client.put_object(Bucket=self._bucket, Key=key, Body=body, Metadata=mine.metadata())
+
+        await until_done("archive", put, self._metrics, guard)
+        return True
+
+
+class NoDeadLetters(Archive):
+    async def settle(self, parcel: Parcel, guard: Guard) -> None:
+        await super().settle(replace(parcel, dead_letters=None), guard)
+
+
+class DeadLettersUnfenced(PlainPut):
+    async def settle(self, parcel: Parcel, guard: Guard) -> None:
+        await Archive._settle(self, PARCELS + parcel.key, parcel.body, parcel.stamp, guard)
+
+
+class FencedGoesOn(Archive):
+    async def settle(self, parcel: Parcel, guard: Guard) -> None:
+        for prefix, body in ((PARCELS, parcel.body), (DEAD_LETTERS, parcel.dead_letters)):
+            if body:
+                try:
+                    await self._settle(prefix + parcel.key, body, parcel.stamp, guard)
+                except Fenced:
+                    pass
+
+
+class CheckpointBeforeRow(Shard):
+    async def _process(self, delivery: ProcessRecords) -> None:
+        if not self.live:
+            return
+        self.behind = delivery.millis_behind_latest
+        fresh = [record for record in delivery.records if record.position > self.last]
+        decoded = [decode(record.data, self._rooms.fields) for record in fresh]
+        for record, found in zip(fresh, decoded, strict=True):
+            await self._pack(record, found)
+        if fresh:
+            await self._rows(decoded)
+        elif self._idle():
+            await self._settle()
+
+
+class CheckpointBeforeParcel(Shard):
+    async def _settle(self, within: float | None = None) -> None:
+        assert self._packer
+        await self._checkpoint(self._packer.last)
+        await super()._settle(within)
+
+
+class CheckpointOfTheDelivery(Shard):
+    async def _checkpoint(self, position: Position | None) -> None:
+        await super()._checkpoint(None)
+
+
+class CheckpointWithoutSub(Shard):
+    async def _checkpoint(self, position: Position | None) -> None:
+        await super()._checkpoint((position[0], 0) if position else None)
+
+
+class RowsInTheBackground(Shard):
+    async def _rows(self, decoded: list[Decoded]) -> None:
+        self.background = asyncio.create_task(super()._rows(decoded))
+
+
+class AnswerFirst(Shard):
+    async def _handle(self, action: Action) -> None:
+        if isinstance(action, ProcessRecords):
+            self._conversation.answer(action)
+        await super()._handle(action)
+
+
+class Swallow(Shard):
+    async def _handle(self, action: Action) -> None:
+        try:
+            await super()._handle(action)
+        except Exception:  # noqa: BLE001, S110 (that is the mutant)
+            pass
+
+
+class NoShardEnd(Shard):
+    async def _finish(self) -> None:
+        if self.live and self._packer:
+            await self._settle()
+        self._give_up("ended")
+
+
+class BelieveTheDaemon(Shard):
+    """Where the daemon starts to deliver is taken for the checkpoint."""
+
+    async def _claim(self) -> Claim | None:
+        claim = await super()._claim()
+        return claim and Claim(claim.epoch, START)
+
+
+class NoSkipping(Shard):
+    async def _process(self, delivery: ProcessRecords) -> None:
+        if delivery.records:
+            self.last = START
+        await super()._process(delivery)
+
+
+class ShutdownIgnored(Shard):
+    async def _checkpoint(self, position: Position | None) -> None:
+        try:
+            await self._conversation.checkpoint(position)
+        except CheckpointRefused:
+            pass
+
+
+class NoHandOff(Shard):
+    """At `shutdownRequested` the parcel is kept open."""
+
+    async def _hand_off(self) -> None:
+        pass
+
+
+class NoMute(shards.Shards):
+    async def supersede(self, shard: Shard) -> None:
+        self._shards[shard.name] = shard
+
+
+class OlderWins(Table):
+    async def put(self, readings: Iterable[Reading], guard: Guard) -> None:
+        await super().put(reversed(list(readings)), guard)
+
+
+class UnprocessedIgnored(Table):
+    async def _put_batch(self, requests: Sequence[Any], guard: Guard) -> None:
+        async def write() -> None:
+            guard()
+            await self._client.batch_write_item(RequestItems={self._name: requests})
+
+        await until_done("table", write, self._metrics, guard)
+
+
+class GiveUpRows(Table):
+    """Rows are written once, and an error is taken for a row that is there already."""
+
+    async def _put_batch(self, requests: Sequence[Any], guard: Guard) -> None:
+        try:
+            await self._client.batch_write_item(RequestItems={self._name: requests})
+        except (TimeoutError, OSError, retry.ClientError, retry.BotoCoreError):
+            pass
+
+
+class ClaimOfNobody(Leases):
+    """Claims without asking whether the lease is ours."""
+
+    async def claim(self, shard: str) -> Claim | None:
+        class Client:
+            exceptions = self._client.exceptions
+            client = self._client
+
+            async def update_item(self, ConditionExpression: str, **asked: Any) -> Any:
+                return await self.client.update_item(**asked)
+
+        return await Leases(Client(), self._table, self._worker_id).claim(shard)  # type: ignore[arg-type]
+
+
+class EpochOfTheClock(Leases):
+    """Takes the time for an epoch, and the checkpoint that stands in the row at some moment; claims nothing."""
+
+    async def claim(self, shard: str) -> Claim | None:
+        claim = await super().claim(shard)
+        return claim and Claim(shard_module_time_ms(), claim.checkpoint)
+
+
+def shard_module_time_ms() -> int:
+    return int(shard.time.time() * 1000)
+
+
+class OneEpoch(Leases):
+    async def claim(self, shard: str) -> Claim | None:
+        claim = await super().claim(shard)
+        return claim and Claim(1, claim.checkpoint)
+
+
+class CutByClock(Packer):
+    """Closed two seconds after it was opened, whatever the records say."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._opened = shard.time.monotonic()
+
+    @property
+    def full(self) -> bool:
+        return self.closable and shard.time.monotonic() - self._opened > 2
+
+
+class NeverFull(Packer):
+    @property
+    def full(self) -> bool:
+        return self.want is not None and self.last >= self.want
+
+
+class NamedByClock(Packer):
+    def __init__(self, name: str, epoch: int, cut: parcel.Cut, first: Record) -> None:
+        super().__init__(name, epoch, cut, first)
+        self.arrival = int(shard.time.time() * 1000)
+
+    def close(self) -> Parcel:
+        minute = (self.arrival // 60_000) % 60
+        closed = super().close()
+        return replace(closed, key=closed.key.replace("hour=", f"minute={minute:02d}/hour="))
+
+
+def instead(verdict: Verdict, other: Verdict) -> Callable[[Stamp, Stamp], Verdict]:
+    """`decide` with one of its answers turned into another."""
+    return lambda mine, stored: other if (found := decide(mine, stored)) is verdict else found
+
+
+def believe_equal(mine: Stamp, stored: Stamp) -> Verdict:
+    return Verdict.SETTLED if stored.last == mine.last and stored.epoch <= mine.epoch else decide(mine, stored)
+
+
+async def nothing(self: object) -> None:
+    pass
+
+
+def _shard(name: str, broken: type[Shard]) -> Variant:
+    return Variant(name, ((shards, "Shard", broken),))
+
+
+def _decide(name: str, broken: Callable[[Stamp, Stamp], Verdict]) -> Variant:
+    return Variant(name, ((archive, "decide", broken),))
+
+
+MUTANTS = (
+    Variant("plain PUT", archive=PlainPut),
+    Variant("dead letter not written", archive=NoDeadLetters),
+    Variant("fenced owner goes on", archive=FencedGoesOn),
+    _shard("checkpoint before row", CheckpointBeforeRow),
+    _shard("checkpoint before parcel", CheckpointBeforeParcel),
+    _shard("checkpoint of the whole delivery", CheckpointOfTheDelivery),
+    _shard("checkpoint without sub-sequence number", CheckpointWithoutSub),
+    _shard("rows in the background", RowsInTheBackground),
+    _shard("answer before durable", AnswerFirst),
+    _shard("swallow an exception", Swallow),
+    _shard("missing shard-end checkpoint", NoShardEnd),
+    _shard("stale checkpoint believed", BelieveTheDaemon),
+    _shard("redelivered records not skipped", NoSkipping),
+    _shard("refused checkpoint taken for done", ShutdownIgnored),
+    Variant("first conversation not muted", ((service, "Shards", NoMute),)),
+    Variant("older of equal keys wins", ((service, "Table", OlderWins),)),
+    Variant("UnprocessedItems ignored", ((service, "Table", UnprocessedIgnored),)),
+    Variant("failed rows given up", ((service, "Table", GiveUpRows),)),
+    Variant("claim without owning the lease", leases=ClaimOfNobody),
+    Variant("epoch from the clock", leases=EpochOfTheClock),
+    Variant("no epoch", leases=OneEpoch),
+    Variant("cut by clock", ((shard, "Packer", CutByClock),)),
+    Variant("parcel never full", ((shard, "Packer", NeverFull),)),
+    Variant("named by clock", ((shard, "Packer", NamedByClock),)),
+    _decide("no epoch check", instead(Verdict.FENCED, Verdict.REPLACE)),
+    _decide("shorter object believed", instead(Verdict.REPLACE, Verdict.SETTLED)),
+    _decide("equal object not replaced", believe_equal),
+    _decide("no adopt", instead(Verdict.ADOPT, Verdict.REPLACE)),
+    Variant("daemon's log not read", ((service.Service, "_before_checkpoint", nothing),)),
+    Variant("long pause not noticed", ((watch.Pulse, "awake", lambda self: True),)),
+)
