@@ -189,5 +189,5 @@ def test_every_checkpointed_record_is_in_exactly_one_object(records: int, cuts: 
     ],
 )
 def test_leaving_out_a_rule_breaks_it(rules: Rules) -> None:
-    _, path = explore(4, (3, 2, 3), rules)
+    _, path = explore(3, (3, 2, 3), rules)
     assert path is not None
