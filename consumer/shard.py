@@ -75,6 +75,7 @@ class Shard:
         self._rooms = rooms
         self._working = asyncio.Lock()
         self._packer: Packer | None = None
+        self._in_hand: int | None = None  # arrival of the first record of the delivery that is worked on
         self._epoch = 0
         self.name = ""
         self.live = False
@@ -165,6 +166,7 @@ class Shard:
             if self._idle():
                 await self._settle()
             return
+        self._in_hand = fresh[0].approximate_arrival_timestamp
         metrics.batches.inc()
         metrics.records.inc(len(fresh))
         with metrics.stage.labels("decode").time():
@@ -174,6 +176,7 @@ class Shard:
         with metrics.stage.labels("archive").time():
             for record, found in zip(fresh, decoded, strict=True):
                 await self._pack(record, found)
+        self._in_hand = None
 
     async def _rows(self, decoded: list[Decoded]) -> None:
         readings = [reading for found in decoded for reading in found.readings]
@@ -275,7 +278,7 @@ class Shard:
         if self.live:
             log.info("%s: %s", self.name, why)
         self.live = False
-        self._packer = None
+        self._packer = self._in_hand = None
 
     def state(self) -> dict[str, Any]:
         """For /shards: position, lag and the open parcel."""
@@ -295,5 +298,5 @@ class Shard:
 
     def oldest_age(self) -> float:
         """Seconds since the oldest record arrived that is not yet checkpointed; 0 without one."""
-        packer = self._packer
-        return max(0.0, round(time.time() - packer.arrival / 1000, 3)) if packer else 0.0
+        oldest = self._packer.arrival if self._packer else self._in_hand
+        return 0.0 if oldest is None else max(0.0, round(time.time() - oldest / 1000, 3))

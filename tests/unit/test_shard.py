@@ -1,6 +1,7 @@
 """The hot path by transcripts: what the daemon says, and what must then be durable, checkpointed and answered."""
 
 import asyncio
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -10,7 +11,7 @@ from consumer import retry
 from consumer.lease import Claim
 from consumer.parcel import Cut
 from consumer.protocol import CheckpointRefused, ConversationEnded, ProtocolError
-from tests.unit.fakes import FakeDaemon, World, error, record
+from tests.unit.fakes import T0, FakeDaemon, World, error, record
 
 
 @pytest.fixture(autouse=True)
@@ -389,5 +390,28 @@ def test_a_lost_answer_of_the_archive_is_settled_not_doubled() -> None:
             assert daemon.checkpoints == [(4, 0)]
         assert sequence(world) == ["1", "2", "3", "4"]
         assert world.metrics.fence.labels("settled")._value.get() == 1.0
+
+    run(test())
+
+
+def test_a_delivery_that_cannot_be_written_shows_its_age() -> None:
+    """The KCL's own lag stands still while a delivery is unanswered."""
+
+    async def test() -> None:
+        async with FakeDaemon(world := World()) as daemon:
+            await daemon.start()
+            ages = []
+
+            def fail() -> None:
+                ages.append(daemon.shard.oldest_age())
+                if len(ages) == 1:
+                    raise error("ResourceNotFoundException")
+
+            world.dynamodb.fail = fail
+            await daemon.deliver([record(1, arrival=T0), record(2)])
+            assert ages[0] == pytest.approx(time.time() - T0 / 1000, abs=20)
+            assert daemon.shard.oldest_age() >= ages[0]  # the open parcel's now
+            await daemon.deliver([record(3), record(4)])
+            assert daemon.shard.oldest_age() == 0
 
     run(test())
