@@ -1,5 +1,12 @@
 """All rows, the quickest first."""
 
-from tests.faults import fleet_rows, machine_rows, process_rows, sink_rows, stream_rows
+from tests.faults import deploy_rows, fleet_rows, machine_rows, process_rows, sink_rows, stream_rows
 
-ROWS = (*process_rows.ROWS, *stream_rows.ROWS, *sink_rows.ROWS, *fleet_rows.ROWS, *machine_rows.ROWS)
+ROWS = (
+    *process_rows.ROWS,
+    *stream_rows.ROWS,
+    *deploy_rows.ROWS,
+    *sink_rows.ROWS,
+    *machine_rows.ROWS,
+    *fleet_rows.ROWS,
+)

@@ -34,6 +34,8 @@ class Row:
     fault: Suffering
     seconds: float = 0.0
     within: float | None = IN_PLACE
+    mend: Callable[[Bench], None] | None = None
+    """What an operator does afterwards, before the audit."""
     check: Callable[[Bench], None] = lambda bench: None
     setup: Setup = field(default_factory=Setup)
     plan: Plan = field(default_factory=lambda: Plan(devices=40, rate=320, via="kinesis", mix=Mix(malformed=0.01)))
@@ -60,6 +62,9 @@ def run(row: Row, bench: Bench, seed: int | None) -> dict[str, Any]:
             with bench.load(plan, ledger):
                 outcome["recovery_s"] = _suffer(row, bench, Probe(bench, plan), why)
             outcome["drained_s"] = round(bench.until("everything settled", bench.settled, row.drain), 1)
+            if row.mend:
+                row.mend(bench)
+                bench.until("everything settled again", bench.settled, row.drain)
         except (NotHeld, AssertionError) as error:
             why.append(str(error) or repr(error))
     report = audit(bench.stack, path, wait=30)

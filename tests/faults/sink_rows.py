@@ -119,7 +119,7 @@ ROWS = (
         "alert-function-fails",
         alert_function_fails,
         seconds=20,
-        plan=Plan(devices=40, rate=320, via="mqtt", mix=Mix(profile="uniform")),
+        plan=Plan(devices=40, rate=320, via="mqtt"),
         excused=("alert_missing",),
     ),
 )

@@ -27,7 +27,7 @@ class Worker:
     def __init__(self, name: str, run_dir: Path, env: Mapping[str, str]) -> None:
         self.name = name
         self.run_dir = run_dir
-        self.env = {"WORKER_ID": name, "RUN_DIR": str(run_dir), "HTTP_HOST": HOST, **env}
+        self.env: dict[str, str] = {"WORKER_ID": name, "RUN_DIR": str(run_dir), "HTTP_HOST": HOST, **env}
         self.launcher: list[str] = []
         """What starts the service's command, such as a program that sets limits."""
         self.url = ""
