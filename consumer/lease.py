@@ -1,9 +1,9 @@
 """The KCL's tables: the epoch of the fence, first rows, what is ours, the leader's lock. No other file knows them.
 
 A row per shard, key `leaseKey`; the KCL changes its rows by UpdateItem only, so that an attribute of ours,
-`epoch`, stays. The KCL owns everything else. We read `leaseOwner` (worker id), `checkpointOwner` (the old
-owner, while a lease is handed over), `checkpoint` with `checkpointSubSequenceNumber` (a sequence number or
-a word), `parentShardId` (a set).
+`epoch`, stays. The KCL owns everything else. We read `leaseOwner` (worker id), `leaseCounter` (counts the
+renewals), `checkpointOwner` (the old owner, while a lease is handed over), `checkpoint` with
+`checkpointSubSequenceNumber` (a sequence number or a word), `parentShardId` (a set).
 """
 
 import contextlib
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from consumer.protocol import Position
+from consumer.takeover import Lost
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
@@ -72,32 +73,50 @@ class Leases:
         row = answer["Attributes"]
         return Claim(int(row["epoch"]["N"]), position(row))
 
-    async def owned(self) -> set[str]:
-        """Shards for which the daemon should be in conversation with us.
-
-        Our leases without those that the KCL lets rest: finished ones, ones that are still being handed
-        over, and ones whose parents are not finished.
-        """
+    async def rows(self) -> dict[str, Mapping[str, Any]]:
+        """The rows of all shards, by shard, without what only the KCL needs."""
         rows: dict[str, Mapping[str, Any]] = {}
         pages = self._client.get_paginator("scan").paginate(
             TableName=self._table,
-            ProjectionExpression="leaseKey, leaseOwner, checkpointOwner, checkpoint, parentShardId",
+            ProjectionExpression="leaseKey, leaseOwner, leaseCounter, checkpointOwner, checkpoint, parentShardId",
             FilterExpression="attribute_exists(checkpoint)",  # the KCL may keep other things there
         )
         async for page in pages:
             rows.update((row["leaseKey"]["S"], row) for row in page["Items"])
-        finished = {shard for shard, row in rows.items() if row["checkpoint"]["S"] == "SHARD_END"}
-        unfinished = rows.keys() - finished
-        return {
-            shard
-            for shard in unfinished
-            if rows[shard].get("leaseOwner") == {"S": self._worker_id}
-            and "checkpointOwner" not in rows[shard]
-            and unfinished.isdisjoint(rows[shard].get("parentShardId", {}).get("SS", ()))
-        }
+        return rows
 
-    async def release_leadership(self) -> None:
-        """Gives up the KCL leader's lock if it stands in our name. To be called only while no daemon of ours runs.
+    async def owned(self) -> set[str]:
+        """Shards for which the daemon should be in conversation with us."""
+        return owned_by(self._worker_id, await self.rows())
+
+    async def take(self, lease: Lost) -> bool:
+        """Makes a lost worker's lease ours, as the KCL's leader would; the daemon finds it within seconds.
+
+        False when its owner, the leader or another worker was there first.
+        """
+        try:
+            await self._client.update_item(
+                TableName=self._table,
+                Key={"leaseKey": {"S": lease.shard}},
+                UpdateExpression=(
+                    "SET leaseOwner = :me, leaseCounter = leaseCounter + :one "
+                    "ADD ownerSwitchesSinceCheckpoint :one REMOVE checkpointOwner"
+                ),
+                ConditionExpression="leaseOwner = :owner AND leaseCounter = :counter",
+                ExpressionAttributeValues={
+                    ":me": {"S": self._worker_id},
+                    ":owner": {"S": lease.owner},
+                    ":counter": {"N": str(lease.counter)},
+                    ":one": {"N": "1"},
+                },
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    async def release_leadership(self, lost: str | None = None) -> None:
+        """Gives up the KCL leader's lock if it stands in our name, to be called only while no daemon of ours runs; or
+        in the name of a worker that is lost.
 
         The leader alone assigns new leases. A daemon that was killed leaves its lock behind, and everybody, its own
         successor too, would wait two minutes for it to expire: after a reshard nobody would read the children.
@@ -109,8 +128,8 @@ class Leases:
             await self._client.delete_item(
                 TableName=f"{self._table}-CoordinatorState",
                 Key={"key": {"S": "Leader"}},
-                ConditionExpression="ownerName = :me",
-                ExpressionAttributeValues={":me": {"S": self._worker_id}},
+                ConditionExpression="ownerName = :owner",
+                ExpressionAttributeValues={":owner": {"S": lost or self._worker_id}},
             )
 
     async def prepare(self, stream: str, list_shards: ListShards, *, seed: bool) -> None:
@@ -166,6 +185,19 @@ class Leases:
         except self._client.exceptions.TransactionCanceledException as error:
             if not _lost_a_race(error):
                 raise
+
+
+def owned_by(worker_id: str, rows: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """A worker's leases without those that the KCL lets rest: finished ones, ones that are still being handed over, and
+    ones whose parents are not finished."""
+    unfinished = {shard for shard, row in rows.items() if row["checkpoint"]["S"] != "SHARD_END"}
+    return {
+        shard
+        for shard in unfinished
+        if rows[shard].get("leaseOwner") == {"S": worker_id}
+        and "checkpointOwner" not in rows[shard]
+        and unfinished.isdisjoint(rows[shard].get("parentShardId", {}).get("SS", ()))
+    }
 
 
 async def shards_at_horizon(stream: str, list_shards: ListShards) -> list[Mapping[str, Any]]:

@@ -27,7 +27,7 @@ from consumer.shard import Rooms
 from consumer.shards import Shards
 from consumer.supervisor import Hopeless, Supervisor
 from consumer.table import Table
-from consumer.watch import Pulse, Watchdog
+from consumer.watch import Heir, Pulse, Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ class Service:
         self._supervisor = Supervisor(self._metrics, settings.shutdown_seconds, self._between_lives)
         self._shards = Shards(self._metrics, self._supervisor.fail)
         self._watchdog = Watchdog(self._shards, self._leases, self._metrics, self._supervisor.fail)
+        self._heir = Heir(settings.worker_id, settings.failover_seconds, self._leases, self._metrics)
         self._undeliverable: list[bytes] = []
         run_dir = Path(settings.run_dir)
         self._door = run_dir / "connectors"
@@ -72,7 +73,7 @@ class Service:
         """The daemon, and beside it all that runs as long as it does; what fails there ends the service."""
         publisher = self._publisher()
         beside = [self._shards.serve(self._door, self._rooms()), self._pulse.run(self._supervisor.fail)]
-        beside += [self._watchdog.run(), *([publisher.run()] if publisher else [])]
+        beside += [self._watchdog.run(), self._heir.run(), *([publisher.run()] if publisher else [])]
         tasks = [asyncio.create_task(work) for work in beside]
         daemon = asyncio.create_task(self._supervisor.run(self._daemon, self._shards))
         try:

@@ -1,14 +1,19 @@
 """Notices what stands still: this process, the daemon's word for a shard, a lease that nobody serves."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from consumer.lease import Leases
 from consumer.metrics import Metrics
 from consumer.retry import until_done
 from consumer.shards import Shards
+from consumer.takeover import LOOK, Takeover
+
+log = logging.getLogger(__name__)
 
 SILENCE: Final = 120.0
 """Seconds without a word from the daemon for a shard, where it ticks several times a second."""
@@ -52,6 +57,28 @@ class Pulse:
             else:
                 fail(TimeoutError(f"this process stood still for more than {self._limit} s"))
             await asyncio.sleep(min(1.0, self._limit / 4))
+
+
+class Heir:
+    """Takes over what lost workers leave behind, where the KCL's leader may be what was lost."""
+
+    def __init__(self, worker_id: str, lease_seconds: float, leases: Leases, metrics: Metrics) -> None:
+        self._takeover = Takeover(worker_id, lease_seconds)
+        self._leases = leases
+        self._metrics = metrics
+
+    async def run(self) -> None:
+        """Looks every few seconds, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK)
+            rows = await until_done("leases", self._leases.rows, self._metrics, lambda: None)
+            for lease in self._takeover.look(rows, time.monotonic()):
+                taken = await until_done("leases", partial(self._leases.take, lease), self._metrics, lambda: None)
+                log.warning("%s of %s, which is lost: %s", lease.shard, lease.owner, "ours now" if taken else "changed")
+                if taken:
+                    self._metrics.taken_over.inc()
+                    lead = partial(self._leases.release_leadership, lease.owner)
+                    await until_done("leases", lead, self._metrics, lambda: None)
 
 
 class Watchdog:

@@ -9,6 +9,7 @@ import pytest
 from aiobotocore.session import get_session
 
 from consumer.lease import END, START, Claim, Leases
+from consumer.takeover import Lost
 from infra.local.emulator import Emulator
 from tests.running import in_loop
 
@@ -160,3 +161,21 @@ async def test_only_a_leader_lock_in_our_name_is_given_up(endpoint: str) -> None
             await aws.dynamodb.put_item(TableName=table, Item={"key": {"S": "Leader"}, "ownerName": {"S": owner}})
             await ours.release_leadership()
             assert (await aws.dynamodb.scan(TableName=table))["Count"] == left
+
+
+@in_loop
+async def test_a_lost_workers_lease_is_taken_once_and_only_as_it_was_seen(endpoint: str) -> None:
+    async with clients(endpoint, "takeover") as aws:
+        lost = await aws.prepare("lost")
+        await aws.set(FIRST, checkpointOwner={"S": "lost"}, checkpoint={"S": "496"})
+        assert (await lost.rows())[FIRST]["leaseCounter"] == {"N": "0"}
+        seen = Lost(FIRST, "lost", 0)
+        taken = await asyncio.gather(*(aws.worker(name).take(seen) for name in ("a", "b", "c")))
+        assert sorted(taken) == [False, False, True]
+        row = (await aws.rows())[FIRST]
+        assert row["leaseOwner"]["S"] in "abc"
+        assert (row["leaseCounter"], row["ownerSwitchesSinceCheckpoint"]) == ({"N": "1"}, {"N": "1"})
+        assert row["checkpoint"] == {"S": "496"}
+        assert "checkpointOwner" not in row
+        await aws.set(SECOND, leaseCounter={"N": "1"})
+        assert not await aws.worker("a").take(Lost(SECOND, "lost", 0)), "it lives: it has renewed"
