@@ -25,16 +25,20 @@ class Finding:
 
     count: int = 0
     places: list[str] = field(default_factory=list)
+    untold: int = 0  # further places
 
 
 class Findings(dict[str, Finding]):
     """Faults by kind, each kind with its number and its first PLACES places. Empty: all is well."""
 
-    def add(self, kind: str, place: str) -> None:
+    def add(self, kind: str, place: str, count: int = 1) -> None:
+        """`count` faults at one place."""
         finding = self.setdefault(kind, Finding())
-        finding.count += 1
-        if finding.count <= PLACES:
+        finding.count += count
+        if len(finding.places) < PLACES:
             finding.places.append(place)
+        else:
+            finding.untold += 1
 
     def as_json(self) -> dict[str, Any]:
         return {kind: {"count": f.count, "places": f.places} for kind, f in self.items()}
@@ -45,8 +49,8 @@ class Findings(dict[str, Finding]):
             yield ""
             yield f"{kind.replace('_', ' ')}: {finding.count}"
             yield from (f"  {place}" for place in finding.places)
-            if finding.count > len(finding.places):
-                yield f"  ... and {finding.count - len(finding.places)} more"
+            if finding.untold:
+                yield f"  ... and {finding.untold} more"
 
 
 class Comparison:

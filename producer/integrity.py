@@ -186,6 +186,8 @@ class _Beside:
         self._record = self._reader.next()
         self._first = self._record.sequence if self._record else None
         self._met = False  # the record has a line
+        self._gap: list[StreamRecord] = []  # first and last of the records that are missing here
+        self._lost = 0
 
     def line(self, position: Position, data: bytes, key: str) -> None:
         """Takes the shard's next line."""
@@ -194,8 +196,10 @@ class _Beside:
             return  # the stream does not keep it any more
         while (record := self._record) and record.sequence < sequence:
             if not self._met:
-                self._missing(record, f"before {text(position)} in {key}")
+                self._missing(record)
             self._advance()
+        if self._lost:
+            self._tell_gap(f"before {text(position)} in {key}")
         if record is None or record.sequence > sequence:
             self._all.findings.add("record_unknown", f"{self._shard} {text(position)} in {key} is not in the stream")
             return
@@ -210,22 +214,32 @@ class _Beside:
         end = self._all.span.end
         while (record := self._record) and (end is None or record.arrival < end):
             if not self._met and self._shard in self._all.finished:
-                self._missing(record, "at the end of a shard whose children are archived")
+                self._missing(record)
             elif not self._met:
                 count += 1
             self._advance()
+        if self._lost:
+            self._tell_gap("at the end of a shard whose children are archived")
         return count
 
     def _advance(self) -> None:
         self._record, self._met = self._reader.next(), False
 
-    def _missing(self, record: StreamRecord, where: str) -> None:
+    def _missing(self, record: StreamRecord) -> None:
         if record.data.startswith(AGGREGATED):
             name = f"{UNDELIVERABLE}{hashlib.sha256(record.data).hexdigest()}.ndjson.gz"
             if self._all.bucket.exists(name):
                 return
+        self._gap = [*self._gap[:1], record]
+        self._lost += 1
+
+    def _tell_gap(self, where: str) -> None:
+        first, last = self._gap[0], self._gap[-1]
+        range_ = f"{first.sequence}" + (f" up to {last.sequence}, {self._lost} records" if self._lost > 1 else "")
+        if self._lost == 1 and first.data.startswith(AGGREGATED):
             where += ", a KPL aggregate: was it made for another shard?"
-        self._all.findings.add("record_missing", f"{self._shard} {record.sequence} {where}")
+        self._all.findings.add("record_missing", f"{self._shard} {range_}, {where}", self._lost)
+        self._gap, self._lost = [], 0
 
 
 def inspect(stack: Stack, span: Span, with_stream: bool) -> Inspection:

@@ -1,6 +1,7 @@
 """The audit of any archive, without a ledger: every fault of a parcel and of its place is found, where it is."""
 
 import gzip
+import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from producer.archive import Bucket
 from producer.cli import main
+from producer.retained import AGGREGATED
 from tests.component.recovery import Site
 from tests.component.recovery import site as new_site
 from tests.conftest import Deployed
@@ -93,15 +95,17 @@ def test_a_lost_parcel_of_a_finished_shard_is_found(
     key = [k for k in site.keys("readings/") if "000000/" in k][number]
     held = [place(line) for line in lines(site, key)]
     delete(site, key)
-    places = found(site, capsys)["record_missing"]
-    assert [p.split(" before")[0].split(" at the end")[0] for p in places] == held
+    finding = audited(site, capsys, code=1)["findings"]["record_missing"]
+    (place_told,) = finding["places"]
+    assert place_told.startswith(f"{held[0]} up to {held[-1].split()[1]}, {len(held)} records, ")
+    assert finding["count"] == len(held)
 
 
 def test_a_lost_shard_is_found_when_its_children_are_archived(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     for key in site.keys("readings/"):
         if "shardId-000000000000/" in key:
             delete(site, key)
-    assert len(found(site, capsys)["record_missing"]) == 8
+    assert audited(site, capsys, code=1)["findings"]["record_missing"]["count"] == 8
 
 
 def test_a_line_taken_out_is_missing_and_wrong(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
@@ -215,3 +219,30 @@ def test_records_that_wait_for_their_parcel_are_no_finding(stack: Deployed, caps
         fresh.put("a", b"{}")
         report = audited(fresh, capsys)
         assert (report["lines"], report["compared"], report["waiting"]) == (2, 2, 1)
+
+
+def test_an_aggregate_is_missing_unless_it_is_kept_as_undeliverable(
+    stack: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed = AGGREGATED + b"three records, say"
+    with new_site(stack) as fresh:
+        fresh.put("a", b"{}", packed, b"{}")
+        fresh.consume()
+        (key,) = fresh.keys("readings/")
+        first, _, third = lines(fresh, key)
+        for object_key in (key, key.replace("readings/", "dead-letters/")):
+            change(fresh, object_key, [first, third], records="2")
+        (told,) = found(fresh, capsys)["record_missing"]
+        assert told.endswith("a KPL aggregate: was it made for another shard?")
+        name = f"dead-letters/undeliverable/{hashlib.sha256(packed).hexdigest()}.ndjson.gz"
+        fresh.session.client("s3").put_object(Bucket=fresh.stack.bucket, Key=name, Body=b"")
+        assert audited(fresh, capsys)["ok"]
+
+
+def test_a_hole_in_an_aggregate_is_found(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    key = site.keys("readings/")[0]
+    *others, last = lines(site, key)
+    change(site, key, [*others, last.replace(b'"subSequenceNumber":0', b'"subSequenceNumber":2')])
+    number = json.loads(last)["sequenceNumber"]
+    places = found(site, capsys, "--no-stream")
+    assert f"{number}.0 up to .1 of an aggregate, before a record in {key}" in places["record_missing"][0]
