@@ -122,8 +122,11 @@ def _redrive(arguments: Arguments, stack: Stack) -> int:
     if arguments.show:
         letters = DeadLetters(stack.bucket, selection)
         found = (letter for _, of_one in letters.objects() for letter in of_one)
-        for letter in islice(found, arguments.limit):
+        shown = list(islice(found, arguments.limit))
+        for letter in shown:
             print(json.dumps(letter.as_json()) if arguments.json else letter.as_text())
+        if not shown and not arguments.json:
+            print("no dead letters")
         return 1 if letters.findings else 0
     if arguments.send:
         report = redrive.send(stack, selection, Pace(arguments.rate), arguments.again)

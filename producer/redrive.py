@@ -102,7 +102,8 @@ def summary(stack: Stack, selection: Selection, by: By) -> Summary:
             made.total.take(letter)
             for name in _groups(letter, by):
                 made.groups.setdefault(name, Group()).take(letter)
-    made.groups = dict(sorted(made.groups.items()))
+    order = (lambda item: (-item[1].records, item[0])) if by == "key" else None  # who sends most comes first
+    made.groups = dict(sorted(made.groups.items(), key=order))
     return made
 
 

@@ -1,0 +1,56 @@
+"""The command line: what documents show can be typed, and times are understood."""
+
+import argparse
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from producer import options
+from producer.catalogue import Span
+from producer.cli import COMMANDS
+from producer.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+
+
+def shown() -> Iterator[str]:
+    for document in (ROOT / "README.md", ROOT / "docs/operations.md"):
+        for line in document.read_text().splitlines():
+            if line.startswith(command := ".venv/bin/python -m producer "):
+                yield line.removeprefix(command)
+
+
+@pytest.mark.parametrize("line", list(shown()))
+def test_what_the_documents_show_can_be_typed(line: str) -> None:
+    options.parser(COMMANDS).parse_args(shlex.split(line, comments=True))
+
+
+def parsed(*arguments: str) -> argparse.Namespace:
+    return options.parser(COMMANDS).parse_args(arguments)
+
+
+def test_times_are_iso_with_zone_or_days() -> None:
+    chosen = parsed("audit", "--from", "2026-11-22", "--to", "2026-11-22T12:00:00.5+01:00")
+    assert options.span(chosen) == Span(1_795_305_600_000, 1_795_345_200_500)
+    assert options.span(parsed("audit")) == Span()
+    with pytest.raises(UserError, match="--from must be before --to"):
+        options.span(parsed("audit", "--from", "2026-11-22", "--to", "2026-11-22"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["audit", "--from", "yesterday"], "no time such as"),
+        (["audit", "--from", "2026-11-22T10:00:00"], "has no zone; write 2026-11-22T10:00:00Z"),
+        (["replay"], "one of the arguments --to-table --to-stream is required"),
+        (["replay", "--to-table", "--to-stream", "x"], "not allowed with"),
+        (["redrive", "--show", "--send"], "not allowed with"),
+        (["redrive", "--reason", "wet"], "invalid choice"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parsed(*arguments)
+    assert told in capsys.readouterr().err
