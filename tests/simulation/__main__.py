@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tests.simulation.mutants import MUTANTS
-from tests.simulation.variant import REAL, Variant
+from tests.simulation.variant import REAL
 from tests.simulation.world import run
 
 CHUNK: Final = 50
@@ -61,8 +61,12 @@ def batch(first: int, count: int) -> Batch:
     return found
 
 
-def hunt(mutant: Variant, first: int, most: int) -> tuple[int, str | None]:
-    """How many schedules it took to catch a mutant, and by what; or None."""
+VARIANTS: Final = {variant.name: variant for variant in (REAL, *MUTANTS)}
+
+
+def hunt(name: str, first: int, most: int) -> tuple[int, str | None]:
+    """How many schedules it took to catch a variant, and by what; or None."""
+    mutant = VARIANTS[name]
     for count in range(1, most + 1):
         if violation := run(first + count - 1, mutant).violation:
             return count, violation
@@ -145,7 +149,7 @@ def mutants(schedules: int, seed: int) -> int:
     """At most so many schedules for each mutant. Returns the exit code."""
     progress, rows = Progress(), {}
     with ProcessPoolExecutor(initializer=prepare) as pool:
-        futures = {pool.submit(hunt, mutant, seed, schedules): mutant.name for mutant in (REAL, *MUTANTS)}
+        futures = {pool.submit(hunt, name, seed, schedules): name for name in VARIANTS}
         for done, future in enumerate(as_completed(futures), 1):
             rows[futures[future]] = future.result()
             progress.tell(done, len(futures), "mutants")

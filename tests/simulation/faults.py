@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 
 from consumer.parcel import Cut
 from tests.simulation.clock import Process
-from tests.simulation.kcl import FAILOVER
 from tests.simulation.leases import Row
 from tests.simulation.network import Weather
 from tests.simulation.stream import Mix
@@ -46,11 +45,15 @@ class Habits:
     late_start: float
     refused_checkpoint: float
     odd_lag: float
-    deploys: bool
-    cut: Cut
+    cuts: tuple[Cut, ...]
+    """Those that its owners have: a deploy may change them."""
     between: float
     """Steps between two strikes, on average."""
+    peril: float
+    """How often a process is struck when it sends a request, and when that has taken effect."""
     strikes: tuple[str, ...]
+    failover: float
+    """Seconds that a lease lasts."""
 
 
 def cut(rng: random.Random) -> Cut:
@@ -63,7 +66,8 @@ def habits(rng: random.Random) -> Habits:
         return rng.choice(values) if rng.random() < 0.5 else 0.0
 
     def weather() -> Weather:
-        return Weather(*(now_and_then(0.03, 0.1, 0.3) if rng.random() < 0.5 else 0.0 for _ in range(4)))
+        ills = [now_and_then(0.03, 0.1, 0.3) if rng.random() < 0.5 else 0.0 for _ in range(4)]
+        return Weather(*ills, hopeless=0.02 if rng.random() < 0.1 else 0.0)
 
     kinds = list(KINDS)
     return Habits(
@@ -89,10 +93,11 @@ def habits(rng: random.Random) -> Habits:
         late_start=now_and_then(0.2, 0.5),
         refused_checkpoint=now_and_then(0.1, 0.4),
         odd_lag=now_and_then(0.2),
-        deploys=rng.random() < 0.7,
-        cut=cut(rng),
+        cuts=tuple(cut(rng) for _ in range(rng.choice((1, 2, 2, 3)))),
         between=rng.choice((60.0, 150.0, 400.0, 1000.0)),
+        peril=rng.choice((0.0, 0.02, 0.05, 0.2)),
         strikes=tuple(rng.sample(kinds, rng.randint(1, 5))),
+        failover=rng.choice((3.0, 3.0, 10.0)),
     )
 
 
@@ -149,16 +154,16 @@ class Strikes:
 
     def _nap(self, worker: "Worker") -> None:
         """Shorter than a lease."""
-        self._freeze(worker.python, self._world.rng.uniform(0.2, FAILOVER * 0.9), seen=True)
+        self._freeze(worker.python, self._world.rng.uniform(0.2, self._world.habits.failover * 0.9), seen=True)
 
     def _sleep(self, worker: "Worker") -> None:
         """The service, longer than a lease; its daemon keeps the leases."""
-        self._freeze(worker.python, self._world.rng.uniform(FAILOVER, 60), seen=self._world.rng.random() < 0.5)
+        self._freeze(worker.python, self._world.rng.uniform(self._world.habits.failover, 60), seen=self._world.rng.random() < 0.5)
 
     def _zombie(self, worker: "Worker") -> None:
         """The whole worker, longer than a lease. Somebody takes over."""
         world = self._world
-        seconds, seen = world.rng.uniform(FAILOVER, 90), world.rng.random() < 0.3
+        seconds, seen = world.rng.uniform(self._world.habits.failover, 90), world.rng.random() < 0.3
         self._freeze(worker.python, seconds, seen)
         for jvm in worker.jvms:
             self._freeze(jvm.process, seconds + world.rng.choice((0.0, 3.0)), seen)
@@ -172,7 +177,7 @@ class Strikes:
     def _deaf(self, worker: "Worker") -> None:
         """The daemon cannot renew its leases, but goes on."""
         if worker.jvm:
-            worker.jvm.deaf_until = self._world.clock.now + self._world.rng.uniform(FAILOVER, 50)
+            worker.jvm.deaf_until = self._world.clock.now + self._world.rng.uniform(self._world.habits.failover, 50)
             self._reinforce()
 
     def _steal(self, worker: "Worker") -> None:
@@ -213,7 +218,7 @@ class Strikes:
         gap = self._world.clock.now - since
         if not seen:
             process.unseen += gap
-        elif gap > FAILOVER:
+        elif gap > self._world.habits.failover:
             process.overslept = True
         self._thaw(process)
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from tests.simulation.worker import Worker
     from tests.simulation.world import World
 
-FAILOVER: Final = 10.0
 HAND_OVER: Final = 30.0
 """Seconds after which a lease moves although the old owner has not handed it over."""
 JAVA: Final = "software.amazon.kinesis.exceptions."
@@ -71,14 +70,14 @@ class Jvm:
         self.tasks.append(asyncio.create_task(work))
 
     async def _coordinate(self) -> None:
-        """Renews what it holds, takes what has expired or was given to it, every third of a lease's time."""
+        """Renews what it holds, takes what has expired or was given to it, every third of the time that a lease lasts."""
         world = self.world
         await asyncio.sleep(world.rng.uniform(0.5, 2.0))
         while True:
             if world.clock.now >= self.deaf_until:
                 for row in list(world.leases.rows.values()):
                     self._look(row)
-            await asyncio.sleep(FAILOVER / 3 * world.rng.uniform(0.8, 1.2))
+            await asyncio.sleep(world.habits.failover / 3 * world.rng.uniform(0.8, 1.2))
 
     def _look(self, row: Row) -> None:
         me, now, hold = self.worker.name, self.world.clock.now, self.held.get(row.shard)
@@ -100,7 +99,7 @@ class Jvm:
         if row.handing and now - row.handing_since > HAND_OVER:
             row.handing = None
         given = row.owner == me and not row.handing
-        if given or row.owner is None or now - since > FAILOVER:
+        if given or row.owner is None or now - since > self.world.habits.failover:
             row.owner, row.handing = me, None
             row.counter += 1
             hold = self.held[row.shard] = Hold(row, row.counter)
@@ -114,7 +113,7 @@ class Jvm:
             await asyncio.sleep(world.rng.uniform(0.5, 2.0))
             if hold.lost:
                 return
-        await asyncio.sleep(world.late_start())
+        await asyncio.sleep(world.late_start(self))
         pipe = self.worker.connect(hold.row.shard)
         self.pipes.append(pipe)
         try:

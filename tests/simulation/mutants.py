@@ -254,9 +254,9 @@ def _decide(name: str, broken: Callable[[Stamp, Stamp], Verdict]) -> Variant:
 
 
 MUTANTS = (
-    Variant("plain PUT", archive=PlainPut),
-    Variant("dead letter not written", archive=NoDeadLetters),
-    Variant("fenced owner goes on", archive=FencedGoesOn),
+    Variant("plain PUT", ((service, "Archive", PlainPut),)),
+    Variant("dead letter not written", ((service, "Archive", NoDeadLetters),)),
+    Variant("fenced owner goes on", ((service, "Archive", FencedGoesOn),)),
     _shard("checkpoint before row", CheckpointBeforeRow),
     _shard("checkpoint before parcel", CheckpointBeforeParcel),
     _shard("checkpoint of the whole delivery", CheckpointOfTheDelivery),
@@ -272,9 +272,9 @@ MUTANTS = (
     Variant("older of equal keys wins", ((service, "Table", OlderWins),)),
     Variant("UnprocessedItems ignored", ((service, "Table", UnprocessedIgnored),)),
     Variant("failed rows given up", ((service, "Table", GiveUpRows),)),
-    Variant("claim without owning the lease", leases=ClaimOfNobody),
-    Variant("epoch from the clock", leases=EpochOfTheClock),
-    Variant("no epoch", leases=OneEpoch),
+    Variant("claim without owning the lease", ((service, "Leases", ClaimOfNobody),)),
+    Variant("epoch from the clock", ((service, "Leases", EpochOfTheClock),)),
+    Variant("no epoch", ((service, "Leases", OneEpoch),)),
     Variant("cut by clock", ((shard, "Packer", CutByClock),)),
     Variant("parcel never full", ((shard, "Packer", NeverFull),)),
     Variant("named by clock", ((shard, "Packer", NamedByClock),)),

@@ -46,6 +46,8 @@ class Weather:
     """It takes effect now and is answered late, perhaps after the client's timeout."""
     late: float = 0.0
     """It takes effect late, perhaps when nobody waits for it any more."""
+    hopeless: float = 0.0
+    """It is refused with what no retry cures (but the next daemon's life may)."""
 
 
 @dataclass(slots=True)
@@ -53,33 +55,41 @@ class Request:
     """A request under way. `talk` sent it; `future` is done when its sender waits no more."""
 
     talk: "Pipe | None"
-    process: Process | None
+    process: Process
     future: asyncio.Future[Any]
 
     @property
     def abandoned(self) -> bool:
-        return self.future.done() or (self.process is not None and not self.process.running)
+        return self.future.done() or not self.process.running
 
 
 class Network:
     """Carries every request of a schedule. `weather` is replaced by fair weather when the faults are over."""
 
-    def __init__(self, clock: Clock, rng: random.Random, weather: dict[str, Weather]) -> None:
+    def __init__(
+        self, clock: Clock, rng: random.Random, weather: dict[str, Weather], peril: Callable[[Process], None]
+    ) -> None:
+        """`peril` may strike a process that is about to send a request, or whose request has just taken effect."""
         self._clock = clock
         self._rng = rng
         self.weather = weather
         self.pending = 0
+        self._peril = peril
 
     async def call(self, service: str, effect: Callable[[Request], T]) -> T:
         """Has `effect` take place at the service, once or not at all. Raises what botocore would."""
+        process = PROCESS.get()
+        self._peril(process)
         await asyncio.sleep(0)  # signing, a connection from the pool: the process may stop here, and send it later
         future: asyncio.Future[T] = self._clock.create_future()
-        request = Request(CONVERSATION.get(None), PROCESS.get(None), future)
+        request = Request(CONVERSATION.get(None), process, future)
         rng, weather = self._rng, self.weather[service]
         way = rng.random() * 0.02
         fate = rng.random()
         if (fate := fate - weather.refused) < 0:
             self._clock.later(way, self._refuse, future, self._refusal(service))
+        elif (fate := fate - weather.hopeless) < 0:
+            self._clock.later(way, self._refuse, future, refusal("ValidationException"))
         elif (fate := fate - weather.lost) < 0:
             wait = rng.choice((way, READ_TIMEOUT))
             self._clock.later(wait, self._refuse, future, ConnectionClosedError(endpoint_url=service))
@@ -97,7 +107,7 @@ class Network:
     async def land(self, effect: Callable[[], T], delay: float) -> T:
         """A request of the KCL's: it arrives, whatever happens to the sender meanwhile."""
         future: asyncio.Future[T] = self._clock.create_future()
-        self._send(delay, Request(None, None, future), lambda _: effect(), 0.0)
+        self._send(delay, Request(None, PROCESS.get(), future), lambda _: effect(), 0.0)
         return await future
 
     def _send(self, delay: float, request: Request, effect: Callable[[Request], Any], answer: float | None) -> None:
@@ -112,6 +122,7 @@ class Network:
             result = effect(request)
         except ClientError as refused:
             error = refused
+        self._peril(request.process)
         if answer is None:
             return
         if answer:

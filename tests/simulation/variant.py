@@ -3,9 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-from consumer.archive import Archive
-from consumer.lease import Leases
-
 
 @dataclass(frozen=True)
 class Variant:
@@ -13,8 +10,6 @@ class Variant:
 
     name: str
     patches: tuple[tuple[Any, str, Any], ...] = ()
-    archive: type[Archive] = Archive
-    leases: type[Leases] = Leases
 
 
 REAL = Variant("the product")

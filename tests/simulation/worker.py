@@ -1,20 +1,21 @@
 """One worker: the real service, composed as in consumer/service.py, with a simulated daemon."""
 
 import asyncio
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 from consumer import service
 from consumer.daemonlog import BatchSkipped
 from consumer.parcel import Cut
 from consumer.protocol import ConversationEnded, ProtocolError
 from consumer.reading import DEFAULT
+from consumer.retry import HOPELESS, code
 from consumer.service import Service
-from consumer.shards import Shards
-from consumer.supervisor import Hopeless, Supervisor
-from consumer.watch import Pulse, Watchdog
+from consumer.supervisor import Hopeless
 from tests.simulation.clock import Process
-from tests.simulation.kcl import FAILOVER, Jvm
+from tests.simulation.kcl import Jvm
 from tests.simulation.pipe import Pipe
 
 if TYPE_CHECKING:
@@ -85,38 +86,38 @@ class SimDaemon:
 
 
 class SimService(Service):
-    """The service without what a simulation has no use for: settings, signals, HTTP, CloudWatch."""
+    """The real service, with a simulated daemon and a door to match."""
 
     def __init__(self, worker: "Worker") -> None:
-        world, classes = worker.world, worker.world.variant
-        self._worker = worker
-        self._settings: Any = SimpleNamespace(
-            reading_fields=DEFAULT,
-            parcel_records=worker.cut.records,
-            parcel_bytes=worker.cut.size,
-            parcel_seconds=worker.cut.window_ms / 1000,
-            sensor_table="rows",
-            row_ttl_days=0,
-            table_concurrency=2,
+        world, self._worker = worker.world, worker
+        settings: Any = SimpleNamespace(
+            application_name="leases",
+            archive_bucket="bucket",
             cloudwatch_namespace=None,
+            cloudwatch_per_sensor=False,
+            failover_seconds=world.habits.failover,
+            parcel_bytes=worker.cut.size,
+            parcel_records=worker.cut.records,
+            parcel_seconds=worker.cut.window_ms / 1000,
+            reading_fields=DEFAULT,
+            row_ttl_days=0,
+            run_dir="run",
+            sensor_table="rows",
+            shutdown_seconds=20.0,
+            table_concurrency=2,
+            worker_id=worker.name,
         )
-        self._clients: Any = SimpleNamespace(dynamodb=world.rows)
-        self._metrics = world.metrics
-        self._archive = classes.archive(world.bucket, "bucket", self._metrics)
-        self._leases = classes.leases(world.lease_client, "leases", worker.name)
-        self._pulse = Pulse(FAILOVER)
-        self._supervisor = Supervisor(self._metrics, 20.0, self._between_lives)
-        self._shards: Shards = service.Shards(self._metrics, self._judge)
-        self._watchdog = Watchdog(self._shards, self._leases, self._metrics, self._supervisor.fail)
-        self._undeliverable: list[bytes] = []
-        self.undeliverable = self._undeliverable.append
-        self.daemon = SimDaemon(worker)
+        clients: Any = SimpleNamespace(s3=world.bucket, dynamodb=world.dynamodb)
+        with mock.patch.object(service, "Daemon", lambda *_: SimDaemon(worker)):
+            super().__init__(settings, Path("java"), clients)
         self._door: Any = worker.door
-        self._daemon: Any = self.daemon
+        self._shards._fail = self._judge  # type: ignore[assignment]
+        self.daemon: Any = self._daemon
+        self.undeliverable = self._undeliverable.append
 
-    def _judge(self, error: BaseException) -> None:
+    def _judge(self, error: Exception) -> None:
         """Ends this life of the daemon. (h) A conversation fails only for reasons that can come up."""
-        if not isinstance(error, EXPECTED):
+        if not isinstance(error, EXPECTED) and code(error) not in HOPELESS:
             self._worker.world.fail(f"(h) a conversation failed: {error!r}")
         self._supervisor.fail(error)
 
@@ -155,7 +156,9 @@ class Worker:
         except Hopeless as hopeless:
             self.world.note(self.name, f"gives up: {hopeless}")
         except Exception as error:  # noqa: BLE001 (told)
-            self.world.fail(f"(h) the service failed: {error!r}")
+            self.world.note(self.name, f"ends: {error!r}")
+            if code(error) not in HOPELESS:
+                self.world.fail(f"(h) the service failed: {error!r}")
         self._over()
 
     def _over(self) -> None:

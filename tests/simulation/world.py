@@ -6,15 +6,14 @@ import logging
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 from unittest import mock
 
-from consumer import lease, protocol, retry, shard, shards, supervisor, watch
-from consumer.metrics import Metrics
+from consumer import lease, protocol, retry, service, shard, shards, supervisor, watch
 from consumer.protocol import Position
 from tests.simulation import faults, pipe
 from tests.simulation.clock import Clock, Process, Time
 from tests.simulation.leases import LeaseClient, LeaseTable, Row
+from tests.simulation.kcl import Jvm
 from tests.simulation.ledger import Ledger
 from tests.simulation.network import Network, Weather
 from tests.simulation.sinks import Bucket, Rows
@@ -43,7 +42,15 @@ class _Unmeasured:
         pass
 
 
-_UNMEASURED: Any = _Unmeasured()
+class DynamoDB:
+    """One client for both tables."""
+
+    def __init__(self, rows: Rows, leases: LeaseClient) -> None:
+        self.batch_write_item = rows.batch_write_item
+        self.update_item = leases.update_item
+        self.delete_item = leases.delete_item
+        self.get_paginator = leases.get_paginator
+        self.exceptions = leases.exceptions
 
 
 @dataclass(slots=True)
@@ -65,7 +72,6 @@ class World:
     def __init__(self, seed: int, variant: Variant, tracing: bool) -> None:
         self.rng = rng = random.Random(seed)
         self.variant = variant
-        self.metrics: Metrics = _UNMEASURED
         self.trace: list[str] = []
         self.tracing = tracing
         self.violation: str | None = None
@@ -73,11 +79,11 @@ class World:
         self.clock = Clock(self._strike)
         self.stream = Stream(rng, self.habits.mix, rng.choice((1, 1, 2)))
         self.ledger = Ledger(self.stream, self.fail)
-        self.network = Network(self.clock, rng, dict(self.habits.weather))
+        self.network = Network(self.clock, rng, dict(self.habits.weather), self._peril)
         self.bucket = Bucket(self.network, self.ledger, rng, self.habits.conflicts)
-        self.rows = Rows(self.network, self.ledger, rng, self.habits.unprocessed)
+        self._rows = Rows(self.network, self.ledger, rng, self.habits.unprocessed)
         self.leases = LeaseTable(self.ledger)
-        self.lease_client = LeaseClient(self.network, self.leases, self.ledger)
+        self.dynamodb = DynamoDB(self._rows, LeaseClient(self.network, self.leases, self.ledger))
         self.calm = False
         self.workers: list[Worker] = []
         self.most_records = 0
@@ -99,9 +105,14 @@ class World:
     def happens(self, probability: float) -> bool:
         return probability > 0 and not self.calm and self.rng.random() < probability
 
-    def late_start(self) -> float:
-        """Seconds between a lease and its `initialize`."""
-        return self.rng.uniform(1, 25) if self.happens(self.habits.late_start) else self.rng.uniform(0.01, 0.3)
+    def late_start(self, jvm: Jvm) -> float:
+        """Seconds between a lease and its `initialize`; a daemon that is late may not renew its leases either."""
+        if not self.happens(self.habits.late_start):
+            return self.rng.uniform(0.01, 0.3)
+        late = self.rng.uniform(1, 25)
+        if self.rng.random() < 0.5:
+            jvm.deaf_until = self.clock.now + late + self.rng.uniform(1, 20)
+        return late
 
     def checkpoint_seen(self, row: Row) -> Position:
         """What an eventually consistent read gives."""
@@ -119,7 +130,7 @@ class World:
     # Workers
 
     def start_worker(self, name: str) -> Worker:
-        cut = faults.cut(self.rng) if self.habits.deploys else self.habits.cut
+        cut = self.rng.choice(self.habits.cuts)
         self.most_records = max(self.most_records, cut.records)
         self.most_bytes = max(self.most_bytes, cut.size + 2000)
         worker = Worker(self, name, cut)
@@ -137,6 +148,10 @@ class World:
 
     def _strike(self, process: Process) -> None:
         self.strikes.strike(process)
+
+    def _peril(self, process: Process) -> None:
+        if process.running and self.happens(self.habits.peril):
+            self.strikes.strike(process)
 
     # The course of a schedule
 
@@ -186,7 +201,7 @@ class World:
         self.note("world", "faults are over")
         self.calm = True
         self.network.weather = dict.fromkeys(self.network.weather, FAIR)
-        self.bucket.conflicts = self.rows.unprocessed = 0.0
+        self.bucket.conflicts = self._rows.unprocessed = 0.0
         self.strikes.end()
 
     def _busy(self) -> bool:
@@ -240,6 +255,7 @@ def _product_in(world: World) -> Iterator[None]:
         for module in (shard, lease, watch, supervisor):
             stack.enter_context(mock.patch.object(module, "time", time))
         stack.enter_context(mock.patch.object(retry, "random", world.rng))
+        stack.enter_context(mock.patch.object(service, "Metrics", _Unmeasured))
         stack.enter_context(mock.patch.object(protocol, "accept", pipe.accept))
         stack.enter_context(mock.patch.object(protocol, "gone", pipe.gone))
         stack.enter_context(mock.patch.object(shards, "_door", lambda door: door))
