@@ -54,6 +54,8 @@ class Habits:
     strikes: tuple[str, ...]
     failover: float
     """Seconds that a lease lasts."""
+    leaderless: bool
+    """No daemon takes leases that have expired: the product must (consumer/takeover.py)."""
 
 
 def cut(rng: random.Random) -> Cut:
@@ -97,7 +99,8 @@ def habits(rng: random.Random) -> Habits:
         between=rng.choice((60.0, 150.0, 400.0, 1000.0)),
         peril=rng.choice((0.0, 0.02, 0.05, 0.2)),
         strikes=tuple(rng.sample(kinds, rng.randint(1, 5))),
-        failover=rng.choice((3.0, 3.0, 10.0)),
+        failover=rng.choice((4.0, 4.0, 10.0)),
+        leaderless=rng.random() < 0.3,
     )
 
 

@@ -99,7 +99,8 @@ class Jvm:
         if row.handing and now - row.handing_since > HAND_OVER:
             row.handing = None
         given = row.owner == me and not row.handing
-        if given or row.owner is None or now - since > self.world.habits.failover:
+        expired = not self.world.habits.leaderless and now - since > self.world.habits.failover
+        if given or row.owner is None or expired:
             row.owner, row.handing = me, None
             row.counter += 1
             hold = self.held[row.shard] = Hold(row, row.counter)

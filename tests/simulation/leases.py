@@ -15,7 +15,11 @@ if TYPE_CHECKING:
     from tests.simulation.ledger import Ledger
 
 _CONDITION = re.compile(r"(\w+) = (:\w+)|attribute_not_exists\((\w+)\)")
-_UPDATE = "SET epoch = if_not_exists(epoch, :now) + :one"
+_CLAIM = "SET epoch = if_not_exists(epoch, :now) + :one"
+_TAKE = (
+    "SET leaseOwner = :me, leaseCounter = leaseCounter + :one "
+    "ADD ownerSwitchesSinceCheckpoint :one REMOVE checkpointOwner"
+)
 
 
 @dataclass(slots=True)
@@ -81,16 +85,20 @@ class LeaseTable:
         self._ledger.checkpointed(shard, position)
         return None
 
-    def claim(self, request: Request, asked: dict[str, Any]) -> dict[str, Any]:
+    def update(self, asked: dict[str, Any]) -> dict[str, Any]:
         """The product's UpdateItem, with whatever condition it names."""
         row = self.rows.get(asked["Key"]["leaseKey"]["S"])
         values = asked["ExpressionAttributeValues"]
-        assert asked["UpdateExpression"] == _UPDATE, asked["UpdateExpression"]
         held = row.attributes() if row else {}
         if row is None or not _met(asked.get("ConditionExpression", ""), held, values):
             raise Refused
-        row.epoch = (int(values[":now"]["N"]) if row.epoch is None else row.epoch) + int(values[":one"]["N"])
-        self._ledger.claimed(row.shard, row.epoch)
+        if asked["UpdateExpression"] == _CLAIM:
+            row.epoch = (int(values[":now"]["N"]) if row.epoch is None else row.epoch) + int(values[":one"]["N"])
+            self._ledger.claimed(row.shard, row.epoch)
+        else:
+            assert asked["UpdateExpression"] == _TAKE, asked["UpdateExpression"]
+            row.owner, row.handing = values[":me"]["S"], None
+            row.counter += 1
         return {"Attributes": row.attributes()}
 
 
@@ -126,14 +134,16 @@ class LeaseClient:
         self._ledger = ledger
 
     async def update_item(self, **asked: Any) -> dict[str, Any]:
-        talk = CONVERSATION.get()
-        self._ledger.claims(talk, asked["Key"]["leaseKey"]["S"])
+        if asked["UpdateExpression"] == _TAKE:
+            return await self._network.call("leases", lambda _: self._table.update(asked))
+        talk, shard = CONVERSATION.get(), asked["Key"]["leaseKey"]["S"]
+        self._ledger.claims(talk, shard)
         try:
-            answer = await self._network.call("leases", lambda request: self._table.claim(request, asked))
+            answer = await self._network.call("leases", lambda _: self._table.update(asked))
         except Refused:
             talk.retired = talk.retired or "its claim was refused"
             raise
-        self._ledger.owns(talk, asked["Key"]["leaseKey"]["S"], int(answer["Attributes"]["epoch"]["N"]))
+        self._ledger.owns(talk, shard, int(answer["Attributes"]["epoch"]["N"]))
         return answer
 
     async def delete_item(self, **_: Any) -> None:

@@ -4,7 +4,6 @@ import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
-from unittest import mock
 
 from consumer import service
 from consumer.daemonlog import BatchSkipped
@@ -17,6 +16,7 @@ from consumer.supervisor import Hopeless
 from tests.simulation.clock import Process
 from tests.simulation.kcl import Jvm
 from tests.simulation.pipe import Pipe
+from tests.simulation.variant import replaced
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -108,7 +108,7 @@ class SimService(Service):
             worker_id=worker.name,
         )
         clients: Any = SimpleNamespace(s3=world.bucket, dynamodb=world.dynamodb)
-        with mock.patch.object(service, "Daemon", lambda *_: SimDaemon(worker)):
+        with replaced((service, "Daemon", lambda *_: SimDaemon(worker))):
             super().__init__(settings, Path("java"), clients)
         self._door: Any = worker.door
         self._shards._fail = self._judge  # type: ignore[assignment]

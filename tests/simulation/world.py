@@ -6,7 +6,6 @@ import logging
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from unittest import mock
 
 from consumer import lease, protocol, retry, service, shard, shards, supervisor, watch
 from consumer.protocol import Position
@@ -18,7 +17,7 @@ from tests.simulation.ledger import Ledger
 from tests.simulation.network import Network, Weather
 from tests.simulation.sinks import Bucket, Rows
 from tests.simulation.stream import Stream
-from tests.simulation.variant import REAL, Variant
+from tests.simulation.variant import REAL, Variant, replaced
 from tests.simulation.worker import Worker
 
 PATIENCE = 900.0
@@ -213,7 +212,7 @@ def run(seed: int, variant: Variant = REAL, tracing: bool = False) -> Result:
     """Runs one schedule; the same seed always gives the same."""
     world = World(seed, variant, tracing)
     clock = world.clock
-    with _product_in(world):
+    with _log_to(world), _product_in(world):
         main = clock.create_task(world.run())
         main.add_done_callback(lambda _: clock.stop())
         clock.run_forever()
@@ -247,33 +246,26 @@ def _clear(world: World) -> None:
     raise RuntimeError(f"tasks that do not end: {tasks}")
 
 
-@contextlib.contextmanager
-def _product_in(world: World) -> Iterator[None]:
+def _product_in(world: World) -> contextlib.AbstractContextManager[None]:
     """The product's modules see virtual time, the schedule's random numbers and pipes in memory."""
     time = Time(world.clock)
-    with contextlib.ExitStack() as stack:
-        for module in (shard, lease, watch, supervisor):
-            stack.enter_context(mock.patch.object(module, "time", time))
-        stack.enter_context(mock.patch.object(retry, "random", world.rng))
-        stack.enter_context(mock.patch.object(service, "Metrics", _Unmeasured))
-        stack.enter_context(mock.patch.object(protocol, "accept", pipe.accept))
-        stack.enter_context(mock.patch.object(protocol, "gone", pipe.gone))
-        stack.enter_context(mock.patch.object(shards, "_door", lambda door: door))
-        for target, name, instead in world.variant.patches:
-            stack.enter_context(mock.patch.object(target, name, instead))
-        stack.enter_context(_log_to(world))
-        yield
+    return replaced(
+        *((module, "time", time) for module in (shard, lease, watch, supervisor)),
+        (retry, "random", world.rng),
+        (service, "Metrics", _Unmeasured),
+        (protocol, "accept", pipe.accept),
+        (protocol, "gone", pipe.gone),
+        (shards, "_door", lambda door: door),
+        # asyncio asks for the process id each time, which takes longer than all else that it does.
+        (asyncio.events, "get_running_loop", lambda: world.clock),
+        *world.variant.patches,
+    )
 
 
 @contextlib.contextmanager
 def _log_to(world: World) -> Iterator[None]:
     """The product's log goes into the trace, or nowhere."""
-
-    class Handler(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            world.note("log", f"{record.name}: {record.getMessage()}")
-
-    log, handler = logging.getLogger("consumer"), Handler()
+    log, handler = logging.getLogger("consumer"), _ToTrace(world)
     before = log.level, log.propagate
     log.setLevel(logging.INFO if world.tracing else logging.CRITICAL + 1)
     log.propagate = False
@@ -283,3 +275,12 @@ def _log_to(world: World) -> Iterator[None]:
     finally:
         log.removeHandler(handler)
         log.level, log.propagate = before
+
+
+class _ToTrace(logging.Handler):
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._world.note("log", f"{record.name}: {record.getMessage()}")
