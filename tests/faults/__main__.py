@@ -7,6 +7,7 @@ import json
 import os
 import random
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -51,7 +52,11 @@ def results(rows: list[Row], seed: int, view: View) -> Iterator[dict[str, Any]]:
             if reason := row.possible():
                 yield {"fault": row.name, "skipped": reason, "ok": True}
                 continue
-            result = run(row, benches.get(row.setup), seed)
+            try:
+                result = run(row, benches.get(row.setup), seed)
+            except Exception as error:  # noqa: BLE001  # told; the other rows are run all the same
+                traceback.print_exc()
+                result = {"fault": row.name, "ok": False, "why": [f"could not be run: {error!r}"]}
             if not result["ok"]:
                 benches.close()  # what it left behind must not harm the next
             yield result

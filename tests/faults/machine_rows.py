@@ -7,8 +7,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from tests.faults.bench import Bench, NotHeld
@@ -136,15 +138,14 @@ def full_disk(bench: Bench) -> Iterator[None]:
 @contextmanager
 def read_only_disk(bench: Bench) -> Iterator[None]:
     disk = _small_disk(bench)
-    _remount(disk, "ro")
-    with kill_daemon(bench):
-        yield
-    _remount(disk, "rw")
-
-
-def _remount(disk: Path, mode: str) -> None:
-    """The service holds its lock file open for writing, so the mount and not the disk itself is made read-only."""
-    subprocess.run(["mount", "-o", f"remount,bind,{mode}", disk], check=True)
+    # Over itself: the service's lock file is open for writing, so the mount that it came from cannot be changed.
+    subprocess.run(["mount", "--bind", disk, disk], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", disk], check=True)
+    try:
+        with kill_daemon(bench):
+            yield
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
 
 
 @contextmanager
@@ -157,6 +158,10 @@ def clock_back(bench: Bench) -> Iterator[None]:
     step.write_bytes(struct.pack("q", 0))
     _elsewhere(bench, [], {"LD_PRELOAD": str(library), "CLOCK_STEP": str(step)})
     _write(step, -1000 * STEP_SECONDS)
+    with urllib.request.urlopen(f"{bench.worker.url}/metrics", timeout=5) as answer:  # noqa: S310 - own address
+        behind = time.time() - parsedate_to_datetime(answer.headers["Date"]).timestamp()
+    if behind < STEP_SECONDS - 1:
+        raise NotHeld(f"the service's clock is {behind:.1f} s behind, not {STEP_SECONDS}")
     yield
     _write(step, 0)
 

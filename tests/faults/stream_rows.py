@@ -52,7 +52,8 @@ def up_and_down(bench: Bench) -> Iterator[None]:
             StreamName=bench.stack.stream, TargetShardCount=count, ScalingType="UNIFORM_SCALING"
         )
         if count == 7:
-            yield
+            bench.hold(15, "seven shards")
+    yield
 
 
 @contextmanager
@@ -146,7 +147,7 @@ def large_records(bench: Bench) -> Iterator[None]:
 ROWS = (
     Row("split", split, within=RESHARD),
     Row("merge", merge, within=RESHARD),
-    Row("update-shard-count", up_and_down, seconds=20, within=RESHARD),
+    Row("update-shard-count", up_and_down, within=RESHARD),
     Row("poison", poison, check=poison_kept, drain=120),
     Row("crafted-aggregate", broken_aggregates, check=broken_kept),
     Row("mixed-shard-aggregate", mixed_aggregates),
