@@ -1,4 +1,7 @@
-"""Simulated schedules in bulk: `python -m tests.simulation crashtest [SCHEDULES [SEED]]`, `... mutants [SCHEDULES [SEED]]`.
+"""Simulated schedules in bulk.
+
+    python -m tests.simulation crashtest [SCHEDULES [SEED]]
+    python -m tests.simulation mutants [SCHEDULES [SEED]]
 
 Progress goes to stderr, findings and one line of JSON to stdout. One schedule alone is shown with its whole trace.
 """
@@ -15,8 +18,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tests.simulation.mutants import MUTANTS
+from tests.simulation.schedule import run
 from tests.simulation.variant import REAL
-from tests.simulation.world import run
 
 CHUNK: Final = 50
 SHOWN: Final = 40
@@ -93,7 +96,8 @@ class Progress:
         self._told = now
         left = self.seconds / done * (of - done)
         end = "\r" if self._live and done < of else "\n"
-        print(f"{done:,} of {of:,} {what}, {self.seconds:.0f} s, {left:.0f} s left  ", end=end, file=sys.stderr, flush=True)
+        text = f"{done:,} of {of:,} {what}, {self.seconds:.0f} s, {left:.0f} s left  "
+        print(text, end=end, file=sys.stderr, flush=True)
 
 
 def crashtest(schedules: int, seed: int) -> int:

@@ -1,8 +1,9 @@
 """Virtual time, and processes that can be killed or frozen between any two of their steps.
 
-`Clock` is an event loop without a selector: when nothing is ready, time jumps to the next timer. Each callback belongs to
-the process in whose context it was scheduled (tasks and timers inherit their context). A frozen process's callbacks are
-kept until it is thawed, in their order; a dead one's are kept until the schedule is over: not even a `finally` of it runs.
+`Clock` is an event loop without a selector: when nothing is ready, time jumps to the next timer. Each callback belongs
+to the process in whose context it was scheduled (tasks and timers inherit their context). A frozen process's callbacks
+are kept until it is thawed, in their order; a dead one's are kept until the schedule is over, so that not even a
+`finally` of it runs.
 """
 
 import asyncio
@@ -44,8 +45,8 @@ PROCESS: contextvars.ContextVar[Process] = contextvars.ContextVar("process")
 
 
 class Clock(asyncio.BaseEventLoop):
-    """An event loop in virtual time. After `countdown` steps of processes, `strike` is called before the next one: it may
-    kill or freeze the process, and sets the countdown anew."""
+    """An event loop in virtual time. After `countdown` steps of processes, `strike` is called before the next one: it
+    may kill or freeze the process, and sets the countdown anew."""
 
     def __init__(self, strike: Callable[[Process], None]) -> None:
         super().__init__()
@@ -105,7 +106,7 @@ class Clock(asyncio.BaseEventLoop):
         work: Coroutine[Any, Any, T] | Generator[Any, None, T],
         context: contextvars.Context | None = None,
     ) -> asyncio.Task[T]:
-        task = asyncio.Task(work, loop=loop, context=context)  # type: ignore[arg-type]
+        task = asyncio.Task(work, loop=loop, context=context)
         self.tasks.append(task)
         return task
 

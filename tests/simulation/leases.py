@@ -1,4 +1,4 @@
-"""The lease table: what the KCL does to its rows, and what the product reads and claims there through DynamoDB's API."""
+"""The lease table: what the KCL does to its rows, and what the product does there through DynamoDB's API."""
 
 import re
 from collections.abc import AsyncIterator
@@ -125,7 +125,7 @@ class LeaseClient:
     class exceptions:
         ConditionalCheckFailedException = Refused
 
-        class ResourceNotFoundException(Exception):  # noqa: N818
+        class ResourceNotFoundException(Exception):
             pass
 
     def __init__(self, network: Network, table: LeaseTable, ledger: "Ledger") -> None:

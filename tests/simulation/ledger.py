@@ -1,4 +1,4 @@
-"""The invariants, checked whenever something takes effect. The letters are those of docs/decisions/0010-simulation.md."""
+"""The invariants, checked whenever something takes effect; their letters are explained in docs/decisions/0010."""
 
 import zlib
 from collections.abc import Callable

@@ -4,7 +4,7 @@ They are subclasses and replaced functions that exist here only; the product has
 """
 
 import asyncio
-import time
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -18,7 +18,7 @@ from consumer.reading import Decoded, Reading, decode
 from consumer.retry import until_done
 from consumer.shard import Shard
 from consumer.table import Table
-from tests.simulation.clock import EPOCH
+from tests.simulation.clock import Time
 from tests.simulation.variant import Variant
 
 Guard = Callable[[], None]
@@ -38,19 +38,12 @@ class NoDeadLetters(Archive):
         await super().settle(replace(parcel, dead_letters=None), guard)
 
 
-class DeadLettersUnfenced(PlainPut):
-    async def settle(self, parcel: Parcel, guard: Guard) -> None:
-        await Archive._settle(self, PARCELS + parcel.key, parcel.body, parcel.stamp, guard)
-
-
 class FencedGoesOn(Archive):
     async def settle(self, parcel: Parcel, guard: Guard) -> None:
         for prefix, body in ((PARCELS, parcel.body), (DEAD_LETTERS, parcel.dead_letters)):
             if body:
-                try:
+                with contextlib.suppress(Fenced):
                     await self._settle(prefix + parcel.key, body, parcel.stamp, guard)
-                except Fenced:
-                    pass
 
 
 class CheckpointBeforeRow(Shard):
@@ -99,10 +92,8 @@ class AnswerFirst(Shard):
 
 class Swallow(Shard):
     async def _handle(self, action: Action) -> None:
-        try:
+        with contextlib.suppress(Exception):
             await super()._handle(action)
-        except Exception:  # noqa: BLE001, S110 (that is the mutant)
-            pass
 
 
 class NoShardEnd(Shard):
@@ -129,17 +120,8 @@ class NoSkipping(Shard):
 
 class ShutdownIgnored(Shard):
     async def _checkpoint(self, position: Position | None) -> None:
-        try:
+        with contextlib.suppress(CheckpointRefused):
             await self._conversation.checkpoint(position)
-        except CheckpointRefused:
-            pass
-
-
-class NoHandOff(Shard):
-    """At `shutdownRequested` the parcel is kept open."""
-
-    async def _hand_off(self) -> None:
-        pass
 
 
 class NoMute(shards.Shards):
@@ -165,10 +147,8 @@ class GiveUpRows(Table):
     """Rows are written once, and an error is taken for a row that is there already."""
 
     async def _put_batch(self, requests: Sequence[Any], guard: Guard) -> None:
-        try:
+        with contextlib.suppress(*retry.FAILURES):
             await self._client.batch_write_item(RequestItems={self._name: requests})
-        except (TimeoutError, OSError, retry.ClientError, retry.BotoCoreError):
-            pass
 
 
 class ClaimOfNobody(Leases):
@@ -190,11 +170,13 @@ class EpochOfTheClock(Leases):
 
     async def claim(self, shard: str) -> Claim | None:
         claim = await super().claim(shard)
-        return claim and Claim(shard_module_time_ms(), claim.checkpoint)
+        return claim and Claim(int(now().time() * 1000), claim.checkpoint)
 
 
-def shard_module_time_ms() -> int:
-    return int(shard.time.time() * 1000)
+def now() -> Time:
+    """The clock that the product sees."""
+    clock: Time = vars(shard)["time"]
+    return clock
 
 
 class OneEpoch(Leases):
@@ -208,11 +190,11 @@ class CutByClock(Packer):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self._opened = shard.time.monotonic()
+        self._opened = now().monotonic()
 
     @property
     def full(self) -> bool:
-        return self.closable and shard.time.monotonic() - self._opened > 2
+        return self.closable and now().monotonic() - self._opened > 2
 
 
 class NeverFull(Packer):
@@ -224,7 +206,7 @@ class NeverFull(Packer):
 class NamedByClock(Packer):
     def __init__(self, name: str, epoch: int, cut: parcel.Cut, first: Record) -> None:
         super().__init__(name, epoch, cut, first)
-        self.arrival = int(shard.time.time() * 1000)
+        self.arrival = int(now().time() * 1000)
 
     def close(self) -> Parcel:
         minute = (self.arrival // 60_000) % 60

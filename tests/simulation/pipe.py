@@ -1,4 +1,4 @@
-"""A connector's pipes, in memory: the product's end is a StreamReader and a write transport, the daemon's end is ours."""
+"""A connector's pipes, in memory: the product has a StreamReader and a write transport, the daemon the other ends."""
 
 import asyncio
 from typing import Any

@@ -1,44 +1,27 @@
-"""One schedule: a seed draws a world, what goes wrong in it, and when; then everything must drain."""
+"""A schedule's world: everything outside the product, and the product's workers in it."""
 
 import asyncio
-import contextlib
-import logging
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import Final
 
-from consumer import lease, protocol, retry, service, shard, shards, supervisor, watch
 from consumer.protocol import Position
-from tests.simulation import faults, pipe
-from tests.simulation.clock import Clock, Process, Time
-from tests.simulation.leases import LeaseClient, LeaseTable, Row
+from consumer.shard import TRANSIENT
+from tests.simulation import habits
+from tests.simulation.clock import Clock, Process
 from tests.simulation.kcl import Jvm
+from tests.simulation.leases import LeaseClient, LeaseTable, Row
 from tests.simulation.ledger import Ledger
 from tests.simulation.network import Network, Weather
 from tests.simulation.sinks import Bucket, Rows
 from tests.simulation.stream import Stream
-from tests.simulation.variant import REAL, Variant, replaced
+from tests.simulation.strikes import KINDS, Strikes
+from tests.simulation.variant import Variant
 from tests.simulation.worker import Worker
 
-PATIENCE = 900.0
+PATIENCE: Final = 900.0
 """Virtual seconds within which everything must have drained after the last fault."""
-FAIR = Weather()
-
-
-class _Unmeasured:
-    """In place of Metrics and of every metric, on which nothing depends."""
-
-    def __getattr__(self, name: str) -> "_Unmeasured":
-        return self
-
-    def __call__(self, *_: object) -> "_Unmeasured":
-        return self
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        pass
+FAIR: Final = Weather()
 
 
 class DynamoDB:
@@ -52,19 +35,6 @@ class DynamoDB:
         self.exceptions = leases.exceptions
 
 
-@dataclass(slots=True)
-class Result:
-    """How a schedule went; `violation` is None if all invariants held."""
-
-    seed: int
-    violation: str | None
-    exempt: dict[str, int]
-    seconds: float
-    steps: int
-    strikes: dict[str, int]
-    trace: list[str]
-
-
 class World:
     """Everything outside the product, and the product's workers in it."""
 
@@ -74,7 +44,7 @@ class World:
         self.trace: list[str] = []
         self.tracing = tracing
         self.violation: str | None = None
-        self.habits = faults.habits(rng)
+        self.habits = habits.draw(rng, list(KINDS))
         self.clock = Clock(self._strike)
         self.stream = Stream(rng, self.habits.mix, rng.choice((1, 1, 2)))
         self.ledger = Ledger(self.stream, self.fail)
@@ -85,9 +55,10 @@ class World:
         self.dynamodb = DynamoDB(self._rows, LeaseClient(self.network, self.leases, self.ledger))
         self.calm = False
         self.workers: list[Worker] = []
+        self._names = -1
         self.most_records = 0
         self.most_bytes = 0
-        self.strikes = faults.Strikes(self)
+        self.strikes = Strikes(self)
 
     # What the parts ask
 
@@ -104,13 +75,17 @@ class World:
     def happens(self, probability: float) -> bool:
         return probability > 0 and not self.calm and self.rng.random() < probability
 
+    def leases_long(self) -> float:
+        """Seconds in which somebody else may take a lease over, and go on."""
+        return self.habits.failover * self.rng.uniform(1.0, 5.0)
+
     def late_start(self, jvm: Jvm) -> float:
         """Seconds between a lease and its `initialize`; a daemon that is late may not renew its leases either."""
         if not self.happens(self.habits.late_start):
             return self.rng.uniform(0.01, 0.3)
-        late = self.rng.uniform(1, 25)
+        late = self.leases_long()
         if self.rng.random() < 0.5:
-            jvm.deaf_until = self.clock.now + late + self.rng.uniform(1, 20)
+            jvm.deaf_until = self.clock.now + late + self.leases_long()
         return late
 
     def checkpoint_seen(self, row: Row) -> Position:
@@ -118,7 +93,7 @@ class World:
         return self.rng.choice(row.past) if self.happens(self.habits.stale) else row.checkpoint
 
     def checkpoint_fault(self) -> str | None:
-        return self.rng.choice(sorted(shard.TRANSIENT)) if self.happens(self.habits.refused_checkpoint) else None
+        return self.rng.choice(sorted(TRANSIENT)) if self.happens(self.habits.refused_checkpoint) else None
 
     def behind(self, records: int) -> int | None:
         """`millisBehindLatest` with so many records not yet fetched."""
@@ -138,12 +113,14 @@ class World:
         return worker
 
     def new_name(self) -> str:
-        return f"w{len({worker.name for worker in self.workers})}"
+        """Of a worker that never was before: two with one name are no world of ours."""
+        self._names += 1
+        return f"w{self._names}"
 
     def worker_ended(self, worker: Worker) -> None:
         self.note(worker.name, "is gone")
         name = self.new_name() if self.happens(0.3) else worker.name
-        self.clock.later(self.rng.uniform(0.1, 5.0), self.start_worker, name)
+        self.clock.later(self.rng.uniform(0.1, self.habits.failover), self.start_worker, name)
 
     def _strike(self, process: Process) -> None:
         self.strikes.strike(process)
@@ -161,7 +138,7 @@ class World:
             self.start_worker(self.new_name())
         self.strikes.arm()
         await self._publish()
-        await asyncio.sleep(self.rng.uniform(0, 20))
+        await asyncio.sleep(self.rng.uniform(0, 3) * self.habits.failover)
         self._calm_down()
         began = self.clock.now
         while self._busy():
@@ -206,81 +183,3 @@ class World:
     def _busy(self) -> bool:
         closed = any(shard.closed and not shard.ended for shard in self.stream.shards.values())
         return closed or self.stream.waiting > 0 or self.network.pending > 0
-
-
-def run(seed: int, variant: Variant = REAL, tracing: bool = False) -> Result:
-    """Runs one schedule; the same seed always gives the same."""
-    world = World(seed, variant, tracing)
-    clock = world.clock
-    with _log_to(world), _product_in(world):
-        main = clock.create_task(world.run())
-        main.add_done_callback(lambda _: clock.stop())
-        clock.run_forever()
-        if main.done():
-            main.result()
-        elif not world.violation:
-            world.fail(f"(f) {'; '.join(clock.errors)}")
-        if clock.errors and not world.violation:
-            world.fail(f"(simulator) {'; '.join(clock.errors)}")
-        _clear(world)
-    seconds, steps = clock.now, clock.steps
-    clock.close()
-    return Result(seed, world.violation, world.ledger.exempt, seconds, steps, world.strikes.count, world.trace)
-
-
-def _clear(world: World) -> None:
-    """Ends all tasks, those of dead processes too, so that nothing of them is left to the garbage collector."""
-    clock = world.clock
-    clock.clearing = True
-    for worker in world.workers:
-        for process in (worker.python, *(jvm.process for jvm in worker.jvms)):
-            clock.thaw(process)
-    for _ in range(20):
-        tasks = [task for task in clock.tasks if not task.done()]
-        for task in tasks:
-            task.cancel()
-        if not tasks:
-            return
-        clock.call_soon(clock.stop)
-        clock.run_forever()
-    raise RuntimeError(f"tasks that do not end: {tasks}")
-
-
-def _product_in(world: World) -> contextlib.AbstractContextManager[None]:
-    """The product's modules see virtual time, the schedule's random numbers and pipes in memory."""
-    time = Time(world.clock)
-    return replaced(
-        *((module, "time", time) for module in (shard, lease, watch, supervisor)),
-        (retry, "random", world.rng),
-        (service, "Metrics", _Unmeasured),
-        (protocol, "accept", pipe.accept),
-        (protocol, "gone", pipe.gone),
-        (shards, "_door", lambda door: door),
-        # asyncio asks for the process id each time, which takes longer than all else that it does.
-        (asyncio.events, "get_running_loop", lambda: world.clock),
-        *world.variant.patches,
-    )
-
-
-@contextlib.contextmanager
-def _log_to(world: World) -> Iterator[None]:
-    """The product's log goes into the trace, or nowhere."""
-    log, handler = logging.getLogger("consumer"), _ToTrace(world)
-    before = log.level, log.propagate
-    log.setLevel(logging.INFO if world.tracing else logging.CRITICAL + 1)
-    log.propagate = False
-    log.addHandler(handler)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        log.level, log.propagate = before
-
-
-class _ToTrace(logging.Handler):
-    def __init__(self, world: World) -> None:
-        super().__init__()
-        self._world = world
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._world.note("log", f"{record.name}: {record.getMessage()}")

@@ -1,107 +1,16 @@
-"""What goes wrong in a schedule: the habits of its world, drawn once, and strikes at processes, between any two steps.
+"""Strikes: what is done to a process between two of its steps, or to its leases."""
 
-Every schedule leaves most kinds of faults out: rare combinations come about sooner than if everything failed at once.
-"""
-
-import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from consumer.parcel import Cut
 from tests.simulation.clock import Process
 from tests.simulation.leases import Row
-from tests.simulation.network import Weather
-from tests.simulation.stream import Mix
 
 if TYPE_CHECKING:
-    from tests.simulation.kcl import Jvm
     from tests.simulation.worker import Worker
     from tests.simulation.world import World
 
 MOST_WORKERS: Final = 4
-HUGE: Final = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Habits:
-    """How a world behaves until the faults are over. Probabilities, unless a unit is named."""
-
-    workers: int
-    records: int
-    """Times at which something is published."""
-    spacing: float
-    """Seconds between them."""
-    reshards: int
-    mix: Mix
-    weather: dict[str, Weather]
-    conflicts: float
-    unprocessed: float
-    prefetch: int
-    batch: int
-    """Records in a delivery, at most."""
-    skips: float
-    stale: float
-    late_start: float
-    refused_checkpoint: float
-    odd_lag: float
-    cuts: tuple[Cut, ...]
-    """Those that its owners have: a deploy may change them."""
-    between: float
-    """Steps between two strikes, on average."""
-    peril: float
-    """How often a process is struck when it sends a request, and when that has taken effect."""
-    strikes: tuple[str, ...]
-    failover: float
-    """Seconds that a lease lasts."""
-    leaderless: bool
-    """No daemon takes leases that have expired: the product must (consumer/takeover.py)."""
-
-
-def cut(rng: random.Random) -> Cut:
-    return Cut(rng.choice((1, 2, 3, 4, 5, 8, 20)), rng.choice((300, 900, HUGE, HUGE)), rng.choice((2, 5, 10, 60)) * 1000)
-
-
-def habits(rng: random.Random) -> Habits:
-    def now_and_then(*values: float) -> float:
-        """Zero in half of the schedules."""
-        return rng.choice(values) if rng.random() < 0.5 else 0.0
-
-    def weather() -> Weather:
-        ills = [now_and_then(0.03, 0.1, 0.3) if rng.random() < 0.5 else 0.0 for _ in range(4)]
-        return Weather(*ills, hopeless=0.02 if rng.random() < 0.1 else 0.0)
-
-    kinds = list(KINDS)
-    return Habits(
-        workers=rng.choice((1, 2, 2, 3)),
-        records=rng.randint(5, 25),
-        spacing=rng.choice((0.05, 0.5, 1.5)),
-        reshards=rng.choice((0, 0, 1, 2)),
-        mix=Mix(
-            same_key=now_and_then(0.2, 0.6),
-            bad=now_and_then(0.1, 0.5),
-            several=now_and_then(0.3),
-            aggregated=now_and_then(0.2, 0.5),
-            undeliverable=now_and_then(0.1),
-            untimed=now_and_then(0.1) if rng.random() < 0.2 else 0.0,
-        ),
-        weather={service: weather() for service in ("s3", "table", "leases")},
-        conflicts=now_and_then(0.05, 0.3),
-        unprocessed=now_and_then(0.2, 0.6),
-        prefetch=rng.choice((1, 2, 4)),
-        batch=rng.choice((1, 3, 6, 30)),
-        skips=now_and_then(0.03) if rng.random() < 0.3 else 0.0,
-        stale=now_and_then(0.3, 0.8),
-        late_start=now_and_then(0.2, 0.5),
-        refused_checkpoint=now_and_then(0.1, 0.4),
-        odd_lag=now_and_then(0.2),
-        cuts=tuple(cut(rng) for _ in range(rng.choice((1, 2, 2, 3)))),
-        between=rng.choice((60.0, 150.0, 400.0, 1000.0)),
-        peril=rng.choice((0.0, 0.02, 0.05, 0.2)),
-        strikes=tuple(rng.sample(kinds, rng.randint(1, 5))),
-        failover=rng.choice((4.0, 4.0, 10.0)),
-        leaderless=rng.random() < 0.3,
-    )
 
 
 class Strikes:
@@ -161,12 +70,13 @@ class Strikes:
 
     def _sleep(self, worker: "Worker") -> None:
         """The service, longer than a lease; its daemon keeps the leases."""
-        self._freeze(worker.python, self._world.rng.uniform(self._world.habits.failover, 60), seen=self._world.rng.random() < 0.5)
+        rng = self._world.rng
+        self._freeze(worker.python, self._world.leases_long(), seen=rng.random() < 0.5)
 
     def _zombie(self, worker: "Worker") -> None:
         """The whole worker, longer than a lease. Somebody takes over."""
         world = self._world
-        seconds, seen = world.rng.uniform(self._world.habits.failover, 90), world.rng.random() < 0.3
+        seconds, seen = world.leases_long(), world.rng.random() < 0.3
         self._freeze(worker.python, seconds, seen)
         for jvm in worker.jvms:
             self._freeze(jvm.process, seconds + world.rng.choice((0.0, 3.0)), seen)
@@ -174,13 +84,13 @@ class Strikes:
 
     def _daemon_sleeps(self, worker: "Worker") -> None:
         if worker.jvm:
-            self._freeze(worker.jvm.process, self._world.rng.uniform(1, 60), seen=True)
+            self._freeze(worker.jvm.process, self._world.leases_long(), seen=True)
             self._reinforce()
 
     def _deaf(self, worker: "Worker") -> None:
         """The daemon cannot renew its leases, but goes on."""
         if worker.jvm:
-            worker.jvm.deaf_until = self._world.clock.now + self._world.rng.uniform(self._world.habits.failover, 50)
+            worker.jvm.deaf_until = self._world.clock.now + self._world.leases_long()
             self._reinforce()
 
     def _steal(self, worker: "Worker") -> None:
@@ -238,7 +148,7 @@ class Strikes:
             world.start_worker(world.new_name())
 
     def _lease(self, worker: "Worker") -> Row | None:
-        jvm: Jvm | None = worker.jvm
+        jvm = worker.jvm
         held = [hold.row for hold in jvm.held.values()] if jvm else []
         return self._world.rng.choice(held) if held else None
 

@@ -1,0 +1,128 @@
+"""The habits of a schedule's world, drawn once.
+
+Every schedule leaves most kinds of faults out: rare combinations come about sooner than if everything failed at once.
+"""
+
+import random
+from dataclasses import dataclass, replace
+from typing import Final
+
+from consumer.parcel import Cut
+from tests.simulation.network import Weather
+from tests.simulation.stream import Mix
+
+HUGE: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How a world behaves until the faults are over. Probabilities, unless a unit is named."""
+
+    workers: int
+    records: int
+    """Times at which something is published."""
+    spacing: float
+    """Seconds between them."""
+    reshards: int
+    mix: Mix
+    weather: dict[str, Weather]
+    conflicts: float
+    unprocessed: float
+    prefetch: int
+    batch: int
+    """Records in a delivery, at most."""
+    skips: float
+    stale: float
+    late_start: float
+    refused_checkpoint: float
+    odd_lag: float
+    cuts: tuple[Cut, ...]
+    """Those that its owners have: a deploy may change them."""
+    between: float
+    """Steps between two strikes, on average."""
+    peril: float
+    """How often a process is struck when it sends a request, and when that has taken effect."""
+    strikes: tuple[str, ...]
+    failover: float
+    """Seconds that a lease lasts."""
+    leaderless: bool
+    """No daemon takes leases that have expired: the product must (consumer/takeover.py)."""
+
+
+def _cut(rng: random.Random) -> Cut:
+    size, seconds = rng.choice((300, 900, HUGE, HUGE)), rng.choice((2, 5, 10, 60))
+    return Cut(rng.choice((1, 2, 3, 4, 5, 8, 20)), size, seconds * 1000)
+
+
+TAKEOVERS: Final = ("zombie", "zombie", "deaf", "steal", "kill", "join")
+
+
+def draw(rng: random.Random, kinds: list[str]) -> Habits:
+    """The habits of one schedule; `kinds` are all strikes that there are."""
+    habits = _anything(rng, kinds)
+    return _takeovers(rng, habits) if rng.random() < 0.4 else habits
+
+
+def _takeovers(rng: random.Random, habits: Habits) -> Habits:
+    """Good weather, but owners that follow one another quickly, and come back: what the fence is for."""
+    size = rng.choice((1, 2, 3))
+    cuts = tuple(Cut(records, HUGE, 60_000) for records in (size, size, size + rng.choice((1, 2, 5))))
+    return replace(
+        habits,
+        workers=3,
+        records=rng.randint(10, 20),
+        spacing=habits.failover * rng.choice((0.1, 0.4)),
+        weather=dict.fromkeys(habits.weather, Weather()),
+        skips=0.0,
+        late_start=rng.choice((0.0, 0.5)),
+        refused_checkpoint=0.0,
+        cuts=cuts,
+        peril=0.1,
+        between=1000.0,
+        strikes=tuple(rng.sample(TAKEOVERS, 3)),
+        leaderless=False,
+    )
+
+
+def _anything(rng: random.Random, kinds: list[str]) -> Habits:
+
+    def now_and_then(*values: float) -> float:
+        """Zero in half of the schedules."""
+        return rng.choice(values) if rng.random() < 0.5 else 0.0
+
+    def weather() -> Weather:
+        def ill() -> float:
+            return now_and_then(0.03, 0.1, 0.3) if rng.random() < 0.5 else 0.0
+
+        return Weather(ill(), ill(), ill(), ill(), hopeless=0.02 if rng.random() < 0.1 else 0.0)
+
+    return Habits(
+        workers=rng.choice((1, 2, 2, 3)),
+        records=rng.randint(5, 25),
+        spacing=rng.choice((0.05, 0.5, 1.5)),
+        reshards=rng.choice((0, 0, 1, 2)),
+        mix=Mix(
+            same_key=now_and_then(0.2, 0.6),
+            bad=now_and_then(0.1, 0.5),
+            several=now_and_then(0.3),
+            aggregated=now_and_then(0.2, 0.5),
+            undeliverable=now_and_then(0.1),
+            untimed=now_and_then(0.1) if rng.random() < 0.2 else 0.0,
+        ),
+        weather={service: weather() for service in ("s3", "table", "leases")},
+        conflicts=now_and_then(0.05, 0.3),
+        unprocessed=now_and_then(0.2, 0.6),
+        prefetch=rng.choice((1, 2, 4)),
+        batch=rng.choice((1, 3, 6, 30)),
+        skips=now_and_then(0.03) if rng.random() < 0.3 else 0.0,
+        stale=now_and_then(0.3, 0.8),
+        late_start=now_and_then(0.2, 0.5),
+        refused_checkpoint=now_and_then(0.1, 0.4),
+        odd_lag=now_and_then(0.2),
+        cuts=tuple(_cut(rng) for _ in range(rng.choice((1, 2, 2, 3)))),
+        between=rng.choice((60.0, 150.0, 400.0, 1000.0)),
+        peril=rng.choice((0.0, 0.02, 0.05, 0.2)),
+        strikes=tuple(rng.sample(kinds, rng.randint(1, 5))),
+        failover=rng.choice((2.0, 4.0, 10.0)),
+        leaderless=rng.random() < 0.3,
+    )

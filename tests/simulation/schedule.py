@@ -1,0 +1,120 @@
+"""One schedule: a seed gives a world, the product's modules are put into it, and it runs in virtual time."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from consumer import lease, protocol, retry, service, shard, shards, supervisor, watch
+from tests.simulation import pipe
+from tests.simulation.clock import Time
+from tests.simulation.variant import REAL, Variant, replaced
+from tests.simulation.world import World
+
+
+@dataclass(slots=True)
+class Result:
+    """How a schedule went; `violation` is None if all invariants held."""
+
+    seed: int
+    violation: str | None
+    exempt: dict[str, int]
+    seconds: float
+    steps: int
+    strikes: dict[str, int]
+    trace: list[str]
+
+
+class _Unmeasured:
+    """In place of Metrics and of every metric, on which nothing depends."""
+
+    def __getattr__(self, name: str) -> "_Unmeasured":
+        return self
+
+    def __call__(self, *_: object) -> "_Unmeasured":
+        return self
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+def run(seed: int, variant: Variant = REAL, tracing: bool = False) -> Result:
+    """Runs one schedule; the same seed always gives the same."""
+    world = World(seed, variant, tracing)
+    clock = world.clock
+    with _log_to(world), _product_in(world):
+        main = clock.create_task(world.run())
+        main.add_done_callback(lambda _: clock.stop())
+        clock.run_forever()
+        if main.done():
+            main.result()
+        elif not world.violation:
+            world.fail(f"(f) {'; '.join(clock.errors)}")
+        if clock.errors and not world.violation:
+            world.fail(f"(simulator) {'; '.join(clock.errors)}")
+        _clear(world)
+    seconds, steps = clock.now, clock.steps
+    clock.close()
+    return Result(seed, world.violation, world.ledger.exempt, seconds, steps, world.strikes.count, world.trace)
+
+
+def _clear(world: World) -> None:
+    """Ends all tasks, those of dead processes too, so that nothing of them is left to the garbage collector."""
+    clock = world.clock
+    clock.clearing = True
+    for worker in world.workers:
+        for process in (worker.python, *(jvm.process for jvm in worker.jvms)):
+            clock.thaw(process)
+    for _ in range(20):
+        tasks = [task for task in clock.tasks if not task.done()]
+        for task in tasks:
+            task.cancel()
+        if not tasks:
+            return
+        clock.call_soon(clock.stop)
+        clock.run_forever()
+    raise RuntimeError(f"tasks that do not end: {tasks}")
+
+
+def _product_in(world: World) -> contextlib.AbstractContextManager[None]:
+    """The product's modules see virtual time, the schedule's random numbers and pipes in memory."""
+    time = Time(world.clock)
+    return replaced(
+        *((module, "time", time) for module in (shard, lease, watch, supervisor)),
+        (retry, "random", world.rng),
+        (service, "Metrics", _Unmeasured),
+        (protocol, "accept", pipe.accept),
+        (protocol, "gone", pipe.gone),
+        (shards, "_door", lambda door: door),
+        # asyncio asks for the process id each time, which takes longer than all else that it does.
+        (asyncio.events, "get_running_loop", lambda: world.clock),
+        *world.variant.patches,
+    )
+
+
+@contextlib.contextmanager
+def _log_to(world: World) -> Iterator[None]:
+    """The product's log goes into the trace, or nowhere."""
+    log, handler = logging.getLogger("consumer"), _ToTrace(world)
+    before = log.level, log.propagate
+    log.setLevel(logging.INFO if world.tracing else logging.CRITICAL + 1)
+    log.propagate = False
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.level, log.propagate = before
+
+
+class _ToTrace(logging.Handler):
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._world.note("log", f"{record.name}: {record.getMessage()}")
