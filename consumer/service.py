@@ -167,7 +167,7 @@ class Service:
 
     def state(self) -> dict[str, Any]:
         """The document of /shards, with what /healthz says; also sets the shards' gauges."""
-        why = "the KCL daemon does not run" if self._daemon.pid is None else self._watchdog.trouble()
+        why = "the KCL daemon is not running" if self._daemon.pid is None else self._watchdog.trouble()
         if why == "no shard yet":
             why = f"no shard yet: {self._daemon.phase}"
         return {

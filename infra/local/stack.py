@@ -134,7 +134,7 @@ class LocalStack:
             healthy, why = health(self.consumer_url)
             if not healthy and why != told:
                 told = why
-                self._say(f"KCL starting: {why}")
+                self._say(f"waiting for the consumer: {why}")
             return healthy
 
         self.consumer.wait_until(ready, CONSUMER_SECONDS)
