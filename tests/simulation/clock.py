@@ -44,6 +44,31 @@ PROCESS: contextvars.ContextVar[Process] = contextvars.ContextVar("process")
 """The process whose code runs; the world itself (networks, services) is none."""
 
 
+class _Step(asyncio.Handle):
+    """A handle that is made in half the time: it has no debug mode to ask for."""
+
+    def __init__(
+        self,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: "Clock",
+        context: contextvars.Context | None,
+    ) -> None:
+        self._context = contextvars.copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+
+
+class _Timer(_Step, asyncio.TimerHandle):
+    def __init__(self, when: float, *step: Any) -> None:
+        _Step.__init__(self, *step)
+        self._when = when
+        self._scheduled = False
+
+
 class Clock(asyncio.BaseEventLoop):
     """An event loop in virtual time. After `countdown` steps of processes, `strike` is called before the next one: it
     may kill or freeze the process, and sets the countdown anew."""
@@ -69,7 +94,7 @@ class Clock(asyncio.BaseEventLoop):
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.Handle:
-        handle = asyncio.Handle(callback, args, self, context)
+        handle = _Step(callback, args, self, context)
         self._ready.append(handle)  # type: ignore[attr-defined]
         return handle
 
@@ -81,7 +106,7 @@ class Clock(asyncio.BaseEventLoop):
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        timer = _Timer(when, callback, args, self, context)
         self.steps += 1
         heapq.heappush(self._timers, (when, self.steps, timer))
         return timer

@@ -54,7 +54,7 @@ def _cut(rng: random.Random) -> Cut:
     return Cut(rng.choice((1, 2, 3, 4, 5, 8, 20)), size, seconds * 1000)
 
 
-TAKEOVERS: Final = ("zombie", "zombie", "deaf", "steal", "kill", "join")
+TAKEOVERS: Final = ("zombie", "zombie", "deaf", "steal", "kill")
 
 
 def draw(rng: random.Random, kinds: list[str]) -> Habits:
@@ -71,7 +71,7 @@ def _takeovers(rng: random.Random, habits: Habits) -> Habits:
         habits,
         workers=3,
         records=rng.randint(10, 20),
-        spacing=habits.failover * rng.choice((0.1, 0.4)),
+        spacing=rng.choice((0.3, 1.0)),
         weather=dict.fromkeys(habits.weather, Weather()),
         skips=0.0,
         late_start=rng.choice((0.0, 0.5)),
@@ -80,6 +80,7 @@ def _takeovers(rng: random.Random, habits: Habits) -> Habits:
         peril=0.1,
         between=1000.0,
         strikes=tuple(rng.sample(TAKEOVERS, 3)),
+        failover=3.0,
         leaderless=False,
     )
 
@@ -123,6 +124,6 @@ def _anything(rng: random.Random, kinds: list[str]) -> Habits:
         between=rng.choice((60.0, 150.0, 400.0, 1000.0)),
         peril=rng.choice((0.0, 0.02, 0.05, 0.2)),
         strikes=tuple(rng.sample(kinds, rng.randint(1, 5))),
-        failover=rng.choice((2.0, 4.0, 10.0)),
+        failover=rng.choice((3.0, 3.0, 10.0)),
         leaderless=rng.random() < 0.3,
     )

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 READ_TIMEOUT: Final = 30.0
 """As in consumer/clients.py."""
-LONGEST: Final = 45.0
+LONGEST: Final = 35.0
 """Seconds after which every request has taken effect, if it ever does."""
 
 CONVERSATION: "ContextVar[Pipe]" = ContextVar("conversation")
