@@ -6,10 +6,10 @@ SHELL := bash
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: help setup demo up test faults check format lock clean
+.PHONY: help setup demo up test crashtest crashtest-mutants faults check format lock clean
 
 help:  ## print the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
 
 setup: .venv/ready .local-aws/ready  ## create both environments (every target does this by itself)
 
@@ -27,6 +27,12 @@ up: setup  ## local stack in the foreground until Ctrl-C; writes .local/env
 
 test: setup  ## all tests
 	@$(PY) -m pytest
+
+crashtest: setup  ## the consumer's own code in a simulated world; SCHEDULES=10000 SEED=1; one schedule shows its trace
+	@exec $(PY) -m tests.simulation crashtest $(or $(SCHEDULES),10000) $(or $(SEED),1)
+
+crashtest-mutants: setup  ## the simulation finds each of the faults it is there for
+	@exec $(PY) -m tests.simulation mutants $(or $(SCHEDULES),3000) $(or $(SEED),1)
 
 faults: setup  ## the real daemon under load, fault by fault, audited after each; ROUNDS=1 SEED=n ONLY=name,name
 	@LOCAL_DIR=$${LOCAL_DIR:-$(CURDIR)/.local/faults} exec $(PY) -m tests.faults
