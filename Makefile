@@ -34,6 +34,12 @@ crashtest: setup  ## the consumer's own code in a simulated world; SCHEDULES=100
 crashtest-mutants: setup  ## the simulation finds each of the faults it is there for
 	@exec $(PY) -m tests.simulation mutants $(or $(SCHEDULES),3000) $(or $(SEED),1)
 
+crashtest: setup  ## simulated crashes, zombies and bad networks around the real code; SCHEDULES=10000 SEED=1
+	@$(PY) -m tests.simulation crashtest $(or $(SCHEDULES),10000) $(or $(SEED),1)
+
+crashtest-mutants: setup  ## the same around deliberately broken code: each must be caught
+	@$(PY) -m tests.simulation mutants $(or $(SCHEDULES),10000) $(or $(SEED),1)
+
 faults: setup  ## the real daemon under load, fault by fault, audited after each; ROUNDS=1 SEED=n ONLY=name,name
 	@LOCAL_DIR=$${LOCAL_DIR:-$(CURDIR)/.local/faults} exec $(PY) -m tests.faults
 

@@ -40,8 +40,8 @@ class Habits:
     """Those that its owners have: a deploy may change them."""
     between: float
     """Steps between two strikes, on average."""
-    peril: float
-    """How often a process is struck when it sends a request, and when that has taken effect."""
+    peril: dict[str, float]
+    """By service, how often a process is struck when it sends a request, and when that has taken effect."""
     strikes: tuple[str, ...]
     failover: float
     """Seconds that a lease lasts."""
@@ -50,7 +50,7 @@ class Habits:
 
 
 def _cut(rng: random.Random) -> Cut:
-    size, seconds = rng.choice((300, 900, HUGE, HUGE)), rng.choice((2, 5, 10, 60))
+    size, seconds = rng.choice((300, 900, HUGE, HUGE)), rng.choice((2, 5, 10, 20))
     return Cut(rng.choice((1, 2, 3, 4, 5, 8, 20)), size, seconds * 1000)
 
 
@@ -66,18 +66,18 @@ def draw(rng: random.Random, kinds: list[str]) -> Habits:
 def _takeovers(rng: random.Random, habits: Habits) -> Habits:
     """Good weather, but owners that follow one another quickly, and come back: what the fence is for."""
     size = rng.choice((1, 2, 3))
-    cuts = tuple(Cut(records, HUGE, 60_000) for records in (size, size, size + rng.choice((1, 2, 5))))
+    cuts = tuple(Cut(records, HUGE, 15_000) for records in (size, size, size + rng.choice((1, 2, 5))))
     return replace(
         habits,
         workers=3,
-        records=rng.randint(10, 20),
+        records=rng.randint(8, 14),
         spacing=rng.choice((0.3, 1.0)),
         weather=dict.fromkeys(habits.weather, Weather()),
         skips=0.0,
         late_start=rng.choice((0.0, 0.5)),
         refused_checkpoint=0.0,
         cuts=cuts,
-        peril=0.1,
+        peril={"s3": 0.2, "table": 0.02, "leases": 0.02, "checkpoint": 0.1},
         between=1000.0,
         strikes=tuple(rng.sample(TAKEOVERS, 3)),
         failover=3.0,
@@ -97,9 +97,10 @@ def _anything(rng: random.Random, kinds: list[str]) -> Habits:
 
         return Weather(ill(), ill(), ill(), ill(), hopeless=0.02 if rng.random() < 0.1 else 0.0)
 
+    services = ("s3", "table", "leases")
     return Habits(
         workers=rng.choice((1, 2, 2, 3)),
-        records=rng.randint(5, 25),
+        records=rng.randint(3, 18),
         spacing=rng.choice((0.05, 0.5, 1.5)),
         reshards=rng.choice((0, 0, 1, 2)),
         mix=Mix(
@@ -110,7 +111,7 @@ def _anything(rng: random.Random, kinds: list[str]) -> Habits:
             undeliverable=now_and_then(0.1),
             untimed=now_and_then(0.1) if rng.random() < 0.2 else 0.0,
         ),
-        weather={service: weather() for service in ("s3", "table", "leases")},
+        weather={service: weather() for service in services},
         conflicts=now_and_then(0.05, 0.3),
         unprocessed=now_and_then(0.2, 0.6),
         prefetch=rng.choice((1, 2, 4)),
@@ -122,7 +123,7 @@ def _anything(rng: random.Random, kinds: list[str]) -> Habits:
         odd_lag=now_and_then(0.2),
         cuts=tuple(_cut(rng) for _ in range(rng.choice((1, 2, 2, 3)))),
         between=rng.choice((60.0, 150.0, 400.0, 1000.0)),
-        peril=rng.choice((0.0, 0.02, 0.05, 0.2)),
+        peril=dict.fromkeys((*services, "checkpoint"), rng.choice((0.0, 0.02, 0.05, 0.2))),
         strikes=tuple(rng.sample(kinds, rng.randint(1, 5))),
         failover=rng.choice((3.0, 3.0, 10.0)),
         leaderless=rng.random() < 0.3,

@@ -227,12 +227,12 @@ async def nothing(self: object) -> None:
     pass
 
 
-def _shard(name: str, broken: type[Shard]) -> Variant:
-    return Variant(name, ((shards, "Shard", broken),))
+def _shard(name: str, broken: type[Shard], rare: bool = False) -> Variant:
+    return Variant(name, ((shards, "Shard", broken),), rare)
 
 
-def _decide(name: str, broken: Callable[[Stamp, Stamp], Verdict]) -> Variant:
-    return Variant(name, ((archive, "decide", broken),))
+def _decide(name: str, broken: Callable[[Stamp, Stamp], Verdict], rare: bool = False) -> Variant:
+    return Variant(name, ((archive, "decide", broken),), rare)
 
 
 MUTANTS = (
@@ -245,7 +245,7 @@ MUTANTS = (
     _shard("checkpoint without sub-sequence number", CheckpointWithoutSub),
     _shard("rows in the background", RowsInTheBackground),
     _shard("answer before durable", AnswerFirst),
-    _shard("swallow an exception", Swallow),
+    _shard("swallow an exception", Swallow, rare=True),
     _shard("missing shard-end checkpoint", NoShardEnd),
     _shard("stale checkpoint believed", BelieveTheDaemon),
     _shard("redelivered records not skipped", NoSkipping),
@@ -254,15 +254,15 @@ MUTANTS = (
     Variant("older of equal keys wins", ((service, "Table", OlderWins),)),
     Variant("UnprocessedItems ignored", ((service, "Table", UnprocessedIgnored),)),
     Variant("failed rows given up", ((service, "Table", GiveUpRows),)),
-    Variant("claim without owning the lease", ((service, "Leases", ClaimOfNobody),)),
+    Variant("claim without owning the lease", ((service, "Leases", ClaimOfNobody),), rare=True),
     Variant("epoch from the clock", ((service, "Leases", EpochOfTheClock),)),
-    Variant("no epoch", ((service, "Leases", OneEpoch),)),
+    Variant("no epoch", ((service, "Leases", OneEpoch),), rare=True),
     Variant("cut by clock", ((shard, "Packer", CutByClock),)),
     Variant("parcel never full", ((shard, "Packer", NeverFull),)),
     Variant("named by clock", ((shard, "Packer", NamedByClock),)),
     _decide("no epoch check", instead(Verdict.FENCED, Verdict.REPLACE)),
     _decide("shorter object believed", instead(Verdict.REPLACE, Verdict.SETTLED)),
-    _decide("equal object not replaced", believe_equal),
+    _decide("equal object not replaced", believe_equal, rare=True),
     _decide("no adopt", instead(Verdict.ADOPT, Verdict.REPLACE)),
     Variant("daemon's log not read", ((service.Service, "_before_checkpoint", nothing),)),
     Variant("long pause not noticed", ((watch.Pulse, "awake", lambda self: True),)),

@@ -56,6 +56,7 @@ class Request:
 
     talk: "Pipe | None"
     process: Process
+    service: str
     future: asyncio.Future[Any]
 
     @property
@@ -67,7 +68,7 @@ class Network:
     """Carries every request of a schedule. `weather` is replaced by fair weather when the faults are over."""
 
     def __init__(
-        self, clock: Clock, rng: random.Random, weather: dict[str, Weather], peril: Callable[[Process], None]
+        self, clock: Clock, rng: random.Random, weather: dict[str, Weather], peril: Callable[[Process, str], None]
     ) -> None:
         """`peril` may strike a process that is about to send a request, or whose request has just taken effect."""
         self._clock = clock
@@ -79,10 +80,10 @@ class Network:
     async def call(self, service: str, effect: Callable[[Request], T]) -> T:
         """Has `effect` take place at the service, once or not at all. Raises what botocore would."""
         process = PROCESS.get()
-        self._peril(process)
+        self._peril(process, service)
         await asyncio.sleep(0)  # signing, a connection from the pool: the process may stop here, and send it later
         future: asyncio.Future[T] = self._clock.create_future()
-        request = Request(CONVERSATION.get(None), process, future)
+        request = Request(CONVERSATION.get(None), process, service, future)
         rng, weather = self._rng, self.weather[service]
         way = rng.random() * 0.02
         fate = rng.random()
@@ -107,7 +108,7 @@ class Network:
     async def land(self, effect: Callable[[], T], delay: float) -> T:
         """A request of the KCL's: it arrives, whatever happens to the sender meanwhile."""
         future: asyncio.Future[T] = self._clock.create_future()
-        self._send(delay, Request(None, PROCESS.get(), future), lambda _: effect(), 0.0)
+        self._send(delay, Request(None, PROCESS.get(), "checkpoint", future), lambda _: effect(), 0.0)
         return await future
 
     def _send(self, delay: float, request: Request, effect: Callable[[Request], Any], answer: float | None) -> None:
@@ -122,7 +123,7 @@ class Network:
             result = effect(request)
         except ClientError as refused:
             error = refused
-        self._peril(request.process)
+        self._peril(request.process, request.service)
         if answer is None:
             return
         if answer:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -23,11 +24,13 @@ class Result:
     seconds: float
     steps: int
     strikes: dict[str, int]
+    fence: Counter[str]
+    """How parcels were settled (parcel.Verdict)."""
     trace: list[str]
 
 
 class _Unmeasured:
-    """In place of Metrics and of every metric, on which nothing depends."""
+    """In place of every metric: nothing depends on them."""
 
     def __getattr__(self, name: str) -> "_Unmeasured":
         return self
@@ -59,7 +62,9 @@ def run(seed: int, variant: Variant = REAL, tracing: bool = False) -> Result:
         _clear(world)
     seconds, steps = clock.now, clock.steps
     clock.close()
-    return Result(seed, world.violation, world.ledger.exempt, seconds, steps, world.strikes.count, world.trace)
+    return Result(
+        seed, world.violation, world.ledger.exempt, seconds, steps, world.strikes.count, world.fence, world.trace
+    )
 
 
 def _clear(world: World) -> None:
@@ -86,14 +91,31 @@ def _product_in(world: World) -> contextlib.AbstractContextManager[None]:
     return replaced(
         *((module, "time", time) for module in (shard, lease, watch, supervisor)),
         (retry, "random", world.rng),
-        (service, "Metrics", _Unmeasured),
+        (service, "Metrics", lambda: _Metrics(world.fence)),
         (protocol, "accept", pipe.accept),
         (protocol, "gone", pipe.gone),
         (shards, "_door", lambda door: door),
-        # asyncio asks for the process id each time, which takes longer than all else that it does.
+        (asyncio, "sleep", world.clock.sleep),
+        # It asks for the process id each time, which takes longer than all else that asyncio does.
         (asyncio.events, "get_running_loop", lambda: world.clock),
         *world.variant.patches,
     )
+
+
+class _Metrics(_Unmeasured):
+    """In place of Metrics; counts how parcels were settled."""
+
+    def __init__(self, fence: Counter[str]) -> None:
+        self.fence = _Outcomes(fence)
+
+
+class _Outcomes(_Unmeasured):
+    def __init__(self, counts: Counter[str]) -> None:
+        self._counts = counts
+
+    def labels(self, outcome: str) -> "_Outcomes":
+        self._counts[outcome] += 1
+        return self
 
 
 @contextlib.contextmanager

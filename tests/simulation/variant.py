@@ -12,6 +12,8 @@ class Variant:
 
     name: str
     patches: tuple[tuple[Any, str, Any], ...] = ()
+    rare: bool = False
+    """It takes many schedules to catch: a chain of several owners' misfortunes."""
 
 
 REAL = Variant("the product")

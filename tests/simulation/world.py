@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -53,6 +54,7 @@ class World:
         self._rows = Rows(self.network, self.ledger, rng, self.habits.unprocessed)
         self.leases = LeaseTable(self.ledger)
         self.dynamodb = DynamoDB(self._rows, LeaseClient(self.network, self.leases, self.ledger))
+        self.fence: Counter[str] = Counter()
         self.calm = False
         self.workers: list[Worker] = []
         self._names = -1
@@ -125,8 +127,8 @@ class World:
     def _strike(self, process: Process) -> None:
         self.strikes.strike(process)
 
-    def _peril(self, process: Process) -> None:
-        if process.running and self.happens(self.habits.peril):
+    def _peril(self, process: Process, service: str) -> None:
+        if process.running and self.happens(self.habits.peril[service]):
             self.strikes.strike(process)
 
     # The course of a schedule
