@@ -20,7 +20,7 @@ from tests.simulation.strikes import KINDS, Strikes
 from tests.simulation.variant import Variant
 from tests.simulation.worker import Worker
 
-PATIENCE: Final = 900.0
+PATIENCE: Final = 300.0
 """Virtual seconds within which everything must have drained after the last fault."""
 FAIR: Final = Weather()
 
