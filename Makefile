@@ -28,12 +28,6 @@ up: setup  ## local stack in the foreground until Ctrl-C; writes .local/env
 test: setup  ## all tests
 	@$(PY) -m pytest
 
-crashtest: setup  ## the consumer's own code in a simulated world; SCHEDULES=10000 SEED=1; one schedule shows its trace
-	@exec $(PY) -m tests.simulation crashtest $(or $(SCHEDULES),10000) $(or $(SEED),1)
-
-crashtest-mutants: setup  ## the simulation finds each of the faults it is there for
-	@exec $(PY) -m tests.simulation mutants $(or $(SCHEDULES),3000) $(or $(SEED),1)
-
 crashtest: setup  ## simulated crashes, zombies and bad networks around the real code; SCHEDULES=10000 SEED=1
 	@$(PY) -m tests.simulation crashtest $(or $(SCHEDULES),10000) $(or $(SEED),1)
 
