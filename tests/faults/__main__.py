@@ -1,4 +1,5 @@
-"""`make faults [ROUNDS=n] [SEED=n] [ONLY=name,name]`: every row, then so many random mixtures.
+"""`make faults [ROUNDS=1] [SEED=n] [ONLY=name,name]`: every row, then so many random mixtures; ONLY=mixtures are those
+alone, ONLY=mixture-7 SEED=n is one of them again.
 
 Progress goes to stderr, the result is the one line on stdout; exit code 0 only if every row held.
 """
@@ -64,17 +65,23 @@ def results(rows: list[Row], seed: int, view: View) -> Iterator[dict[str, Any]]:
         benches.close()
 
 
-def chosen(only: str) -> list[Row]:
-    """The rows named, in that order; all without names, none for `none` (mixtures only)."""
+def chosen(only: str, rounds: int, seed: int) -> list[Row]:
+    """The rows and mixtures named, in that order; without names all rows, then so many mixtures."""
     if not only:
-        return list(ROWS)
-    if only == "none":
-        return []
+        return [*ROWS, *(mixture(number, seed) for number in range(1, rounds + 1))]
     known = {row.name: row for row in ROWS}
-    wanted = only.split(",")
-    if unknown := [name for name in wanted if name not in known]:
-        raise LocalError(f"ONLY={unknown[0]}: no such row; there are {', '.join(known)}")
-    return [known[name] for name in wanted]
+    found = []
+    for name in only.split(","):
+        kind, _, number = name.partition("-")
+        if name in known:
+            found.append(known[name])
+        elif name == "mixtures":
+            found += [mixture(each, seed) for each in range(1, rounds + 1)]
+        elif kind == "mixture" and number.isdecimal():
+            found.append(mixture(int(number), seed))
+        else:
+            raise LocalError(f"ONLY={name}: no such row; there are mixtures, mixture-<n>, {', '.join(known)}")
+    return found
 
 
 def main() -> int:
@@ -83,8 +90,7 @@ def main() -> int:
     seed = int(os.environ.get("SEED") or random.randrange(10**6))
     found: list[dict[str, Any]] = []
     try:
-        rows = chosen(os.environ.get("ONLY", ""))
-        rows += [mixture(number, seed) for number in range(1, int(os.environ.get("ROUNDS") or 0) + 1)]
+        rows = chosen(os.environ.get("ONLY", ""), int(os.environ.get("ROUNDS") or 1), seed)
         view.say(f"{len(rows)} rows, SEED={seed}")
         for result in results(rows, seed, view):
             found.append(result)

@@ -48,14 +48,19 @@ def _play(bench: Bench, events: list[Event]) -> Iterator[None]:
     running: dict[str, AbstractContextManager[None]] = {}
 
     def begin(row: Row) -> None:
-        bench.view.say(f"  {row.name} begins")
         bench.rng.shuffle(bench.workers)  # the first is the one that suffers
+        bench.supervise()
+        if not bench.worker.running:  # it cannot start while another fault lasts
+            bench.view.say(f"  {row.name} finds nothing that runs")
+            return
+        bench.view.say(f"  {row.name} begins")
         running[row.name] = row.fault(bench)
         running[row.name].__enter__()
 
     def end(row: Row) -> None:
-        bench.view.say(f"  {row.name} ends")
-        running.pop(row.name).__exit__(None, None, None)
+        if row.name in running:
+            bench.view.say(f"  {row.name} ends")
+            running.pop(row.name).__exit__(None, None, None)
 
     steps: list[tuple[float, Callable[[Row], None], Row]] = [(event.begins, begin, event.row) for event in events]
     steps += [(event.ends, end, event.row) for event in events]

@@ -88,12 +88,12 @@ class Worker:
         return {shard["shard"] for shard in state["shards"] if shard["live"]} if state else set()
 
     def daemon(self) -> int:
-        """Process id of the daemon; waits for one."""
+        """Process id of the daemon, also of one that stands still; waits for one."""
         deadline = time.monotonic() + 60
-        while not (pid := (self.state() or {}).get("daemonPid")):
+        while not (found := [pid for pid in children(self.pid) if group(pid)]):
             assert time.monotonic() < deadline, f"{self.name} has no daemon"
             time.sleep(0.05)
-        return int(pid)
+        return found[0]
 
     def connectors(self) -> list[int]:
         """Process ids of the connectors; waits for one."""
@@ -151,12 +151,22 @@ class Worker:
 
 def group(leader: int) -> list[int]:
     """The living processes of a process group."""
+    return [pid for pid, _, its_group in _processes() if its_group == leader]
+
+
+def children(parent: int) -> list[int]:
+    """The living processes that a process has started itself."""
+    return [pid for pid, its_parent, _ in _processes() if its_parent == parent]
+
+
+def _processes() -> list[tuple[int, int, int]]:
+    """Process, parent and group of every living process."""
     found = []
     for entry in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = entry.read_text().rpartition(")")[2].split()
         except OSError:  # it ended meanwhile
             continue
-        if int(fields[2]) == leader and fields[0] not in "ZX":
-            found.append(int(entry.parent.name))
+        if fields[0] not in "ZX":
+            found.append((int(entry.parent.name), int(fields[1]), int(fields[2])))
     return sorted(found)
