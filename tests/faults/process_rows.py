@@ -34,8 +34,9 @@ def kill_service(bench: Bench) -> Iterator[None]:
 
 
 def _lives(pid: int) -> bool:
+    """Whether a process does anything; one that is stopped cannot even end."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZXT"
     except OSError:
         return False
 

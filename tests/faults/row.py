@@ -58,33 +58,38 @@ def run(row: Row, bench: Bench, seed: int | None) -> dict[str, Any]:
     why: list[str] = []
     outcome: dict[str, Any] = {"fault": row.name}
     with Ledger(path) as ledger, Memory(bench) as memory:
-        try:
-            with bench.load(plan, ledger):
-                outcome["recovery_s"] = _suffer(row, bench, Probe(bench, plan), why)
+        with _noted(why), bench.load(plan, ledger):
+            outcome["recovery_s"] = _suffer(row, bench, Probe(bench, plan), why)
+        with _noted(why):
             outcome["drained_s"] = round(bench.until("everything settled", bench.settled, row.drain), 1)
             if row.mend:
                 row.mend(bench)
                 bench.until("everything settled again", bench.settled, row.drain)
-        except (NotHeld, AssertionError) as error:
-            why.append(str(error) or repr(error))
     report = audit(bench.stack, path, wait=30)
     outcome |= _counts(report) | memory.most()
     why += [f"{kind}: {found.count}: {found.places[:2]}" for kind, found in report.findings.items()
             if kind not in row.excused]  # fmt: skip
     if not memory.bounded:
         why.append("more memory than a worker may need")
-    try:
+    with _noted(why):
         row.check(bench)
         if missing := len(unaccounted(bench)) - bench.dropped:
             why.append(f"{missing} stream records are neither in the archive nor dead letters")
             outcome["lost"] += missing
-    except (NotHeld, AssertionError) as error:
-        why.append(str(error) or repr(error))
     outcome["ok"] = not why
     if why:
         outcome["why"] = why
     bench.view.say(f"{row.name}: {'ok' if outcome['ok'] else 'NOT ok: ' + '; '.join(why)}")
     return outcome
+
+
+@contextmanager
+def _noted(why: list[str]) -> Iterator[None]:
+    """What did not hold is told; what comes after is done all the same."""
+    try:
+        yield
+    except (NotHeld, AssertionError) as error:
+        why.append(str(error) or repr(error))
 
 
 def _suffer(row: Row, bench: Bench, probe: Probe, why: list[str]) -> float | None:
