@@ -60,7 +60,10 @@ TAKEOVERS: Final = ("zombie", "zombie", "deaf", "steal", "kill")
 def draw(rng: random.Random, kinds: list[str]) -> Habits:
     """The habits of one schedule; `kinds` are all strikes that there are."""
     habits = _anything(rng, kinds)
-    return _takeovers(rng, habits) if rng.random() < 0.4 else habits
+    theme = rng.random()
+    if theme < 0.4:
+        return _takeovers(rng, habits)
+    return _late_claims(habits) if theme < 0.45 else habits
 
 
 def _takeovers(rng: random.Random, habits: Habits) -> Habits:
@@ -83,6 +86,13 @@ def _takeovers(rng: random.Random, habits: Habits) -> Habits:
         failover=3.0,
         leaderless=False,
     )
+
+
+def _late_claims(habits: Habits) -> Habits:
+    """Leases that come and go while their claims are under way."""
+    weather = {**habits.weather, "leases": Weather(slow=0.5)}
+    peril = {**habits.peril, "leases": 0.3}
+    return replace(habits, weather=weather, peril=peril, strikes=("bounce", "steal", "hand_off"))
 
 
 def _anything(rng: random.Random, kinds: list[str]) -> Habits:
@@ -116,7 +126,7 @@ def _anything(rng: random.Random, kinds: list[str]) -> Habits:
         unprocessed=now_and_then(0.2, 0.6),
         prefetch=rng.choice((1, 2, 4)),
         batch=rng.choice((1, 3, 6, 30)),
-        skips=now_and_then(0.03) if rng.random() < 0.3 else 0.0,
+        skips=now_and_then(0.05, 0.2) if rng.random() < 0.5 else 0.0,
         stale=now_and_then(0.3, 0.8),
         late_start=now_and_then(0.2, 0.5),
         refused_checkpoint=now_and_then(0.1, 0.4),

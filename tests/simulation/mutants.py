@@ -13,10 +13,10 @@ from consumer import archive, parcel, retry, service, shard, shards, watch
 from consumer.archive import DEAD_LETTERS, PARCELS, Archive, Fenced
 from consumer.lease import START, Claim, Leases
 from consumer.parcel import Packer, Parcel, Stamp, Verdict, decide
-from consumer.protocol import Action, CheckpointRefused, Position, ProcessRecords, Record
+from consumer.protocol import Action, CheckpointRefused, Conversation, Position, ProcessRecords, Record
 from consumer.reading import Decoded, Reading, decode
 from consumer.retry import until_done
-from consumer.shard import Shard
+from consumer.shard import Rooms, Shard
 from consumer.table import Table
 from tests.simulation.clock import Time
 from tests.simulation.variant import Variant
@@ -124,6 +124,27 @@ class ShutdownIgnored(Shard):
             await self._conversation.checkpoint(position)
 
 
+class LogReadLate(Shard):
+    """The daemon's log is read before the checkpoint, but not before the parcel. It was so once."""
+
+    def __init__(self, conversation: Conversation, rooms: Rooms) -> None:
+        super().__init__(conversation, replace(rooms, before_checkpoint=nothing))
+        self._read_log = rooms.before_checkpoint
+
+    async def _checkpoint(self, position: Position | None) -> None:
+        await self._read_log()
+        await super()._checkpoint(position)
+
+
+class MuteForgotten(Shard):
+    """A claim under way makes a muted conversation live again. It was so once."""
+
+    async def mute(self) -> None:
+        self.live = False
+        async with self._working:
+            pass
+
+
 class NoMute(shards.Shards):
     async def supersede(self, shard: Shard) -> None:
         self._shards[shard.name] = shard
@@ -223,7 +244,7 @@ def believe_equal(mine: Stamp, stored: Stamp) -> Verdict:
     return Verdict.SETTLED if stored.last == mine.last and stored.epoch <= mine.epoch else decide(mine, stored)
 
 
-async def nothing(self: object) -> None:
+async def nothing(*_: object) -> None:
     pass
 
 
@@ -250,6 +271,8 @@ MUTANTS = (
     _shard("stale checkpoint believed", BelieveTheDaemon),
     _shard("redelivered records not skipped", NoSkipping),
     _shard("refused checkpoint taken for done", ShutdownIgnored),
+    _shard("daemon's log read after the parcel", LogReadLate, rare=True),
+    _shard("mute forgotten by a claim under way", MuteForgotten, rare=True),
     Variant("first conversation not muted", ((service, "Shards", NoMute),)),
     Variant("older of equal keys wins", ((service, "Table", OlderWins),)),
     Variant("UnprocessedItems ignored", ((service, "Table", UnprocessedIgnored),)),
