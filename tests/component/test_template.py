@@ -12,7 +12,8 @@ from tests.conftest import Deployed
 
 OUTPUTS = {
     "StreamName", "StreamArn", "SensorTable", "ArchiveBucket", "AlertTopicArn", "AlertFunction", "ApiFunction",
-    "IotEndpoint", "DevicePolicy", "Region", "ClientRoleArn", "ApplicationName",
+    "IotEndpoint", "DevicePolicy", "Region", "ClientRoleArn", "OperatorRoleArn", "ApplicationName", "RepositoryUri",
+    "RepositoryArn",
 }  # fmt: skip
 
 
