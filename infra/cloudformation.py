@@ -13,12 +13,17 @@ if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
 
 POLL_SECONDS = 2.0
-CAPABILITIES: Any = ["CAPABILITY_IAM"]
 UNCHANGED = ("didn't contain changes", "No updates are to be performed")
+# Statuses of a stack that holds nothing worth keeping and cannot be updated: its creation failed, or never began.
+NEVER_MADE = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "REVIEW_IN_PROGRESS")
 
 
 class DeployError(Exception):
     """Why the stack is not as asked for, in one line."""
+
+
+class InputError(DeployError):
+    """What was asked for cannot be; nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,20 +81,22 @@ def outputs(session: boto3.Session, stack: str) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
 
 
-def declared(client: "CloudFormationClient", template: Mapping[str, str]) -> dict[str, str]:
-    """Names of a template's parameters, with their defaults ("" also where there is none)."""
-    found = client.get_template_summary(**template)["Parameters"]  # type: ignore[arg-type]
-    return {p["ParameterKey"]: p.get("DefaultValue", "") for p in found}
-
-
 class Stack:
-    """One stack that is brought to where a template and parameters say."""
+    """One stack. `common` goes with every request that changes it: tags, and the role that CloudFormation takes."""
 
-    def __init__(self, client: "CloudFormationClient", name: str, on_event: OnEvent, poll_seconds: float) -> None:
-        self._client = client
+    def __init__(
+        self,
+        client: "CloudFormationClient",
+        name: str,
+        on_event: OnEvent,
+        poll_seconds: float = POLL_SECONDS,
+        common: Mapping[str, Any] | None = None,
+    ) -> None:
         self.name = name
+        self._client = client
         self._tell = on_event
         self._poll = poll_seconds
+        self._common: Any = {"Capabilities": ["CAPABILITY_IAM"], **(common or {})}
         self._seen: set[str] = set()
 
     def apply(self, template: Mapping[str, str], parameters: Mapping[str, str], on_plan: OnPlan) -> None:
@@ -98,22 +105,37 @@ class Stack:
         `on_plan` is told an update's changes before it begins. What is under way already is waited for.
         """
         now = self.settled()
-        if now is not None and now.status in ("ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS"):
-            self.delete()  # its creation failed, or never began: it holds nothing and cannot be updated
+        if now is not None and now.status in NEVER_MADE:
+            self.delete()
             now = None
         if now is None:
             request: Any = {**template, "StackName": self.name, "Parameters": _given(parameters)}
-            self._client.create_stack(**request, Capabilities=CAPABILITIES)
+            # What a failed creation made goes away again, the table and the bucket too: they are empty.
+            self._client.create_stack(**request, **self._common, RetainExceptOnCreate=True)
             self._wait()
             return
-        known = declared(self._client, template).keys() & now.parameters.keys()
-        change_set = self._change_set(template, _given(parameters, known))
+        change_set = self._change_set(template, _given(parameters, self._kept(template, now)))
         if change_set is None:
             return
         on_plan(self.name, self._changes(change_set))
-        self._seen = {event["EventId"] for event in self._history()}
+        self._see()
         self._client.execute_change_set(ChangeSetName=change_set)
         self._wait()
+
+    def plan(self, template: Mapping[str, str], parameters: Mapping[str, str]) -> list[Change]:
+        """What `apply` would do, found by a change set that is taken away again."""
+        now = self.settled()
+        new = now is None or now.status in NEVER_MADE
+        kept = frozenset() if now is None or new else self._kept(template, now)
+        change_set = self._change_set(template, _given(parameters, kept), "CREATE" if new else "UPDATE")
+        if change_set is None:
+            return []
+        changes = self._changes(change_set)
+        if new:
+            self.delete()  # a change set for a stack that is not there makes an empty one
+        else:
+            self._client.delete_change_set(ChangeSetName=change_set)
+        return changes
 
     def settled(self) -> State | None:
         """How the stack is as soon as nothing is under way; None when there is none."""
@@ -124,7 +146,6 @@ class Stack:
                 return now
             if not told:
                 told = True
-                self._seen = {event["EventId"] for event in self._history()}
                 self._tell(Event(self.name, now.status, "already under way: waiting for its end", stack=self.name))
             time.sleep(self._poll)
 
@@ -136,16 +157,21 @@ class Stack:
             if "does not exist" in str(error):
                 return
             raise
-        self._seen = {event["EventId"] for event in self._history()}
-        self._client.delete_stack(StackName=self.name)
+        self._see()
+        role = {name: value for name, value in self._common.items() if name == "RoleARN"}
+        self._client.delete_stack(StackName=self.name, **role)
         self._wait(found["StackId"])  # a deleted stack is known by its id only
         self._seen.clear()
 
-    def _change_set(self, template: Mapping[str, str], parameters: Any) -> str | None:
+    def _kept(self, template: Mapping[str, str], now: State) -> Set[str]:
+        """Parameters of the template that have a value already."""
+        return declared(self._client, template).keys() & now.parameters.keys()
+
+    def _change_set(self, template: Mapping[str, str], parameters: Any, kind: str = "UPDATE") -> str | None:
         """ARN of a change set that can be executed; None when nothing would change."""
         name = f"deploy-{uuid.uuid4().hex[:12]}"
-        request: Any = {**template, "StackName": self.name, "ChangeSetName": name, "Parameters": parameters}
-        arn = self._client.create_change_set(**request, Capabilities=CAPABILITIES)["Id"]
+        request: Any = {**template, "StackName": self.name, "ChangeSetName": name, "ChangeSetType": kind}
+        arn = self._client.create_change_set(**request, **self._common, Parameters=parameters)["Id"]
         while True:
             found = self._client.describe_change_set(ChangeSetName=arn)
             if found["Status"] == "CREATE_COMPLETE":
@@ -166,6 +192,10 @@ class Stack:
         """All events of the stack, the newest first."""
         for page in self._client.get_paginator("describe_stack_events").paginate(StackName=stack or self.name):
             yield from page["StackEvents"]
+
+    def _see(self) -> None:
+        """What has happened so far is no news."""
+        self._seen = {event["EventId"] for event in self._history()}
 
     def _wait(self, stack: str | None = None) -> None:
         """Tell events as they come until the stack is at rest; DeployError when that is not where it was to go."""
@@ -192,12 +222,18 @@ class Stack:
             Event(
                 found["LogicalResourceId"],
                 found["ResourceStatus"],
-                found.get("ResourceStatusReason") or "",
+                " ".join(found.get("ResourceStatusReason", "").split()),
                 found.get("ResourceType", ""),
                 self.name,
             )
             for found in reversed(fresh)
         ]
+
+
+def declared(client: "CloudFormationClient", template: Mapping[str, str]) -> dict[str, str]:
+    """Names of a template's parameters, with their defaults ("" also where there is none)."""
+    request: Any = template
+    return {p["ParameterKey"]: p.get("DefaultValue", "") for p in client.get_template_summary(**request)["Parameters"]}
 
 
 def _given(parameters: Mapping[str, str], known: Set[str] = frozenset()) -> Any:

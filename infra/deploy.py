@@ -4,34 +4,39 @@ A deployment is up to three stacks, each with a template of its own: STACK (the 
 STACK-service. Names go from one to the next as parameters. Everything may be repeated: the same input changes nothing.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.artifacts import INFRA, Artifacts, package
+from infra.capacity import fit_tasks
 from infra.cloudformation import (
+    NEVER_MADE,
     POLL_SECONDS,
     Change,
     DeployError,
     Event,
+    InputError,
     OnEvent,
     OnPlan,
     Stack,
+    State,
     declared,
     outputs,
     state,
 )
 
-if TYPE_CHECKING:
-    from types_boto3_cloudformation import CloudFormationClient
-
-__all__ = ["Change", "DeployError", "Event", "deploy", "deploy_all", "outputs", "package"]
+__all__ = ["Change", "DeployError", "Event", "InputError", "deploy", "deploy_all", "outputs", "package"]
 
 DATA, NETWORK, SERVICE = INFRA / "template.yaml", INFRA / "network.yaml", INFRA / "service.yaml"
 SUFFIXES = {DATA: "", NETWORK: "-network", SERVICE: "-service"}  # in the order of deployment
+STACK_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,24}")  # a bucket's name of at most 63 characters begins with it
 Image = str | Callable[[Mapping[str, str]], str] | None
 
 
@@ -51,15 +56,7 @@ def deploy(
     Parameters that are not given keep their values (at first, the template's defaults). DeployError names the first
     resource that failed and why.
     """
-    try:
-        artifacts = Artifacts(session, stack)
-        key = {"FunctionsKey": artifacts.functions(), "ArtifactBucket": artifacts.bucket}
-        client = session.client("cloudformation")
-        template = artifacts.template(DATA)
-        Stack(client, stack, on_event, poll_seconds).apply(template, {**parameters, **key}, ignore_plan)
-        return outputs(session, stack)
-    except (BotoCoreError, ClientError) as error:
-        raise DeployError(f"stack {stack}: {error}") from error
+    return Deployment(session, stack, parameters, on_event, poll_seconds, templates=(DATA,)).apply(None, ignore_plan)
 
 
 def deploy_all(
@@ -73,50 +70,127 @@ def deploy_all(
 ) -> dict[str, str]:
     """Create or update all stacks of the deployment `stack` and return their outputs, merged.
 
-    `parameters` is one flat mapping: each goes to every template that declares it; what no template declares is a
-    DeployError. Outputs of an earlier stack go to the later templates that declare a parameter of that name.
+    `parameters` is one flat mapping: each goes to every template that declares it; what no template declares is an
+    InputError. Outputs of an earlier stack go to the later templates that declare a parameter of that name.
     `image` is the container image, or makes it from the data plane's outputs; None keeps the one that runs.
     The network is left out when `VpcId` and `SubnetIds` are given, now or by an earlier deployment.
     """
-    try:
-        artifacts = Artifacts(session, stack)
-        client = session.client("cloudformation")
-        templates = {path: artifacts.template(path) for path in layers(client, stack, parameters)}
-        wanted = {path: declared(client, template) for path, template in templates.items()}
-        require_declared(parameters, wanted)
-        known = {"DataStack": stack, "FunctionsKey": artifacts.functions(), "ArtifactBucket": artifacts.bucket}
+    return Deployment(session, stack, parameters, on_event, poll_seconds).apply(image, on_plan)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a deployment would do to one stack. `changes` are None when they depend on stacks that are not there yet."""
+
+    stack: str
+    new: bool
+    changes: list[Change] | None
+
+
+class Deployment:
+    """The stacks of one deployment, and what goes to each of them."""
+
+    def __init__(
+        self,
+        session: boto3.Session,
+        stack: str,
+        parameters: Mapping[str, str],
+        on_event: OnEvent,
+        poll_seconds: float = POLL_SECONDS,
+        role: str | None = None,
+        templates: tuple[Path, ...] = tuple(SUFFIXES),
+    ) -> None:
+        """`role` is the ARN of the role that CloudFormation acts in, instead of the caller's."""
+        require_name(stack)
+        self.name = stack
+        self._session = session
+        self._client = session.client("cloudformation")
+        self._parameters = dict(parameters)
+        self._templates = templates
+        self._on_event = on_event
+        self._poll = poll_seconds
+        self._common: dict[str, Any] = {"Tags": [{"Key": "sensorstream:stack", "Value": stack}]}
+        if role:
+            self._common["RoleARN"] = role
+
+    def apply(self, image: Image, on_plan: OnPlan) -> dict[str, str]:
+        """See `deploy_all`."""
         made: dict[str, str] = {}
+        with explained(self.name):
+            for path, template, given in self._layers(image, made):
+                one = self.stack(path)
+                one.apply(template, given, on_plan)
+                made |= outputs(self._session, one.name)
+        return made
+
+    def plan(self, image: Image) -> Iterator[Plan]:
+        """What `apply` would do to each stack, as far as it can be known before it is done."""
+        made: dict[str, str] = {}
+        missing = False
+        with explained(self.name):
+            for path, template, given in self._layers(image, made):
+                one, now = self.stack(path), self.state(path)
+                new = now is None or now.status in NEVER_MADE
+                if missing and path == SERVICE:  # it is made of the others' outputs
+                    yield Plan(one.name, new, None)
+                else:
+                    yield Plan(one.name, new, one.plan(template, given))
+                missing = missing or new
+                made |= now.outputs if now else {}
+
+    def stack(self, path: Path) -> Stack:
+        """The stack of one of the templates."""
+        return Stack(self._client, self.name + SUFFIXES[path], self._on_event, self._poll, self._common)
+
+    def state(self, path: Path) -> State | None:
+        """None when there is no such stack."""
+        return state(self._client, self.name + SUFFIXES[path])
+
+    def _layers(self, image: Image, made: Mapping[str, str]) -> Iterator[tuple[Path, dict[str, str], dict[str, str]]]:
+        """Each template in order with its parameters, of which `made` (by the stacks before it) may be some."""
+        artifacts = Artifacts(self._session, self.name)
+        paths = [path for path in self._templates if path.exists() and (path != NETWORK or self._needs_network())]
+        templates = {path: artifacts.template(path) for path in paths}
+        declares = {path: declared(self._client, template) for path, template in templates.items()}
+        require_declared(self._parameters, declares)
+        known = {"DataStack": self.name, "FunctionsKey": artifacts.functions(), "ArtifactBucket": artifacts.bucket}
+        if SERVICE in paths:
+            defaults = {**declares[DATA], **declares[SERVICE]}
+            known |= fit_tasks(self._session, self._parameters, self.state(DATA), self.state(SERVICE), defaults)
         for path, template in templates.items():
             if path == SERVICE and image is not None:
                 known["Image"] = image if isinstance(image, str) else image(made)
-            given = {name: value for name, value in {**known, **made, **parameters}.items() if name in wanted[path]}
-            one = Stack(client, stack + SUFFIXES[path], on_event, poll_seconds)
-            one.apply(template, given, on_plan)
-            made |= outputs(session, one.name)
-        return made
-    except (BotoCoreError, ClientError) as error:
+            values = {**known, **made, **self._parameters}
+            yield path, template, {name: value for name, value in values.items() if name in declares[path]}
+
+    def _needs_network(self) -> bool:
+        """Whether there is to be a network of its own: not when the service is, or shall be, in somebody else's."""
+        if self._parameters.get("VpcId") and self._parameters.get("SubnetIds"):
+            return False
+        return self.state(SERVICE) is None or self.state(NETWORK) is not None
+
+
+@contextmanager
+def explained(stack: str) -> Iterator[None]:
+    """What AWS answers becomes a DeployError, of which a refusal of the input is an InputError."""
+    try:
+        yield
+    except ClientError as error:
+        refused = error.response["Error"].get("Code") == "ValidationError"
+        raise (InputError if refused else DeployError)(f"stack {stack}: {error}") from error
+    except BotoCoreError as error:
         raise DeployError(f"stack {stack}: {error}") from error
 
 
-def layers(client: "CloudFormationClient", stack: str, parameters: Mapping[str, str]) -> list[Path]:
-    """The templates of this deployment, in order."""
-    found = [path for path in SUFFIXES if path.exists()]
-    if NETWORK in found and not needs_network(client, stack, parameters):
-        found.remove(NETWORK)
-    return found
+def require_name(stack: str) -> None:
+    """InputError when a deployment cannot have this name."""
+    if not STACK_NAME.fullmatch(stack):
+        raise InputError(f"STACK={stack}: a name is at most 25 letters, digits and hyphens, the first of them a letter")
 
 
-def needs_network(client: "CloudFormationClient", stack: str, parameters: Mapping[str, str]) -> bool:
-    """Whether the deployment has a network of its own: not when the service is, or shall be, in somebody else's."""
-    if parameters.get("VpcId") and parameters.get("SubnetIds"):
-        return False
-    service = state(client, stack + SUFFIXES[SERVICE])
-    return service is None or state(client, stack + SUFFIXES[NETWORK]) is not None
-
-
-def require_declared(parameters: Mapping[str, str], wanted: Mapping[Path, Mapping[str, str]]) -> None:
-    """DeployError naming the first parameter that no template knows."""
+def require_declared(parameters: Mapping[str, str], declares: Mapping[Path, Mapping[str, str]]) -> None:
+    """InputError naming the first parameter that no template knows."""
     for name in parameters:
-        if not any(name in names for names in wanted.values()):
-            known = sorted({each for names in wanted.values() for each in names})
-            raise DeployError(f"no template has a parameter {name}; there are {', '.join(known)}")
+        if not any(name in names for names in declares.values()):
+            known = sorted({each for names in declares.values() for each in names})
+            raise InputError(f"no template has a parameter {name}; there are {', '.join(known)}")
