@@ -21,9 +21,9 @@ def main() -> int:
 
     from ministack.app import main as serve
 
-    from infra.local.extension import cbor, devices, fanout, kinesis, resharding, rules
+    from infra.local.extension import cbor, cloudformation, devices, fanout, kinesis, resharding, rules
 
-    for part in (cbor, kinesis, resharding, fanout, rules, devices):
+    for part in (cbor, kinesis, resharding, cloudformation, fanout, rules, devices):
         part.install()
     serve()
     return 0

@@ -1,0 +1,180 @@
+"""CloudFormation: resource types and properties that the emulator does not know, so that templates need no exception.
+
+A handler gets the resolved properties and gives the physical id and the attributes; ValueError fails the resource.
+"""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from ministack.services import ecs, kinesis
+from ministack.services.cloudformation import provisioners
+
+from infra.local.extension.kinesis import Response, open_shards
+
+Properties = dict[str, Any]
+Made = tuple[str, dict[str, Any]]
+Handlers = dict[str, Any]
+
+targets: dict[str, Properties] = {}
+"""Scalable targets by physical id: records only, nothing is scaled here."""
+policies: dict[str, Properties] = {}
+"""Scaling policies by ARN, likewise."""
+
+NAMESPACE = "ecs"
+DIMENSION = "ecs:service:DesiredCount"
+
+
+def install() -> None:
+    """Adds the types, and puts ours around handlers that fall short; to be called after resharding.install()."""
+    known: dict[str, Handlers] = provisioners._RESOURCE_HANDLERS
+    known["AWS::Kinesis::StreamConsumer"] = {"create": make_consumer, "delete": remove_consumer}
+    known["AWS::ApplicationAutoScaling::ScalableTarget"] = {
+        "create": make_target,
+        "update": update_target,
+        "delete": remove_target,
+    }
+    known["AWS::ApplicationAutoScaling::ScalingPolicy"] = {
+        "create": make_policy,
+        "update": update_policy,
+        "delete": lambda arn, _: policies.pop(arn, None),
+    }
+    provisioners._REPLACING_PROPERTIES["AWS::Kinesis::StreamConsumer"] = ("StreamARN", "ConsumerName")
+    service = known["AWS::ECS::Service"]
+    service["create"], service["update"] = _made(service["create"]), _updated(service["update"])
+    stream = known["AWS::Kinesis::Stream"]
+    stream["update"] = _resharded(stream["update"])
+    provisioners._cw_metric_alarm_record = _with_metrics(provisioners._cw_metric_alarm_record)
+
+
+def _answer(response: Response) -> dict[str, Any]:
+    status, _, body = response
+    answer: dict[str, Any] = json.loads(body) if body else {}
+    if status != 200:
+        raise ValueError(answer.get("message") or answer.get("Message") or str(answer))
+    return answer
+
+
+# ---- a stream's consumer ----------------------------------------
+
+
+def make_consumer(_: str, props: Properties, __: str) -> Made:
+    """Registers it as RegisterStreamConsumer does: the KCL can subscribe with it."""
+    request = {name: props.get(name) for name in ("StreamARN", "ConsumerName")}
+    made = _answer(kinesis._register_consumer(request))["Consumer"]
+    attributes = {f"Consumer{name}": made[f"Consumer{name}"] for name in ("ARN", "Name", "Status", "CreationTimestamp")}
+    return made["ConsumerARN"], attributes | {"StreamARN": props["StreamARN"]}
+
+
+def remove_consumer(arn: str, _: Properties) -> None:
+    """Harmless when the stream has gone with it."""
+    if kinesis._consumer_from_arn(arn):
+        _answer(kinesis._deregister_consumer({"ConsumerARN": arn}))
+
+
+# ---- scaling ----------------------------------------
+
+
+def make_target(_: str, props: Properties, __: str) -> Made:
+    """Checks what the service checks; `Ref` gives `resource|dimension|namespace`, as there."""
+    cluster, _, service = str(props.get("ResourceId", "")).removeprefix("service/").partition("/")
+    if (props.get("ServiceNamespace"), props.get("ScalableDimension")) != (NAMESPACE, DIMENSION):
+        raise ValueError(f"only {DIMENSION} of {NAMESPACE} is known here")
+    if f"{cluster}/{service}" not in ecs._services:
+        raise ValueError(f"ECS service doesn't exist: {props.get('ResourceId')}")
+    least, most = int(props["MinCapacity"]), int(props["MaxCapacity"])
+    if not 0 <= least <= most:
+        raise ValueError("Maximum capacity cannot be less than minimum capacity")
+    physical_id = f"{props['ResourceId']}|{DIMENSION}|{NAMESPACE}"
+    targets[physical_id] = props
+    return physical_id, {"Id": physical_id}
+
+
+def update_target(physical_id: str, _: Properties, props: Properties, stack: str) -> Made:
+    """A change of the service or its dimension makes another target; the old one goes."""
+    made = make_target("", props, stack)
+    if made[0] != physical_id:
+        targets.pop(physical_id, None)
+    return made
+
+
+def remove_target(physical_id: str, _: Properties) -> None:
+    """With its policies, as the service does it."""
+    targets.pop(physical_id, None)
+    for arn in [arn for arn, policy in policies.items() if policy.get("ScalingTargetId") == physical_id]:
+        del policies[arn]
+
+
+def make_policy(_: str, props: Properties, __: str) -> Made:
+    """A policy of a target that is there."""
+    target = props.get("ScalingTargetId")
+    if target not in targets:
+        raise ValueError(f"No scalable target registered: {target}")
+    kinds = {"StepScaling": "StepScalingPolicyConfiguration"}
+    kinds["TargetTrackingScaling"] = "TargetTrackingScalingPolicyConfiguration"
+    if kinds.get(str(props.get("PolicyType"))) not in props:
+        raise ValueError(f"PolicyType {props.get('PolicyType')} without its configuration")
+    region, account = provisioners.get_region(), provisioners.get_account_id()
+    where = f"{targets[target]['ResourceId']}:policyName/{props['PolicyName']}"
+    arn = f"arn:aws:autoscaling:{region}:{account}:scalingPolicy:0:resource/{NAMESPACE}/{where}"
+    policies[arn] = props
+    return arn, {"Arn": arn}
+
+
+def update_policy(arn: str, _: Properties, props: Properties, stack: str) -> Made:
+    """A change of the name or the target makes another policy; the old one goes."""
+    made = make_policy("", props, stack)
+    if made[0] != arn:
+        policies.pop(arn, None)
+    return made
+
+
+# ---- what the emulator's own handlers leave out ----------------------------------------
+
+
+def _typed(props: Properties) -> Properties:
+    """A parameter of type Number arrives as text."""
+    return {**props, "DesiredCount": int(props["DesiredCount"])} if "DesiredCount" in props else props
+
+
+def _record(made: Made, props: Properties) -> Made:
+    """Properties of an ECS service that no handler writes down."""
+    service = ecs._services["/".join(made[0].rsplit("/", 2)[1:])]
+    service["serviceRegistries"] = provisioners._pascal_to_camel(props.get("ServiceRegistries") or [])
+    service["propagateTags"] = props.get("PropagateTags", "NONE")
+    service["enableECSManagedTags"] = bool(props.get("EnableECSManagedTags"))
+    return made
+
+
+def _made(create: Callable[..., Made]) -> Callable[..., Made]:
+    return lambda logical_id, props, stack: _record(create(logical_id, _typed(props), stack), props)
+
+
+def _updated(update: Callable[..., Made]) -> Callable[..., Made]:
+    return lambda arn, old, new, stack: _record(update(arn, _typed(old), _typed(new), stack), new)
+
+
+def _resharded(update: Callable[..., Made]) -> Callable[..., Made]:
+    """The emulator's handler keeps the shards whatever the template says."""
+
+    def updated(name: str, old: Properties, new: Properties, stack: str) -> Made:
+        made = update(name, old, new, stack)
+        wanted = int(new.get("ShardCount") or 0)
+        if wanted and wanted != len(open_shards(kinesis._streams[made[0]])):
+            _answer(kinesis._update_shard_count({"StreamName": made[0], "TargetShardCount": wanted}))
+        return made
+
+    return updated
+
+
+def _with_metrics(record: Callable[[str, Properties], Properties]) -> Callable[[str, Properties], Properties]:
+    """An alarm on an expression is kept, and stays at INSUFFICIENT_DATA: expressions are not computed here."""
+
+    def recorded(name: str, props: Properties) -> Properties:
+        if not props.get("Metrics"):
+            return record(name, props)
+        plain = {key: value for key, value in props.items() if key != "Metrics"}
+        alarm = record(name, plain | {"MetricName": "Expression", "Namespace": "Expression"})
+        return {**alarm, "MetricName": "", "Namespace": "", "Metrics": props["Metrics"]}
+
+    return recorded
