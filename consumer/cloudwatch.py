@@ -2,6 +2,7 @@
 
 Metric `SensorData` holds the values: count, sum, least and most of a minute, without dimension, so its SampleCount is
 the number of readings; and once more with the dimension SensorId if asked for (each sensor is then a metric to pay).
+The service's own counters carry the dimension Application, because several deployments may share an account.
 
 Never in the way of the data: readings are added after their rows are durable, sent once a minute by a task of its
 own, and whatever CloudWatch does costs at most these numbers. While it fails the sums are kept, up to MOST_SETS of
@@ -32,14 +33,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 METRIC: Final = "SensorData"
-LEVELS: Final[Mapping[str, "StandardUnitType"]] = {"MillisBehindLatest": "Milliseconds", "OwnedShards": "Count"}
+LEVELS: Final[Mapping[str, "StandardUnitType"]] = {
+    "CheckpointAgeSeconds": "Seconds",
+    "MillisBehindLatest": "Milliseconds",
+    "OwnedShards": "Count",
+}
 """Counters that stand for themselves, with their unit; of all others the increase is sent."""
 
 EVERY: Final = 60.0  # seconds
 MOST_SETS: Final = 50_000  # ~15 MB; a minute of readings makes two or three, with a dimension as many per sensor
 MOST_DATA: Final = 1000  # of one request, CloudWatch's limit
 MOST_BYTES: Final = 900_000  # CloudWatch's limit is 1 MB
-DATUM_BYTES: Final = 800  # of one datum without dimension, in the wordiest of the protocols the SDK may speak
+DATUM_BYTES: Final = 800  # of one datum without a sensor's name, in the wordiest of the protocols the SDK may speak
 # CloudWatch takes 14 days back and 2 hours ahead; the margins are for the way there.
 OLDEST_MINUTES: Final = 14 * 24 * 60 - 5
 NEWEST_MINUTES: Final = 2 * 60 - 1
@@ -159,7 +164,7 @@ def _dimension(sensor: str) -> bool:
 
 
 class Publisher:
-    """Sends the sums, and the service's `counters`, once a minute.
+    """Sends the sums, and the service's `counters` with the name of its `application`, once a minute.
 
     `counters` are totals since the start, but for those named in LEVELS; called at each sending.
     """
@@ -168,6 +173,7 @@ class Publisher:
         self,
         client: "CloudWatchClient",
         namespace: str,
+        application: str,
         sums: Sums,
         counters: Callable[[], Mapping[str, float]],
         metrics: Metrics,
@@ -175,6 +181,7 @@ class Publisher:
     ) -> None:
         self._client = client
         self._namespace = namespace
+        self._application = application
         self._sums = sums
         self._counters = counters
         self._metrics = metrics
@@ -227,7 +234,8 @@ class Publisher:
     async def _put(self, sets: dict[Key, Statistics]) -> None:
         try:
             await self._client.put_metric_data(
-                Namespace=self._namespace, MetricData=[_datum(key, found) for key, found in sets.items()]
+                Namespace=self._namespace,
+                MetricData=[_datum(key, found, self._application) for key, found in sets.items()],
             )
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") not in REFUSALS:
@@ -253,7 +261,7 @@ def _requests(keys: list[Key]) -> Iterator[list[Key]]:
         yield part
 
 
-def _datum(key: Key, found: Statistics) -> "MetricDatumTypeDef":
+def _datum(key: Key, found: Statistics, application: str) -> "MetricDatumTypeDef":
     datum: MetricDatumTypeDef = {
         "MetricName": key.metric,
         "Timestamp": datetime.fromtimestamp(key.minute * 60, UTC),
@@ -265,6 +273,8 @@ def _datum(key: Key, found: Statistics) -> "MetricDatumTypeDef":
             "Maximum": found.most,
         },
     }
-    if key.sensor is not None:
+    if key.metric != METRIC:
+        datum["Dimensions"] = [{"Name": "Application", "Value": application}]
+    elif key.sensor is not None:
         datum["Dimensions"] = [{"Name": "SensorId", "Value": key.sensor}]
     return datum

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
-from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.exposition import choose_encoder
 
 from consumer.metrics import Metrics
 
@@ -38,10 +38,10 @@ class Http:
     async def stop(self) -> None:
         await self._runner.cleanup()
 
-    async def _get_metrics(self, _: web.Request) -> web.Response:
+    async def _get_metrics(self, request: web.Request) -> web.Response:
         self._state()  # sets the gauges of the shards
-        body = generate_latest(self._metrics.registry)
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+        encode, kind = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(self._metrics.registry), headers={"Content-Type": kind})
 
     async def _healthz(self, _: web.Request) -> web.Response:
         state = self._state()

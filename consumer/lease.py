@@ -188,16 +188,19 @@ class Leases:
 
 
 def owned_by(worker_id: str, rows: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """A worker's leases without those that the KCL lets rest: finished ones, ones that are still being handed over, and
-    ones whose parents are not finished."""
-    unfinished = {shard for shard, row in rows.items() if row["checkpoint"]["S"] != "SHARD_END"}
+    """A worker's leases without those that the KCL lets rest: ones that are not readable, and ones that are still being
+    handed over."""
     return {
         shard
-        for shard in unfinished
-        if rows[shard].get("leaseOwner") == {"S": worker_id}
-        and "checkpointOwner" not in rows[shard]
-        and unfinished.isdisjoint(rows[shard].get("parentShardId", {}).get("SS", ()))
+        for shard in readable(rows)
+        if rows[shard].get("leaseOwner") == {"S": worker_id} and "checkpointOwner" not in rows[shard]
     }
+
+
+def readable(rows: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """The shards that should be read now: neither finished, nor is a parent of theirs still unfinished."""
+    unfinished = {shard for shard, row in rows.items() if row["checkpoint"]["S"] != "SHARD_END"}
+    return {shard for shard in unfinished if unfinished.isdisjoint(rows[shard].get("parentShardId", {}).get("SS", ()))}
 
 
 async def shards_at_horizon(stream: str, list_shards: ListShards) -> list[Mapping[str, Any]]:

@@ -1,15 +1,29 @@
 """Every Prometheus metric of the service, declared once.
 
 Base units (seconds, bytes), prefix `sensorstream_`. Counters are raised once per batch, not once per reading.
-Series per owned shard: 3 gauges. All other label sets are small and fixed, so the number of series is bounded.
+Series per owned shard: 4 gauges and a counter. All other label sets are small and fixed, so the number of series is
+bounded: docs/operations.md counts them. Where the labels are known, their counters begin at 0: a rate sees no rise in a
+series that begins with 1.
 """
 
 import platform
+import time
+from collections.abc import Sequence
 from importlib import metadata
+from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
 from prometheus_client import ProcessCollector as _ProcessCollector
 
+from consumer.devices import Devices
+from consumer.reading import REASONS, Reading
+
+# A second series for each counter and histogram, which nobody reads.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+OUTCOMES: Final = ("new", "settled", "replaced", "adopted", "fenced")
+SINKS: Final = ("table", "archive", "leases")
+RESTARTS: Final = ("exit", "BatchSkipped", "ConversationEnded", "TimeoutError", "ClientError")
 AGE_BUCKETS = (0.1, 0.25, 0.5, 1, 1.5, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
 STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
 
@@ -50,13 +64,28 @@ class Metrics:
         self.cloudwatch_errors = counter("cloudwatch_errors", "Failed PutMetricData requests; never in the way.")
         self.cloudwatch_omitted = counter("cloudwatch_omitted", "Readings CloudWatch would refuse.", "reason")
         self.taken_over = counter("leases_taken_over", "Leases taken over from workers that are lost.")
+        self.shard_records = counter("shard_records", "Stream records done with: in table and parcel.", "shard")
         self.owned = gauge("owned_shards", "Shards with a live conversation in this worker.")
         self.daemon_up = gauge("daemon_up", "1 while the KCL daemon runs.")
         self.behind = gauge("millis_behind_latest", "The KCL's MillisBehindLatest of the last delivery.", "shard")
         self.checkpoint_age = gauge("checkpoint_age_seconds", "Age of the oldest record not yet checkpointed.", "shard")
         self.open_records = gauge("open_parcel_records", "Records in the open parcel.", "shard")
+        self.parcel_age = gauge("parcel_age_seconds", "How long the open parcel is open; 0 without one.", "shard")
+        self.parcel_limit = gauge("parcel_seconds_limit", "The window of arrival times of one parcel, as set.")
+        self.leases = gauge("leases", "Leases of shards that can be read now, as this worker sees them.", "state")
+        self.devices = gauge("devices", "Different devices in the last minute, within some percent.")
         self.stage = histogram("stage_seconds", "Time of one batch in a stage.", STAGE_BUCKETS, "stage")
         self.event_age = histogram("event_age_seconds", "Age of readings when their row is durable.", AGE_BUCKETS)
+        for reasons, known in (
+            (self.rejected, REASONS),
+            (self.fence, OUTCOMES),
+            (self.throttles, SINKS),
+            (self.restarts, RESTARTS),
+        ):
+            for label in known:
+                reasons.labels(label)
+        self._seen = Devices()
+        self.devices.set_function(lambda: self._seen.count(time.monotonic()))
         info = Info("sensorstream_build", "Versions that run.", registry=registry)
         info.info(
             {
@@ -66,10 +95,17 @@ class Metrics:
             }
         )
 
+    def written(self, readings: Sequence[Reading]) -> None:
+        """Counts readings whose rows are durable."""
+        now = time.time()
+        for reading in readings:
+            self.event_age.observe(max(0.0, now - reading.time_ms / 1000))
+        self._seen.add([reading.device for reading in readings], time.monotonic())
+
     def forget(self, shard: str) -> None:
-        """Drops the gauges of a shard that this worker no longer owns."""
-        for gauge in (self.behind, self.checkpoint_age, self.open_records):
-            gauge.remove(shard)
+        """Drops the series of a shard that this worker no longer owns."""
+        for series in (self.behind, self.checkpoint_age, self.open_records, self.parcel_age, self.shard_records):
+            series.remove(shard)
 
 
 def total(counter: Counter) -> float:

@@ -21,6 +21,7 @@ from consumer.http import Http
 from consumer.lease import Leases
 from consumer.metrics import VERSION, Metrics, total
 from consumer.parcel import Cut
+from consumer.process import DaemonProcess
 from consumer.retry import FAILURES
 from consumer.settings import Settings
 from consumer.shard import Rooms
@@ -39,6 +40,7 @@ class Service:
         self._settings = settings
         self._clients = clients
         self._metrics = Metrics()
+        self._metrics.parcel_limit.set(settings.parcel_seconds)
         self._sums = Sums(settings.cloudwatch_per_sensor)
         self._archive = Archive(clients.s3, settings.archive_bucket, self._metrics)
         self._leases = Leases(clients.dynamodb, settings.application_name, settings.worker_id)
@@ -51,6 +53,7 @@ class Service:
         run_dir = Path(settings.run_dir)
         self._door = run_dir / "connectors"
         self._daemon = Daemon(settings, java, self._door, run_dir, self._undeliverable.append)
+        self._metrics.registry.register(DaemonProcess(lambda: self._daemon.pid))
 
     async def run(self) -> None:
         """Runs until SIGTERM or SIGINT. Raises Hopeless."""
@@ -114,7 +117,8 @@ class Service:
         namespace = self._settings.cloudwatch_namespace
         if namespace is None:
             return None
-        return Publisher(self._clients.cloudwatch, namespace, self._sums, self._counters, self._metrics)
+        application = self._settings.application_name
+        return Publisher(self._clients.cloudwatch, namespace, application, self._sums, self._counters, self._metrics)
 
     async def _listen(self, http: Http) -> int:
         settings = self._settings
@@ -181,12 +185,14 @@ class Service:
         }
 
     def _counters(self) -> dict[str, float]:
-        """What stands beside the readings in CloudWatch: sums since the start, and two levels."""
+        """What stands beside the readings in CloudWatch: sums since the start, and three levels."""
         live = self._shards.live
         return {
             "ReadingsRejected": total(self._metrics.rejected),
             "RowsWritten": total(self._metrics.rows),
             "ParcelsStored": total(self._metrics.parcels),
+            "DeadLetterRecords": total(self._metrics.dead_letters),
+            "CheckpointAgeSeconds": max((shard.oldest_age() for shard in live), default=0.0),
             "MillisBehindLatest": float(max((shard.behind or 0 for shard in live), default=0)),
             "OwnedShards": float(len(live)),
         }

@@ -75,6 +75,7 @@ class Shard:
         self._rooms = rooms
         self._working = asyncio.Lock()
         self._packer: Packer | None = None
+        self._opened = 0.0  # when the packer was made
         self._in_hand: int | None = None  # arrival of the first record of the delivery that is worked on
         self._epoch = 0
         self.name = ""
@@ -177,6 +178,7 @@ class Shard:
             for record, found in zip(fresh, decoded, strict=True):
                 await self._pack(record, found)
         self._in_hand = None
+        metrics.shard_records.labels(self.name).inc(len(fresh))
 
     async def _rows(self, decoded: list[Decoded]) -> None:
         readings = [reading for found in decoded for reading in found.readings]
@@ -186,9 +188,7 @@ class Shard:
                 metrics.rejected.labels(reason).inc(count)
         metrics.decoded.inc(len(readings))
         await self._rooms.table.put(readings, self.guard)
-        now = time.time()
-        for reading in readings:
-            metrics.event_age.observe(max(0.0, now - reading.time_ms / 1000))
+        metrics.written(readings)
         if self._rooms.sums:
             self._rooms.sums.add(readings)
 
@@ -197,7 +197,7 @@ class Shard:
             await self._settle()
         if self._packer is None:
             self.guard()
-            self._packer = Packer(self.name, self._epoch, self._rooms.cut, record)
+            self._packer, self._opened = Packer(self.name, self._epoch, self._rooms.cut, record), time.monotonic()
         self._packer.take(record, decoded)
         self.last = record.position
         if self._packer.full:
@@ -295,6 +295,10 @@ class Shard:
     def open_records(self) -> int:
         """Records in the open parcel."""
         return self._packer.records if self._packer else 0
+
+    def parcel_age(self) -> float:
+        """Seconds that the open parcel is open; 0 without one."""
+        return time.monotonic() - self._opened if self._packer else 0.0
 
     def oldest_age(self) -> float:
         """Seconds since the oldest record arrived that is not yet checkpointed; 0 without one."""

@@ -54,12 +54,17 @@ class Shards:
 
     def observe(self) -> list[dict[str, Any]]:
         """Every shard's state, for /shards; also sets their gauges."""
-        live = self.live
-        self._metrics.owned.set(len(live))
-        for shard in live:
-            self._metrics.behind.labels(shard.name).set(shard.behind or 0)
-            self._metrics.checkpoint_age.labels(shard.name).set(shard.oldest_age())
-            self._metrics.open_records.labels(shard.name).set(shard.open_records())
+        metrics = self._metrics
+        metrics.owned.set(len(self.live))
+        for name, shard in self._shards.items():
+            if not shard.live:  # another worker tells of it now
+                metrics.forget(name)
+                continue
+            metrics.behind.labels(name).set(shard.behind or 0)
+            metrics.checkpoint_age.labels(name).set(shard.oldest_age())
+            metrics.open_records.labels(name).set(shard.open_records())
+            metrics.parcel_age.labels(name).set(shard.parcel_age())
+            metrics.shard_records.labels(name)  # begins at 0
         return [shard.state() for shard in sorted(self._shards.values(), key=lambda shard: shard.name)]
 
     async def _converse(self, connection: socket.socket, rooms: Rooms) -> None:

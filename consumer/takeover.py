@@ -36,6 +36,7 @@ class Takeover:
         self._me = me
         self._lease_seconds = lease_seconds
         self._seen: dict[str, tuple[dict[str, int], float]] = {}
+        self._still: dict[str, float] = {}
         self._looked = -LONGEST_GAP
 
     def look(self, rows: Rows, now: float) -> list[Lost]:
@@ -49,7 +50,7 @@ class Takeover:
             owner: self._seen[owner] if owner in self._seen and self._seen[owner][0] == counts else (counts, now)
             for owner, counts in counters.items()
         }
-        still = {owner: now - since for owner, (_, since) in self._seen.items()}
+        self._still = still = {owner: now - since for owner, (_, since) in self._seen.items()}
         if still.get(self._me, 0.0) > LOOK:
             return []  # our own stand still too: the table is at fault, or we are
         lost = {owner for owner, seconds in still.items() if seconds > self._lease_seconds and owner != self._me}
@@ -61,6 +62,13 @@ class Takeover:
             # From look to look the next in turn, should the first not care.
             if heirs[(index + int((seconds - self._lease_seconds) / LOOK)) % len(heirs)] == self._me
         ]
+
+    def unowned(self, rows: Rows) -> set[str]:
+        """Of the shards in `rows`, which were looked at last, those that no living worker holds: their lease has no
+        owner, or none whose counters have moved for as long as a lease lasts (this worker's too)."""
+        held = _held(rows)
+        alive = {owner for owner, seconds in self._still.items() if seconds <= self._lease_seconds}
+        return rows.keys() - {shard for owner in alive for shard in held.get(owner, ())}
 
 
 def _held(rows: Rows) -> dict[str, list[str]]:

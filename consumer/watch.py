@@ -7,11 +7,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from consumer.lease import Leases
+from consumer.lease import Leases, readable
 from consumer.metrics import Metrics
 from consumer.retry import until_done
 from consumer.shards import Shards
-from consumer.takeover import LOOK, Takeover
+from consumer.takeover import LOOK, Rows, Takeover
 
 log = logging.getLogger(__name__)
 
@@ -72,13 +72,20 @@ class Heir:
         while True:
             await asyncio.sleep(LOOK)
             rows = await until_done("leases", self._leases.rows, self._metrics, lambda: None)
-            for lease in self._takeover.look(rows, time.monotonic()):
+            lost = self._takeover.look(rows, time.monotonic())
+            self._count(rows)
+            for lease in lost:
                 taken = await until_done("leases", partial(self._leases.take, lease), self._metrics, lambda: None)
                 log.warning("%s of %s, which is lost: %s", lease.shard, lease.owner, "ours now" if taken else "changed")
                 if taken:
                     self._metrics.taken_over.inc()
                     lead = partial(self._leases.release_leadership, lease.owner)
                     await until_done("leases", lead, self._metrics, lambda: None)
+
+    def _count(self, rows: Rows) -> None:
+        shards = readable(rows)
+        self._metrics.leases.labels("open").set(len(shards))
+        self._metrics.leases.labels("unowned").set(len(shards & self._takeover.unowned(rows)))
 
 
 class Watchdog:

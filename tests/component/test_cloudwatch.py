@@ -30,12 +30,12 @@ def settings(emulator: Emulator) -> Settings:
     return Settings.load(emulator.variables() | names)
 
 
-async def points(clients: Clients, namespace: str, metric: str, sensor: str | None = None) -> dict[datetime, Any]:
+async def points(clients: Clients, namespace: str, metric: str, **dimensions: str) -> dict[datetime, Any]:
     """The statistics that CloudWatch tells, by minute."""
     answer = await clients.cloudwatch.get_metric_statistics(
         Namespace=namespace,
         MetricName=metric,
-        Dimensions=[{"Name": "SensorId", "Value": sensor}] if sensor else [],
+        Dimensions=[{"Name": name, "Value": value} for name, value in dimensions.items()],
         StartTime=datetime.now(UTC) - timedelta(days=2),
         EndTime=datetime.now(UTC) + timedelta(hours=1),
         Period=60,
@@ -47,7 +47,7 @@ async def points(clients: Clients, namespace: str, metric: str, sensor: str | No
 async def publish(clients: Clients, namespace: str, per_sensor: bool, metrics: Metrics) -> list[Reading]:
     """Readings in three sendings; CloudWatch has to add up the sets of one minute."""
     sums = Sums(per_sensor)
-    publisher = Publisher(clients.cloudwatch, namespace, sums, lambda: {"RowsWritten": 120.0}, metrics)
+    publisher = Publisher(clients.cloudwatch, namespace, "plant", sums, lambda: {"RowsWritten": 120.0}, metrics)
     base = int(time.time() // 60) * 60_000
     sent = []
     for sending in range(3):
@@ -73,7 +73,7 @@ async def test_the_sample_count_is_the_number_of_readings(emulator: Emulator) ->
         sent = await publish(clients, "Test/Plain", per_sensor=False, metrics=metrics)
         found = await points(clients, "Test/Plain", METRIC)
         listed = await clients.cloudwatch.list_metrics(Namespace="Test/Plain")
-        rows = await points(clients, "Test/Plain", "RowsWritten")
+        rows = await points(clients, "Test/Plain", "RowsWritten", Application="plant")
     assert metrics.registry.get_sample_value("sensorstream_cloudwatch_errors_total") == 0
     assert sum(point["SampleCount"] for point in found.values()) == len(sent) == 120
     assert sum(point["Sum"] for point in found.values()) == float(sum(reading.value for reading in sent))
@@ -83,7 +83,7 @@ async def test_the_sample_count_is_the_number_of_readings(emulator: Emulator) ->
         assert (point["SampleCount"], point["Minimum"], point["Maximum"]) == (24, min(values), max(values))
     assert {(metric["MetricName"], len(metric["Dimensions"])) for metric in listed["Metrics"]} == {
         (METRIC, 0),
-        ("RowsWritten", 0),
+        ("RowsWritten", 1),
     }
     assert sum(point["Sum"] for point in rows.values()) == 120
 
@@ -93,7 +93,9 @@ async def test_each_sensor_has_its_own_count_when_asked_for(emulator: Emulator) 
     async with Clients(settings(emulator)) as clients:
         await publish(clients, "Test/PerSensor", per_sensor=True, metrics=Metrics())
         total = await points(clients, "Test/PerSensor", METRIC)
-        each = [await points(clients, "Test/PerSensor", METRIC, f"soil Sensor+{number}") for number in range(4)]
+        each = [
+            await points(clients, "Test/PerSensor", METRIC, SensorId=f"soil Sensor+{number}") for number in range(4)
+        ]
     # Asked without dimensions the emulator adds up all of the metric, CloudWatch tells the one that has none.
     assert sum(point["SampleCount"] for point in total.values()) == 120 + 120
     assert [sum(point["SampleCount"] for point in sensor.values()) for sensor in each] == [30] * 4
@@ -108,10 +110,10 @@ async def test_what_an_unreachable_cloudwatch_missed_is_sent_later(emulator: Emu
     reading = Reading("soil", int(time.time() * 1000), Decimal(20), None)
     async with Clients(Settings.load(environ | names)) as clients:
         sums.add([reading])
-        await Publisher(clients.cloudwatch, "Test/Later", sums, dict, metrics).flush()
+        await Publisher(clients.cloudwatch, "Test/Later", "plant", sums, dict, metrics).flush()
     assert metrics.registry.get_sample_value("sensorstream_cloudwatch_errors_total") == 1
     async with Clients(settings(emulator)) as clients:
         sums.add([reading])
-        await Publisher(clients.cloudwatch, "Test/Later", sums, dict, metrics).flush()
+        await Publisher(clients.cloudwatch, "Test/Later", "plant", sums, dict, metrics).flush()
         found = await points(clients, "Test/Later", METRIC)
     assert sum(point["SampleCount"] for point in found.values()) == 2

@@ -20,6 +20,7 @@ from tests.running import in_loop
 if TYPE_CHECKING:
     from types_aiobotocore_cloudwatch import CloudWatchClient
 
+APPLICATION = [{"Name": "Application", "Value": "plant"}]
 NOW = 1_795_344_496  # seconds
 MINUTE = NOW // 60
 
@@ -53,6 +54,8 @@ class CloudWatch:
     def total(self, metric: str = METRIC, statistic: str = "SampleCount", sensor: str | None = None) -> float:
         """The statistic over all data put for the metric."""
         dimensions = None if sensor is None else [{"Name": "SensorId", "Value": sensor}]
+        if metric != METRIC:
+            dimensions = APPLICATION
         return sum(
             float(datum["StatisticValues"][statistic])
             for request in self.requests
@@ -65,7 +68,7 @@ def publisher(
     service: object, kept: Sums, counters: Callable[[], Mapping[str, float]] = dict, metrics: Metrics | None = None
 ) -> Publisher:
     client = cast("CloudWatchClient", service)
-    return Publisher(client, "Sensor", kept, counters, metrics or Metrics(), clock=lambda: NOW)
+    return Publisher(client, "Sensor", "plant", kept, counters, metrics or Metrics(), clock=lambda: NOW)
 
 
 def test_readings_are_summed_by_the_minute_of_their_own_time() -> None:
@@ -140,14 +143,15 @@ def test_every_reading_is_counted_or_omitted(batches: list[list[tuple[str, int]]
 async def test_the_data_have_the_names_and_units_of_the_service() -> None:
     service, kept = CloudWatch(), sums(per_sensor=True)
     kept.add([reading(20)])
-    await publisher(service, kept, lambda: {"RowsWritten": 5, "MillisBehindLatest": 250}).flush()
+    await publisher(service, kept, lambda: {"RowsWritten": 5, "CheckpointAgeSeconds": 3.5}).flush()
     [request] = service.requests
-    assert {(datum["MetricName"], datum["Unit"], "Dimensions" in datum) for datum in request} == {
-        (METRIC, "None", False),
-        (METRIC, "None", True),
-        ("RowsWritten", "Count", False),
-        ("MillisBehindLatest", "Milliseconds", False),
-    }
+    found = [(datum["MetricName"], datum["Unit"], datum.get("Dimensions")) for datum in request]
+    assert found == [
+        (METRIC, "None", None),
+        (METRIC, "None", [{"Name": "SensorId", "Value": "soil"}]),
+        ("RowsWritten", "Count", APPLICATION),
+        ("CheckpointAgeSeconds", "Seconds", APPLICATION),
+    ]
     assert {datum["Timestamp"].timestamp() for datum in request} == {MINUTE * 60}
 
 

@@ -65,3 +65,21 @@ def test_the_survivors_share_what_is_left_and_leave_none() -> None:
 def test_who_does_not_care_for_its_share_is_not_waited_for() -> None:
     tables = [{"a": row("lost", 7), "x": row("me", n), "y": row("other", n)} for n in range(6)]
     assert {lost.shard for count in (4, 5) for lost in watch("me", *tables[:count])} == {"a"}
+
+
+def test_leases_without_a_living_owner_are_known_ours_too() -> None:
+    tables = [{"a": row("lost", 7), "b": row("other", n), "c": row(None, 1), "d": row("me", 7)} for n in range(4)]
+    takeover = Takeover("me", LEASE)
+    unowned = []
+    for number, rows in enumerate(tables):
+        takeover.look(rows, 1000 + number * LOOK)
+        unowned.append(takeover.unowned(rows))
+    assert unowned[:3] == [{"c"}] * 3
+    assert unowned[3] == {"a", "c", "d"}
+
+
+def test_a_lease_that_is_being_handed_over_has_an_owner() -> None:
+    rows = {"a": row("me", 7, checkpointOwner={"S": "other"})}
+    takeover = Takeover("me", LEASE)
+    takeover.look(rows, 1000)
+    assert takeover.unowned(rows) == set()

@@ -1,0 +1,141 @@
+"""What /metrics tells, and what it stops telling."""
+
+import asyncio
+import os
+import subprocess
+import time
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from prometheus_client.exposition import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from consumer.metrics import Metrics
+from consumer.process import DaemonProcess
+from consumer.reading import REASONS, Reading
+from consumer.shards import Shards
+from consumer.watch import Heir
+from tests.unit.fakes import SHARD, FakeDaemon, World, record
+from tests.unit.test_takeover import row
+
+
+def value(metrics: Metrics, name: str, **labels: str) -> float | None:
+    return metrics.registry.get_sample_value(f"sensorstream_{name}", labels)
+
+
+def served(daemon: FakeDaemon, world: World) -> Shards:
+    """The shards of a service that has just this conversation."""
+    shards = Shards(world.metrics, lambda error: None)
+    shards._shards[SHARD] = daemon.shard
+    return shards
+
+
+PER_SHARD = (
+    "millis_behind_latest",
+    "checkpoint_age_seconds",
+    "open_parcel_records",
+    "parcel_age_seconds",
+    "shard_records_total",
+)
+
+
+def test_a_shard_has_five_series_as_long_as_it_is_owned() -> None:
+    async def test() -> None:
+        async with FakeDaemon(world := World()) as daemon:
+            await daemon.start()
+            shards = served(daemon, world)
+            shards.observe()
+            assert [value(world.metrics, name, shard=SHARD) for name in PER_SHARD] == [0.0] * 5
+            await daemon.deliver([record(1), record(2)], behind=7)
+            shards.observe()
+            found = {name: value(world.metrics, name, shard=SHARD) for name in PER_SHARD}
+            assert found["millis_behind_latest"] == 7
+            assert found["open_parcel_records"] == found["shard_records_total"] == 2
+            assert 0 < (found["parcel_age_seconds"] or 0) < 20  # by the clock, however old the records are
+            assert (found["checkpoint_age_seconds"] or 0) > 20
+            await daemon.deliver([record(3), record(4)])
+            shards.observe()
+            assert value(world.metrics, "parcel_age_seconds", shard=SHARD) == 0
+            await daemon.do("leaseLost")
+            shards.observe()
+            assert [value(world.metrics, name, shard=SHARD) for name in PER_SHARD] == [None] * 5
+            assert value(world.metrics, "owned_shards") == 0
+
+    asyncio.run(asyncio.wait_for(test(), 20))
+
+
+def test_counters_with_known_labels_begin_at_zero() -> None:
+    metrics = Metrics()
+    for reason in REASONS:
+        assert value(metrics, "readings_rejected_total", reason=reason) == 0
+    assert value(metrics, "fence_outcomes_total", outcome="fenced") == 0
+    assert value(metrics, "throttles_total", sink="table") == 0
+    assert value(metrics, "daemon_restarts_total", reason="exit") == 0
+
+
+def test_devices_are_counted_by_their_names() -> None:
+    metrics = Metrics()
+    now = time.time_ns() // 1_000_000
+    metrics.written([Reading(f"soil{number % 3}", now + number, Decimal(1), None) for number in range(9)])
+    assert value(metrics, "devices") == 3
+    assert value(metrics, "event_age_seconds_count") == 9
+
+
+@pytest.mark.parametrize("pid", [None, 2**22 + 1])
+def test_a_daemon_that_does_not_run_uses_nothing(pid: int | None) -> None:
+    assert list(DaemonProcess(lambda: pid).collect()) == []
+
+
+def test_the_daemons_memory_and_time_are_read_from_the_kernel() -> None:
+    metrics = Metrics()
+    metrics.registry.register(DaemonProcess(os.getpid))
+    families = {family.name: family for family in text_string_to_metric_families(text(metrics))}
+    (memory,) = families["sensorstream_daemon_resident_memory_bytes"].samples
+    (used,) = families["sensorstream_daemon_cpu_seconds"].samples
+    ps = subprocess.run(["ps", "-o", "rss=", "-p", str(os.getpid())], capture_output=True, text=True, check=True)
+    assert memory.value == pytest.approx(int(ps.stdout) * 1024, rel=0.2)
+    assert 0 < used.value <= time.process_time() + 0.1
+
+
+def text(metrics: Metrics) -> str:
+    return generate_latest(metrics.registry).decode()
+
+
+class Table:
+    """A lease table's rows, then as many looks as are asked for."""
+
+    def __init__(self, *looks: dict[str, dict[str, Any]]) -> None:
+        self._looks = list(looks)
+        self.over = asyncio.Event()
+
+    async def rows(self) -> dict[str, dict[str, Any]]:
+        if not self._looks:
+            self.over.set()
+            await asyncio.Event().wait()
+        return self._looks.pop(0)
+
+
+def test_leases_that_can_be_read_and_those_that_nobody_holds_are_counted_at_each_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("consumer.watch.LOOK", 0.0)
+    child: dict[str, Any] = {"parentShardId": {"SS": ["mine"]}}
+    rows = {
+        "mine": row("me", 1),
+        "free": row(None, 1),
+        "done": row("me", 1, "SHARD_END"),
+        "child": row("me", 1, **child),
+    }
+
+    async def test() -> None:
+        metrics, table = Metrics(), Table(rows)
+        leases: Any = table
+        task = asyncio.create_task(Heir("me", 10.0, leases, metrics).run())
+        assert value(metrics, "leases", state="open") is None  # nobody has looked yet
+        await asyncio.wait_for(table.over.wait(), 20)
+        task.cancel()
+        assert value(metrics, "leases", state="open") == 2
+        assert value(metrics, "leases", state="unowned") == 1
+
+    asyncio.run(test())
