@@ -6,7 +6,7 @@ SHELL := bash
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: help setup demo up test crashtest crashtest-mutants faults check format lock clean
+.PHONY: help setup demo up deploy plan test crashtest crashtest-mutants faults check format lock clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -24,6 +24,13 @@ demo: setup  ## local stack + simulator + audit; FOR=60 DEVICES=50 RATE=100 for 
 
 up: setup  ## local stack in the foreground until Ctrl-C; writes .local/env
 	@exec $(PY) -m infra.local up
+
+# The variables of these reach the command by its environment.
+deploy: .venv/ready  ## deploy to AWS: STACK=name EMAIL=address [REGION=r] [PARAMS="ShardCount=4"] [IMAGE=i]
+	@exec $(PY) -m infra deploy
+
+plan: .venv/ready  ## what deploy would change; the same variables
+	@exec $(PY) -m infra plan
 
 test: setup  ## all tests
 	@$(PY) -m pytest

@@ -44,6 +44,10 @@ def ignore_plan(stack: str, changes: list[Change]) -> None:
     """For callers that do not show plans."""
 
 
+def ignore_event(event: Event) -> None:
+    """For what is made only to be looked at."""
+
+
 def deploy(
     session: boto3.Session,
     stack: str,
@@ -129,7 +133,8 @@ class Deployment:
         missing = False
         with explained(self.name):
             for path, template, given in self._layers(image, made):
-                one, now = self.stack(path), self.state(path)
+                now = self.state(path)
+                one = Stack(self._client, self.name + SUFFIXES[path], ignore_event, self._poll, self._common)
                 new = now is None or now.status in NEVER_MADE
                 if missing and path == SERVICE:  # it is made of the others' outputs
                     yield Plan(one.name, new, None)

@@ -1,0 +1,66 @@
+"""The service's image in the deployment's repository: found by the tag of its content, or built and pushed."""
+
+import hashlib
+import platform
+import subprocess
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import boto3
+
+from infra.cloudformation import DeployError
+
+ROOT = Path(__file__).resolve().parent.parent
+# All that the Dockerfile takes in.
+SOURCES = ("Dockerfile", ".dockerignore", "config", "consumer", "producer", "requirements")
+PLATFORMS = {"ARM64": "linux/arm64", "X86_64": "linux/amd64"}
+
+
+def own_architecture() -> str:
+    """This machine's, in the words of the template's parameter Architecture."""
+    return "ARM64" if platform.machine() in ("arm64", "aarch64") else "X86_64"
+
+
+def tag(architecture: str, root: Path = ROOT) -> str:
+    """Version, content and architecture: the same files give the same tag, whoever builds them."""
+    version = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
+    digest = hashlib.sha256()
+    for source in SOURCES:
+        for path in sorted(p for p in [root / source, *(root / source).rglob("*")] if p.is_file()):
+            if "__pycache__" not in path.parts:
+                digest.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0".encode())
+                digest.update(path.read_bytes())
+    return f"{version}-{digest.hexdigest()[:12]}-{architecture.lower()}"
+
+
+def find(session: boto3.Session, repository: str, wanted: str) -> str | None:
+    """The image with this tag, by its digest; None when the repository (a URI) lacks it."""
+    ecr = session.client("ecr")
+    name = repository.partition("/")[2]
+    try:
+        [found] = ecr.describe_images(repositoryName=name, imageIds=[{"imageTag": wanted}])["imageDetails"]
+    except ecr.exceptions.ImageNotFoundException:
+        return None
+    return f"{repository}@{found['imageDigest']}"
+
+
+def ensure(session: boto3.Session, repository: str, architecture: str, say: Callable[[str], None]) -> str:
+    """The image of this checkout, by its digest; built and pushed when the repository lacks it."""
+    wanted = tag(architecture)
+    if found := find(session, repository, wanted):
+        say(f"image {wanted} is in the repository")
+        return found
+    say(f"building image {wanted}")
+    _run("build.sh", wanted, architecture)
+    say(f"pushing image {wanted}")
+    return _run("push.sh", f"sensorstream:{wanted}", architecture, repository).strip().splitlines()[-1]
+
+
+def _run(script: str, image: str, architecture: str, *more: str) -> str:
+    """What the script printed on stdout; its messages go to this process's stderr."""
+    command = [str(ROOT / "infra/image" / script), image, *more]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise DeployError(f"infra/image/{script} {image} ended with code {done.returncode}; see above")
+    return done.stdout

@@ -1,0 +1,115 @@
+"""What a person at the terminal sees of a deployment: a line a step, and a sign of life while nothing happens."""
+
+import threading
+import time
+from types import TracebackType
+from typing import Self
+
+from infra.cloudformation import Change, Event
+
+QUIET_SECONDS = 15.0
+VERBS = {
+    "CREATE_COMPLETE": "created",
+    "UPDATE_COMPLETE": "updated",
+    "DELETE_COMPLETE": "deleted",
+    "DELETE_SKIPPED": "kept",
+    "ROLLBACK_COMPLETE": "rolled back",
+    "UPDATE_ROLLBACK_COMPLETE": "rolled back",
+    "ROLLBACK_IN_PROGRESS": "rolling back",
+    "UPDATE_ROLLBACK_IN_PROGRESS": "rolling back",
+}
+
+
+class Progress:
+    """Within `with`, says every 15 silent seconds what is being waited for."""
+
+    def __init__(self) -> None:
+        self._start = self._last = time.monotonic()
+        self._busy: dict[tuple[str, str], None] = {}  # resources that have begun and not ended, in order
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self._start
+
+    def say(self, line: str) -> None:
+        """A line with the seconds since the start before it."""
+        with self._lock:
+            self._print(line)
+
+    def event(self, event: Event) -> None:
+        """Tells what has ended, has failed or turns back; what begins only counts as being waited for."""
+        with self._lock:
+            of_stack = event.resource == event.stack
+            if event.status.endswith("_IN_PROGRESS"):
+                if not of_stack:
+                    self._busy[event.stack, event.resource] = None
+            else:
+                self._busy.pop((event.stack, event.resource), None)
+            verb = VERBS.get(event.status, "FAILED" if event.status.endswith("_FAILED") else "")
+            if not verb and event.reason and of_stack and event.reason != "User Initiated":
+                verb = event.status
+            if not verb:
+                return
+            name = f"stack {event.stack}" if of_stack else f"  {event.resource} ({event.kind.removeprefix('AWS::')})"
+            told = event.reason if verb not in ("created", "updated", "deleted", "kept") else ""
+            self._print(f"{verb:<12}{name}{f': {told}' if told else ''}")
+
+    def plan(self, stack: str, changes: list[Change]) -> None:
+        """The changes of an update, what is lost last."""
+        with self._lock:
+            self._print(f"stack {stack}: {count(changes)}")
+            for line in table(changes):
+                print(f"         {line}", flush=True)
+
+    def _print(self, line: str) -> None:
+        self._last = time.monotonic()
+        print(f"{self.seconds:5.0f} s  {line}", flush=True)
+
+    def _watch(self) -> None:
+        while not self._over.wait(1):
+            with self._lock:
+                if time.monotonic() - self._last >= QUIET_SECONDS:
+                    names = [resource for _, resource in self._busy]
+                    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+                    self._print(f"waiting for {', '.join(names[:4])}{more}" if names else "still at it")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+def count(changes: list[Change]) -> str:
+    """Such as `2 to add, 1 to modify (1 of them replaced), 1 to remove`."""
+    if not changes:
+        return "no resource changes"
+    of = {action: sum(change.action == action for change in changes) for action in ("Add", "Modify", "Remove")}
+    replaced = sum(change.replaced != "no" for change in changes)
+    parts = [f"{of['Add']} to add"] if of["Add"] else []
+    if of["Modify"]:
+        parts.append(f"{of['Modify']} to modify{f' ({replaced} of them replaced)' if replaced else ''}")
+    if of["Remove"]:
+        parts.append(f"{of['Remove']} to remove")
+    return ", ".join(parts)
+
+
+def table(changes: list[Change]) -> list[str]:
+    """A line a change: action, replacement, resource and type; removals last."""
+    order = {"Add": 0, "Modify": 1, "Import": 1, "Dynamic": 1, "Remove": 2}
+    ranked = sorted(changes, key=lambda change: (order.get(change.action, 1), change.replaced != "no", change.resource))
+    width = max((len(change.resource) for change in ranked), default=0)
+    words = {"no": "", "yes": "REPLACED", "perhaps": "perhaps replaced"}
+    return [
+        f"{change.action.upper() if change.action == 'Remove' else change.action.lower():<8}"
+        f"{change.resource:<{width}}  {change.kind.removeprefix('AWS::')}"
+        f"{'  ' + words[change.replaced] if words[change.replaced] else ''}"
+        for change in ranked
+    ]
