@@ -19,6 +19,9 @@ setup: .venv/ready .local-aws/ready  ## create both environments (every target d
 .venv/ready: requirements/dev.txt infra/setup.sh
 	@infra/setup.sh $(PYTHON) .venv requirements/dev.txt "product"
 
+.local-prometheus/ready: infra/prometheus.sh
+	@infra/prometheus.sh .local-prometheus
+
 demo: setup  ## local stack + simulator + audit; FOR=60 DEVICES=50 RATE=100 for a bounded run
 	@exec $(PY) -m infra.local demo
 
@@ -32,7 +35,7 @@ deploy: .venv/ready  ## deploy to AWS: STACK=name EMAIL=address [REGION=r] [PARA
 plan: .venv/ready  ## what deploy would change; the same variables
 	@exec $(PY) -m infra plan
 
-test: setup  ## all tests
+test: setup .local-prometheus/ready  ## all tests
 	@$(PY) -m pytest
 
 crashtest: setup  ## simulated crashes, zombies and bad networks around the real code; SCHEDULES=10000 SEED=1
@@ -44,12 +47,13 @@ crashtest-mutants: setup  ## the same around deliberately broken code: each must
 faults: setup  ## the real daemon under load, fault by fault, audited after each; ROUNDS=1 SEED=n ONLY=name,name
 	@LOCAL_DIR=$${LOCAL_DIR:-$(CURDIR)/.local/faults} exec $(PY) -m tests.faults
 
-check: setup  ## ruff, mypy --strict, cfn-lint, hadolint; warnings are errors
+check: setup .local-prometheus/ready  ## ruff, mypy --strict, cfn-lint, hadolint, promtool; warnings are errors
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy consumer producer infra tests
 	.venv/bin/cfn-lint --non-zero-exit-code informational infra/template.yaml
 	.venv/bin/hadolint Dockerfile
+	.local-prometheus/promtool check config config/prometheus/prometheus.yml config/prometheus/prometheus-local.yml
 
 format: setup  ## format the code
 	$(PY) -m ruff check --fix .
@@ -59,4 +63,4 @@ lock: .venv/ready  ## compile the hashed requirements again from pyproject.toml
 	@infra/lock.sh .venv/bin/uv
 
 clean:  ## remove the environments and the local state
-	rm -rf .venv .local-aws .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .local-aws .local-prometheus .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
