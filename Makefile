@@ -6,7 +6,7 @@ SHELL := bash
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: help setup demo up deploy plan test crashtest crashtest-mutants faults check format lock clean
+.PHONY: help setup demo up deploy plan destroy test crashtest crashtest-mutants faults check format lock clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -34,6 +34,9 @@ deploy: .venv/ready  ## deploy to AWS: STACK=name EMAIL=address [REGION=r] [PARA
 
 plan: .venv/ready  ## what deploy would change; the same variables
 	@exec $(PY) -m infra plan
+
+destroy: .venv/ready  ## take a deployment away: STACK=name [KEEP_DATA=1] [YES=1]; asks before it deletes data
+	@exec $(PY) -m infra destroy
 
 test: setup .local-prometheus/ready  ## all tests
 	@$(PY) -m pytest

@@ -1,19 +1,17 @@
-"""The command line: python -m infra deploy|plan|destroy|package.
-
-Options default to the variables of make's command line. Exit codes: 0 done, 1 it failed, 2 a user error.
-"""
+"""The command line: python -m infra deploy|plan|destroy. Exit codes: 0 done, 1 it failed, 2 a user error."""
 
 import argparse
 import os
-import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
 import boto3
 
 from infra import container
-from infra.cloudformation import DeployError, InputError
-from infra.deploy import SERVICE, Deployment, Image, require_name
+from infra.cloudformation import DeployError, Event, InputError
+from infra.deploy import DATA, NETWORK, SERVICE, Deployment, Image, require_name
+from infra.destroy import destroy
+from infra.options import assignments, parser
 from infra.progress import Progress, count, table
 from infra.summary import summary
 from producer.errors import AWS_ERRORS, explain
@@ -21,42 +19,9 @@ from producer.errors import AWS_ERRORS, explain
 Arguments = argparse.Namespace
 
 
-def parser(environ: Mapping[str, str]) -> argparse.ArgumentParser:
-    main = argparse.ArgumentParser(
-        prog="infra",
-        description="Deploys Sensorstream as CloudFormation stacks, in the cloud or on the local stack.",
-        epilog="Where AWS is comes from the SDK's environment variables; for the local stack: source .local/env",
-    )
-    commands = main.add_subparsers(required=True, metavar="COMMAND")
-
-    def command(name: str, run: Callable[[Arguments], int], text: str) -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-        made.set_defaults(run=run)
-        return made
-
-    def option(made: argparse.ArgumentParser, name: str, text: str) -> None:
-        made.add_argument(
-            f"--{name.lower().replace('_', '-')}",
-            default=environ.get(name) or None,
-            metavar=name,
-            help=f"{text} (default: ${name})",
-        )
-
-    deploy = command("deploy", _deploy, "create or update all stacks of a deployment")
-    plan = command("plan", _plan, "show what deploy would do")
-    for one in (deploy, plan):
-        option(one, "STACK", "name of the deployment")
-        option(one, "REGION", "region, else the SDK's own")
-        option(one, "EMAIL", "who gets the alerts")
-        option(one, "PARAMS", 'parameters of the templates, "Name=value Name=value"')
-        option(one, "IMAGE", "the service's image; else that of this checkout is built and pushed")
-        option(one, "ROLE", "ARN of the role that CloudFormation acts in, instead of yours")
-    return main
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Every failure that somebody can mend is one line on stderr."""
-    arguments = parser(os.environ).parse_args(argv)
+    arguments = parser(COMMANDS, os.environ).parse_args(argv)
     run: Callable[[Arguments], int] = arguments.run
     try:
         return run(arguments)
@@ -99,6 +64,25 @@ def _plan(arguments: Arguments) -> int:
     return 0
 
 
+def _destroy(arguments: Arguments) -> int:
+    session = connect(arguments)
+    with Progress() as progress:
+
+        def tell(event: Event) -> None:
+            if event.status != "DELETE_SKIPPED":  # of the data, about which more is said
+                progress.event(event)
+
+        deployment = Deployment(session, arguments.stack, {}, tell, role=arguments.role)
+        there = any(deployment.state(path) for path in (DATA, NETWORK, SERVICE))
+        if there and not arguments.yes:
+            ask(arguments.stack, place(session), arguments.keep_data)
+        kept = destroy(session, deployment, progress.say, arguments.keep_data)
+        progress.say(f"{arguments.stack} is gone" if there else f"there is no deployment {arguments.stack}")
+    for name in kept:
+        print(f"kept: {name}")
+    return 0
+
+
 def _deployment(
     arguments: Arguments, session: boto3.Session, progress: Progress, build: bool
 ) -> tuple[Deployment, Image]:
@@ -129,18 +113,6 @@ def _deployment(
     return deployment(), image
 
 
-def assignments(text: str | None) -> dict[str, str]:
-    """`Name=value Name="other value"` as a mapping; InputError for anything else."""
-    try:
-        words = shlex.split(text or "")
-    except ValueError as error:
-        raise InputError(f"PARAMS={text}: {error}") from None
-    for word in words:
-        if not word.partition("=")[0].isalnum() or "=" not in word:
-            raise InputError(f'PARAMS: {word} is not Name=value; such as PARAMS="ShardCount=4 MaxTasks=2"')
-    return {name: value for name, _, value in (word.partition("=") for word in words)}
-
-
 def connect(arguments: Arguments) -> boto3.Session:
     """A session whose credentials work; InputError when there is no stack's name."""
     if not arguments.stack:
@@ -159,6 +131,18 @@ def place(session: boto3.Session) -> str:
     local = os.environ.get("AWS_ENDPOINT_URL")
     return f"account {account}, region {session.region_name}{f', at {local}' if local else ''}"
 
+
+def ask(stack: str, where: str, keep_data: bool) -> None:
+    """InputError unless a person types the deployment's name."""
+    if not sys.stdin.isatty():
+        raise InputError(f"nobody is there to be asked; to destroy {stack} without a question: YES=1")
+    what = "its devices, and all but its data" if keep_data else "its devices, its table and its archive"
+    print(f"This destroys {stack} ({where}): {what}, and what the stream still holds.")
+    if input(f"Type {stack} to go on: ").strip() != stack:
+        raise InputError("that is not its name; nothing was changed")
+
+
+COMMANDS = {"deploy": _deploy, "plan": _plan, "destroy": _destroy}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -86,6 +86,36 @@ def deprovision(wanted: list[str], folder: Path) -> int:
     return sum(gone)
 
 
+def deprovision_all(client: "IoTClient", policy: str) -> int:
+    """Takes away the certificates that the policy is attached to, and their things; returns how many
+    certificates.
+
+    What other policies or other certificates need as well is only detached. Saved keys stay on the disk.
+    """
+    try:
+        pages = list(client.get_paginator("list_targets_for_policy").paginate(policyName=policy))
+    except client.exceptions.ResourceNotFoundException:
+        return 0
+    targets = [target for page in pages for target in page["targets"]]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return sum(pool.map(lambda target: _take_away(client, target, policy), targets))
+
+
+def _take_away(client: "IoTClient", target: str, policy: str) -> bool:
+    """Whether the target was a certificate that only this policy needed."""
+    client.detach_policy(policyName=policy, target=target)
+    if ":cert/" not in target or client.list_attached_policies(target=target)["policies"]:
+        return False
+    for name in client.list_principal_things(principal=target)["things"]:
+        client.detach_thing_principal(thingName=name, principal=target)
+        if not client.list_thing_principals(thingName=name)["principals"]:
+            client.delete_thing(thingName=name)
+    certificate_id = target.rpartition("/")[2]
+    client.update_certificate(certificateId=certificate_id, newStatus="INACTIVE")
+    client.delete_certificate(certificateId=certificate_id, forceDelete=True)
+    return True
+
+
 def _provision(client: "IoTClient", device: Credentials, policy: str) -> None:
     arn = _known_certificate(client, device.certificate_id())
     if arn is None:
