@@ -1,4 +1,8 @@
-"""The emulator of AWS as a child process: a fixed account, one region, loopback only, nothing kept."""
+"""The emulator of AWS as a child process: a fixed account, one region, loopback only, nothing kept.
+
+With `enforce_iam` it is as strict as it can be: roles and policies count, and its endpoint speaks TLS, since
+the stack's bucket refuses everything else.
+"""
 
 import os
 import shutil
@@ -16,7 +20,10 @@ from infra.local.process import LOCAL, ROOT, Child, LocalError
 
 HOST = "127.0.0.1"
 ACCESS_KEY = "test"
+TRUST_STORE_PASSWORD = "changeit"  # noqa: S105 - it locks a certificate that everybody may see
 SECRET_KEY = "test"  # noqa: S105 - the key of the account itself, where the emulator enforces IAM
+Keys = tuple[str, str, str | None]
+"""Access key, secret key and session token."""
 
 
 def free_port() -> int:
@@ -41,12 +48,15 @@ def require_free(port: int, variable: str) -> None:
 class LocalSession(boto3.Session):
     """boto3 takes an endpoint for a client, or from the environment of the whole process, but not for a session."""
 
-    def __init__(self, endpoint: str, region: str) -> None:
-        super().__init__(aws_access_key_id=ACCESS_KEY, aws_secret_access_key=SECRET_KEY, region_name=region)
-        self._endpoint = endpoint
+    def __init__(self, endpoint: str, region: str, ca_file: Path | None, keys: Keys) -> None:
+        access_key, secret_key, token = keys
+        super().__init__(access_key, secret_key, token, region_name=region)
+        self._options: dict[str, Any] = {"endpoint_url": endpoint}
+        if ca_file:
+            self._options["verify"] = str(ca_file)
 
     def client(self, *names: Any, **options: Any) -> Any:
-        return super().client(*names, **({"endpoint_url": self._endpoint} | options))
+        return super().client(*names, **(self._options | options))
 
 
 class Emulator:
@@ -60,11 +70,15 @@ class Emulator:
         log: Path = LOCAL / "log/emulator.log",
         enforce_iam: bool = False,
     ) -> None:
-        """A port of 0 becomes a free one. Roles and policies count only with `enforce_iam`; device policies always."""
+        """A port of 0 becomes a free one. Roles and policies count only with `enforce_iam`; device policies always.
+
+        `plain_endpoint` is the same emulator over plain HTTP.
+        """
         self.aws_port = aws_port or free_port()
         self.mqtt_port = mqtt_port or free_port()
         self.region = region
-        self.endpoint = f"http://{HOST}:{self.aws_port}"
+        self.endpoint = f"{'https' if enforce_iam else 'http'}://{HOST}:{self.aws_port}"
+        self.plain_endpoint = f"http://{HOST}:{free_port()}" if enforce_iam else self.endpoint
         self._log = log
         self._enforce_iam = enforce_iam
         self._state: Path | None = None
@@ -85,7 +99,10 @@ class Emulator:
     def _environment(self, state: Path) -> dict[str, str]:
         """Nothing is inherited but what processes need: no credentials, proxies or docker of whoever runs this."""
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
-        return kept | {
+        strict = {"AUTH": "true", "TLS_DIR": str(state), "PLAIN_PORT": self.plain_endpoint.rpartition(":")[2]}
+        return {
+            **kept,
+            **(strict if self._enforce_iam else {"AUTH": "false"}),
             "HOME": str(state),
             "TMPDIR": str(state),
             "STATE_DIR": str(state / "state"),
@@ -95,7 +112,6 @@ class Emulator:
             "BIND_HOST": HOST,
             "IOT_MTLS_PORT": str(self.mqtt_port),
             "SFTP_ENABLED": "0",
-            "AUTH": "true" if self._enforce_iam else "false",
             "MINISTACK_REGION": self.region,
             "LOG_LEVEL": "WARNING",
             "PYTHONUNBUFFERED": "1",
@@ -103,7 +119,7 @@ class Emulator:
 
     def _is_ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.endpoint}/_ministack/ready", timeout=5):  # noqa: S310 - own address
+            with urllib.request.urlopen(f"{self.plain_endpoint}/_ministack/ready", timeout=5):  # noqa: S310 - own address
                 pass
             with socket.create_connection((HOST, self.mqtt_port), timeout=5):
                 return True
@@ -111,22 +127,39 @@ class Emulator:
             return False
 
     def variables(self) -> dict[str, str]:
-        """Environment that points any AWS SDK or the aws CLI here."""
-        return {
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
-            "AWS_REGION": self.region,
-            "AWS_DEFAULT_REGION": self.region,
-        }
+        """Environment that points any AWS SDK or the aws CLI here, with the keys of the account itself."""
+        return self.place() | {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY}
 
-    def session(self) -> boto3.Session:
+    def place(self) -> dict[str, str]:
+        """Environment that says where AWS is, and nothing of who asks."""
+        where = {"AWS_ENDPOINT_URL": self.endpoint, "AWS_REGION": self.region, "AWS_DEFAULT_REGION": self.region}
+        return where | ({"AWS_CA_BUNDLE": str(self.ca_file)} if self.ca_file else {})
+
+    @property
+    def ca_file(self) -> Path | None:
+        """The authority of the endpoint's certificate; None where it speaks plain HTTP."""
+        return self._state / "ca.pem" if self._enforce_iam and self._state else None
+
+    @property
+    def java_options(self) -> str:
+        """What a Java process needs to trust that authority, as JAVA_TOOL_OPTIONS."""
+        if not self.ca_file:
+            return ""
+        store = self.ca_file.with_name("truststore.p12")
+        return f"-Djavax.net.ssl.trustStore={store} -Djavax.net.ssl.trustStorePassword={TRUST_STORE_PASSWORD}"
+
+    def session(self, keys: Keys = (ACCESS_KEY, SECRET_KEY, None)) -> boto3.Session:
         """A session whose clients all talk to this emulator, whatever the environment says."""
-        return LocalSession(self.endpoint, self.region)
+        return LocalSession(self.endpoint, self.region, self.ca_file, keys)
+
+    def role(self, arn: str, name: str = "local") -> Keys:
+        """Keys of a role that the account may take on, for an hour."""
+        made = self.session().client("sts").assume_role(RoleArn=arn, RoleSessionName=name)["Credentials"]
+        return made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"]
 
     def ca(self) -> str:
         """PEM of the authority that signs the MQTT listener's certificate."""
-        with urllib.request.urlopen(f"{self.endpoint}/_ministack/iot/ca.pem", timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(f"{self.plain_endpoint}/_ministack/iot/ca.pem", timeout=10) as answer:  # noqa: S310
             return str(answer.read().decode())
 
     def exit_code(self) -> int | None:

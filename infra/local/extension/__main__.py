@@ -21,9 +21,21 @@ def main() -> int:
 
     from ministack.app import main as serve
 
-    from infra.local.extension import cbor, cloudformation, devices, fanout, kinesis, resharding, rules
+    from infra.local.extension import (
+        cbor,
+        cloudformation,
+        devices,
+        fanout,
+        kinesis,
+        requests,
+        resharding,
+        roles,
+        rules,
+        task,
+        tls,
+    )
 
-    for part in (cbor, kinesis, resharding, cloudformation, fanout, rules, devices):
+    for part in (cbor, kinesis, resharding, cloudformation, fanout, roles, requests, rules, devices, task, tls):
         part.install()
     serve()
     return 0

@@ -1,4 +1,4 @@
-"""IoT rules: the action `kinesis`, payloads that are not JSON, and bounded function calls.
+"""IoT rules: the action `kinesis`, payloads that are not JSON, bounded function calls, and roles that count.
 
 The emulator skips a `kinesis` action silently. It starts a thread a message for a function and forgets calls that
 were throttled; here few threads work on a queue, as the service's asynchronous invocation does, and failures go
@@ -16,6 +16,9 @@ from ministack.core import lambda_runtime
 from ministack.core.responses import request_scope
 from ministack.services import iot, kinesis, lambda_svc
 
+from infra.local.extension.roles import require, require_policy
+
+SERVICE = "iot.amazonaws.com"
 _TEMPLATE = re.compile(r"\$\{([^}]*)\}")
 _calls = ThreadPoolExecutor(4, thread_name_prefix="rule-function")
 
@@ -35,6 +38,7 @@ _published: contextvars.ContextVar[Published] = contextvars.ContextVar("publishe
 def install() -> None:
     original_message, original_event = iot._rule_message, iot._rule_event
     original_run, original_dispatch = iot._run_rule_actions, iot._dispatch_rule_action
+    original_failure = lambda_svc._route_async_failure
 
     def message(payload: bytes) -> Any:
         try:
@@ -56,17 +60,42 @@ def install() -> None:
             _published.reset(token)
 
     async def dispatch(account: str, region: str, rule: str, action: dict[str, Any], event: Any) -> None:
+        authorize(account, region, rule, action)
         if "kinesis" in action:
             put(account, region, action["kinesis"], event, _published.get())
         else:
             await original_dispatch(account, region, rule, action, event)
 
+    def failed(target_arn: str, function: str, *rest: Any) -> None:
+        """A failure destination is reached under the function's role."""
+        config = lambda_svc._functions[function]["config"]
+        region = config["FunctionArn"].split(":")[3]
+        require(config["Role"], "lambda.amazonaws.com", "sqs:SendMessage", target_arn, region)
+        original_failure(target_arn, function, *rest)
+
     iot._rule_message, iot._rule_event = message, event
+    lambda_svc._route_async_failure = failed
     iot._run_rule_actions, iot._dispatch_rule_action = run, dispatch
     iot._dispatch_rule_to_lambda = call
     iot._RULE_ACTION_RESOURCE_KEYS["kinesis"] = ("streamName",)
     # 50 ms of waiting for log lines after each call of a function that wrote none; a late line joins the next call's.
     lambda_runtime.Worker._drain_stderr_bounded = lambda_runtime.Worker._drain_stderr
+
+
+def authorize(account: str, region: str, rule: str, action: dict[str, Any]) -> None:
+    """Refused (the rule's error action hears of it) unless the action's role, or the function's policy, allows it."""
+    if "kinesis" in action:
+        spec, needed = action["kinesis"], "kinesis:PutRecord"
+        arn = f"arn:aws:kinesis:{region}:{account}:stream/{spec.get('streamName')}"
+    elif "sqs" in action:
+        spec, needed = action["sqs"], "sqs:SendMessage"
+        arn = f"arn:aws:sqs:{region}:{account}:{spec.get('queueUrl', '').rpartition('/')[2]}"
+    elif "lambda" in action:
+        source = f"arn:aws:iot:{region}:{account}:rule/{rule}"
+        return require_policy(action["lambda"].get("functionArn") or "", "lambda:InvokeFunction", SERVICE, source)
+    else:
+        return None
+    return require(spec.get("roleArn") or "", SERVICE, needed, arn, region)
 
 
 def put(account: str, region: str, action: dict[str, Any], event: Any, published: Published) -> None:
