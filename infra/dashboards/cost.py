@@ -1,0 +1,226 @@
+"""The dashboard for who pays and plans: what a reading costs, and how much more would fit."""
+
+from grafana_foundation_sdk.builders import dashboard
+
+from infra.dashboards.frame import frame
+from infra.dashboards.parts import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PER_SECOND,
+    PURPLE,
+    RED,
+    WORKER,
+    YELLOW,
+    Query,
+    line_panel,
+    rate,
+    stat_panel,
+)
+
+FIELDS = (
+    ("vcpu", "vCPU a task", "0.5", "What a task of the service has."),
+    ("gb", "GB a task", "1", "What a task of the service has."),
+    ("vcpu_hour", "$ a vCPU hour", "0.03238", "Fargate."),
+    ("gb_hour", "$ a GB hour", "0.00356", "Fargate."),
+    ("shard_hour", "$ a shard hour", "0.015", "Kinesis, provisioned."),
+    ("million_puts", "$ a million records", "0.014", "Kinesis, payload units of 25 KB."),
+    ("million_messages", "$ a million messages", "1.30", "IoT Core: message, rule and action. 0 without IoT Core."),
+    ("million_writes", "$ a million writes", "0.625", "DynamoDB on demand."),
+    ("thousand_puts", "$ a thousand PUTs", "0.005", "S3."),
+    ("gb_month", "$ a GB month", "0.023", "S3, of what a month adds to the archive."),
+    ("fixed", "$ fixed a month", "80", "Endpoints of the network, logs, alarms."),
+)
+"""Prices are those of one region at one time: whoever looks puts in their own."""
+
+MONTH_HOURS = 730
+MONTH_MILLIONS = MONTH_HOURS * 3600 / 1e6  # what one a second makes in a month, in millions
+
+
+def items(window: str) -> dict[str, str]:
+    """Dollars a month by what they are paid for, at the load of the window."""
+
+    def load(metric: str) -> str:
+        return f"sum(rate({metric}{{{WORKER}}}[{window}]))"
+
+    records, million = load("sensorstream_records_total"), f"{MONTH_MILLIONS:g}"
+    compute = "($vcpu * $vcpu_hour + $gb * $gb_hour)"
+    shards = f"sum(sensorstream_owned_shards{{{WORKER}}})"
+    return {
+        "compute": f"count(sensorstream_build_info{{{WORKER}}}) * {compute} * {MONTH_HOURS}",
+        "stream": f"{shards} * $shard_hour * {MONTH_HOURS} + {records} * {million} * $million_puts",
+        "intake": f"{records} * {million} * $million_messages",
+        "table": f"{load('sensorstream_rows_written_total')} * {million} * $million_writes",
+        "archive": f"{load('sensorstream_parcels_total')} * {million} * 1000 * $thousand_puts"
+        f" + {load('sensorstream_parcel_bytes_total')} * {million} / 1000 * $gb_month",
+        "fixed": "vector($fixed)",
+    }
+
+
+COLOURS = {"compute": BLUE, "stream": ORANGE, "intake": YELLOW, "table": PURPLE, "archive": GREEN, "fixed": "#8e8e8e"}
+RANGE = items("$__range")
+TOTAL = " + ".join(f"({expr})" for expr in RANGE.values())
+READINGS = rate("sensorstream_readings_decoded_total", WORKER)
+CPU = f"rate(process_cpu_seconds_total{{{WORKER}}}[$__rate_interval])"
+DAEMON_CPU = f"rate(sensorstream_daemon_cpu_seconds_total{{{WORKER}}}[$__rate_interval])"
+WORKER_CPU = f"sum by (instance) ({CPU} + {DAEMON_CPU}) / $vcpu"
+MEMORY = f"process_resident_memory_bytes{{{WORKER}}} + sensorstream_daemon_resident_memory_bytes{{{WORKER}}}"
+SHARD_RECORDS = f"{rate('sensorstream_shard_records_total', WORKER, 'shard')} / 1000"
+PER_CPU = f"{READINGS} / sum({CPU} + {DAEMON_CPU})"
+
+OVERVIEW = [
+    stat_panel(
+        "Per month",
+        "What this would cost in a month at the average load of the time shown, with the prices above: list "
+        "prices, to be replaced by your own. The panel below tells for what.",
+        None,
+        "currencyUSD",
+        Query(TOTAL),
+        decimals=0,
+    ),
+    stat_panel(
+        "Per million readings",
+        "The same, for each million of readings. It falls as the load grows.",
+        None,
+        "currencyUSD",
+        Query(
+            f"({TOTAL}) / ({MONTH_MILLIONS:g} * sum(rate(sensorstream_readings_decoded_total{{{WORKER}}}[$__range])))"
+        ),
+        decimals=2,
+    ),
+    stat_panel(
+        "Readings per vCPU second",
+        "Readings for each second of CPU that service and daemon used. Low at low load, since the daemon's polling "
+        "costs the same; compare it at equal load, before and after a change.",
+        None,
+        "short",
+        Query(PER_CPU),
+        decimals=0,
+    ),
+    stat_panel(
+        "Headroom",
+        "How many times the present load would fit: the nearest of the fullest shard's 1,000 records a second and "
+        "the busiest worker's CPU. Below 2: add shards or tasks before a peak does.",
+        "Lag grows",
+        "suffix: x",
+        Query(f"1 / max({SHARD_RECORDS} or {WORKER_CPU})"),
+        steps=[(0, RED), (1.25, YELLOW), (2, GREEN)],
+        decimals=1,
+    ),
+    stat_panel(
+        "Fullest shard",
+        "Of the 1,000 records a second that a shard takes in.",
+        "Lag grows",
+        "percentunit",
+        Query(f"max({SHARD_RECORDS})"),
+        steps=[(0.5, YELLOW), (0.8, RED)],
+        decimals=0,
+    ),
+    stat_panel(
+        "Busiest worker",
+        "CPU that its service and daemon use, of what a task has (field above).",
+        "Lag grows",
+        "percentunit",
+        Query(f"max({WORKER_CPU})"),
+        steps=[(0.6, YELLOW), (0.85, RED)],
+        decimals=0,
+    ),
+]
+MONEY = [
+    line_panel(
+        "Cost per month by what it is paid for",
+        "At the load of each moment. intake and table grow with the readings, compute and stream in steps, fixed "
+        "not at all. Not in it: what readers of table and archive cost, and data older than a month.",
+        None,
+        "currencyUSD",
+        *(Query(expr, name, COLOURS[name]) for name, expr in items("$__rate_interval").items()),
+        width=12,
+        stacked=True,
+    ),
+    line_panel(
+        "Stream used, by shard",
+        "Records of each shard, of the 1,000 a second that it takes in. Above the line: more shards. Aggregates of the "
+        "KPL count as one in the stream, but here by what is in them.",
+        "Lag grows",
+        "percentunit",
+        Query(SHARD_RECORDS, "{{shard}}"),
+        width=12,
+        limit=0.8,
+        top=1,
+    ),
+]
+MACHINES = [
+    line_panel(
+        "Readings per vCPU second",
+        "Over time. A step down at equal load came with a change of version or settings.",
+        None,
+        "short",
+        Query(PER_CPU, "readings", BLUE),
+        width=6,
+    ),
+    line_panel(
+        "CPU used, by worker",
+        "Service and daemon, of what a task has. Above the line: more tasks.",
+        "Lag grows",
+        "percentunit",
+        Query(WORKER_CPU, "{{instance}}"),
+        width=6,
+        limit=0.85,
+        top=1,
+    ),
+    line_panel(
+        "Memory used, by worker",
+        "Resident memory of service and daemon, of what a task has. Above the line: larger tasks or less JAVA_HEAP_MB.",
+        "The daemon starts again and again",
+        "percentunit",
+        Query(f"sum by (instance) ({MEMORY}) / ($gb * 1e9)", "{{instance}}"),
+        width=6,
+        limit=0.9,
+        top=1,
+    ),
+    line_panel(
+        "Memory for each reading a second",
+        "Resident memory of all workers, by the readings per second that they serve. It falls as the load grows, "
+        "since memory is bounded.",
+        None,
+        "bytes",
+        Query(f"sum({MEMORY}) / {READINGS}", "memory", BLUE),
+        width=6,
+    ),
+]
+VOLUMES = [
+    line_panel(
+        "Table writes",
+        "Write units per second: a row of up to 1 KB is one. Provisioned capacity must be above it.",
+        "The table is throttled or away",
+        PER_SECOND,
+        Query(rate("sensorstream_rows_written_total", WORKER), "units", PURPLE),
+    ),
+    line_panel(
+        "Archive requests",
+        "Parcels written per second, a PUT each; those with dead letters take a second one. Too many: raise "
+        "PARCEL_SECONDS or have fewer shards.",
+        None,
+        PER_SECOND,
+        Query(rate("sensorstream_parcels_total", WORKER), "PUTs", GREEN),
+    ),
+    line_panel(
+        "Archive growth",
+        "Compressed bytes per day at the load of each moment; what is kept grows by it.",
+        None,
+        "decbytes",
+        Query(f"86400 * {rate('sensorstream_parcel_bytes_total', WORKER)}", "a day", GREEN),
+    ),
+]
+
+
+def cost(runbook: str) -> dashboard.Dashboard:
+    """Money, machines, volumes."""
+    return frame(
+        "Cost and capacity",
+        "What it costs, and how much more it could take. Prices are fields at the top.",
+        [("", OVERVIEW), ("", MONEY), ("Machines", MACHINES), ("Volumes", VOLUMES)],
+        since="now-24h",
+        fields=FIELDS,
+        runbook=runbook,
+    )

@@ -1,0 +1,154 @@
+"""The dashboard for who looks after the devices: what arrives, how old it is, what is wrong with it."""
+
+from grafana_foundation_sdk.builders import dashboard
+
+from infra.dashboards.frame import frame
+from infra.dashboards.parts import (
+    BLUE,
+    GREEN,
+    JOB,
+    ORANGE,
+    PER_SECOND,
+    PURPLE,
+    RED,
+    WORKER,
+    YELLOW,
+    Query,
+    line_panel,
+    or_none,
+    quantile,
+    rate,
+    stat_panel,
+    state_panel,
+)
+
+ACCEPTED = rate("sensorstream_readings_decoded_total", WORKER)
+REJECTED = f"({rate('sensorstream_readings_rejected_total', WORKER)} or vector(0))"
+AGE = "sensorstream_event_age_seconds"
+FIRING = f'ALERTS{{alertname=~"Sensorstream.*",alertstate="firing",{JOB}}}'
+
+READINGS = stat_panel(
+    "Readings",
+    "Readings taken from the stream per second. Far from the usual: devices are off, or the topic rule fails.",
+    "A topic rule could not deliver",
+    PER_SECOND,
+    Query(ACCEPTED),
+)
+DEVICES = stat_panel(
+    "Devices",
+    "Different devices heard of in the last minute, within a few per cent. Fewer than usual: compare with the "
+    "devices that you have switched on.",
+    None,
+    "short",
+    Query(f"sum(sensorstream_devices{{{WORKER}}})"),
+    decimals=0,
+)
+MEDIAN_AGE = stat_panel(
+    "Age when stored, half",
+    "Half of the readings have their row sooner after their measurement than this. Usually below a second. Grows "
+    "for all alike: the service lags, see the dashboard Service.",
+    "Lag grows",
+    "s",
+    Query(quantile(0.5, AGE, WORKER)),
+    steps=[(5, YELLOW), (60, RED)],
+    decimals=2,
+)
+HIGH_AGE = stat_panel(
+    "Age when stored, 99 %",
+    "All but one in a hundred have their row sooner than this. High while the half is low: some devices send late "
+    "or their clocks are wrong.",
+    "Lag grows",
+    "s",
+    Query(quantile(0.99, AGE, WORKER)),
+    steps=[(30, YELLOW), (300, RED)],
+    decimals=1,
+)
+SHARE = stat_panel(
+    "Rejected",
+    "Share of readings that cannot be read. A little is rubbish from the field and stops nothing; nearly all means "
+    "a wrong deploy of devices or settings.",
+    "Dead letters",
+    "percentunit",
+    Query(f"{REJECTED} / ({ACCEPTED} + {REJECTED})"),
+    steps=[(0.05, YELLOW), (0.5, RED)],
+)
+ALERTS = stat_panel(
+    "Alerts firing",
+    "Alerts of this service that fire now. The panel below names them; each has its heading in the runbook.",
+    "Alarms and symptoms",
+    "short",
+    Query(f"count({FIRING}) or vector(0)"),
+    steps=[(1, RED)],
+    decimals=0,
+)
+ALERT_TIMES = state_panel(
+    "Alerts",
+    "Which alert fired when. Look it up in the runbook by its name.",
+    "Alarms and symptoms",
+    Query(or_none(f"count by (alertname) ({FIRING})", "alertname"), "{{alertname}}"),
+    steps=[(0, GREEN), (1, RED)],
+)
+READING_RATES = line_panel(
+    "Readings per second",
+    "Readings with a row (accepted) and without one (rejected: in the archive and the dead letters). A gap is a "
+    "restart or a quiet fleet; a wave after it is the service catching up.",
+    "Lag grows",
+    PER_SECOND,
+    Query(ACCEPTED, "accepted", BLUE),
+    Query(REJECTED, "rejected", RED),
+    width=12,
+)
+AGES = line_panel(
+    "Age of readings when stored",
+    "From the device's own time of measurement to the durable row. Clocks that are wrong and devices that send in "
+    "arrears are in it, so compare with the lag on the dashboard Service.",
+    "Lag grows",
+    "s",
+    Query(quantile(0.5, AGE, WORKER), "half", GREEN),
+    Query(quantile(0.9, AGE, WORKER), "90 %", YELLOW),
+    Query(quantile(0.99, AGE, WORKER), "99 %", ORANGE),
+    width=12,
+)
+DEVICE_COUNT = line_panel(
+    "Devices heard of",
+    "Different devices within the last minute, within a few per cent. A step down is a gateway or a network, a "
+    "slope is batteries.",
+    None,
+    "short",
+    Query(f"sum(sensorstream_devices{{{WORKER}}})", "devices", BLUE),
+)
+REASONS = line_panel(
+    "Rejected by reason",
+    "Readings per second that became dead letters. `producer redrive --by key` tells which devices send them; "
+    "nothing is lost, and they can be sent again when the service can read them.",
+    "Dead letters",
+    PER_SECOND,
+    Query(or_none(rate("sensorstream_readings_rejected_total", WORKER, "reason"), "reason"), "{{reason}}"),
+    stacked=True,
+)
+ROWS = line_panel(
+    "Rows",
+    "Rows written per second, and readings whose row a later one of the same device and millisecond took "
+    "(superseded; both are in the archive). Many superseded: devices measure more often than once in a millisecond, "
+    "or send twice.",
+    "What is not",
+    PER_SECOND,
+    Query(rate("sensorstream_rows_written_total", WORKER), "written", BLUE),
+    Query(rate("sensorstream_rows_superseded_total", WORKER), "superseded", PURPLE),
+)
+
+
+def fleet(runbook: str) -> dashboard.Dashboard:
+    """Readings, devices, their age, dead letters, alerts."""
+    return frame(
+        "Fleet",
+        "What the devices send: how much, how old it is, and what cannot be read.",
+        [
+            ("", [READINGS, DEVICES, MEDIAN_AGE, HIGH_AGE, SHARE, ALERTS]),
+            ("", [READING_RATES, AGES]),
+            ("", [DEVICE_COUNT, REASONS, ROWS]),
+            ("", [ALERT_TIMES]),
+        ],
+        since="now-6h",
+        runbook=runbook,
+    )

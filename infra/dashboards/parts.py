@@ -1,0 +1,160 @@
+"""What all dashboards share: variables, colours, links, and the few kinds of panels they are made of.
+
+Every panel has a title, a text that says in plain words what it shows, what is normal and what to do when it is not,
+and, where there is one, the heading of the runbook (docs/operations.md) that its link leads to.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from grafana_foundation_sdk.builders import common, dashboard, prometheus, stat, statetimeline, timeseries
+from grafana_foundation_sdk.models import common as kinds
+from grafana_foundation_sdk.models import dashboard as model
+
+DATA_SOURCE = model.DataSourceRef("prometheus", "${datasource}")
+JOB = 'job="$job"'
+WORKER = f'{JOB},instance=~"$instance"'
+SHARD = f'{WORKER},shard=~"$shard"'
+TAG = "sensorstream"
+
+BLUE, GREEN, YELLOW, ORANGE, RED, PURPLE, GREY = "blue", "green", "yellow", "orange", "red", "purple", "text"
+PER_SECOND = "si:/s"
+
+Steps = Sequence[tuple[float, str]]
+P = TypeVar("P", timeseries.Panel, stat.Panel, statetimeline.Panel)
+
+
+@dataclass(frozen=True)
+class Query:
+    """A PromQL expression and its series' name; `colour` for a name without {{labels}}, the same on every dashboard."""
+
+    expr: str
+    legend: str = ""
+    colour: str | None = None
+
+
+def rate(metric: str, labels: str, by: str = "") -> str:
+    """Per second; summed, or summed `by` labels."""
+    return f"sum{f' by ({by}) ' if by else ''}(rate({metric}{{{labels}}}[$__rate_interval]))"
+
+
+def quantile(share: float, metric: str, labels: str, by: str = "") -> str:
+    """Of a histogram, over all workers."""
+    buckets = rate(f"{metric}_bucket", labels, f"le, {by}" if by else "le")
+    return f"histogram_quantile({share:g}, {buckets})"
+
+
+def or_none(expr: str, label: str) -> str:
+    """Where nothing has happened yet there is no series: then one of 0, named `none`."""
+    return f'{expr} or on() label_replace(vector(0), "{label}", "none", "", "")'
+
+
+def stat_panel(
+    title: str,
+    text: str,
+    runbook: str | None,
+    unit: str,
+    *queries: Query,
+    steps: Steps = (),
+    width: int = 4,
+    decimals: int | None = None,
+) -> stat.Panel:
+    """One number with its recent course. `steps` are (from, colour); below them it is green, without any blue."""
+    panel = (
+        stat.Panel()
+        .height(4)
+        .graph_mode(kinds.BigValueGraphMode.AREA)
+        .color_mode(kinds.BigValueColorMode.VALUE)
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+        .text_mode(kinds.BigValueTextMode.VALUE if len(queries) == 1 else kinds.BigValueTextMode.VALUE_AND_NAME)
+        .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
+        .thresholds(_thresholds(steps, GREEN if steps else BLUE))
+    )
+    if decimals is not None:
+        panel.decimals(decimals)
+    return _dress(panel.span(width), title, text, runbook, unit, queries)
+
+
+def line_panel(
+    title: str,
+    text: str,
+    runbook: str | None,
+    unit: str,
+    *queries: Query,
+    width: int = 8,
+    stacked: bool = False,
+    limit: float | None = None,
+    top: float | None = None,
+) -> timeseries.Panel:
+    """Lines over time from 0 up; a dashed red line at `limit`. `top` is the least upper end of the axis."""
+    legend = (
+        common.VizLegendOptions().display_mode(kinds.LegendDisplayMode.LIST).placement(kinds.LegendPlacement.BOTTOM)
+    )
+    panel = (
+        timeseries.Panel()
+        .height(8)
+        .min(0)
+        .line_width(1.5)
+        .fill_opacity(35 if stacked else 8)
+        .show_points(kinds.VisibilityMode.NEVER)
+        .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
+        .legend(legend.show_legend(True))
+        .tooltip(common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING))
+    )
+    if stacked:
+        panel.stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL).group("A"))
+    if top is not None:
+        panel.axis_soft_max(top)
+    if limit is not None:
+        style = common.GraphThresholdsStyleConfig().mode(kinds.GraphThresholdsStyleMode.DASHED)
+        panel.thresholds(_thresholds([(limit, RED)], "transparent")).thresholds_style(style)
+    for query in queries:
+        if query.colour:
+            fixed = model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": query.colour})
+            panel.override_by_name(query.legend, [fixed])
+    return _dress(panel.span(width), title, text, runbook, unit, queries)
+
+
+def state_panel(
+    title: str, text: str, runbook: str | None, *queries: Query, steps: Steps, width: int = 24, height: int = 6
+) -> statetimeline.Panel:
+    """A bar per series, coloured by its value: `steps` are (from, colour)."""
+    (_, first), *rest = steps
+    panel = (
+        statetimeline.Panel()
+        .height(height)
+        .show_value(kinds.VisibilityMode.NEVER)
+        .merge_values(True)
+        .row_height(0.8)
+        .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.THRESHOLDS))
+        .thresholds(_thresholds(rest, first))
+        .legend(common.VizLegendOptions().show_legend(False).display_mode(kinds.LegendDisplayMode.HIDDEN))
+    )
+    return _dress(panel.span(width), title, text, runbook, "none", queries)
+
+
+def _dress(panel: P, title: str, text: str, runbook: str | None, unit: str, queries: Sequence[Query]) -> P:
+    panel.title(title).description(text).datasource(DATA_SOURCE).unit(unit)
+    for index, query in enumerate(queries):
+        target = prometheus.Dataquery().expr(query.expr).legend_format(query.legend).ref_id("ABCDEFGH"[index])
+        panel.with_target(target.range().datasource(DATA_SOURCE))
+    if runbook:
+        url = "${runbook}#" + anchor(runbook)
+        panel.links([dashboard.DashboardLink(f"What to do: {runbook}").url(url).target_blank(True)])
+    return panel
+
+
+def anchor(heading: str) -> str:
+    """A heading's anchor, as the usual viewers of Markdown make it."""
+    kept = "".join(letter for letter in heading.lower() if letter.isalnum() or letter in " -_")
+    return kept.replace(" ", "-")
+
+
+def _thresholds(steps: Steps, base: str) -> dashboard.ThresholdsConfig:
+    first = model.Threshold(value=None, color=base)
+    return (
+        dashboard.ThresholdsConfig()
+        .mode(model.ThresholdsMode.ABSOLUTE)
+        .steps([first, *(model.Threshold(value=value, color=colour) for value, colour in steps)])
+    )

@@ -1,0 +1,165 @@
+"""The dashboard for who runs the service: shards, stages, parcels, workers and their processes."""
+
+from grafana_foundation_sdk.builders import dashboard
+
+from infra.dashboards.frame import Panel, frame
+from infra.dashboards.parts import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    RED,
+    WORKER,
+    YELLOW,
+    Query,
+    line_panel,
+    or_none,
+    rate,
+    stat_panel,
+    state_panel,
+)
+from infra.dashboards.work import AGE, LAG, PARCELS, SHARDS, STAGES
+
+OPEN = f'max(sensorstream_leases{{{WORKER},state="open"}})'
+UNOWNED = f'max(sensorstream_leases{{{WORKER},state="unowned"}})'
+
+OVERVIEW = [
+    stat_panel(
+        "Workers",
+        "Containers that answer Prometheus. Fewer than wanted: a task does not start.",
+        "A worker is lost",
+        "short",
+        Query(f"sum(up{{{WORKER}}})"),
+        decimals=0,
+    ),
+    stat_panel(
+        "Shards served",
+        "Shards in conversation with a worker, and shards not yet read to their end. They are equal but for the "
+        "seconds of a hand-over.",
+        "No shard is owned",
+        "short",
+        Query(f"sum(sensorstream_owned_shards{{{WORKER}}})", "served"),
+        Query(OPEN, "open"),
+        decimals=0,
+    ),
+    stat_panel(
+        "Shards without a worker",
+        "Shards whose lease nobody holds or renews. For longer than a minute or two: look at the workers' health.",
+        "A worker is lost",
+        "short",
+        Query(UNOWNED),
+        steps=[(1, RED)],
+        decimals=0,
+    ),
+    stat_panel(
+        "Lag",
+        "How far the slowest shard is behind the newest record, at its last delivery.",
+        "Lag grows",
+        "s",
+        Query(f"max({LAG}) / 1000"),
+        steps=[(30, YELLOW), (300, RED)],
+        decimals=1,
+    ),
+    stat_panel(
+        "Oldest not checkpointed",
+        "Age of the oldest record that would be read again after a restart. Up to the parcel's window and a little "
+        "more, when all is well.",
+        "Lag grows",
+        "s",
+        Query(f"max({AGE})"),
+        steps=[(180, YELLOW), (600, RED)],
+        decimals=0,
+    ),
+    stat_panel(
+        "Daemon restarts",
+        "Starts of the KCL daemon after the first, in the time shown. One now and then heals itself in seconds.",
+        "The daemon starts again and again",
+        "short",
+        Query(f"sum(increase(sensorstream_daemon_restarts_total{{{WORKER}}}[$__range])) or vector(0)"),
+        steps=[(1, YELLOW), (6, RED)],
+        decimals=0,
+    ),
+]
+
+WORKERS: list[Panel] = [
+    line_panel(
+        "Shards by worker",
+        "The KCL spreads the shards over the workers. One without any while others have several: there are more "
+        "workers than shards, or it cannot reach the lease table.",
+        "No shard is owned",
+        "short",
+        Query(f"sum by (instance) (sensorstream_owned_shards{{{WORKER}}})", "{{instance}}"),
+        stacked=True,
+    ),
+    line_panel(
+        "Leases",
+        "Shards not yet read to their end (open), and those whose lease nobody holds or renews (without a worker).",
+        "A worker is lost",
+        "short",
+        Query(OPEN, "open", BLUE),
+        Query(UNOWNED, "without a worker", RED),
+    ),
+    state_panel(
+        "Daemon running",
+        "Red while a worker's KCL daemon does not run: it starts again in seconds. Often red: see why below.",
+        "The daemon starts again and again",
+        Query(f"max by (instance) (sensorstream_daemon_up{{{WORKER}}})", "{{instance}}"),
+        steps=[(0, RED), (1, GREEN)],
+        width=8,
+        height=8,
+    ),
+]
+PROCESSES = [
+    line_panel(
+        "CPU",
+        "Cores used, summed over the workers: the service (Python) and the daemon (Java). Near what the tasks have: "
+        "more of them, as long as they are fewer than shards.",
+        "Lag grows",
+        "short",
+        Query(rate("process_cpu_seconds_total", WORKER), "service", BLUE),
+        Query(rate("sensorstream_daemon_cpu_seconds_total", WORKER), "daemon", ORANGE),
+        stacked=True,
+    ),
+    line_panel(
+        "Memory",
+        "Resident memory of the largest worker's service and daemon. It is bounded: growth over days is a defect. "
+        "The task's memory must hold both.",
+        "The daemon starts again and again",
+        "bytes",
+        Query(f"max(process_resident_memory_bytes{{{WORKER}}})", "service", BLUE),
+        Query(f"max(sensorstream_daemon_resident_memory_bytes{{{WORKER}}})", "daemon", ORANGE),
+        stacked=True,
+    ),
+    line_panel(
+        "Daemon restarts by reason",
+        "Starts of the KCL daemon after the first. The table in the runbook tells what each reason means.",
+        "The daemon starts again and again",
+        "short",
+        Query(
+            or_none(
+                f"sum by (reason) (increase(sensorstream_daemon_restarts_total{{{WORKER}}}[$__rate_interval]))",
+                "reason",
+            ),
+            "{{reason}}",
+        ),
+        stacked=True,
+    ),
+]
+
+
+def service(runbook: str) -> dashboard.Dashboard:
+    """Lag, stages, parcels, daemons, processes."""
+    return frame(
+        "Service",
+        "How the consumer does its work, shard by shard and worker by worker.",
+        [
+            ("", OVERVIEW),
+            ("Shards", SHARDS),
+            ("Stages and sinks", STAGES),
+            ("Parcels", PARCELS),
+            ("Workers", WORKERS),
+            ("Processes", PROCESSES),
+        ],
+        since="now-1h",
+        shards=True,
+        runbook=runbook,
+    )
