@@ -1,7 +1,7 @@
 """Every Prometheus metric of the service, declared once.
 
 Base units (seconds, bytes), prefix `sensorstream_`. Counters are raised once per batch, not once per reading.
-Series per owned shard: 4 gauges and a counter. All other label sets are small and fixed, so the number of series is
+Series per owned shard: 4 gauges and 2 counters. All other label sets are small and fixed, so the number of series is
 bounded: docs/operations.md counts them. Where the labels are known, their counters begin at 0: a rate sees no rise in a
 series that begins with 1.
 """
@@ -70,6 +70,7 @@ class Metrics:
         self.behind = gauge("millis_behind_latest", "The KCL's MillisBehindLatest of the last delivery.", "shard")
         self.checkpoint_age = gauge("checkpoint_age_seconds", "Age of the oldest record not yet checkpointed.", "shard")
         self.open_records = gauge("open_parcel_records", "Records in the open parcel.", "shard")
+        self.shard_bytes = counter("shard_bytes", "Bytes of these records, of the 1 MB/s a shard takes in.", "shard")
         self.parcel_age = gauge("parcel_age_seconds", "How long the open parcel is open; 0 without one.", "shard")
         self.parcel_limit = gauge("parcel_seconds_limit", "The window of arrival times of one parcel, as set.")
         self.leases = gauge("leases", "Leases of shards that can be read now, as this worker sees them.", "state")
@@ -104,7 +105,8 @@ class Metrics:
 
     def forget(self, shard: str) -> None:
         """Drops the series of a shard that this worker no longer owns."""
-        for series in (self.behind, self.checkpoint_age, self.open_records, self.parcel_age, self.shard_records):
+        gauges = (self.behind, self.checkpoint_age, self.open_records, self.parcel_age)
+        for series in (*gauges, self.shard_records, self.shard_bytes):
             series.remove(shard)
 
 

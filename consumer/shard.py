@@ -179,6 +179,7 @@ class Shard:
                 await self._pack(record, found)
         self._in_hand = None
         metrics.shard_records.labels(self.name).inc(len(fresh))
+        metrics.shard_bytes.labels(self.name).inc(sum(len(record.data) for record in fresh))
 
     async def _rows(self, decoded: list[Decoded]) -> None:
         readings = [reading for found in decoded for reading in found.readings]

@@ -65,6 +65,7 @@ class Shards:
             metrics.open_records.labels(name).set(shard.open_records())
             metrics.parcel_age.labels(name).set(shard.parcel_age())
             metrics.shard_records.labels(name)  # begins at 0
+            metrics.shard_bytes.labels(name)
         return [shard.state() for shard in sorted(self._shards.values(), key=lambda shard: shard.name)]
 
     async def _converse(self, connection: socket.socket, rooms: Rooms) -> None:

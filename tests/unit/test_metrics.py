@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import time
+from base64 import b64decode
 from decimal import Decimal
 from typing import Any
 
@@ -37,21 +38,23 @@ PER_SHARD = (
     "open_parcel_records",
     "parcel_age_seconds",
     "shard_records_total",
+    "shard_bytes_total",
 )
 
 
-def test_a_shard_has_five_series_as_long_as_it_is_owned() -> None:
+def test_a_shard_has_six_series_as_long_as_it_is_owned() -> None:
     async def test() -> None:
         async with FakeDaemon(world := World()) as daemon:
             await daemon.start()
             shards = served(daemon, world)
             shards.observe()
-            assert [value(world.metrics, name, shard=SHARD) for name in PER_SHARD] == [0.0] * 5
+            assert [value(world.metrics, name, shard=SHARD) for name in PER_SHARD] == [0.0] * 6
             await daemon.deliver([record(1), record(2)], behind=7)
             shards.observe()
             found = {name: value(world.metrics, name, shard=SHARD) for name in PER_SHARD}
             assert found["millis_behind_latest"] == 7
             assert found["open_parcel_records"] == found["shard_records_total"] == 2
+            assert found["shard_bytes_total"] == sum(len(b64decode(record(number)["data"])) for number in (1, 2))
             assert 0 < (found["parcel_age_seconds"] or 0) < 20  # by the clock, however old the records are
             assert (found["checkpoint_age_seconds"] or 0) > 20
             await daemon.deliver([record(3), record(4)])
