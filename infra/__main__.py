@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import boto3
 
 from infra import container
-from infra.cloudformation import DeployError, Event, InputError
+from infra.cloudformation import POLL_SECONDS, DeployError, Event, InputError
 from infra.deploy import DATA, NETWORK, SERVICE, Deployment, Image, require_name
 from infra.destroy import destroy
 from infra.options import assignments, parser
@@ -72,7 +72,7 @@ def _destroy(arguments: Arguments) -> int:
             if event.status != "DELETE_SKIPPED":  # of the data, about which more is said
                 progress.event(event)
 
-        deployment = Deployment(session, arguments.stack, {}, tell, role=arguments.role)
+        deployment = Deployment(session, arguments.stack, {}, tell, poll_seconds(), role=arguments.role)
         there = any(deployment.state(path) for path in (DATA, NETWORK, SERVICE))
         if there and not arguments.yes:
             ask(arguments.stack, place(session), arguments.keep_data)
@@ -92,7 +92,7 @@ def _deployment(
         parameters["SNSEmail"] = arguments.email
 
     def deployment() -> Deployment:
-        return Deployment(session, arguments.stack, parameters, progress.event, role=arguments.role)
+        return Deployment(session, arguments.stack, parameters, progress.event, poll_seconds(), arguments.role)
 
     if arguments.image is not None:
         return deployment(), arguments.image
@@ -123,6 +123,11 @@ def connect(arguments: Arguments) -> boto3.Session:
     session.client("cloudformation")  # NoRegionError before anything else
     session.client("sts").get_caller_identity()
     return session
+
+
+def poll_seconds() -> float:
+    """The local stack is quick, and does not limit requests."""
+    return 0.2 if os.environ.get("AWS_ENDPOINT_URL") else POLL_SECONDS
 
 
 def place(session: boto3.Session) -> str:

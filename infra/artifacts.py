@@ -35,10 +35,11 @@ class Artifacts:
         self.bucket = bucket_name(session, stack)
         self._made = False
 
-    def functions(self) -> str:
-        """Key of the functions' code."""
+    def functions(self, upload: bool = True) -> str:
+        """Key of the functions' code, which follows from its content."""
         code = package()
-        return self._upload(f"functions/{hashlib.sha256(code).hexdigest()}.zip", code)
+        key = f"functions/{hashlib.sha256(code).hexdigest()}.zip"
+        return self._upload(key, code) if upload else key
 
     def template(self, path: Path) -> dict[str, str]:
         """The template as CloudFormation's requests take it: in full, or where it is."""

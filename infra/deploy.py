@@ -121,7 +121,7 @@ class Deployment:
         """See `deploy_all`."""
         made: dict[str, str] = {}
         with explained(self.name):
-            for path, template, given in self._layers(image, made):
+            for path, template, given in self._layers(image, made, upload=True):
                 one = self.stack(path)
                 one.apply(template, given, on_plan)
                 made |= outputs(self._session, one.name)
@@ -132,7 +132,7 @@ class Deployment:
         made: dict[str, str] = {}
         missing = False
         with explained(self.name):
-            for path, template, given in self._layers(image, made):
+            for path, template, given in self._layers(image, made, upload=False):
                 now = self.state(path)
                 one = Stack(self._client, self.name + SUFFIXES[path], ignore_event, self._poll, self._common)
                 new = now is None or now.status in NEVER_MADE
@@ -151,17 +151,20 @@ class Deployment:
         """None when there is no such stack."""
         return state(self._client, self.name + SUFFIXES[path])
 
-    def _layers(self, image: Image, made: Mapping[str, str]) -> Iterator[tuple[Path, dict[str, str], dict[str, str]]]:
+    def _layers(
+        self, image: Image, made: Mapping[str, str], upload: bool
+    ) -> Iterator[tuple[Path, dict[str, str], dict[str, str]]]:
         """Each template in order with its parameters, of which `made` (by the stacks before it) may be some."""
         artifacts = Artifacts(self._session, self.name)
         paths = [path for path in self._templates if path.exists() and (path != NETWORK or self._needs_network())]
         templates = {path: artifacts.template(path) for path in paths}
         declares = {path: declared(self._client, template) for path, template in templates.items()}
         require_declared(self._parameters, declares)
-        known = {"DataStack": self.name, "FunctionsKey": artifacts.functions(), "ArtifactBucket": artifacts.bucket}
+        known = {"DataStack": self.name, "ArtifactBucket": artifacts.bucket}
         if SERVICE in paths:
             defaults = {**declares[DATA], **declares[SERVICE]}
             known |= fit_tasks(self._session, self._parameters, self.state(DATA), self.state(SERVICE), defaults)
+        known["FunctionsKey"] = artifacts.functions(upload)
         for path, template in templates.items():
             if path == SERVICE and image is not None:
                 known["Image"] = image if isinstance(image, str) else image(made)

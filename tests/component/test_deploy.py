@@ -1,0 +1,188 @@
+"""make deploy and make plan, as a person at a terminal has them."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from infra.artifacts import LONGEST_BODY, Artifacts
+from infra.cloudformation import Event, Stack
+from infra.local.emulator import Emulator
+from tests.component.deploying import Shell, shell
+
+__all__ = ["shell"]
+
+WAITING = """
+Resources:
+  Handle: { Type: AWS::CloudFormation::WaitConditionHandle }
+  Waits:
+    Type: AWS::CloudFormation::WaitCondition
+    Properties: { Handle: !Ref Handle, Timeout: 300, Count: 1 }
+"""
+
+
+def test_one_command_makes_all_stacks_and_says_what_to_do_next(shell: Shell) -> None:
+    said = shell.deploy("--email", "farmer@example.com", "--params", "ShardCount=2")
+    assert shell.stacks() == {"", "-network", "-service"}
+    assert "farmer@example.com: " in said
+    assert f"make destroy STACK={shell.stack}" in said
+    for name, value in {**shell.outputs(), **shell.outputs("-network"), **shell.outputs("-service")}.items():
+        assert f"{name} " in said
+        assert value in said
+
+
+def test_outputs_of_one_stack_are_parameters_of_the_next(shell: Shell) -> None:
+    shell.deploy("--params", "ShardCount=2")
+    given = shell.parameters("-service")
+    known = {**shell.outputs(), **shell.outputs("-network")}
+    same = {name for name in given if given[name] == known.get(name)}
+    assert {"StreamName", "StreamArn", "SensorTable", "ArchiveBucket", "VpcId", "SubnetIds"} <= same
+    assert (given["DataStack"], given["Image"]) == (shell.stack, "sensorstream:local")
+
+
+def test_a_second_deployment_changes_nothing(shell: Shell) -> None:
+    shell.deploy("--params", "ShardCount=2")
+    said = shell.deploy("--params", "ShardCount=2")
+    assert "updated" not in said
+    assert "created" not in said
+
+
+def test_an_update_is_shown_before_it_is_done(shell: Shell) -> None:
+    shell.deploy("--params", "ShardCount=2")
+    said = shell.deploy("--params", "HumidityThreshold=20")
+    shown, done = said.index("modify  HumidityRule"), said.index("updated       HumidityRule")
+    assert shown < done
+    assert (shell.parameters()["HumidityThreshold"], shell.parameters()["ShardCount"]) == ("20", "2")
+
+
+def test_a_plan_shows_and_changes_nothing(shell: Shell) -> None:
+    code, said, _ = shell.run("plan", "--image", "sensorstream:local")
+    assert (code, shell.stacks()) == (0, set())
+    assert "add     SensorDataTable" in said
+    shell.deploy("--params", "ShardCount=2")
+    code, said, _ = shell.run("plan", "--image", "sensorstream:new", "--params", "HumidityThreshold=20")
+    assert code == 0
+    assert "modify  HumidityRule" in said
+    assert "modify  TaskDefinition" in said
+    assert "StreamName" not in said
+    assert shell.parameters()["HumidityThreshold"] == "35"
+
+
+def test_a_failure_is_its_cause_in_one_line_and_the_same_command_goes_on(shell: Shell) -> None:
+    """A parameter that the template wants to make is there already. What was made before goes away again."""
+    ssm, parameter = shell.session.client("ssm"), f"/sensorstream/{shell.stack}/StreamName"
+    ssm.put_parameter(Name=parameter, Value="somebody's", Type="String")
+    code, said, error = shell.run("deploy", "--image", "sensorstream:local", "--params", "ShardCount=2")
+    assert (code, error.count("\n")) == (1, 1)
+    start = f"sensorstream: stack {shell.stack} ended as ROLLBACK_COMPLETE: StreamNameParameter CREATE_FAILED: "
+    assert error.startswith(start)
+    assert "FAILED        StreamNameParameter (SSM::Parameter): " in said
+    tables = shell.session.client("dynamodb").list_tables()["TableNames"]
+    buckets = [bucket["Name"] for bucket in shell.session.client("s3").list_buckets()["Buckets"]]
+    left = [name for name in tables + buckets if name.startswith(f"{shell.stack}-")]
+    assert left == [f"{shell.stack}-artifacts-000000000000-eu-central-1"]
+    ssm.delete_parameter(Name=parameter)
+    assert f"created     stack {shell.stack}-service" in shell.deploy()
+
+
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (("--params", "Shards=2"), "no template has a parameter Shards; there are "),
+        (("--params", "ShardCount"), "PARAMS: ShardCount is not Name=value"),
+        (("--params", "'"), "PARAMS=': No closing quotation"),
+        (("--params", "RetentionHours=1"), "RetentionHours"),
+        (("--params", "ShardCount=2 MinTasks=3"), "MinTasks=3 is more than the 2 shards of the stream"),
+        (("--params", "MinTasks=5"), "MinTasks=5 is more than the 4 shards of the stream"),  # on demand
+        (("--stack", "a-name-that-is-much-too-long"), "STACK=a-name-that-is-much-too-long: a name is"),
+        (("--stack", ""), "name the deployment: STACK=name"),
+        (("--email", "nobody"), "SNSEmail"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_made(shell: Shell, options: tuple[str, ...], why: str) -> None:
+    code, _, error = shell.run("deploy", "--image", "sensorstream:local", *options)
+    assert (code, error.count("\n")) == (2, 1)
+    assert why in error
+    assert shell.stacks() == set()
+
+
+@pytest.mark.parametrize(
+    ("missing", "why"),
+    [
+        (("AWS_REGION", "AWS_DEFAULT_REGION"), "no region; set AWS_REGION"),
+        (("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"), "no AWS credentials"),
+    ],
+)
+def test_without_credentials_or_region_one_line_says_so(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, missing: tuple[str, ...], why: str
+) -> None:
+    with monkeypatch.context() as bare:
+        for name in missing:
+            bare.delenv(name)
+        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+            bare.setenv(name, str(tmp_path / "none"))
+        bare.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        code, _, error = shell.run("deploy")
+    assert (code, error.count("\n")) == (2, 1)
+    assert why in error
+
+
+def test_tasks_follow_the_shards_unless_they_are_asked_for(shell: Shell) -> None:
+    shell.deploy("--params", "ShardCount=1")
+    assert shell.parameters("-service")["MinTasks"] == "1"
+
+
+@pytest.fixture
+def vpc(emulator: Emulator) -> Iterator[tuple[str, list[str]]]:
+    """A network that is there already: its id and those of its subnets."""
+    ec2 = emulator.session().client("ec2")
+    made = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
+    blocks = ("10.9.0.0/24", "10.9.1.0/24")
+    subnets = [ec2.create_subnet(VpcId=made, CidrBlock=block)["Subnet"]["SubnetId"] for block in blocks]
+    yield made, subnets
+    for subnet in subnets:
+        ec2.delete_subnet(SubnetId=subnet)
+    ec2.delete_vpc(VpcId=made)
+
+
+def test_a_network_that_is_there_is_used_and_stays_in_use(shell: Shell, vpc: tuple[str, list[str]]) -> None:
+    network, subnets = vpc
+    shell.deploy("--params", f"ShardCount=2 VpcId={network} SubnetIds={','.join(subnets)}")
+    assert shell.stacks() == {"", "-service"}
+    shell.deploy("--params", "HumidityThreshold=20")
+    assert shell.stacks() == {"", "-service"}
+    assert shell.parameters("-service")["SubnetIds"] == ",".join(subnets)
+    shell.destroy()  # before the network
+
+
+def test_what_is_under_way_is_waited_for(emulator: Emulator) -> None:
+    client = emulator.session().client("cloudformation")
+    client.create_stack(StackName="under-way", TemplateBody=WAITING)
+    events: list[Event] = []
+
+    def tell(event: Event) -> None:
+        events.append(event)
+        if len(events) == 1:
+            client.signal_resource(StackName="under-way", LogicalResourceId="Waits", UniqueId="1", Status="SUCCESS")
+
+    with ThreadPoolExecutor(1) as pool:
+        settled = pool.submit(Stack(client, "under-way", tell, 0.1).settled).result(timeout=60)
+    assert settled is not None
+    assert settled.status == "CREATE_COMPLETE"
+    assert events == [
+        Event("under-way", "CREATE_IN_PROGRESS", "already under way: waiting for its end", stack="under-way")
+    ]
+    Stack(client, "under-way", tell, 0.1).delete()
+
+
+def test_a_template_too_long_for_a_request_goes_through_the_bucket(emulator: Emulator, tmp_path: Path) -> None:
+    session, long = emulator.session(), tmp_path / "long.yaml"
+    long.write_text("Resources: { Topic: { Type: AWS::SNS::Topic } }\n" + "# ...\n" * (LONGEST_BODY // 6))
+    template = Artifacts(session, "long").template(long)
+    assert template.keys() == {"TemplateURL"}
+    events: list[Event] = []
+    stack = Stack(session.client("cloudformation"), "long", events.append, 0.1)
+    stack.apply(template, {}, lambda *_: None)
+    assert ("Topic", "CREATE_COMPLETE") in {(event.resource, event.status) for event in events}
+    stack.delete()
