@@ -1,4 +1,4 @@
-"""Everything on one machine: the emulator, the deployed template, and the consumer.
+"""Everything on one machine: the emulator, the deployed templates, and the consumer as the task that they describe.
 
 `LocalStack` is a context manager: entered, all of it runs; left, nothing of it does.
 """
@@ -16,17 +16,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from infra.deploy import DeployError, Event, deploy
+from infra.deploy import DeployError, Event, deploy_all
 from infra.local.emulator import HOST, Emulator, require_free
 from infra.local.process import LOCAL, ROOT, Child, LocalError
+from infra.local.task import settings_of
 
+IMAGE = "sensorstream:local"
 CONSUMER_SECONDS = 180.0  # the KCL's cold start, with a wide margin
 STOP_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class Options:
-    """What can be chosen. `consumer_settings` are environment variables that win over all others."""
+    """What can be chosen. `consumer_settings` are environment variables that win over all others.
+
+    Without `enforce` roles and policies are there but do not count, and everything speaks plain HTTP: for tests that
+    break connections.
+    """
 
     name: str = "sensorstream"
     aws_port: int = 4566
@@ -34,6 +40,7 @@ class Options:
     http_port: int = 8080
     parameters: Mapping[str, str] = field(default_factory=lambda: {"ShardCount": "2"})
     consumer: bool = True
+    enforce: bool = True
     consumer_settings: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -61,7 +68,9 @@ class LocalStack:
         self.options = options
         self.outputs: dict[str, str] = {}
         self.env: dict[str, str] = {}
-        self.emulator = Emulator(options.aws_port, options.mqtt_port, log=LOCAL / "log/emulator.log")
+        self.emulator = Emulator(
+            options.aws_port, options.mqtt_port, log=LOCAL / "log/emulator.log", enforce_iam=options.enforce
+        )
         self.consumer: Child | None = None
         self._run_dir = tempfile.mkdtemp(prefix="sensorstream-run-")
         self._say = say
@@ -77,8 +86,8 @@ class LocalStack:
         self.emulator.start()
         self._say(f"emulator ready: {self.emulator.endpoint}")
         try:
-            self.outputs = deploy(
-                self.emulator.session(), self.options.name, self.options.parameters, self._tell, poll_seconds=0.2
+            self.outputs = deploy_all(
+                self.emulator.session(), self.options.name, self.options.parameters, self._tell, 0.1, image=IMAGE
             )
         except DeployError as error:
             raise LocalError(f"{error} (log: {LOCAL / 'log/emulator.log'})") from error
@@ -99,6 +108,7 @@ class LocalStack:
         ca.write_text(self.emulator.ca())
         self.env = self.emulator.variables() | {
             "STACK_NAME": self.options.name,
+            "IMAGE": IMAGE,
             "STREAM_NAME": self.outputs["StreamName"],
             "SENSOR_TABLE": self.outputs["SensorTable"],
             "ARCHIVE_BUCKET": self.outputs["ArchiveBucket"],
@@ -114,18 +124,9 @@ class LocalStack:
     def start_consumer(self) -> None:
         """Returns when its shards are in conversation, or it knows that it has none."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-        settings = {
-            "APPLICATION_NAME": self.outputs["ApplicationName"],
-            "WORKER_ID": "local",
-            "RUN_DIR": self._run_dir,
-            "LEASE_TABLES": "create",
-            "FAST_START": "true",
-            "HTTP_HOST": HOST,
-            "HTTP_PORT": str(self.options.http_port),
-            "SHUTDOWN_SECONDS": str(int(STOP_SECONDS) - 5),
-        }
+        task = settings_of(self.emulator, self.outputs["TaskDefinitionArn"])
         command = [str(ROOT / ".venv/bin/python"), "-m", "consumer"]
-        env = {**inherited, **self.env, **settings, **self.options.consumer_settings}
+        env = {**inherited, **task, **self._here(), **self.options.consumer_settings}
         self.consumer = Child("the consumer", command, env, LOCAL / "log/consumer.log")
         told = ""
 
@@ -139,6 +140,18 @@ class LocalStack:
 
         self.consumer.wait_until(ready, CONSUMER_SECONDS)
         self._say(f"consumer ready: {self.consumer_url}")
+
+    def _here(self) -> dict[str, str]:
+        """Settings of the consumer that cannot be what they are in a container of the cloud."""
+        return {
+            "WORKER_ID": "local",  # there is no task metadata to take it from
+            "RUN_DIR": self._run_dir,
+            "TMPDIR": self._run_dir,
+            "HTTP_HOST": HOST,  # nobody else's business
+            "HTTP_PORT": str(self.options.http_port),
+            "FAST_START": "true",  # for whoever waits in front of it
+            "SHUTDOWN_SECONDS": str(int(STOP_SECONDS) - 5),
+        }
 
     def failure(self) -> str | None:
         """Why the stack does not run any more; None while it does."""

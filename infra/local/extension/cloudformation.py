@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from ministack.services import ecs, kinesis
+from ministack.services import dynamodb, ecs, kinesis
 from ministack.services.cloudformation import provisioners
 
 from infra.local.extension.kinesis import Response, open_shards
@@ -42,6 +42,8 @@ def install() -> None:
     provisioners._REPLACING_PROPERTIES["AWS::Kinesis::StreamConsumer"] = ("StreamARN", "ConsumerName")
     service = known["AWS::ECS::Service"]
     service["create"], service["update"] = _made(service["create"]), _updated(service["update"])
+    table = known["AWS::DynamoDB::Table"]
+    table["create"] = _indexed(table["create"])
     stream = known["AWS::Kinesis::Stream"]
     stream["update"] = _resharded(stream["update"])
     provisioners._cw_metric_alarm_record = _with_metrics(provisioners._cw_metric_alarm_record)
@@ -130,6 +132,18 @@ def update_policy(arn: str, _: Properties, props: Properties, stack: str) -> Mad
 
 
 # ---- what the emulator's own handlers leave out ----------------------------------------
+
+
+def _indexed(create: Callable[..., Made]) -> Callable[..., Made]:
+    """A new table's indexes are in use, as those of CreateTable; the KCL makes an index that has no status again."""
+
+    def made(logical_id: str, props: Properties, stack: str) -> Made:
+        name, attributes = create(logical_id, props, stack)
+        for index in dynamodb._tables[name]["GlobalSecondaryIndexes"]:
+            index.setdefault("IndexStatus", "ACTIVE")
+        return name, attributes
+
+    return made
 
 
 def _typed(props: Properties) -> Properties:
