@@ -90,15 +90,14 @@ def remove_consumers(session: boto3.Session, stream: str, kept: set[str], say: S
 def remove_queue(session: boto3.Session, queue: str, topic: str, say: Say) -> None:
     """A queue by its name, and its subscription to the topic."""
     sqs, sns = session.client("sqs"), session.client("sns")
+    for page in sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic):
+        for subscription in page["Subscriptions"]:
+            if subscription.get("Endpoint", "").endswith(f":{queue}"):
+                sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
     try:
         url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]
     except sqs.exceptions.QueueDoesNotExist:
         return
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    for page in sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic):
-        for subscription in page["Subscriptions"]:
-            if subscription.get("Endpoint") == arn:
-                sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
     sqs.delete_queue(QueueUrl=url)
     say(f"deleted     queue {queue}")
 

@@ -1,0 +1,136 @@
+"""make destroy: an account holds afterwards what it held before, or with KEEP_DATA=1 the table and the bucket more."""
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.local.process import ROOT
+from producer.provision import deprovision_all, names, provision
+from tests.component.deploying import Shell, shell
+from tests.component.inventory import inventory
+
+__all__ = ["shell"]
+
+
+@pytest.fixture
+def used(shell: Shell, tmp_path: Path) -> tuple[Shell, set[str]]:
+    """A deployment with all that people and programs make beside its stacks; and the account before it."""
+    before = inventory(shell.session)
+    shell.deploy("--email", "farmer@example.com", "--params", "ShardCount=2")
+    outputs, client = shell.outputs(), shell.session.client
+    provision(names(f"{shell.stack}-device", 20), outputs["DevicePolicy"], tmp_path)
+    queue: str = client("sqs").create_queue(QueueName=f"{shell.stack}-audit")["QueueUrl"]
+    arn = f"arn:aws:sqs:eu-central-1:000000000000:{queue.rpartition('/')[2]}"
+    client("sns").subscribe(TopicArn=outputs["AlertTopicArn"], Protocol="sqs", Endpoint=arn)
+    client("kinesis").register_stream_consumer(StreamARN=outputs["StreamArn"], ConsumerName="by-hand")
+    client("logs").create_log_group(logGroupName=f"/aws/lambda/{outputs['ApiFunction']}")
+    push(shell, outputs["RepositoryUri"].partition("/")[2])
+    client("dynamodb").put_item(
+        TableName=outputs["SensorTable"], Item={"SensorId": {"S": "soil"}, "Timestamp": {"S": "2026-11-24T00:00:00Z"}}
+    )
+    versions(client("s3"), outputs["ArchiveBucket"])
+    return shell, before
+
+
+def push(shell: Shell, repository: str) -> None:
+    manifest = '{"schemaVersion": 2}'
+    shell.session.client("ecr").put_image(repositoryName=repository, imageManifest=manifest, imageTag="1")
+
+
+def versions(s3: Any, bucket: str) -> None:
+    """An object of two versions, and one that is deleted but not gone."""
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for key, body in (("readings/1", b"a"), ("readings/1", b"b"), ("dead-letters/1", b"c")):
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
+    s3.delete_object(Bucket=bucket, Key="dead-letters/1")
+
+
+def test_nothing_stays_behind(used: tuple[Shell, set[str]]) -> None:
+    shell, before = used
+    assert len(inventory(shell.session) - before) > 60
+    said = shell.destroy()
+    assert inventory(shell.session) == before
+    assert "20 devices with their certificates" in said
+    assert f"{shell.stack} is gone" in said
+    assert f"there is no deployment {shell.stack}" in shell.destroy()
+
+
+def test_kept_data_is_the_table_and_the_bucket_and_nothing_else(used: tuple[Shell, set[str]]) -> None:
+    shell, before = used
+    outputs = shell.outputs()
+    table, bucket = outputs["SensorTable"], outputs["ArchiveBucket"]
+    said = shell.destroy("--keep-data")
+    assert inventory(shell.session) ^ before == {f"table {table}", f"bucket {bucket}"}
+    assert f"kept: table {table}\nkept: bucket {bucket}\n" in said
+    assert shell.session.client("dynamodb").scan(TableName=table)["Count"] == 1
+    assert shell.session.client("s3").get_object(Bucket=bucket, Key="readings/1")["Body"].read() == b"b"
+
+
+def test_what_was_begun_is_ended_by_the_same_command(used: tuple[Shell, set[str]]) -> None:
+    """The service, the data and the artifacts are gone already, the rest is not."""
+    shell, before = used
+    outputs, cloudformation = shell.outputs(), shell.session.client("cloudformation")
+    cloudformation.delete_stack(StackName=f"{shell.stack}-service")
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=f"{shell.stack}-service")
+    shell.session.client("dynamodb").delete_table(TableName=outputs["SensorTable"])
+    shell.session.client("sqs").delete_queue(
+        QueueUrl=shell.session.client("sqs").get_queue_url(QueueName=f"{shell.stack}-audit")["QueueUrl"]
+    )
+    shell.destroy()
+    assert inventory(shell.session) == before
+
+
+def test_a_device_of_two_policies_loses_one_of_them(shell: Shell, tmp_path: Path) -> None:
+    shell.deploy("--params", "ShardCount=1")
+    iot, policy = shell.session.client("iot"), shell.outputs()["DevicePolicy"]
+    [device] = provision([f"{shell.stack}-shared"], policy, tmp_path)
+    certificate = device.certificate_id()
+    assert certificate is not None
+    arn = iot.describe_certificate(certificateId=certificate)["certificateDescription"]["certificateArn"]
+    iot.create_policy(policyName="of-others", policyDocument='{"Version": "2012-10-17", "Statement": []}')
+    iot.attach_policy(policyName="of-others", target=arn)
+    shell.destroy()
+    assert [found["policyName"] for found in iot.list_attached_policies(target=arn)["policies"]] == ["of-others"]
+    assert iot.list_thing_principals(thingName=device.name)["principals"] == [arn]
+    assert deprovision_all(iot, "of-others") == 1
+    iot.delete_policy(policyName="of-others")
+
+
+def test_without_a_terminal_it_is_refused(shell: Shell) -> None:
+    shell.deploy("--params", "ShardCount=1")
+    code, _, error = destroy(shell, stdin=subprocess.DEVNULL)
+    assert (code, error.count("\n")) == (2, 1)
+    assert "YES=1" in error
+    assert shell.stacks() == {"", "-network", "-service"}
+
+
+def test_at_a_terminal_the_name_must_be_typed(shell: Shell) -> None:
+    shell.deploy("--params", "ShardCount=1")
+    code, said, error = typed(shell, "yes")
+    assert (code, error) == (2, "sensorstream: that is not its name; nothing was changed\n")
+    assert f"destroys {shell.stack} (account 000000000000" in said
+    assert shell.stacks() == {"", "-network", "-service"}
+    assert typed(shell, shell.stack)[0] == 0
+    assert shell.stacks() == set()
+
+
+def typed(shell: Shell, answer: str) -> tuple[int, str, str]:
+    """The command at a terminal on which this is typed."""
+    terminal, other_end = pty.openpty()
+    try:
+        os.write(terminal, f"{answer}\n".encode())
+        return destroy(shell, stdin=other_end)
+    finally:
+        os.close(other_end)
+        os.close(terminal)
+
+
+def destroy(shell: Shell, stdin: int) -> tuple[int, str, str]:
+    command = [sys.executable, "-m", "infra", "destroy", "--stack", shell.stack]
+    done = subprocess.run(command, cwd=ROOT, stdin=stdin, capture_output=True, text=True, timeout=120, check=False)
+    return done.returncode, done.stdout, done.stderr
