@@ -1,6 +1,7 @@
 """The AWS clients of the service: one connection pool per sink, retries left to consumer/retry.py."""
 
 import contextlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 from aiobotocore.config import AioConfig
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
     from consumer.lease import Leases
+
+
+log = logging.getLogger(__name__)
 
 
 class Unreachable(Exception):
@@ -80,7 +84,14 @@ class Clients:
             raise Unreachable(f"{variable}: {name}: {service} at {where} does not answer: {error}") from error
 
     async def prepare(self, leases: "Leases") -> None:
-        """Creates and seeds the lease table (local runs)."""
-        from_oldest = self._settings.initial_position is None
+        """Gives an empty lease table its first rows; makes it before, where the service makes its tables itself."""
+        settings = self._settings
+        from_oldest = settings.initial_position is None
         async with self._create("kinesis") as kinesis:
-            await leases.prepare(self._settings.stream_name, kinesis.list_shards, seed=from_oldest)
+            if settings.lease_tables == "create":
+                await leases.prepare(settings.stream_name, kinesis.list_shards, seed=from_oldest)
+            elif from_oldest:
+                try:
+                    await leases.seed(settings.stream_name, kinesis.list_shards)
+                except (BotoCoreError, ClientError) as error:  # then the KCL does it, in its own time
+                    log.warning("no first leases written: %s", error)

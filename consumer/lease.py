@@ -136,8 +136,7 @@ class Leases:
         """Makes the lease table where there is none; with `seed`, fills an empty one with a row for every
         shard, ours.
 
-        Left alone, the KCL waits up to 30 s, at random, for another worker to do that. Only where the
-        consumer makes its tables itself, and only where it starts at the oldest record.
+        Only where the consumer makes its tables itself.
         """
         with contextlib.suppress(self._client.exceptions.ResourceInUseException):  # it is there
             await self._client.create_table(
@@ -163,9 +162,15 @@ class Leases:
             TableName=self._table, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
         )
         if seed:
-            await self._seed(await shards_at_horizon(stream, list_shards))
+            await self.seed(stream, list_shards, self._worker_id)
 
-    async def _seed(self, shards: list[Mapping[str, Any]]) -> None:
+    async def seed(self, stream: str, list_shards: ListShards, owner: str | None = None) -> None:
+        """Fills an empty lease table with a row for every shard, nobody's without an `owner`; the leader assigns those.
+
+        Left alone, the KCL waits up to 30 s, at random, for another worker to do that. Only where the consumer starts
+        at the oldest record.
+        """
+        shards = await shards_at_horizon(stream, list_shards)
         page = await self._client.scan(TableName=self._table, Limit=1, ConsistentRead=True)
         if page["Items"] or not 0 < len(shards) <= _MOST_SEEDS:
             return  # then the KCL does it, in its own time
@@ -175,7 +180,7 @@ class Leases:
                     {
                         "Put": {
                             "TableName": self._table,
-                            "Item": first_row(shard, self._worker_id),
+                            "Item": first_row(shard, owner),
                             "ConditionExpression": "attribute_not_exists(leaseKey)",
                         }
                     }
@@ -213,10 +218,9 @@ async def shards_at_horizon(stream: str, list_shards: ListShards) -> list[Mappin
     return shards
 
 
-def first_row(shard: Mapping[str, Any], worker_id: str) -> dict[str, Any]:
+def first_row(shard: Mapping[str, Any], owner: str | None) -> dict[str, Any]:
     row: dict[str, Any] = {
         "leaseKey": {"S": shard["ShardId"]},
-        "leaseOwner": {"S": worker_id},
         "leaseCounter": {"N": "0"},
         "ownerSwitchesSinceCheckpoint": {"N": "0"},
         "checkpoint": {"S": "TRIM_HORIZON"},
@@ -224,6 +228,8 @@ def first_row(shard: Mapping[str, Any], worker_id: str) -> dict[str, Any]:
         "startingHashKey": {"S": shard["HashKeyRange"]["StartingHashKey"]},
         "endingHashKey": {"S": shard["HashKeyRange"]["EndingHashKey"]},
     }
+    if owner:
+        row["leaseOwner"] = {"S": owner}
     parents = [shard[name] for name in ("ParentShardId", "AdjacentParentShardId") if shard.get(name)]
     if parents:
         row["parentShardId"] = {"SS": parents}

@@ -66,8 +66,7 @@ class Service:
         port = await self._listen(http)
         try:
             log.info("started", extra={"version": VERSION, "port": port, "worker": self._settings.worker_id})
-            if self._settings.lease_tables == "create":
-                await self._clients.prepare(self._leases)
+            await self._clients.prepare(self._leases)
             await self._work()
         finally:
             await http.stop()

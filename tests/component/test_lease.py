@@ -137,6 +137,18 @@ async def test_a_table_with_rows_is_never_filled_up(endpoint: str) -> None:
 
 
 @in_loop
+async def test_rows_that_are_nobodys_wait_for_the_leader(endpoint: str) -> None:
+    async with clients(endpoint, "nobodys") as aws:
+        leases = await aws.prepare("a", seed=False)
+        await leases.seed(aws.table, aws.kinesis.list_shards)
+        rows = await aws.rows()
+        assert rows.keys() == {FIRST, SECOND}
+        assert not any("leaseOwner" in row for row in rows.values())
+        assert await leases.owned() == set()
+        assert await leases.claim(FIRST) is None
+
+
+@in_loop
 async def test_without_seeding_the_table_is_only_made(endpoint: str) -> None:
     async with clients(endpoint, "unseeded") as aws:
         leases = await aws.prepare("a", seed=False)
