@@ -6,7 +6,7 @@ SHELL := bash
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: help setup demo up deploy plan destroy test crashtest crashtest-mutants faults check format lock clean
+.PHONY: help setup demo up deploy plan destroy test crashtest crashtest-mutants faults check format lock dashboards clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -49,6 +49,9 @@ crashtest-mutants: setup  ## the same around deliberately broken code: each must
 
 faults: setup  ## the real daemon under load, fault by fault, audited after each; ROUNDS=1 SEED=n ONLY=name,name
 	@LOCAL_DIR=$${LOCAL_DIR:-$(CURDIR)/.local/faults} exec $(PY) -m tests.faults
+
+dashboards: .venv/ready  ## write config/grafana/dashboards anew; RUNBOOK=https://... is where docs/operations.md is read
+	@$(PY) -m infra.dashboards $(RUNBOOK)
 
 check: setup .local-prometheus/ready  ## ruff, mypy --strict, cfn-lint, hadolint, promtool; warnings are errors
 	$(PY) -m ruff check .

@@ -66,6 +66,8 @@ DAEMON_CPU = f"rate(sensorstream_daemon_cpu_seconds_total{{{WORKER}}}[$__rate_in
 WORKER_CPU = f"sum by (instance) ({CPU} + {DAEMON_CPU}) / $vcpu"
 MEMORY = f"process_resident_memory_bytes{{{WORKER}}} + sensorstream_daemon_resident_memory_bytes{{{WORKER}}}"
 SHARD_RECORDS = f"{rate('sensorstream_shard_records_total', WORKER, 'shard')} / 1000"
+SHARD_BYTES = f"{rate('sensorstream_shard_bytes_total', WORKER, 'shard')} / 1e6"
+SHARD_USED = f'{SHARD_RECORDS} or label_replace({SHARD_BYTES}, "of", "bytes", "", "")'
 PER_CPU = f"{READINGS} / sum({CPU} + {DAEMON_CPU})"
 
 OVERVIEW = [
@@ -99,27 +101,27 @@ OVERVIEW = [
     ),
     stat_panel(
         "Headroom",
-        "How many times the present load would fit: the nearest of the fullest shard's 1,000 records a second and "
-        "the busiest worker's CPU. Below 2: add shards or tasks before a peak does.",
-        "Lag grows",
+        "How many times the present load would fit: the nearest of what the fullest shard takes in and the "
+        "busiest worker's CPU. Below 2: add shards or tasks before a peak does.",
+        "LagGrowing",
         "suffix: x",
-        Query(f"1 / max({SHARD_RECORDS} or {WORKER_CPU})"),
+        Query(f"1 / max({SHARD_USED} or {WORKER_CPU})"),
         steps=[(0, RED), (1.25, YELLOW), (2, GREEN)],
         decimals=1,
     ),
     stat_panel(
         "Fullest shard",
-        "Of the 1,000 records a second that a shard takes in.",
-        "Lag grows",
+        "Of the 1,000 records or 1 MB a second that a shard takes in: whichever is nearer.",
+        "LagGrowing",
         "percentunit",
-        Query(f"max({SHARD_RECORDS})"),
+        Query(f"max({SHARD_USED})"),
         steps=[(0.5, YELLOW), (0.8, RED)],
         decimals=0,
     ),
     stat_panel(
         "Busiest worker",
         "CPU that its service and daemon use, of what a task has (field above).",
-        "Lag grows",
+        "LagGrowing",
         "percentunit",
         Query(f"max({WORKER_CPU})"),
         steps=[(0.6, YELLOW), (0.85, RED)],
@@ -139,11 +141,12 @@ MONEY = [
     ),
     line_panel(
         "Stream used, by shard",
-        "Records of each shard, of the 1,000 a second that it takes in. Above the line: more shards. Aggregates of the "
-        "KPL count as one in the stream, but here by what is in them.",
-        "Lag grows",
+        "Of the 1,000 records and the 1 MB a second that a shard takes in. Above the line: more shards. An aggregate "
+        "of the KPL is one record in the stream, but counts here by what is in it.",
+        "LagGrowing",
         "percentunit",
-        Query(SHARD_RECORDS, "{{shard}}"),
+        Query(SHARD_RECORDS, "{{shard}}: records"),
+        Query(SHARD_BYTES, "{{shard}}: bytes"),
         width=12,
         limit=0.8,
         top=1,
@@ -161,7 +164,7 @@ MACHINES = [
     line_panel(
         "CPU used, by worker",
         "Service and daemon, of what a task has. Above the line: more tasks.",
-        "Lag grows",
+        "LagGrowing",
         "percentunit",
         Query(WORKER_CPU, "{{instance}}"),
         width=6,
@@ -171,7 +174,7 @@ MACHINES = [
     line_panel(
         "Memory used, by worker",
         "Resident memory of service and daemon, of what a task has. Above the line: larger tasks or less JAVA_HEAP_MB.",
-        "The daemon starts again and again",
+        "DaemonRestarts",
         "percentunit",
         Query(f"sum by (instance) ({MEMORY}) / ($gb * 1e9)", "{{instance}}"),
         width=6,
@@ -192,7 +195,7 @@ VOLUMES = [
     line_panel(
         "Table writes",
         "Write units per second: a row of up to 1 KB is one. Provisioned capacity must be above it.",
-        "The table is throttled or away",
+        "TableThrottled",
         PER_SECOND,
         Query(rate("sensorstream_rows_written_total", WORKER), "units", PURPLE),
     ),

@@ -6,7 +6,6 @@ from infra.dashboards.frame import frame
 from infra.dashboards.parts import (
     BLUE,
     GREEN,
-    JOB,
     ORANGE,
     PER_SECOND,
     PURPLE,
@@ -25,7 +24,7 @@ from infra.dashboards.parts import (
 ACCEPTED = rate("sensorstream_readings_decoded_total", WORKER)
 REJECTED = f"({rate('sensorstream_readings_rejected_total', WORKER)} or vector(0))"
 AGE = "sensorstream_event_age_seconds"
-FIRING = f'ALERTS{{alertname=~"Sensorstream.*",alertstate="firing",{JOB}}}'
+FIRING = 'ALERTS{alertname=~"Sensorstream.*",alertstate="firing",job=~"($job)?"}'
 
 READINGS = stat_panel(
     "Readings",
@@ -47,7 +46,7 @@ MEDIAN_AGE = stat_panel(
     "Age when stored, half",
     "Half of the readings have their row sooner after their measurement than this. Usually below a second. Grows "
     "for all alike: the service lags, see the dashboard Service.",
-    "Lag grows",
+    "LagGrowing",
     "s",
     Query(quantile(0.5, AGE, WORKER)),
     steps=[(5, YELLOW), (60, RED)],
@@ -57,7 +56,7 @@ HIGH_AGE = stat_panel(
     "Age when stored, 99 %",
     "All but one in a hundred have their row sooner than this. High while the half is low: some devices send late "
     "or their clocks are wrong.",
-    "Lag grows",
+    "LagGrowing",
     "s",
     Query(quantile(0.99, AGE, WORKER)),
     steps=[(30, YELLOW), (300, RED)],
@@ -67,7 +66,7 @@ SHARE = stat_panel(
     "Rejected",
     "Share of readings that cannot be read. A little is rubbish from the field and stops nothing; nearly all means "
     "a wrong deploy of devices or settings.",
-    "Dead letters",
+    "DeadLetterRatio",
     "percentunit",
     Query(f"{REJECTED} / ({ACCEPTED} + {REJECTED})"),
     steps=[(0.05, YELLOW), (0.5, RED)],
@@ -92,7 +91,7 @@ READING_RATES = line_panel(
     "Readings per second",
     "Readings with a row (accepted) and without one (rejected: in the archive and the dead letters). A gap is a "
     "restart or a quiet fleet; a wave after it is the service catching up.",
-    "Lag grows",
+    "LagGrowing",
     PER_SECOND,
     Query(ACCEPTED, "accepted", BLUE),
     Query(REJECTED, "rejected", RED),
@@ -102,7 +101,7 @@ AGES = line_panel(
     "Age of readings when stored",
     "From the device's own time of measurement to the durable row. Clocks that are wrong and devices that send in "
     "arrears are in it, so compare with the lag on the dashboard Service.",
-    "Lag grows",
+    "LagGrowing",
     "s",
     Query(quantile(0.5, AGE, WORKER), "half", GREEN),
     Query(quantile(0.9, AGE, WORKER), "90 %", YELLOW),
@@ -121,7 +120,7 @@ REASONS = line_panel(
     "Rejected by reason",
     "Readings per second that became dead letters. `producer redrive --by key` tells which devices send them; "
     "nothing is lost, and they can be sent again when the service can read them.",
-    "Dead letters",
+    "DeadLetters",
     PER_SECOND,
     Query(or_none(rate("sensorstream_readings_rejected_total", WORKER, "reason"), "reason"), "{{reason}}"),
     stacked=True,

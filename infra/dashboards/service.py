@@ -26,7 +26,7 @@ OVERVIEW = [
     stat_panel(
         "Workers",
         "Containers that answer Prometheus. Fewer than wanted: a task does not start.",
-        "A worker is lost",
+        "ScrapeDown",
         "short",
         Query(f"sum(up{{{WORKER}}})"),
         decimals=0,
@@ -35,7 +35,7 @@ OVERVIEW = [
         "Shards served",
         "Shards in conversation with a worker, and shards not yet read to their end. They are equal but for the "
         "seconds of a hand-over.",
-        "No shard is owned",
+        "ShardWithoutWorker",
         "short",
         Query(f"sum(sensorstream_owned_shards{{{WORKER}}})", "served"),
         Query(OPEN, "open"),
@@ -44,7 +44,7 @@ OVERVIEW = [
     stat_panel(
         "Shards without a worker",
         "Shards whose lease nobody holds or renews. For longer than a minute or two: look at the workers' health.",
-        "A worker is lost",
+        "ShardWithoutWorker",
         "short",
         Query(UNOWNED),
         steps=[(1, RED)],
@@ -53,7 +53,7 @@ OVERVIEW = [
     stat_panel(
         "Lag",
         "How far the slowest shard is behind the newest record, at its last delivery.",
-        "Lag grows",
+        "LagGrowing",
         "s",
         Query(f"max({LAG}) / 1000"),
         steps=[(30, YELLOW), (300, RED)],
@@ -63,7 +63,7 @@ OVERVIEW = [
         "Oldest not checkpointed",
         "Age of the oldest record that would be read again after a restart. Up to the parcel's window and a little "
         "more, when all is well.",
-        "Lag grows",
+        "CheckpointStale",
         "s",
         Query(f"max({AGE})"),
         steps=[(180, YELLOW), (600, RED)],
@@ -72,7 +72,7 @@ OVERVIEW = [
     stat_panel(
         "Daemon restarts",
         "Starts of the KCL daemon after the first, in the time shown. One now and then heals itself in seconds.",
-        "The daemon starts again and again",
+        "DaemonRestarts",
         "short",
         Query(f"sum(increase(sensorstream_daemon_restarts_total{{{WORKER}}}[$__range])) or vector(0)"),
         steps=[(1, YELLOW), (6, RED)],
@@ -85,7 +85,7 @@ WORKERS: list[Panel] = [
         "Shards by worker",
         "The KCL spreads the shards over the workers. One without any while others have several: there are more "
         "workers than shards, or it cannot reach the lease table.",
-        "No shard is owned",
+        "ShardWithoutWorker",
         "short",
         Query(f"sum by (instance) (sensorstream_owned_shards{{{WORKER}}})", "{{instance}}"),
         stacked=True,
@@ -101,7 +101,7 @@ WORKERS: list[Panel] = [
     state_panel(
         "Daemon running",
         "Red while a worker's KCL daemon does not run: it starts again in seconds. Often red: see why below.",
-        "The daemon starts again and again",
+        "DaemonRestarts",
         Query(f"max by (instance) (sensorstream_daemon_up{{{WORKER}}})", "{{instance}}"),
         steps=[(0, RED), (1, GREEN)],
         width=8,
@@ -113,7 +113,7 @@ PROCESSES = [
         "CPU",
         "Cores used, summed over the workers: the service (Python) and the daemon (Java). Near what the tasks have: "
         "more of them, as long as they are fewer than shards.",
-        "Lag grows",
+        "LagGrowing",
         "short",
         Query(rate("process_cpu_seconds_total", WORKER), "service", BLUE),
         Query(rate("sensorstream_daemon_cpu_seconds_total", WORKER), "daemon", ORANGE),
@@ -123,7 +123,7 @@ PROCESSES = [
         "Memory",
         "Resident memory of the largest worker's service and daemon. It is bounded: growth over days is a defect. "
         "The task's memory must hold both.",
-        "The daemon starts again and again",
+        "DaemonRestarts",
         "bytes",
         Query(f"max(process_resident_memory_bytes{{{WORKER}}})", "service", BLUE),
         Query(f"max(sensorstream_daemon_resident_memory_bytes{{{WORKER}}})", "daemon", ORANGE),
@@ -132,7 +132,7 @@ PROCESSES = [
     line_panel(
         "Daemon restarts by reason",
         "Starts of the KCL daemon after the first. The table in the runbook tells what each reason means.",
-        "The daemon starts again and again",
+        "DaemonRestarts",
         "short",
         Query(
             or_none(

@@ -24,7 +24,7 @@ SHARDS = [
         "Lag by shard",
         "How far each shard was behind the newest record at its last delivery. It stands still while a delivery "
         "cannot be written: then the age beside it grows. One shard alone: one device floods it.",
-        "Lag grows",
+        "LagGrowing",
         "s",
         Query(f"max by (shard) ({LAG}) / 1000", "{{shard}}"),
         top=1,
@@ -33,7 +33,7 @@ SHARDS = [
         "Age of the oldest record not checkpointed",
         "A saw-tooth up to the parcel's window is normal. Without its teeth nothing gets checkpointed: look at "
         "retries and throttles below.",
-        "Lag grows",
+        "CheckpointStale",
         "s",
         Query(f"max by (shard) ({AGE})", "{{shard}}"),
         Query(LIMIT, "window", RED),
@@ -42,7 +42,7 @@ SHARDS = [
         "Records by shard",
         "Records taken from each shard per second. A shard takes in 1,000 a second at most; far apart: the keys are "
         "unevenly spread.",
-        "Lag grows",
+        "LagGrowing",
         PER_SECOND,
         Query(rate("sensorstream_shard_records_total", SHARD, "shard"), "{{shard}}"),
     ),
@@ -52,7 +52,7 @@ STAGES = [
         "Time of a batch by stage, half",
         "Half of the batches take less. decode is our CPU, rows is the table, archive is packing and now and then "
         "a parcel.",
-        "Lag grows",
+        "LagGrowing",
         "s",
         Query(quantile(0.5, STAGE, WORKER, "stage"), "{{stage}}"),
     ),
@@ -60,7 +60,7 @@ STAGES = [
         "Time of a batch by stage, 99 %",
         "All but one in a hundred take less. rows in seconds: the table is throttled or slow. archive in seconds: "
         "S3 is slow, or the parcels are large.",
-        "The table is throttled or away",
+        "TableThrottled",
         "s",
         Query(quantile(0.99, STAGE, WORKER, "stage"), "{{stage}}"),
     ),
@@ -68,7 +68,7 @@ STAGES = [
         "Retries and throttles",
         "Requests sent again after an error, and requests or rows refused for capacity, by sink. Nothing is lost "
         "meanwhile; the log of the worker tells the reason.",
-        "The table is throttled or away",
+        "TableThrottled",
         PER_SECOND,
         Query(or_none(rate("sensorstream_retries_total", WORKER, "sink"), "sink"), "retries: {{sink}}"),
         Query(or_none(rate("sensorstream_throttles_total", WORKER, "sink"), "sink"), "throttles: {{sink}}"),
@@ -79,7 +79,7 @@ PARCELS = [
         "Open parcels",
         "Records of each shard that wait in its open parcel to be archived. They are durable as rows, and in the "
         "stream; a full parcel is archived at once.",
-        "The archive is out of reach",
+        "ParcelOpenTooLong",
         "short",
         Query(f"max by (shard) (sensorstream_open_parcel_records{{{SHARD}}})", "{{shard}}"),
     ),
@@ -87,7 +87,7 @@ PARCELS = [
         "Age of the open parcels",
         "Since the first record of each arrived. Far above the window while records come in: the archive is out of "
         "reach, or the service catches up.",
-        "The archive is out of reach",
+        "ParcelOpenTooLong",
         "s",
         Query(f"max by (shard) (sensorstream_parcel_age_seconds{{{SHARD}}})", "{{shard}}"),
         Query(LIMIT, "window", RED),
@@ -111,18 +111,18 @@ PARCELS = [
         "How parcels were settled",
         "new and settled are everyday; replaced and adopted follow a restart or a hand-over; fenced is a worker "
         "that woke up after another had taken its shard. Many fenced without a deploy: workers stand still.",
-        "Fence events",
+        "FenceEvents",
         PER_SECOND,
         Query(or_none(rate("sensorstream_fence_outcomes_total", WORKER, "outcome"), "outcome"), "{{outcome}}"),
         stacked=True,
     ),
     line_panel(
         "Checkpoints",
-        "Accepted and refused by the KCL, per second. Refused for the lease table's capacity: it is tried again. "
+        "Made, and refused by the KCL, per second. Refused for the lease table's capacity: it is tried again. "
         "ShutdownException: the shard went to another worker.",
         "A worker is lost",
         PER_SECOND,
-        Query(rate("sensorstream_checkpoints_total", WORKER), "accepted", GREEN),
+        Query(rate("sensorstream_checkpoints_total", WORKER), "made", GREEN),
         Query(f"{rate('sensorstream_checkpoint_errors_total', WORKER)} or vector(0)", "refused", RED),
     ),
 ]
