@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from infra.local.emulator import free_port
 from infra.local.process import ROOT
 from infra.local.stack import LocalStack, Options
+from tests.system.prometheus import Prometheus
 
 SETTINGS = {"PARCEL_SECONDS": "2", "PARCEL_RECORDS": "500"}
 
@@ -93,3 +94,10 @@ def system() -> Iterator[System]:
 @pytest.fixture
 def ledger(tmp_path: Path) -> str:
     return str(tmp_path / "ledger")
+
+
+@pytest.fixture(scope="session")
+def prometheus(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """Scrapes the running system, in fast motion (see tests/system/prometheus.py)."""
+    with Prometheus(tmp_path_factory.mktemp("prometheus"), {"sensorstream": system.stack.consumer_url}) as running:
+        yield running

@@ -1,0 +1,123 @@
+"""A real Prometheus with the rules of config/prometheus, in fast motion, and what can be asked of it.
+
+Its configuration and rules are the committed ones but for time: every duration, and every 60 in an expression (plain
+times are written as multiples of it), is divided by FASTER. So an alert `for: 5m` takes ten seconds, and a worker
+with parcels of two seconds looks like one with parcels of a minute.
+"""
+
+import json
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from infra.local.emulator import HOST, free_port
+from infra.local.process import Child
+from tests.rules import CONFIG, binary, load
+
+FASTER = 30
+_MILLIS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+_DURATION = re.compile(r"(?<![\w.])(\d+)(ms|[smhd])(?!\w)")
+
+
+def faster(text: str) -> str:
+    """The same rules or configuration in fast motion."""
+    text = _DURATION.sub(lambda found: f"{int(found[1]) * _MILLIS[found[2]] // FASTER}ms", text)
+    return re.sub(r"(?<![\w.])60(?!\w)", f"{60 / FASTER:g}", text)
+
+
+@dataclass(frozen=True)
+class Series:
+    """One series of an answer: its labels, and its values in the order of time (one, for an instant)."""
+
+    labels: dict[str, str]
+    values: list[float]
+
+
+class Prometheus:
+    """`with Prometheus(folder, {job: url of a consumer}) as prometheus`; then it scrapes, and evaluates the rules."""
+
+    def __init__(self, folder: Path, jobs: dict[str, str]) -> None:
+        port = free_port()
+        self.url = f"http://{HOST}:{port}"
+        rules = [self._copy(path, folder) for path in sorted((CONFIG / "rules").glob("*.yml"))]
+        config = folder / "prometheus.json"
+        config.write_text(faster(json.dumps(_config(jobs, rules))))
+        command = [
+            binary("prometheus"),
+            f"--config.file={config}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            f"--web.listen-address={HOST}:{port}",
+            faster("--query.lookback-delta=5m"),
+            "--log.level=warn",
+        ]
+        self._child = Child("Prometheus", command, {}, folder / "prometheus.log")
+
+    @staticmethod
+    def _copy(path: Path, folder: Path) -> str:
+        (folder / path.name).write_text(faster(path.read_text()))
+        return path.name
+
+    def __enter__(self) -> Self:
+        self._child.wait_until(self._ready, 60)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._child.stop(10)
+
+    def _ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=2) as answer:  # noqa: S310 - own address
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def query(self, expression: str) -> list[Series]:
+        """What an expression gives now."""
+        found = self._get("query", query=expression)["result"]
+        return [Series(each["metric"], [float(each["value"][1])]) for each in found]
+
+    def history(self, expression: str, start: float, end: float, step: float) -> list[Series]:
+        """What it gave from `start` to `end`, times in seconds since the epoch."""
+        found = self._get("query_range", query=expression, start=start, end=end, step=step)["result"]
+        return [Series(each["metric"], [float(value) for _, value in each["values"]]) for each in found]
+
+    def alerts(self, state: str = "firing") -> dict[str, list[dict[str, str]]]:
+        """The alerts in a state, without their prefix: the labels of each."""
+        found: dict[str, list[dict[str, str]]] = {}
+        for alert in self._get("alerts")["alerts"]:
+            if alert["state"] == state:
+                name = alert["labels"]["alertname"].removeprefix("Sensorstream")
+                found.setdefault(name, []).append(alert["labels"])
+        return found
+
+    def problems(self) -> list[str]:
+        """Rules that could not be evaluated, with the reason."""
+        groups = self._get("rules")["groups"]
+        return [f"{rule['name']}: {rule['lastError']}" for g in groups for rule in g["rules"] if rule.get("lastError")]
+
+    def _get(self, path: str, **parameters: object) -> Any:
+        url = f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}"
+        try:
+            with urllib.request.urlopen(url, timeout=20) as answer:  # noqa: S310 - own address
+                return json.loads(answer.read())["data"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{parameters}: {json.loads(error.read())['error']}") from error
+
+
+def _config(jobs: dict[str, str], rules: list[str]) -> dict[str, Any]:
+    """config/prometheus/prometheus-local.yml, with these targets."""
+    config: dict[str, Any] = load(CONFIG / "prometheus-local.yml")
+    (scrape,) = config["scrape_configs"]
+    targets = {job: url.removeprefix("http://") for job, url in jobs.items()}
+    config["rule_files"] = rules
+    config["scrape_configs"] = [
+        scrape | {"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()
+    ]
+    return config

@@ -1,0 +1,184 @@
+"""A real Prometheus at the running system: every metric is there, and each alert fires under its fault and no other."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from consumer.archive import PARCELS
+from consumer.parcel import Stamp, key
+from infra.local import stack as local
+from infra.local.emulator import HOST, free_port
+from infra.local.stack import LocalStack, Options
+from tests.faults.http_faults import TABLE_THROTTLE, names_table, refused
+from tests.faults.proxy import Proxy
+from tests.rules import metrics, rules
+from tests.system.conftest import SETTINGS, System, wait_for
+from tests.system.prometheus import FASTER, Prometheus
+
+RECORDED = {rule.name for rule in rules("record")}
+MINUTES_OF_QUIET = 10
+STUCK = {"LagGrowing", "ShardNotProgressing", "CheckpointStale", "ParcelOpenTooLong", "TableThrottled"}
+
+
+class Patient:
+    """A system of its own that faults are done to: plain HTTP, its table behind a proxy, its own Prometheus."""
+
+    def __init__(self, system: System, proxy: Proxy, prometheus: Prometheus) -> None:
+        self.system = system
+        self.proxy = proxy
+        self.prometheus = prometheus
+
+    @contextmanager
+    def load(self, *options: str) -> Iterator[None]:
+        """A fleet of forty devices, as long as the block lasts."""
+        base = ["simulate", "--via", "kinesis", "--devices", "40", "--rate", "100", "--for", "600"]
+        process = self.system.start(*base, *options)
+        try:
+            yield
+            assert process.poll() is None, process.communicate()
+        finally:
+            process.terminate()
+            process.communicate(timeout=30)
+
+    def firing(self) -> set[str]:
+        return set(self.prometheus.alerts())
+
+    def expect(self, *alerts: str, may: tuple[str, ...] = (), seconds: float = 90) -> None:
+        """Waits until these fire; fails as soon as any other does, but for those that may."""
+
+        def all_of_them() -> bool:
+            firing = self.firing()
+            assert firing <= {*alerts, *may}, firing
+            return firing >= set(alerts)
+
+        wait_for(all_of_them, " and ".join(alerts), seconds)
+
+    def quiet(self, seconds: float = 90) -> None:
+        """Waits until nothing fires any more."""
+        wait_for(lambda: not self.firing(), "end of the alerts", seconds)
+
+
+@pytest.fixture(scope="module")
+def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
+    folder = tmp_path_factory.mktemp("patient")
+    aws, mqtt, http = free_port(), free_port(), free_port()
+    with pytest.MonkeyPatch.context() as patch, Proxy(HOST, aws) as proxy:
+        patch.setattr(local, "LOCAL", folder)  # beside the other system, whose devices are in the usual folder
+        settings = SETTINGS | {"AWS_ENDPOINT_URL_DYNAMODB": proxy.urls["dynamodb"]}
+        options = Options("patient", aws, mqtt, http, enforce=False, consumer_settings=settings)
+        with (
+            LocalStack(options, print) as running,
+            Prometheus(folder, {"sensorstream": running.consumer_url}) as prometheus,
+        ):
+            yield Patient(System(running), proxy, prometheus)
+
+
+def test_every_metric_of_a_rule_is_there(system: System, prometheus: Prometheus) -> None:
+    system.producer("publish", "greenhouse", "41.5")
+    asked = {name for kind in ("record", "alert") for rule in rules(kind) for name in metrics(rule.expression)}
+    assert "sensorstream_leases" in asked
+
+    def missing() -> list[str]:
+        return sorted(name for name in asked | RECORDED if not prometheus.query(name))
+
+    wait_for(lambda: not missing(), "series of each name")
+    assert prometheus.problems() == []
+
+
+def test_leases_and_shards_agree(system: System, prometheus: Prometheus) -> None:
+    shards = system.client("kinesis").list_shards(
+        StreamName=system.stack.outputs["StreamName"], ShardFilter={"Type": "AT_LATEST"}
+    )["Shards"]
+
+    def agree() -> bool:
+        asked = (
+            'sensorstream_leases{state="open"}',
+            "sensorstream_owned_shards",
+            "sum(job:sensorstream_owned_shards:sum)",
+        )
+        found = [prometheus.query(expression) for expression in asked]
+        return all(series and series[0].values == [float(len(shards))] for series in found)
+
+    wait_for(agree, f"{len(shards)} shards")
+    wait_for(lambda: [each.values for each in prometheus.query('sensorstream_leases{state="unowned"}')] == [[0.0]], "0")
+
+
+def test_good_load_fires_nothing(patient: Patient) -> None:
+    window = f"[{MINUTES_OF_QUIET * 60 // FASTER}s:1s]"
+
+    def all_the_time() -> bool:
+        rows = patient.prometheus.query(f"min_over_time(job:sensorstream_rows_written:rate5m{window}) > 50")
+        return bool(rows) and patient.prometheus.query(f"count_over_time(up{window})")[0].values[0] >= 20
+
+    with patient.load():
+        wait_for(all_the_time, "rows all the time")
+        assert patient.prometheus.query(f'count_over_time(ALERTS{{alertstate="firing"}}{window})') == []
+
+
+def test_a_table_that_refuses_everything_is_told_of_five_times(patient: Patient) -> None:
+    table = patient.system.stack.outputs["SensorTable"]
+    with patient.load():
+        patient.quiet()
+        with patient.proxy.fault(refused(names_table(table), 400, TABLE_THROTTLE)):
+            patient.expect(*STUCK)
+            for labels in patient.prometheus.alerts()["CheckpointStale"]:
+                assert labels["job"] == "sensorstream"
+                assert labels["shard"].startswith("shardId-")
+        patient.quiet()
+
+
+def test_a_daemon_that_is_killed_three_times_is_told_of(patient: Patient) -> None:
+    patient.quiet()
+    killed: set[int] = set()
+    for _ in range(3):
+        wait_for(lambda: patient.system.shards()["daemonPid"] not in {None, *killed}, "next daemon")
+        killed.add(pid := patient.system.shards()["daemonPid"])
+        os.kill(pid, signal.SIGKILL)
+    patient.expect("DaemonRestarts", may=("ShardWithoutWorker",))  # a slow machine is as long without a daemon
+    patient.quiet()
+
+
+def test_rubbish_is_told_of_by_number_and_by_share(patient: Patient) -> None:
+    patient.quiet()
+    with patient.load("--malformed", "0.5"):
+        patient.expect("DeadLetters", "DeadLetterRatio")
+    patient.quiet()
+
+
+def test_without_a_worker_then_with_one_that_is_fenced(patient: Patient) -> None:
+    """The object of an owner to come stands where the next parcel belongs."""
+    patient.quiet()
+    wait_for(lambda: patient.prometheus.query("job:sensorstream_leases_open:max > 0"), "leases that somebody has seen")
+    wait_for(lambda: all(not each["openRecords"] for each in patient.system.shards()["shards"]), "settled parcels")
+    assert patient.system.stack.stop_consumer() == 0
+    patient.expect("ScrapeDown", "ShardWithoutWorker")
+    where = foreign_object(patient.system)
+    patient.system.stack.start_consumer()
+    patient.expect("FenceEvents", may=("ScrapeDown", "ShardWithoutWorker"))
+    patient.system.client("s3").delete_object(**where)
+    # Fenced, the worker writes nothing for the shard; started anew it finds its way free.
+    os.kill(patient.system.shards()["daemonPid"], signal.SIGKILL)
+    patient.quiet()
+    assert patient.system.client("s3").head_object(**where)["Metadata"]["records"] == "1"
+
+
+def foreign_object(system: System) -> dict[str, str]:
+    """Puts a record into the stream, and where its parcel would be an object of a later epoch; returns its place."""
+    kinesis, stream = system.client("kinesis"), system.stack.outputs["StreamName"]
+    reading = {"name": "fenced", "humidity": 40, "timeStampEpoch": time.time_ns() // 1_000_000}
+    put = kinesis.put_record(StreamName=stream, Data=json.dumps(reading).encode(), PartitionKey="fenced")
+    at: dict[str, Any] = {"ShardIteratorType": "AT_SEQUENCE_NUMBER", "StartingSequenceNumber": put["SequenceNumber"]}
+    iterator = kinesis.get_shard_iterator(StreamName=stream, ShardId=put["ShardId"], **at)["ShardIterator"]
+    (record,) = kinesis.get_records(ShardIterator=iterator)["Records"]
+    position = int(put["SequenceNumber"]), 0
+    arrival = round(record["ApproximateArrivalTimestamp"].timestamp() * 1000)
+    where = {"Bucket": system.stack.outputs["ArchiveBucket"], "Key": PARCELS + key(put["ShardId"], position, arrival)}
+    stamp = Stamp(position, position, 1, epoch=10**15)
+    system.client("s3").put_object(**where, Body=b"another owner's", Metadata=stamp.metadata())
+    return where
