@@ -6,7 +6,7 @@ SHELL := bash
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: help setup demo up deploy plan destroy test crashtest crashtest-mutants faults check format lock dashboards clean
+.PHONY: help setup demo up deploy plan destroy package test crashtest crashtest-mutants faults check format lock dashboards clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -37,6 +37,9 @@ plan: .venv/ready  ## what deploy would change; the same variables
 
 destroy: .venv/ready  ## take a deployment away: STACK=name [KEEP_DATA=1] [YES=1]; asks before it deletes data
 	@exec $(PY) -m infra destroy
+
+package: .venv/ready  ## templates with their artifacts for the console or the aws command: [BUCKET=b]
+	@exec $(PY) -m infra package
 
 test: setup .local-prometheus/ready  ## all tests
 	@$(PY) -m pytest

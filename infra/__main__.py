@@ -1,13 +1,14 @@
-"""The command line: python -m infra deploy|plan|destroy. Exit codes: 0 done, 1 it failed, 2 a user error."""
+"""The command line: python -m infra deploy|plan|destroy|package. Exit codes: 0 done, 1 it failed, 2 a user error."""
 
 import argparse
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import boto3
 
-from infra import container
+from infra import container, package
 from infra.cloudformation import POLL_SECONDS, DeployError, Event, InputError
 from infra.deploy import DATA, NETWORK, SERVICE, Deployment, Image, require_name
 from infra.destroy import destroy
@@ -40,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _deploy(arguments: Arguments) -> int:
-    session = connect(arguments)
+    require_name(arguments.stack)
+    session = connect(arguments.region)
     with Progress() as progress:
         progress.say(f"{arguments.stack}: {place(session)}")
         deployment, image = _deployment(arguments, session, progress, build=True)
@@ -51,7 +53,8 @@ def _deploy(arguments: Arguments) -> int:
 
 
 def _plan(arguments: Arguments) -> int:
-    session = connect(arguments)
+    require_name(arguments.stack)
+    session = connect(arguments.region)
     with Progress() as progress:
         deployment, image = _deployment(arguments, session, progress, build=False)
         plans = list(deployment.plan(image))
@@ -65,7 +68,8 @@ def _plan(arguments: Arguments) -> int:
 
 
 def _destroy(arguments: Arguments) -> int:
-    session = connect(arguments)
+    require_name(arguments.stack)
+    session = connect(arguments.region)
     with Progress() as progress:
 
         def tell(event: Event) -> None:
@@ -80,6 +84,13 @@ def _destroy(arguments: Arguments) -> int:
         progress.say(f"{arguments.stack} is gone" if there else f"there is no deployment {arguments.stack}")
     for name in kept:
         print(f"kept: {name}")
+    return 0
+
+
+def _package(arguments: Arguments) -> int:
+    folder = Path(arguments.folder or "build/package")
+    session = connect(arguments.region) if arguments.bucket else None
+    print("\n".join(package.build(folder, session, arguments.bucket)))
     return 0
 
 
@@ -113,13 +124,9 @@ def _deployment(
     return deployment(), image
 
 
-def connect(arguments: Arguments) -> boto3.Session:
-    """A session whose credentials work; InputError when there is no stack's name."""
-    if not arguments.stack:
-        raise InputError("name the deployment: STACK=name")
-    require_name(arguments.stack)
-    region = arguments.region or os.environ.get("AWS_REGION")  # which boto3 does not look at
-    session = boto3.Session(region_name=region)
+def connect(region: str | None) -> boto3.Session:
+    """A session whose credentials work."""
+    session = boto3.Session(region_name=region or os.environ.get("AWS_REGION"))  # which boto3 does not look at
     session.client("cloudformation")  # NoRegionError before anything else
     session.client("sts").get_caller_identity()
     return session
@@ -147,7 +154,7 @@ def ask(stack: str, where: str, keep_data: bool) -> None:
         raise InputError("that is not its name; nothing was changed")
 
 
-COMMANDS = {"deploy": _deploy, "plan": _plan, "destroy": _destroy}
+COMMANDS = {"deploy": _deploy, "plan": _plan, "destroy": _destroy, "package": _package}
 
 if __name__ == "__main__":
     sys.exit(main())

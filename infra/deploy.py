@@ -190,8 +190,10 @@ def explained(stack: str) -> Iterator[None]:
         raise DeployError(f"stack {stack}: {error}") from error
 
 
-def require_name(stack: str) -> None:
-    """InputError when a deployment cannot have this name."""
+def require_name(stack: str | None) -> None:
+    """InputError when there is no name, or a deployment cannot have it."""
+    if not stack:
+        raise InputError("name the deployment: STACK=name")
     if not STACK_NAME.fullmatch(stack):
         raise InputError(f"STACK={stack}: a name is at most 25 letters, digits and hyphens, the first of them a letter")
 

@@ -15,6 +15,7 @@ WANTED = (
     ("PARAMS", 'parameters of the templates, "Name=value Name=value"'),
     ("IMAGE", "the service's image; else that of this checkout, which deploy builds and pushes where it is missing"),
 )
+FOLDER = ("FOLDER", "where the templates go; else build/package")
 ROLE = ("ROLE", "ARN of the role that CloudFormation acts in, instead of yours")
 
 
@@ -34,6 +35,12 @@ def parser(run: Commands, environ: Mapping[str, str]) -> argparse.ArgumentParser
             "take a deployment away with its devices and its data",
             (STACK, REGION, ROLE),
             (("KEEP_DATA", "leave the table and the archive's bucket"), ("YES", "do not ask")),
+        ),
+        (
+            "package",
+            "templates with their artifacts, for the console or the AWS command line",
+            (("BUCKET", "bucket for the artifacts, in the deployment's region; else they lie beside"), FOLDER, REGION),
+            (),
         ),
     ):
         made = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
