@@ -18,8 +18,8 @@ from typing import Self
 
 from infra.deploy import DeployError, Event, deploy_all
 from infra.local.emulator import HOST, Emulator, require_free
+from infra.local.identity import as_person, settings_of, write_profiles
 from infra.local.process import LOCAL, ROOT, Child, LocalError
-from infra.local.task import settings_of
 
 IMAGE = "sensorstream:local"
 CONSUMER_SECONDS = 180.0  # the KCL's cold start, with a wide margin
@@ -106,7 +106,9 @@ class LocalStack:
         shutil.rmtree(devices, ignore_errors=True)
         devices.mkdir(parents=True)
         ca.write_text(self.emulator.ca())
+        write_profiles(profiles_file(), self.outputs)
         self.env = self.emulator.variables() | {
+            "AWS_CONFIG_FILE": str(profiles_file()),
             "STACK_NAME": self.options.name,
             "IMAGE": IMAGE,
             "STREAM_NAME": self.outputs["StreamName"],
@@ -120,6 +122,17 @@ class LocalStack:
         }
         lines = [f"export {name}={shlex.quote(value)}\n" for name, value in self.env.items()]
         env_file().write_text("".join(lines))
+
+    def as_role(self, role: str) -> dict[str, str]:
+        """Environment of a process that acts in a role of the stack: `client`, `operator` or `simulator`."""
+        names = {name: value for name, value in self.env.items() if not name.startswith("AWS_")}
+        if role == "simulator":
+            return (
+                names
+                | settings_of(self.emulator, f"{self.options.name}-simulator")
+                | {"DEVICES_DIR": names["DEVICES_DIR"]}
+            )
+        return names | as_person(self.emulator, profiles_file(), role)
 
     def start_consumer(self) -> None:
         """Returns when its shards are in conversation, or it knows that it has none."""
@@ -196,6 +209,11 @@ class LocalStack:
 def env_file() -> Path:
     """The variables of the running stack, for `source`."""
     return LOCAL / "env"
+
+
+def profiles_file() -> Path:
+    """The AWS configuration with a profile for each role that people take on."""
+    return LOCAL / "aws-config"
 
 
 def health(url: str) -> tuple[bool, str]:

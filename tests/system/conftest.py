@@ -17,6 +17,9 @@ from infra.local.process import ROOT
 from infra.local.stack import LocalStack, Options
 from tests.system.prometheus import Prometheus
 
+ROLES = {"publish": "client", "query": "client", "audit": "operator", "redrive": "operator", "replay": "operator"}
+"""Who calls which command of the producer. A fleet that goes past IoT Core is a client; what makes devices and queues for
+a test is the account itself."""
 SETTINGS = {"PARCEL_SECONDS": "2", "PARCEL_RECORDS": "500"}
 
 
@@ -25,7 +28,13 @@ class System:
 
     def __init__(self, stack: LocalStack) -> None:
         self.stack = stack
-        self.env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | stack.env
+        self._inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+
+    def env(self, *arguments: str) -> dict[str, str]:
+        """The environment of a command of the producer: everybody in the role of whom it is made for."""
+        past_iot = arguments[0] == "simulate" and "kinesis" in arguments
+        role = "client" if past_iot else ROLES.get(arguments[0])
+        return self._inherited | (self.stack.as_role(role) if role else self.stack.env)
 
     def client(self, service: str) -> Any:
         return self.stack.emulator.session().client(service)
@@ -33,7 +42,8 @@ class System:
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         command = [str(ROOT / ".venv/bin/python"), "-m", "producer", *arguments]
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, cwd=ROOT, env=self.env, stdout=pipe, stderr=pipe, text=True)
+        env = self.env(*arguments)
+        return subprocess.Popen(command, cwd=ROOT, env=env, stdout=pipe, stderr=pipe, text=True)
 
     def producer(self, *arguments: str) -> Any:
         """A command of the producer; returns its JSON, fails on any other exit code than 0."""

@@ -32,6 +32,8 @@ def install() -> None:
         if service == "monitoring" and found:
             return f"cloudwatch:{found[1]}"
         known: str | None = original_action(service, method, path, headers, body, params)
+        if known and service in ("sqs", "sns"):
+            return known.removesuffix("Batch")  # there are no rights to batches
         return known
 
     def resource(

@@ -1,0 +1,60 @@
+"""Who asks: a process of this machine in one of the stack's roles.
+
+A task of ECS gets, like its container, no keys but an address that gives keys of its role again and again. People take
+a role on through a profile of the AWS configuration, which renews them likewise.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import boto3
+
+from infra.local.emulator import ACCESS_KEY, SECRET_KEY, Emulator
+
+CREDENTIALS = "/v2/credentials/"
+"""Where infra/local/extension/task.py answers."""
+PEOPLE = {"client": "ClientRoleArn", "operator": "OperatorRoleArn"}
+"""Roles that people take on, by profile, and the output that names each."""
+
+
+def settings_of(emulator: Emulator, task_definition: str) -> dict[str, str]:
+    """The environment of the task definition's first container, with where AWS is and where its credentials are."""
+    found = emulator.session().client("ecs").describe_task_definition(taskDefinition=task_definition)["taskDefinition"]
+    declared = {each["name"]: each["value"] for each in found["containerDefinitions"][0].get("environment", [])}
+    address = f"{emulator.plain_endpoint}{CREDENTIALS}{found['family']}"
+    trust = {"JAVA_TOOL_OPTIONS": emulator.java_options} if emulator.java_options else {}
+    return {**declared, **emulator.place(), **trust, "AWS_CONTAINER_CREDENTIALS_FULL_URI": address}
+
+
+def write_profiles(path: Path, outputs: Mapping[str, str]) -> None:
+    """A configuration for the AWS SDKs and the aws CLI with a profile for each role of PEOPLE."""
+    lines = ["[profile account]", f"aws_access_key_id = {ACCESS_KEY}", f"aws_secret_access_key = {SECRET_KEY}"]
+    for profile, output in PEOPLE.items():
+        lines += ["", f"[profile {profile}]", f"role_arn = {outputs[output]}", "source_profile = account"]
+    path.write_text("\n".join(lines) + "\n")
+
+
+def as_person(emulator: Emulator, profiles: Path, profile: str) -> dict[str, str]:
+    """Environment of a process that acts in a role of PEOPLE."""
+    return {**emulator.place(), "AWS_CONFIG_FILE": str(profiles), "AWS_PROFILE": profile}
+
+
+@contextmanager
+def acting(variables: Mapping[str, str]) -> Iterator[None]:
+    """Clients that this process makes inside ask with what these variables say, and go on doing so outside.
+
+    It holds for all threads: nobody else may make clients meanwhile.
+    """
+    before = dict(os.environ)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(variables)
+    boto3.setup_default_session()
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+        boto3.setup_default_session()
