@@ -23,7 +23,16 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 OUTCOMES: Final = ("new", "settled", "replaced", "adopted", "fenced")
 SINKS: Final = ("table", "archive", "leases")
-RESTARTS: Final = ("exit", "BatchSkipped", "ConversationEnded", "TimeoutError", "ClientError")
+RESTARTS: Final = (
+    "exit",
+    "BatchSkipped",
+    "CheckpointRefused",
+    "ClientError",
+    "ConversationEnded",
+    "ForeignObject",
+    "ProtocolError",
+    "TimeoutError",
+)
 AGE_BUCKETS = (0.1, 0.25, 0.5, 1, 1.5, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
 STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
 

@@ -2,18 +2,24 @@
 
 import json
 import os
+import re
 import signal
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from consumer.archive import PARCELS
+from consumer.metrics import OUTCOMES, RESTARTS, SINKS
 from consumer.parcel import Stamp, key
+from consumer.reading import REASONS
 from infra.local import stack as local
 from infra.local.emulator import HOST, free_port
+from infra.local.process import ROOT
 from infra.local.stack import LocalStack, Options
 from tests.faults.http_faults import TABLE_THROTTLE, names_table, refused
 from tests.faults.proxy import Proxy
@@ -21,6 +27,7 @@ from tests.rules import metrics, rules
 from tests.system.conftest import SETTINGS, System, wait_for
 from tests.system.prometheus import FASTER, Prometheus
 
+OPEN_ENDED = {"sensorstream_retries", "sensorstream_checkpoint_errors", "sensorstream_cloudwatch_omitted"}
 RECORDED = {rule.name for rule in rules("record")}
 MINUTES_OF_QUIET = 10
 STUCK = {"LagGrowing", "ShardNotProgressing", "CheckpointStale", "ParcelOpenTooLong", "TableThrottled"}
@@ -107,6 +114,43 @@ def test_leases_and_shards_agree(system: System, prometheus: Prometheus) -> None
 
     wait_for(agree, f"{len(shards)} shards")
     wait_for(lambda: [each.values for each in prometheus.query('sensorstream_leases{state="unowned"}')] == [[0.0]], "0")
+
+
+def test_a_worker_tells_as_many_series_as_the_operations_page_says(system: System) -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    found = re.search(r"Each worker has (\d+), and (\d+) more for each shard", page)
+    assert found
+
+    def counted() -> tuple[int, float]:
+        families = list(text_string_to_metric_families(system.get("/metrics")))
+        series = [sample for family in families for sample in family.samples if family.name not in OPEN_ENDED]
+        of_shards = sum("shard" in sample.labels for sample in series)
+        return len(series) - of_shards, of_shards / system.metric("sensorstream_owned_shards")
+
+    system.producer("publish", "greenhouse", "41.5")  # the stages are told of from the first batch on
+    wait_for(lambda: counted() == (int(found[1]), int(found[2])), f"{found[0]}; counted: {counted()}")
+
+
+def test_metrics_tell_no_secrets(system: System) -> None:
+    """Labels are words of our own, names of shards and errors, and numbers: nothing of devices, data or credentials."""
+    words = {*REASONS, *OUTCOMES, *SINKS, *RESTARTS, "open", "unowned", "decode", "rows"}
+    shapes = {"shard": r"shardId-\d{12}", "le": r"\+Inf|[\d.]+", "error": "[A-Za-z]+"}
+    shapes |= dict.fromkeys(("python", "kclpy", "version"), r"[\d.]+")
+    for family in text_string_to_metric_families(system.get("/metrics")):
+        for sample in family.samples:
+            for label, value in sample.labels.items():
+                assert value in words or re.fullmatch(shapes[label], value), sample
+
+
+def test_who_asks_for_openmetrics_gets_it(system: System) -> None:
+    request = urllib.request.Request(  # noqa: S310 - own address
+        f"{system.stack.consumer_url}/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"}
+    )
+    with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - own address
+        assert answer.headers["Content-Type"].startswith("application/openmetrics-text")
+        text = answer.read().decode()
+    assert "# TYPE sensorstream_rows_written counter" in text
+    assert text.endswith("# EOF\n")
 
 
 def test_good_load_fires_nothing(patient: Patient) -> None:
