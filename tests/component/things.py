@@ -42,6 +42,13 @@ class Device:
         if answer.reason_code >= mqtt5.PubackReasonCode.UNSPECIFIED_ERROR:
             raise PermissionError(answer.reason_code.name)
 
+    def subscribe(self, topic: str) -> None:
+        """Returns when the broker has granted it; PermissionError when it refused."""
+        packet = mqtt5.SubscribePacket([mqtt5.Subscription(topic, mqtt5.QoS.AT_LEAST_ONCE)])
+        codes = self._client.subscribe(packet).result(SECONDS).reason_codes
+        if any(code >= mqtt5.SubackReasonCode.UNSPECIFIED_ERROR for code in codes):
+            raise PermissionError(codes[0].name)
+
 
 @contextmanager
 def connected(stack: Deployed, ca: Path, pem: dict[str, str], client_id: str) -> Iterator[Device]:
