@@ -18,8 +18,8 @@ from infra.local.stack import LocalStack, Options
 from tests.system.prometheus import Prometheus
 
 ROLES = {"publish": "client", "query": "client", "audit": "operator", "redrive": "operator", "replay": "operator"}
-"""Who calls which command of the producer. A fleet that goes past IoT Core is a client; what makes devices and queues for
-a test is the account itself."""
+"""Who calls which command of the producer. A fleet that goes past IoT Core is a client; what makes devices and queues
+for a test is the account itself."""
 SETTINGS = {"PARCEL_SECONDS": "2", "PARCEL_RECORDS": "500"}
 
 
