@@ -24,9 +24,13 @@ class Shell:
 
     def run(self, command: str, *options: str) -> tuple[int, str, str]:
         """Exit code, stdout, stderr."""
+        return self.run_alone(command, "--stack", self.stack, *options)
+
+    def run_alone(self, command: str, *options: str) -> tuple[int, str, str]:
+        """The same for a command that knows no deployment."""
         self.capsys.readouterr()
         try:
-            code = main([command, "--stack", self.stack, *options])
+            code = main([command, *options])
         except SystemExit as end:  # of argparse
             code = int(str(end.code))
         out, err = self.capsys.readouterr()

@@ -94,7 +94,7 @@ def test_a_failure_is_its_cause_in_one_line_and_the_same_command_goes_on(shell: 
         (("--params", "'"), "PARAMS=': No closing quotation"),
         (("--params", "RetentionHours=1"), "RetentionHours"),
         (("--params", "ShardCount=2 MinTasks=3"), "MinTasks=3 is more than the 2 shards of the stream"),
-        (("--params", "MinTasks=5"), "MinTasks=5 is more than the 4 shards of the stream"),  # on demand
+        (("--params", "MaxTasks=5"), "MaxTasks=5 is more than the 4 shards of the stream"),  # on demand
         (("--stack", "a-name-that-is-much-too-long"), "STACK=a-name-that-is-much-too-long: a name is"),
         (("--stack", ""), "name the deployment: STACK=name"),
         (("--email", "nobody"), "SNSEmail"),
@@ -129,8 +129,10 @@ def test_without_credentials_or_region_one_line_says_so(
 
 
 def test_tasks_follow_the_shards_unless_they_are_asked_for(shell: Shell) -> None:
-    shell.deploy("--params", "ShardCount=1")
-    assert shell.parameters("-service")["MinTasks"] == "1"
+    shell.deploy("--params", "ShardCount=2")
+    assert shell.parameters("-service")["MaxTasks"] == "2"
+    shell.deploy("--params", "ShardCount=4 MaxTasks=3")
+    assert shell.parameters("-service")["MaxTasks"] == "3"
 
 
 @pytest.fixture
