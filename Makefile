@@ -6,7 +6,7 @@ SHELL := bash
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: help setup demo up deploy plan destroy package test crashtest crashtest-mutants faults check format lock dashboards clean
+.PHONY: help setup demo up deploy plan destroy package test crashtest crashtest-mutants faults check format lock dashboards pictures clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -18,6 +18,9 @@ setup: .venv/ready .local-aws/ready  ## create both environments (every target d
 
 .venv/ready: requirements/dev.txt infra/setup.sh
 	@infra/setup.sh $(PYTHON) .venv requirements/dev.txt "product"
+
+.lint/%/ready: requirements/lint-%.txt infra/setup.sh
+	@infra/setup.sh $(PYTHON) .lint/$* requirements/lint-$*.txt "$*"
 
 .local-prometheus/ready: infra/prometheus.sh
 	@infra/prometheus.sh .local-prometheus
@@ -56,11 +59,14 @@ faults: setup  ## the real daemon under load, fault by fault, audited after each
 dashboards: .venv/ready  ## write config/grafana/dashboards anew; RUNBOOK=https://... is where docs/operations.md is read
 	@$(PY) -m infra.dashboards $(RUNBOOK)
 
+pictures: setup .local-prometheus/ready  ## draw docs/pictures: the dashboards over eight minutes of the local stack
+	@exec $(PY) -m infra.dashboards.pictures
+
 check: setup .local-prometheus/ready  ## ruff, mypy --strict, cfn-lint, hadolint, promtool; warnings are errors
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy consumer producer infra tests
-	.venv/bin/cfn-lint --non-zero-exit-code informational infra/template.yaml
+	@infra/lint.sh
 	.venv/bin/hadolint Dockerfile
 	.local-prometheus/promtool check config config/prometheus/prometheus.yml config/prometheus/prometheus-local.yml
 
@@ -72,4 +78,4 @@ lock: .venv/ready  ## compile the hashed requirements again from pyproject.toml
 	@infra/lock.sh .venv/bin/uv
 
 clean:  ## remove the environments and the local state
-	rm -rf .venv .local-aws .local-prometheus .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .local-aws .lint .local-prometheus .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,11 +1,11 @@
 """The committed dashboards as tests read them: their panels and expressions, with the variables put in."""
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from infra.dashboards.__main__ import FOLDER
+from infra.dashboards.pictures.ask import filled
 
 BOARDS: dict[str, dict[str, Any]] = {path.name: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
 
@@ -35,11 +35,4 @@ def expressions(board: dict[str, Any]) -> list[str]:
 
 def substituted(expression: str, board: dict[str, Any], interval: str = "1m", window: str = "1h") -> str:
     """What Grafana asks: all workers and shards of the job `sensorstream`, the prices as they are at first."""
-    values = {"job": "sensorstream", "__rate_interval": interval, "__range": window}
-    for variable in board["templating"]["list"]:
-        match variable["type"]:
-            case "textbox":
-                values[variable["name"]] = variable["query"]
-            case "query" if variable.get("allValue"):
-                values[variable["name"]] = variable["allValue"]
-    return re.sub(r"\$\{?(\w+)\}?", lambda found: values[found[1]], expression)
+    return filled(expression, board, interval, window)

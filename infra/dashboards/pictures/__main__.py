@@ -1,0 +1,41 @@
+"""`make pictures`: draws docs/pictures from a run of some minutes. AWS_PORT, MQTT_PORT, HTTP_PORT as with `make up`."""
+
+import json
+import os
+import sys
+from dataclasses import replace
+
+from infra.dashboards.__main__ import FOLDER
+from infra.dashboards.pictures.ask import Asker
+from infra.dashboards.pictures.board import picture
+from infra.dashboards.pictures.run import INTERVAL, NOTE, Prometheus, live
+from infra.local.process import ROOT, LocalError
+from infra.local.stack import LocalStack, Options
+
+PICTURES = ROOT / "docs/pictures"
+
+
+def draw(asker: Asker) -> None:
+    """Each dashboard, as it stands in config/grafana."""
+    for path in sorted(FOLDER.glob("*.json")):
+        drawn = PICTURES / f"{path.stem}.svg"
+        drawn.write_text(picture(json.loads(path.read_text()), asker, NOTE))
+        print(f"{drawn.relative_to(ROOT)}: {drawn.stat().st_size // 1000} kB", flush=True)
+
+
+def main() -> int:
+    """Exit code; what somebody can mend is one line on stderr."""
+    try:
+        options = replace(Options.load(os.environ), consumer_settings={"PARCEL_SECONDS": "20"})
+        with LocalStack(options, print) as stack, Prometheus(stack.consumer_url) as prometheus:
+            draw(Asker(prometheus.url, live(stack), INTERVAL))
+    except LocalError as error:
+        print(f"sensorstream: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,116 @@
+"""A short life of the local stack under a real Prometheus, with two faults in it."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import yaml
+
+from infra.dashboards.pictures.ask import Window
+from infra.local.emulator import HOST, free_port
+from infra.local.process import LOCAL, ROOT, Child, LocalError
+from infra.local.stack import LocalStack
+
+CONFIG = ROOT / "config/prometheus"
+FOLDER = LOCAL / "pictures"
+SCRAPE_SECONDS = 2
+INTERVAL = "15s"  # of rates; Grafana takes four scrapes at least
+SETTLED, KILLED, RUBBISH, CLEAN, END = 30, 150, 270, 330, 420  # seconds since the fleet began to send
+DEVICES, RATE = 200, 300
+NOTE = (
+    f"{END // 60} minutes of the local stack (2 shards, one worker): {DEVICES} devices, {RATE} readings a second. "
+    f"After {KILLED} s the KCL daemon is killed; from {RUBBISH} to {CLEAN} s half of 200 more a second are rubbish."
+)
+
+
+class Prometheus:
+    """Scrapes one consumer, with the committed rules, while it is entered."""
+
+    def __init__(self, consumer_url: str) -> None:
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        port = free_port()
+        self.url = f"http://{HOST}:{port}"
+        config = FOLDER / "prometheus.json"
+        config.write_text(json.dumps(_config(consumer_url.removeprefix("http://"))))
+        command = [str(ROOT / ".local-prometheus/prometheus"), f"--config.file={config}", "--log.level=warn"]
+        command += [f"--storage.tsdb.path={_empty(FOLDER / 'data')}", f"--web.listen-address={HOST}:{port}"]
+        self._child = Child("Prometheus", command, {}, LOCAL / "log/prometheus.log")
+
+    def __enter__(self) -> Self:
+        try:
+            self._child.wait_until(self._ready, 60)
+        except LocalError:
+            self._child.stop(1)
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._child.stop(10)
+
+    def _ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=2) as answer:  # noqa: S310 - own address
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+
+def _config(target: str) -> dict[str, Any]:
+    """config/prometheus/prometheus-local.yml, with this target, and more often."""
+    config: dict[str, Any] = yaml.safe_load((CONFIG / "prometheus-local.yml").read_text())
+    config["global"] = {"scrape_interval": f"{SCRAPE_SECONDS}s", "evaluation_interval": f"{SCRAPE_SECONDS}s"}
+    config["rule_files"] = [str(CONFIG / name) for name in config["rule_files"]]
+    config["scrape_configs"][0]["static_configs"] = [{"targets": [target]}]
+    return config
+
+
+def _empty(folder: Path) -> str:
+    for path in sorted(folder.rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    return str(folder)
+
+
+def live(stack: LocalStack) -> Window:
+    """Lets a fleet send and the faults happen; returns the time that is worth looking at."""
+    with _fleet(stack, "--devices", str(DEVICES), "--rate", str(RATE), "--malformed", "0.002"):
+        began = time.time()
+        _wait(began + KILLED, "a fleet sends")
+        os.kill(_daemon(stack), signal.SIGKILL)
+        _wait(began + RUBBISH, "the daemon is killed")
+        with _fleet(stack, "--devices", "20", "--prefix", "faulty", "--rate", "200", "--malformed", "0.5"):
+            _wait(began + CLEAN, "half of 200 more readings a second are rubbish")
+        _wait(began + END, "they are no more")
+    return Window(began + SETTLED, began + END)
+
+
+def _wait(until: float, what: str) -> None:
+    print(f"{what}: {until - time.time():.0f} s", flush=True)
+    time.sleep(max(0.0, until - time.time()))
+
+
+def _daemon(stack: LocalStack) -> int:
+    with urllib.request.urlopen(f"{stack.consumer_url}/shards", timeout=5) as answer:  # noqa: S310 - own address
+        return int(json.load(answer)["daemonPid"])
+
+
+@contextmanager
+def _fleet(stack: LocalStack, *options: str) -> Iterator[None]:
+    """A simulator that sends as long as the block lasts."""
+    command = [str(ROOT / ".venv/bin/python"), "-m", "producer", "simulate", "--via", "kinesis", "--for", "3600"]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | stack.env
+    log = (LOCAL / "log/simulator.log").open("ab")
+    with log, subprocess.Popen([*command, *options], cwd=ROOT, env=env, stdout=log, stderr=log) as process:
+        try:
+            yield
+        finally:
+            process.terminate()
