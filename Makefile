@@ -62,7 +62,7 @@ dashboards: .venv/ready  ## write config/grafana/dashboards anew; RUNBOOK=https:
 pictures: setup .local-prometheus/ready  ## draw docs/pictures: the dashboards over eight minutes of the local stack
 	@exec $(PY) -m infra.dashboards.pictures
 
-check: setup .local-prometheus/ready  ## ruff, mypy --strict, cfn-lint, hadolint, promtool; warnings are errors
+check: setup .lint/checkov/ready .lint/sam/ready .local-prometheus/ready  ## ruff, mypy --strict, cfn-lint, sam, checkov, hadolint, promtool; warnings are errors
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy consumer producer infra tests
