@@ -1,7 +1,7 @@
 """What can be chosen for a demo: variables of make's command line."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -42,6 +42,10 @@ class Settings:
             mix=mix,
         )
         return cls(plan, int(number("SHARDS", 2, 1, 64)))
+
+    def under(self, prefix: str) -> "Settings":
+        """The same with devices of other names: the stack's simulator may make none but its own."""
+        return replace(self, plan=replace(self.plan, prefix=prefix))
 
 
 def _number(environ: Mapping[str, str], name: str, default: float, least: float, most: float = 1e9) -> float:

@@ -11,12 +11,13 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from types import FrameType
 from typing import Any, TypeVar
 
 from infra.local.choices import Settings
+from infra.local.identity import acting
 from infra.local.live import Consumer, View, ask, line
 from infra.local.process import LOCAL, LocalError
 from infra.local.stack import LocalStack, Options
@@ -34,6 +35,7 @@ LEDGER = LOCAL / "demo.ledger"
 SHARD_SECONDS = 60.0  # for the consumer to own every shard
 STALLED_SECONDS = 45.0  # without any progress the audit tells what is missing
 PARCEL_SECONDS = "10"  # so that a person sees parcels come; the default of the service is longer
+MOST_SIMULATED = 1000  # the template's bound; it is only about whether there is a simulator
 COUNTS = (
     "published", "stream_records", "rows_expected", "rows", "archived", "archive_missing", "archive_duplicates",
     "dead_letters_expected", "dead_letters", "alerts_expected", "alerts", "superseded",
@@ -58,16 +60,20 @@ class Demo:
         takes its time."""
         self._view.say(text)
         if self._local.env and self._prepared is None:
-            os.environ.update(self._local.env)
             self._prepared = background(self._prepare)
 
     def _prepare(self) -> Stack:
-        stack = Stack.load(self._local.options.name)
         plan = self._settings.plan
-        if plan.via == "mqtt":
-            provision(names(plan.prefix, plan.devices), stack.device_policy, devices_dir())
-            self._view.say(f"devices ready: {plan.devices}, with certificates in {devices_dir()}")
+        with self._publisher():
+            stack = Stack.load(self._local.options.name)
+            if plan.via == "mqtt":
+                provision(names(plan.prefix, plan.devices), stack.device_policy, devices_dir())
+                self._view.say(f"devices ready: {plan.devices}, with certificates in {devices_dir()}")
         return stack
+
+    def _publisher(self) -> AbstractContextManager[None]:
+        """In the role of the stack's own simulator, or, past IoT Core, of a client."""
+        return acting(self._local.as_role("simulator" if self._settings.plan.via == "mqtt" else "client"))
 
     def start(self, resources: ExitStack) -> None:
         """Opens everything that publishes and listens; `resources` will close it."""
@@ -78,12 +84,14 @@ class Demo:
         for path in (LEDGER, alerts_file(LEDGER)):
             path.unlink(missing_ok=True)
         self._ledger = resources.enter_context(Ledger(LEDGER))
-        self._alerts = Subscriber.subscribe(self._stack.name, self._stack.alert_topic, alerts_file(LEDGER))
-        self._alerts.start()
-        resources.callback(self._alerts.stop)
-        self._watcher = Watcher(self._stack.table)
-        resources.callback(self._watcher.close)
-        self._simulator = Simulator(self._stack, self._settings.plan, self._ledger, self._watcher.offer)
+        with acting(self._local.env):  # whoever looks on is the account itself
+            self._alerts = Subscriber.subscribe(self._stack.name, self._stack.alert_topic, alerts_file(LEDGER))
+            self._alerts.start()
+            resources.callback(self._alerts.stop)
+            self._watcher = Watcher(self._stack.table)
+            resources.callback(self._watcher.close)
+        with self._publisher():
+            self._simulator = Simulator(self._stack, self._settings.plan, self._ledger, self._watcher.offer)
 
     def _wait_for_shards(self) -> None:
         deadline = time.monotonic() + SHARD_SECONDS
@@ -133,7 +141,8 @@ class Demo:
         """The audit, and the line that tells its result."""
         self._view.say("auditing: ledger, stream, archive, table, dead letters and alerts are compared")
         self._ledger.flush()
-        report = audit(self._stack, LEDGER)
+        with acting(self._local.as_role("operator")):
+            report = audit(self._stack, LEDGER)
         seen = self._watcher.first_seen
         told = {name: count.count for name, count in report.findings.items()} | report.counts
         outcome: dict[str, Any] = {name: told.get(name, 0) for name in COUNTS}
@@ -213,7 +222,9 @@ def main() -> int:
 
 def _run(settings: Settings, view: View, started: float) -> tuple[Report, dict[str, Any]]:
     settings.plan.check()
-    stack = LocalStack(_options(settings), lambda text: demo.say(text))
+    options = _options(settings)
+    settings = settings.under(f"{options.name}-simulated-")
+    stack = LocalStack(options, lambda text: demo.say(text))
     demo = Demo(settings, stack, view, started)
     with stack, ExitStack() as resources:
         demo.start(resources)
@@ -228,7 +239,10 @@ def _run(settings: Settings, view: View, started: float) -> tuple[Report, dict[s
 def _options(settings: Settings) -> Options:
     chosen = Options.load(os.environ)
     faster = {} if "PARCEL_SECONDS" in os.environ else {"PARCEL_SECONDS": PARCEL_SECONDS}
-    return replace(chosen, parameters={"ShardCount": str(settings.shards)}, consumer_settings=faster)
+    parameters = {"ShardCount": str(settings.shards)}
+    if settings.plan.via == "mqtt":
+        parameters["SimulatorDevices"] = str(min(settings.plan.devices, MOST_SIMULATED))
+    return replace(chosen, parameters=parameters, consumer_settings=faster)
 
 
 def listen_again() -> None:

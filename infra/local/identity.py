@@ -23,9 +23,16 @@ def settings_of(emulator: Emulator, task_definition: str) -> dict[str, str]:
     """The environment of the task definition's first container, with where AWS is and where its credentials are."""
     found = emulator.session().client("ecs").describe_task_definition(taskDefinition=task_definition)["taskDefinition"]
     declared = {each["name"]: each["value"] for each in found["containerDefinitions"][0].get("environment", [])}
-    address = f"{emulator.plain_endpoint}{CREDENTIALS}{found['family']}"
     trust = {"JAVA_TOOL_OPTIONS": emulator.java_options} if emulator.java_options else {}
-    return {**declared, **emulator.place(), **trust, "AWS_CONTAINER_CREDENTIALS_FULL_URI": address}
+    return {**declared, **trust, **as_task(emulator, found["family"])}
+
+
+def as_task(emulator: Emulator, family: str) -> dict[str, str]:
+    """Environment of a process that acts in the task role of a family of task definitions."""
+    return {
+        **emulator.place(),
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{emulator.plain_endpoint}{CREDENTIALS}{family}",
+    }
 
 
 def write_profiles(path: Path, outputs: Mapping[str, str]) -> None:
@@ -47,14 +54,21 @@ def acting(variables: Mapping[str, str]) -> Iterator[None]:
 
     It holds for all threads: nobody else may make clients meanwhile.
     """
-    before = dict(os.environ)
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]
-    os.environ.update(variables)
+    before = _set({name: None for name in os.environ if name.startswith("AWS_")} | dict(variables))
     boto3.setup_default_session()
     try:
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        _set(before)
         boto3.setup_default_session()
+
+
+def _set(variables: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Sets variables of the environment, or takes those away that are None; returns what they were."""
+    before = {name: os.environ.get(name) for name in variables}
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    return before

@@ -18,7 +18,7 @@ from typing import Self
 
 from infra.deploy import DeployError, Event, deploy_all
 from infra.local.emulator import HOST, Emulator, require_free
-from infra.local.identity import as_person, settings_of, write_profiles
+from infra.local.identity import as_person, as_task, settings_of, write_profiles
 from infra.local.process import LOCAL, ROOT, Child, LocalError
 
 IMAGE = "sensorstream:local"
@@ -73,6 +73,7 @@ class LocalStack:
         )
         self.consumer: Child | None = None
         self._run_dir = tempfile.mkdtemp(prefix="sensorstream-run-")
+        self._inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         self._say = say
 
     @property
@@ -124,22 +125,17 @@ class LocalStack:
         env_file().write_text("".join(lines))
 
     def as_role(self, role: str) -> dict[str, str]:
-        """Environment of a process that acts in a role of the stack: `client`, `operator` or `simulator`."""
+        """Environment of a process that is a `client`, an `operator`, or the `simulator` of a stack that has one."""
         names = {name: value for name, value in self.env.items() if not name.startswith("AWS_")}
         if role == "simulator":
-            return (
-                names
-                | settings_of(self.emulator, f"{self.options.name}-simulator")
-                | {"DEVICES_DIR": names["DEVICES_DIR"]}
-            )
+            return names | as_task(self.emulator, f"{self.options.name}-simulator")
         return names | as_person(self.emulator, profiles_file(), role)
 
     def start_consumer(self) -> None:
         """Returns when its shards are in conversation, or it knows that it has none."""
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         task = settings_of(self.emulator, self.outputs["TaskDefinitionArn"])
         command = [str(ROOT / ".venv/bin/python"), "-m", "consumer"]
-        env = {**inherited, **task, **self._here(), **self.options.consumer_settings}
+        env = {**self._inherited, **task, **self._here(), **self.options.consumer_settings}
         self.consumer = Child("the consumer", command, env, LOCAL / "log/consumer.log")
         told = ""
 
