@@ -53,6 +53,15 @@ def _ecs_services(session: boto3.Session) -> Iterator[str]:
         yield from ecs.list_services(cluster=cluster)["serviceArns"]
 
 
+def _keys(session: boto3.Session) -> Iterator[str]:
+    """A key that is deleted waits for some days, without a charge, until it is gone."""
+    kms = session.client("kms")
+    for page in kms.get_paginator("list_keys").paginate():
+        for key in page["Keys"]:
+            if kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] != "PendingDeletion":
+                yield key["KeyId"]
+
+
 def _own(filters: str) -> Any:
     """The account's default network is nobody's."""
     return {"Filters": [{"Name": filters, "Values": ["false"]}]}
@@ -94,4 +103,5 @@ LISTERS: dict[str, Lister] = {
     "namespace": _pages("servicediscovery", "list_namespaces", "Namespaces", "Id"),
     "discovery-service": _pages("servicediscovery", "list_services", "Services", "Id"),
     "kms-alias": _pages("kms", "list_aliases", "Aliases", "AliasName"),
+    "kms-key": _keys,
 }
