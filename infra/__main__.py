@@ -110,8 +110,8 @@ def _deployment(
     now = deployment().state(SERVICE)
     before = now.parameters.get("Architecture") if now else None
     architecture = parameters.get("Architecture") or before or container.own_architecture()
-    if architecture not in container.PLATFORMS:
-        raise InputError(f"Architecture={architecture} must be one of {', '.join(container.PLATFORMS)}")
+    if architecture not in container.ARCHITECTURES:
+        raise InputError(f"Architecture={architecture} must be one of {', '.join(container.ARCHITECTURES)}")
     parameters["Architecture"] = architecture
 
     def image(made: Mapping[str, str]) -> str:

@@ -1,7 +1,9 @@
 """The service's image in the deployment's repository: found by the tag of its content, or built and pushed."""
 
 import hashlib
+import os
 import platform
+import re
 import subprocess
 import tomllib
 from collections.abc import Callable
@@ -12,9 +14,8 @@ import boto3
 from infra.cloudformation import DeployError
 
 ROOT = Path(__file__).resolve().parent.parent
-# All that the Dockerfile takes in.
-SOURCES = ("Dockerfile", ".dockerignore", "config", "consumer", "producer", "requirements")
-PLATFORMS = {"ARM64": "linux/arm64", "X86_64": "linux/amd64"}
+COPY = re.compile(r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", re.MULTILINE)
+ARCHITECTURES = ("ARM64", "X86_64")
 
 
 def own_architecture() -> str:
@@ -26,12 +27,18 @@ def tag(architecture: str, root: Path = ROOT) -> str:
     """Version, content and architecture: the same files give the same tag, whoever builds them."""
     version = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
     digest = hashlib.sha256()
-    for source in SOURCES:
+    for source in sources(root):
         for path in sorted(p for p in [root / source, *(root / source).rglob("*")] if p.is_file()):
             if "__pycache__" not in path.parts:
                 digest.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0".encode())
                 digest.update(path.read_bytes())
     return f"{version}-{digest.hexdigest()[:12]}-{architecture.lower()}"
+
+
+def sources(root: Path = ROOT) -> list[str]:
+    """Files and folders that the image is made of: the Dockerfile's own and those that it copies."""
+    copied = [path for paths in COPY.findall((root / "Dockerfile").read_text()) for path in paths.split()]
+    return ["Dockerfile", ".dockerignore", *copied]
 
 
 def find(session: boto3.Session, repository: str, wanted: str) -> str | None:
@@ -51,16 +58,18 @@ def ensure(session: boto3.Session, repository: str, architecture: str, say: Call
     if found := find(session, repository, wanted):
         say(f"image {wanted} is in the repository")
         return found
-    say(f"building image {wanted}")
-    _run("build.sh", wanted, architecture)
-    say(f"pushing image {wanted}")
-    return _run("push.sh", f"sensorstream:{wanted}", architecture, repository).strip().splitlines()[-1]
+    image = f"sensorstream:{wanted}"
+    say(f"building image {image}")
+    _run(session, "build.sh", image, architecture)
+    say(f"pushing image {image}")
+    return _run(session, "push.sh", image, repository).strip().splitlines()[-1]
 
 
-def _run(script: str, image: str, architecture: str, *more: str) -> str:
+def _run(session: boto3.Session, script: str, image: str, *more: str) -> str:
     """What the script printed on stdout; its messages go to this process's stderr."""
     command = [str(ROOT / "infra/image" / script), image, *more]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    env = os.environ | {"AWS_REGION": session.region_name, "AWS_DEFAULT_REGION": session.region_name}
+    done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         raise DeployError(f"infra/image/{script} {image} ended with code {done.returncode}; see above")
     return done.stdout
