@@ -35,11 +35,14 @@ def as_task(emulator: Emulator, family: str) -> dict[str, str]:
     }
 
 
-def write_profiles(path: Path, outputs: Mapping[str, str]) -> None:
+def write_profiles(emulator: Emulator, path: Path, outputs: Mapping[str, str]) -> None:
     """A configuration for the AWS SDKs and the aws CLI with a profile for each role of PEOPLE."""
-    lines = ["[profile account]", f"aws_access_key_id = {ACCESS_KEY}", f"aws_secret_access_key = {SECRET_KEY}"]
+    where = [f"region = {emulator.region}", f"endpoint_url = {emulator.endpoint}"]
+    where += [f"ca_bundle = {emulator.ca_file}"] if emulator.ca_file else []
+    keys = [f"aws_access_key_id = {ACCESS_KEY}", f"aws_secret_access_key = {SECRET_KEY}"]
+    lines = ["[profile account]", *keys, *where]
     for profile, output in PEOPLE.items():
-        lines += ["", f"[profile {profile}]", f"role_arn = {outputs[output]}", "source_profile = account"]
+        lines += ["", f"[profile {profile}]", f"role_arn = {outputs[output]}", "source_profile = account", *where]
     path.write_text("\n".join(lines) + "\n")
 
 
@@ -56,7 +59,10 @@ def acting(variables: Mapping[str, str]) -> Iterator[None]:
     """
     before = _set({name: None for name in os.environ if name.startswith("AWS_")} | dict(variables))
     boto3.setup_default_session()
+    session = boto3.DEFAULT_SESSION
     try:
+        if session and (found := session.get_credentials()):
+            found.get_frozen_credentials()  # else they are fetched at the first request, maybe after the block
         yield
     finally:
         _set(before)

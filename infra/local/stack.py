@@ -107,7 +107,7 @@ class LocalStack:
         shutil.rmtree(devices, ignore_errors=True)
         devices.mkdir(parents=True)
         ca.write_text(self.emulator.ca())
-        write_profiles(profiles_file(), self.outputs)
+        write_profiles(self.emulator, profiles_file(), self.outputs)
         self.env = self.emulator.variables() | {
             "AWS_CONFIG_FILE": str(profiles_file()),
             "STACK_NAME": self.options.name,
