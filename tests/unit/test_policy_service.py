@@ -1,0 +1,121 @@
+"""Our own rules for the service's template: what the container may, how it stops, whom its alarms call."""
+
+import dataclasses
+import json
+import re
+from typing import Any
+
+import pytest
+
+from consumer.settings import Settings
+from infra.artifacts import INFRA
+from tests.unit.policies import TEMPLATES, Resource, label, of, text
+
+ROOT = INFRA.parent
+SERVICE = TEMPLATES["service"]
+TASKS = of("AWS::ECS::TaskDefinition")
+ALARMS = of("AWS::CloudWatch::Alarm")
+
+
+def container(task: Resource) -> dict[str, Any]:
+    [found] = task.properties["ContainerDefinitions"]
+    assert isinstance(found, dict)
+    return found
+
+
+def environment() -> dict[str, Any]:
+    """What the consumer's task definition gives it."""
+    [task] = [task for task in TASKS if task.name == "TaskDefinition"]
+    return {each["Name"]: each["Value"] for each in container(task)["Environment"]}
+
+
+@pytest.mark.parametrize("task", TASKS, ids=label)
+def test_a_container_may_nothing_that_it_does_not_need(task: Resource) -> None:
+    found = container(task)
+    assert (found["User"], found["ReadonlyRootFilesystem"]) == ("10001", True)
+    assert found["LinuxParameters"] == {"Capabilities": {"Drop": ["ALL"]}}
+    assert not found.keys() & {"Privileged", "DockerSecurityOptions", "Secrets"}
+    assert task.properties["NetworkMode"] == "awsvpc"
+    assert task.properties["TaskRoleArn"] != task.properties["ExecutionRoleArn"]
+    assert found["MountPoints"] == [{"SourceVolume": "run", "ContainerPath": "/run/sensorstream", "ReadOnly": False}]
+
+
+@pytest.mark.parametrize("task", TASKS, ids=label)
+def test_fargate_waits_no_longer_than_120_seconds(task: Resource) -> None:
+    assert 0 < container(task)["StopTimeout"] <= 120
+
+
+def test_the_service_has_given_up_before_it_is_killed() -> None:
+    [task] = [task for task in TASKS if task.name == "TaskDefinition"]
+    assert int(environment()["SHUTDOWN_SECONDS"]) + 20 <= container(task)["StopTimeout"]
+
+
+def test_every_variable_of_the_task_is_a_setting_with_a_value_that_is_taken() -> None:
+    known = {field.name.upper() for field in dataclasses.fields(Settings)}
+    assert environment().keys() - known == {"TMPDIR"}
+    given = {name: value if isinstance(value, str) else "" for name, value in environment().items()}
+    names = {"STREAM_NAME": "stream", "SENSOR_TABLE": "table", "ARCHIVE_BUCKET": "bucket", "AWS_REGION": "xx-north-1"}
+    settings = Settings.load(given | names)
+    assert (settings.lease_tables, settings.http_host) == ("existing", "0.0.0.0")  # noqa: S104
+
+
+def test_the_lease_tables_have_the_names_that_the_kcl_makes_of_the_application() -> None:
+    data = TEMPLATES["template"]
+    application = data["Outputs"]["ApplicationName"]["Value"]["Fn::Sub"]
+    tables = {t.properties.get("TableName", {}).get("Fn::Sub") for t in of("AWS::DynamoDB::Table")} - {None}
+    assert tables == {f"{application}{suffix}" for suffix in ("", "-CoordinatorState", "-WorkerMetricStats")}
+    assert data["Resources"]["StreamConsumer"]["Properties"]["ConsumerName"]["Fn::Sub"] == application
+
+
+def test_the_task_may_not_make_change_or_delete_a_table_stream_or_consumer() -> None:
+    role = SERVICE["Resources"]["TaskRole"]["Properties"]
+    forbidden = ("CreateTable", "UpdateTable", "DeleteTable", "RegisterStreamConsumer", "DeleteObject", "Tag")
+    assert not [action for action in forbidden if action in text(role)]
+
+
+def test_a_deployment_keeps_all_tasks_and_goes_back_when_it_fails() -> None:
+    deployment = SERVICE["Resources"]["Service"]["Properties"]["DeploymentConfiguration"]
+    assert deployment == {
+        "MinimumHealthyPercent": 100,
+        "MaximumPercent": 200,
+        "DeploymentCircuitBreaker": {"Enable": True, "Rollback": True},
+    }
+
+
+@pytest.mark.parametrize("alarm", [a for a in ALARMS if a.name != "LagForScaling"], ids=label)
+def test_an_alarm_calls_people_and_names_its_section_of_the_operations(alarm: Resource) -> None:
+    properties = alarm.properties
+    assert properties["AlarmActions"] == [{"Ref": "AlertTopicArn"}]
+    assert properties["AlarmName"] == {"Fn::Sub": f"${{DataStack}}-{alarm.name}"}, "the topic's policy goes by it"
+    assert properties["TreatMissingData"] in ("breaching", "notBreaching")
+    page, _, anchor = properties["AlarmDescription"].split()[-1].partition("#")
+    headings = re.findall(r"^#+ (.+)$", (ROOT / page).read_text(), re.MULTILINE)
+    assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("alarm", [a for a in ALARMS if a.properties.get("Namespace") == "Sensor"], ids=label)
+def test_an_alarm_on_the_service_goes_by_a_counter_that_it_sends(alarm: Resource) -> None:
+    assert f'"{alarm.properties["MetricName"]}": ' in (ROOT / "consumer/service.py").read_text()
+    assert alarm.properties["Dimensions"] == [{"Name": "Application", "Value": {"Ref": "ApplicationName"}}]
+
+
+def test_the_dashboard_is_a_document_that_shows_every_alarm() -> None:
+    template, values = SERVICE["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    for age in (branch["Fn::Sub"] for branch in values["Age"]["Fn::If"][1:]):
+        body = json.loads(re.sub(r"\$\{[\w.:]+\}", "x", template.replace("${Age}", age)))
+        assert len(body["widgets"]) == 7
+    people = {alarm.name for alarm in ALARMS} - {"LagForScaling"}
+    assert set(re.findall(r"\$\{(\w+)\.Arn\}", template)) == people
+
+
+def test_what_the_service_asks_of_the_data_plane_are_outputs_of_it() -> None:
+    asked = {name for name, each in SERVICE["Parameters"].items() if each["Description"] == "Output of the data plane."}
+    assert asked
+    assert asked <= TEMPLATES["template"]["Outputs"].keys()
+
+
+def test_parameters_of_one_name_mean_the_same_in_all_templates() -> None:
+    shared = SERVICE["Parameters"].keys() & TEMPLATES["template"]["Parameters"].keys()
+    assert shared == {"KmsKeyArn", "LogRetentionDays", "RetentionHours"}
+    for name in shared:
+        assert SERVICE["Parameters"][name]["Default"] == TEMPLATES["template"]["Parameters"][name]["Default"]
