@@ -15,7 +15,8 @@ import pytest
 from tests.unit.policies import RESOURCES, TEMPLATES, listed, of, statements, text
 
 _cfnlint = find_spec("cfnlint")
-assert _cfnlint and _cfnlint.origin
+assert _cfnlint
+assert _cfnlint.origin
 SCHEMAS = Path(_cfnlint.origin).parent / "data/schemas"
 # Handlers name what any property of their type may need; these are for properties that no template uses.
 UNUSED = {
