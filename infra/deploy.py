@@ -31,6 +31,7 @@ from infra.cloudformation import (
     outputs,
     state,
 )
+from infra.tasks import why_stopped
 
 __all__ = ["Change", "DeployError", "Event", "InputError", "deploy", "deploy_all", "outputs", "package"]
 
@@ -122,10 +123,29 @@ class Deployment:
         made: dict[str, str] = {}
         with explained(self.name):
             for path, template, given in self._layers(image, made, upload=True):
-                one = self.stack(path)
-                one.apply(template, given, on_plan)
-                made |= outputs(self._session, one.name)
+                if path == SERVICE:
+                    self._apply_service(template, given, on_plan)
+                else:
+                    self.stack(path).apply(template, given, on_plan)
+                made |= outputs(self._session, self.name + SUFFIXES[path])
         return made
+
+    def _apply_service(self, template: Mapping[str, str], given: Mapping[str, str], on_plan: OnPlan) -> None:
+        """As `apply`, and a DeployError tells also why the tasks ended: soon nobody knows it any more."""
+        why = ""
+
+        def tell(event: Event) -> None:
+            nonlocal why
+            self._on_event(event)
+            if event.kind == "AWS::ECS::Service" and event.status.endswith("_FAILED"):
+                why = why or why_stopped(self._session, self.name)
+
+        try:
+            self.stack(SERVICE, tell).apply(template, given, on_plan)
+        except DeployError as error:
+            if not why:
+                raise
+            raise DeployError(f"{error}; the last task that ended: {why}") from error
 
     def plan(self, image: Image) -> Iterator[Plan]:
         """What `apply` would do to each stack, as far as it can be known before it is done."""
@@ -133,8 +153,7 @@ class Deployment:
         missing = False
         with explained(self.name):
             for path, template, given in self._layers(image, made, upload=False):
-                now = self.state(path)
-                one = Stack(self._client, self.name + SUFFIXES[path], ignore_event, self._poll, self._common)
+                now, one = self.state(path), self.stack(path, ignore_event)
                 new = now is None or now.status in NEVER_MADE
                 if missing and path == SERVICE:  # it is made of the others' outputs
                     yield Plan(one.name, new, None)
@@ -143,9 +162,9 @@ class Deployment:
                 missing = missing or new
                 made |= now.outputs if now else {}
 
-    def stack(self, path: Path) -> Stack:
+    def stack(self, path: Path, on_event: OnEvent | None = None) -> Stack:
         """The stack of one of the templates."""
-        return Stack(self._client, self.name + SUFFIXES[path], self._on_event, self._poll, self._common)
+        return Stack(self._client, self.name + SUFFIXES[path], on_event or self._on_event, self._poll, self._common)
 
     def state(self, path: Path) -> State | None:
         """None when there is no such stack."""

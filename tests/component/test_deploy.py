@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,6 +85,23 @@ def test_a_failure_is_its_cause_in_one_line_and_the_same_command_goes_on(shell: 
     assert left == [f"{shell.stack}-artifacts-000000000000-eu-central-1"]
     ssm.delete_parameter(Name=parameter)
     assert f"created     stack {shell.stack}-service" in shell.deploy()
+
+
+def test_a_service_that_fails_is_told_with_the_reason_of_its_last_task(shell: Shell) -> None:
+    """Another service has its place, and its task has just ended."""
+    ecs, cluster = shell.session.client("ecs"), shell.stack
+    ecs.create_cluster(clusterName=cluster)
+    container: Any = {"name": "consumer", "image": "none", "memory": 128}
+    definition = ecs.register_task_definition(family=f"{cluster}-other", containerDefinitions=[container])
+    other = definition["taskDefinition"]["taskDefinitionArn"]
+    task = ecs.run_task(cluster=cluster, taskDefinition=other)["tasks"][0]["taskArn"]
+    ecs.stop_task(cluster=cluster, task=task, reason="CannotPullContainerError: no such image")
+    ecs.create_service(cluster=cluster, serviceName="consumer", taskDefinition=other, desiredCount=0)
+    code, _, error = shell.run("deploy", "--image", "sensorstream:local", "--params", "ShardCount=2")
+    assert (code, error.count("\n")) == (1, 1)
+    assert "Service CREATE_FAILED: " in error
+    assert error.endswith("; the last task that ended: CannotPullContainerError: no such image\n")
+    ecs.deregister_task_definition(taskDefinition=other)
 
 
 @pytest.mark.parametrize(
