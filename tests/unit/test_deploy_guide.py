@@ -3,7 +3,7 @@
 import re
 
 from infra.deploy import DATA, NETWORK, SERVICE
-from infra.document import GUIDE, OWN, filled
+from infra.guide import GUIDE, OWN, filled
 from infra.options import REGION, ROLE, STACK, WANTED
 from infra.templates import outputs, parameters
 
@@ -11,7 +11,7 @@ TEXT = GUIDE.read_text()
 
 
 def test_its_tables_are_as_generated() -> None:
-    assert filled(TEXT) == TEXT, "run: python -m infra.document"
+    assert filled(TEXT) == TEXT, "run: python -m infra.guide"
 
 
 def test_every_parameter_stands_in_it_or_is_given_by_the_commands() -> None:

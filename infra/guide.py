@@ -1,4 +1,4 @@
-"""The tables of docs/deploy.md that follow from the templates: `python -m infra.document` writes them anew."""
+"""The tables of docs/deploy.md that follow from the templates: `python -m infra.guide` writes them anew."""
 
 import re
 import sys
