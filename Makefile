@@ -6,7 +6,7 @@ SHELL := bash
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: help setup demo up deploy plan destroy package test crashtest crashtest-mutants faults check format lock dashboards pictures clean
+.PHONY: help setup demo up deploy plan destroy package test crashtest crashtest-mutants faults check format lock docs dashboards pictures clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -55,6 +55,9 @@ crashtest-mutants: setup  ## the same around deliberately broken code: each must
 
 faults: setup  ## the real daemon under load, fault by fault, audited after each; ROUNDS=1 SEED=n ONLY=name,name
 	@LOCAL_DIR=$${LOCAL_DIR:-$(CURDIR)/.local/faults} exec $(PY) -m tests.faults
+
+docs: .venv/ready  ## write docs/resources.md and the tables of docs/security.md anew, from the templates
+	@$(PY) -m infra.documents
 
 dashboards: .venv/ready  ## write config/grafana/dashboards anew; RUNBOOK=https://... is where docs/operations.md is read
 	@$(PY) -m infra.dashboards $(RUNBOOK)

@@ -1,0 +1,36 @@
+"""docs/resources.md and the tables of docs/security.md are what the templates say."""
+
+import pytest
+
+from infra.documents import made, plain, templates
+
+
+def test_make_docs_would_change_nothing() -> None:
+    for path, text in made().items():
+        assert path.read_text() == text, f"{path.name} is not what the templates say: make docs"
+
+
+@pytest.mark.parametrize("name", templates())
+def test_every_resource_says_what_it_is_for_who_uses_it_and_what_it_costs(name: str) -> None:
+    for logical, resource in templates()[name]["Resources"].items():
+        told = resource.get("Metadata", {})
+        assert all(told.get(key) for key in ("Purpose", "Users", "Cost")), logical
+
+
+def test_every_role_has_its_table() -> None:
+    found = [
+        logical
+        for document in templates().values()
+        for logical, resource in document["Resources"].items()
+        if resource["Type"] == "AWS::IAM::Role"
+    ]
+    text = next(text for path, text in made().items() if path.name == "security.md")
+    assert len(found) >= 8
+    assert all(f"### {logical}\n" in text for logical in found)
+
+
+def test_a_name_is_told_as_people_say_it() -> None:
+    assert plain({"Fn::GetAtt": "AlertTopic.Arn"}) == "AlertTopic"
+    table = "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${AWS::StackName}-x"
+    assert plain({"Fn::Sub": table}) == "dynamodb:table/STACK-x"
+    assert plain({"Fn::If": ["HasKey", {"Ref": "Key"}, {"Ref": "AWS::NoValue"}]}) == "Key (if HasKey)"
