@@ -79,6 +79,7 @@ OVERVIEW = [
         "currencyUSD",
         Query(TOTAL),
         decimals=0,
+        course=False,
     ),
     stat_panel(
         "Per million readings",
@@ -89,6 +90,7 @@ OVERVIEW = [
             f"({TOTAL}) / ({MONTH_MILLIONS:g} * sum(rate(sensorstream_readings_decoded_total{{{WORKER}}}[$__range])))"
         ),
         decimals=2,
+        course=False,
     ),
     stat_panel(
         "Readings per vCPU second",
@@ -97,7 +99,6 @@ OVERVIEW = [
         None,
         "short",
         Query(PER_CPU),
-        decimals=0,
     ),
     stat_panel(
         "Headroom",

@@ -50,7 +50,6 @@ MEDIAN_AGE = stat_panel(
     "s",
     Query(quantile(0.5, AGE, WORKER)),
     steps=[(5, YELLOW), (60, RED)],
-    decimals=2,
 )
 HIGH_AGE = stat_panel(
     "Age when stored, 99 %",
@@ -60,7 +59,6 @@ HIGH_AGE = stat_panel(
     "s",
     Query(quantile(0.99, AGE, WORKER)),
     steps=[(30, YELLOW), (300, RED)],
-    decimals=1,
 )
 SHARE = stat_panel(
     "Rejected",
@@ -86,6 +84,7 @@ ALERT_TIMES = state_panel(
     "Alarms and symptoms",
     Query(or_none(f"count by (alertname) ({FIRING})", "alertname"), "{{alertname}}"),
     steps=[(0, GREEN), (1, RED)],
+    height=5,
 )
 READING_RATES = line_panel(
     "Readings per second",
@@ -123,7 +122,7 @@ REASONS = line_panel(
     "DeadLetters",
     PER_SECOND,
     Query(or_none(rate("sensorstream_readings_rejected_total", WORKER, "reason"), "reason"), "{{reason}}"),
-    stacked=True,
+    bars=True,
 )
 ROWS = line_panel(
     "Rows",

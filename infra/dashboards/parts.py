@@ -32,6 +32,8 @@ class Query:
     expr: str
     legend: str = ""
     colour: str | None = None
+    limit: bool = False
+    """Drawn as a dashed line."""
 
 
 def rate(metric: str, labels: str, by: str = "") -> str:
@@ -46,8 +48,8 @@ def quantile(share: float, metric: str, labels: str, by: str = "") -> str:
 
 
 def or_none(expr: str, label: str) -> str:
-    """Where nothing has happened yet there is no series: then one of 0, named `none`."""
-    return f'{expr} or on() label_replace(vector(0), "{label}", "none", "", "")'
+    """Only what happens now; where nothing does, one series of 0, named `none`."""
+    return f'{expr} > 0 or on() label_replace(vector(0), "{label}", "none", "", "")'
 
 
 def stat_panel(
@@ -59,12 +61,13 @@ def stat_panel(
     steps: Steps = (),
     width: int = 4,
     decimals: int | None = None,
+    course: bool = True,
 ) -> stat.Panel:
-    """One number with its recent course. `steps` are (from, colour); below them it is green, without any blue."""
+    """One number, with its recent `course`. `steps` are (from, colour); below them it is green, without any blue."""
     panel = (
         stat.Panel()
         .height(4)
-        .graph_mode(kinds.BigValueGraphMode.AREA)
+        .graph_mode(kinds.BigValueGraphMode.AREA if course else kinds.BigValueGraphMode.NONE)
         .color_mode(kinds.BigValueColorMode.VALUE)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
         .text_mode(kinds.BigValueTextMode.VALUE if len(queries) == 1 else kinds.BigValueTextMode.VALUE_AND_NAME)
@@ -84,10 +87,14 @@ def line_panel(
     *queries: Query,
     width: int = 8,
     stacked: bool = False,
+    bars: bool = False,
     limit: float | None = None,
     top: float | None = None,
 ) -> timeseries.Panel:
-    """Lines over time from 0 up; a dashed red line at `limit`. `top` is the least upper end of the axis."""
+    """Lines over time from 0 up; `stacked` areas, or `bars` for what happens now and then.
+
+    A dashed red line at `limit`; `top` is the least upper end of the axis.
+    """
     legend = (
         common.VizLegendOptions().display_mode(kinds.LegendDisplayMode.LIST).placement(kinds.LegendPlacement.BOTTOM)
     )
@@ -96,13 +103,14 @@ def line_panel(
         .height(8)
         .min(0)
         .line_width(1.5)
-        .fill_opacity(35 if stacked else 8)
+        .fill_opacity(80 if bars else 35 if stacked else 8)
+        .draw_style(kinds.GraphDrawStyle.BARS if bars else kinds.GraphDrawStyle.LINE)
         .show_points(kinds.VisibilityMode.NEVER)
         .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
         .legend(legend.show_legend(True))
         .tooltip(common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING))
     )
-    if stacked:
+    if stacked or bars:
         panel.stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL).group("A"))
     if top is not None:
         panel.axis_soft_max(top)
@@ -111,8 +119,7 @@ def line_panel(
         panel.thresholds(_thresholds([(limit, RED)], "transparent")).thresholds_style(style)
     for query in queries:
         if query.colour:
-            fixed = model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": query.colour})
-            panel.override_by_name(query.legend, [fixed])
+            panel.override_by_name(query.legend, _style(query))
     return _dress(panel.span(width), title, text, runbook, unit, queries)
 
 
@@ -149,6 +156,12 @@ def anchor(heading: str) -> str:
     """A heading's anchor, as the usual viewers of Markdown make it."""
     kept = "".join(letter for letter in heading.lower() if letter.isalnum() or letter in " -_")
     return kept.replace(" ", "-")
+
+
+def _style(query: Query) -> list[model.DynamicConfigValue]:
+    fixed = model.DynamicConfigValue("color", {"mode": "fixed", "fixedColor": query.colour})
+    dashes = model.DynamicConfigValue("custom.lineStyle", {"fill": "dash", "dash": [10, 10]})
+    return [fixed, dashes, model.DynamicConfigValue("custom.fillOpacity", 0)] if query.limit else [fixed]
 
 
 def _thresholds(steps: Steps, base: str) -> dashboard.ThresholdsConfig:

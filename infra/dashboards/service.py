@@ -77,6 +77,7 @@ OVERVIEW = [
         Query(f"sum(increase(sensorstream_daemon_restarts_total{{{WORKER}}}[$__range])) or vector(0)"),
         steps=[(1, YELLOW), (6, RED)],
         decimals=0,
+        course=False,
     ),
 ]
 
@@ -141,7 +142,7 @@ PROCESSES = [
             ),
             "{{reason}}",
         ),
-        stacked=True,
+        bars=True,
     ),
 ]
 

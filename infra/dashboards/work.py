@@ -36,7 +36,7 @@ SHARDS = [
         "CheckpointStale",
         "s",
         Query(f"max by (shard) ({AGE})", "{{shard}}"),
-        Query(LIMIT, "window", RED),
+        Query(LIMIT, "window", RED, limit=True),
     ),
     line_panel(
         "Records by shard",
@@ -72,6 +72,7 @@ STAGES = [
         PER_SECOND,
         Query(or_none(rate("sensorstream_retries_total", WORKER, "sink"), "sink"), "retries: {{sink}}"),
         Query(or_none(rate("sensorstream_throttles_total", WORKER, "sink"), "sink"), "throttles: {{sink}}"),
+        bars=True,
     ),
 ]
 PARCELS = [
@@ -90,7 +91,7 @@ PARCELS = [
         "ParcelOpenTooLong",
         "s",
         Query(f"max by (shard) (sensorstream_parcel_age_seconds{{{SHARD}}})", "{{shard}}"),
-        Query(LIMIT, "window", RED),
+        Query(LIMIT, "window", RED, limit=True),
     ),
     line_panel(
         "Parcels archived",
@@ -114,7 +115,7 @@ PARCELS = [
         "FenceEvents",
         PER_SECOND,
         Query(or_none(rate("sensorstream_fence_outcomes_total", WORKER, "outcome"), "outcome"), "{{outcome}}"),
-        stacked=True,
+        bars=True,
     ),
     line_panel(
         "Checkpoints",

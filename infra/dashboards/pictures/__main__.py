@@ -26,7 +26,7 @@ def draw(asker: Asker) -> None:
 def main() -> int:
     """Exit code; what somebody can mend is one line on stderr."""
     try:
-        options = replace(Options.load(os.environ), consumer_settings={"PARCEL_SECONDS": "20"})
+        options = replace(Options.load(os.environ), consumer_settings={"PARCEL_SECONDS": "10"})
         with LocalStack(options, print) as stack, Prometheus(stack.consumer_url) as prometheus:
             draw(Asker(prometheus.url, live(stack), INTERVAL))
     except LocalError as error:

@@ -22,7 +22,7 @@ from infra.local.stack import LocalStack
 CONFIG = ROOT / "config/prometheus"
 FOLDER = LOCAL / "pictures"
 SCRAPE_SECONDS = 2
-INTERVAL = "15s"  # of rates; Grafana takes four scrapes at least
+INTERVAL = "20s"  # of rates; Grafana takes four scrapes at least
 SETTLED, KILLED, RUBBISH, CLEAN, END = 30, 150, 270, 330, 420  # seconds since the fleet began to send
 DEVICES, RATE = 200, 300
 NOTE = (
@@ -82,7 +82,7 @@ def _empty(folder: Path) -> str:
 
 def live(stack: LocalStack) -> Window:
     """Lets a fleet send and the faults happen; returns the time that is worth looking at."""
-    with _fleet(stack, "--devices", str(DEVICES), "--rate", str(RATE), "--malformed", "0.002"):
+    with _fleet(stack, "--devices", str(DEVICES), "--rate", str(RATE), "--malformed", "0"):
         began = time.time()
         _wait(began + KILLED, "a fleet sends")
         os.kill(_daemon(stack), signal.SIGKILL)

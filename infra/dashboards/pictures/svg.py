@@ -54,8 +54,9 @@ class Canvas:
         ends = f'x1="{start[0]:.1f}" y1="{start[1]:.1f}" x2="{end[0]:.1f}" y2="{end[1]:.1f}"'
         self._parts.append(f'<line {ends} stroke="{colour}" stroke-width="{width:g}"{style}/>')
 
-    def curve(self, points: Sequence[Point], colour: str, width: float = 1.5) -> None:
-        path = f'd="{_path(points)}" stroke-width="{width:g}" stroke-linejoin="round"'
+    def curve(self, points: Sequence[Point], colour: str, width: float = 1.5, dashes: str = "") -> None:
+        style = f' stroke-dasharray="{dashes}"' if dashes else ""
+        path = f'd="{_path(points)}" stroke-width="{width:g}" stroke-linejoin="round"{style}'
         self._parts.append(f'<path {path} fill="none" stroke="{colour}"/>')
 
     def area(self, upper: Sequence[Point], lower: Sequence[Point], colour: str, opacity: float) -> None:
@@ -71,7 +72,13 @@ class Canvas:
 
 
 def _path(points: Sequence[Point]) -> str:
-    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+    """Without the points in the middle of a level stretch."""
+    bends = [
+        point
+        for before, point, after in zip([points[0], *points], points, [*points[1:], points[-1]], strict=False)
+        if not before[1] == point[1] == after[1] or point in (points[0], points[-1])
+    ]
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in bends)
 
 
 def width_of(text: str, size: float) -> float:
