@@ -1,7 +1,4 @@
-"""All that an account holds, as the services' own APIs list it, to be compared before a deployment and after its end.
-
-Scaling targets and policies are left out: the emulator has no API that lists them.
-"""
+"""All that an account holds, as the services themselves list it: compared before a deployment and after its end."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -62,6 +59,10 @@ def _keys(session: boto3.Session) -> Iterator[str]:
                 yield key["KeyId"]
 
 
+def _scaling(operation: str, key: str, name: str) -> Lister:
+    return _pages("application-autoscaling", operation, key, name, ServiceNamespace="ecs")
+
+
 def _own(filters: str) -> Any:
     """The account's default network is nobody's."""
     return {"Filters": [{"Name": filters, "Values": ["false"]}]}
@@ -90,6 +91,8 @@ LISTERS: dict[str, Lister] = {
     "ecs-cluster": _pages("ecs", "list_clusters", "clusterArns", None),
     "ecs-service": _ecs_services,
     "task-definition": _pages("ecs", "list_task_definitions", "taskDefinitionArns", None, status="ACTIVE"),
+    "scalable-target": _scaling("describe_scalable_targets", "ScalableTargets", "ResourceId"),
+    "scaling-policy": _scaling("describe_scaling_policies", "ScalingPolicies", "PolicyARN"),
     "repository": _pages("ecr", "describe_repositories", "repositories", "repositoryName"),
     "vpc": _pages("ec2", "describe_vpcs", "Vpcs", "VpcId", **_own("is-default")),
     "subnet": _pages("ec2", "describe_subnets", "Subnets", "SubnetId", **_own("default-for-az")),

@@ -31,11 +31,25 @@ def main() -> int:
         resharding,
         roles,
         rules,
+        scaling,
         task,
         tls,
     )
 
-    for part in (cbor, kinesis, resharding, cloudformation, fanout, roles, requests, rules, devices, task, tls):
+    for part in (
+        cbor,
+        kinesis,
+        resharding,
+        cloudformation,
+        scaling,
+        fanout,
+        roles,
+        requests,
+        rules,
+        devices,
+        task,
+        tls,
+    ):
         part.install()
     serve()
     return 0

@@ -16,29 +16,11 @@ Properties = dict[str, Any]
 Made = tuple[str, dict[str, Any]]
 Handlers = dict[str, Any]
 
-targets: dict[str, Properties] = {}
-"""Scalable targets by physical id: records only, nothing is scaled here."""
-policies: dict[str, Properties] = {}
-"""Scaling policies by ARN, likewise."""
-
-NAMESPACE = "ecs"
-DIMENSION = "ecs:service:DesiredCount"
-
 
 def install() -> None:
     """Adds the types, and puts ours around handlers that fall short; to be called after resharding.install()."""
     known: dict[str, Handlers] = provisioners._RESOURCE_HANDLERS
     known["AWS::Kinesis::StreamConsumer"] = {"create": make_consumer, "delete": remove_consumer}
-    known["AWS::ApplicationAutoScaling::ScalableTarget"] = {
-        "create": make_target,
-        "update": update_target,
-        "delete": remove_target,
-    }
-    known["AWS::ApplicationAutoScaling::ScalingPolicy"] = {
-        "create": make_policy,
-        "update": update_policy,
-        "delete": lambda arn, _: policies.pop(arn, None),
-    }
     provisioners._REPLACING_PROPERTIES["AWS::Kinesis::StreamConsumer"] = ("StreamARN", "ConsumerName")
     service = known["AWS::ECS::Service"]
     service["create"], service["update"] = _made(service["create"]), _updated(service["update"])
@@ -72,63 +54,6 @@ def remove_consumer(arn: str, _: Properties) -> None:
     """Harmless when the stream has gone with it."""
     if kinesis._consumer_from_arn(arn):
         _answer(kinesis._deregister_consumer({"ConsumerARN": arn}))
-
-
-# ---- scaling ----------------------------------------
-
-
-def make_target(_: str, props: Properties, __: str) -> Made:
-    """Checks what the service checks; `Ref` gives `resource|dimension|namespace`, as there."""
-    cluster, _, service = str(props.get("ResourceId", "")).removeprefix("service/").partition("/")
-    if (props.get("ServiceNamespace"), props.get("ScalableDimension")) != (NAMESPACE, DIMENSION):
-        raise ValueError(f"only {DIMENSION} of {NAMESPACE} is known here")
-    if f"{cluster}/{service}" not in ecs._services:
-        raise ValueError(f"ECS service doesn't exist: {props.get('ResourceId')}")
-    least, most = int(props["MinCapacity"]), int(props["MaxCapacity"])
-    if not 0 <= least <= most:
-        raise ValueError("Maximum capacity cannot be less than minimum capacity")
-    physical_id = f"{props['ResourceId']}|{DIMENSION}|{NAMESPACE}"
-    targets[physical_id] = props
-    return physical_id, {"Id": physical_id}
-
-
-def update_target(physical_id: str, _: Properties, props: Properties, stack: str) -> Made:
-    """A change of the service or its dimension makes another target; the old one goes."""
-    made = make_target("", props, stack)
-    if made[0] != physical_id:
-        targets.pop(physical_id, None)
-    return made
-
-
-def remove_target(physical_id: str, _: Properties) -> None:
-    """With its policies, as the service does it."""
-    targets.pop(physical_id, None)
-    for arn in [arn for arn, policy in policies.items() if policy.get("ScalingTargetId") == physical_id]:
-        del policies[arn]
-
-
-def make_policy(_: str, props: Properties, __: str) -> Made:
-    """A policy of a target that is there."""
-    target = props.get("ScalingTargetId")
-    if target not in targets:
-        raise ValueError(f"No scalable target registered: {target}")
-    kinds = {"StepScaling": "StepScalingPolicyConfiguration"}
-    kinds["TargetTrackingScaling"] = "TargetTrackingScalingPolicyConfiguration"
-    if kinds.get(str(props.get("PolicyType"))) not in props:
-        raise ValueError(f"PolicyType {props.get('PolicyType')} without its configuration")
-    region, account = provisioners.get_region(), provisioners.get_account_id()
-    where = f"{targets[target]['ResourceId']}:policyName/{props['PolicyName']}"
-    arn = f"arn:aws:autoscaling:{region}:{account}:scalingPolicy:0:resource/{NAMESPACE}/{where}"
-    policies[arn] = props
-    return arn, {"Arn": arn}
-
-
-def update_policy(arn: str, _: Properties, props: Properties, stack: str) -> Made:
-    """A change of the name or the target makes another policy; the old one goes."""
-    made = make_policy("", props, stack)
-    if made[0] != arn:
-        policies.pop(arn, None)
-    return made
 
 
 # ---- what the emulator's own handlers leave out ----------------------------------------
