@@ -119,7 +119,7 @@ class Stack:
             return
         on_plan(self.name, self._changes(change_set))
         self._see()
-        self._client.execute_change_set(ChangeSetName=change_set)
+        self._client.execute_change_set(StackName=self.name, ChangeSetName=change_set)
         self._wait()
 
     def plan(self, template: Mapping[str, str], parameters: Mapping[str, str]) -> list[Change]:
@@ -134,7 +134,7 @@ class Stack:
         if new:
             self.delete()  # a change set for a stack that is not there makes an empty one
         else:
-            self._client.delete_change_set(ChangeSetName=change_set)
+            self._client.delete_change_set(StackName=self.name, ChangeSetName=change_set)
         return changes
 
     def settled(self) -> State | None:
@@ -168,16 +168,16 @@ class Stack:
         return declared(self._client, template).keys() & now.parameters.keys()
 
     def _change_set(self, template: Mapping[str, str], parameters: Any, kind: str = "UPDATE") -> str | None:
-        """ARN of a change set that can be executed; None when nothing would change."""
+        """Name of a change set that can be executed; None when nothing would change."""
         name = f"deploy-{uuid.uuid4().hex[:12]}"
         request: Any = {**template, "StackName": self.name, "ChangeSetName": name, "ChangeSetType": kind}
-        arn = self._client.create_change_set(**request, **self._common, Parameters=parameters)["Id"]
+        self._client.create_change_set(**request, **self._common, Parameters=parameters)
         while True:
-            found = self._client.describe_change_set(ChangeSetName=arn)
+            found = self._client.describe_change_set(StackName=self.name, ChangeSetName=name)
             if found["Status"] == "CREATE_COMPLETE":
-                return arn
+                return name
             if found["Status"] == "FAILED":
-                self._client.delete_change_set(ChangeSetName=arn)
+                self._client.delete_change_set(StackName=self.name, ChangeSetName=name)
                 reason = found.get("StatusReason", "")
                 if any(text in reason for text in UNCHANGED):
                     return None
@@ -185,7 +185,8 @@ class Stack:
             time.sleep(self._poll)
 
     def _changes(self, change_set: str) -> list[Change]:
-        pages = self._client.get_paginator("describe_change_set").paginate(ChangeSetName=change_set)
+        describe = self._client.get_paginator("describe_change_set")
+        pages = describe.paginate(StackName=self.name, ChangeSetName=change_set)
         return [_change(found["ResourceChange"]) for page in pages for found in page.get("Changes", [])]
 
     def _history(self, stack: str | None = None) -> Iterator[Any]:

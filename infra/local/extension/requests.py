@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 import cbor2
 from ministack import app
@@ -50,6 +50,8 @@ def install() -> None:
         if iam_action == "cloudwatch:PutMetricData":
             given = params.get("Namespace") or document(body).get("Namespace") or ""
             keys["cloudwatch:namespace"] = given[0] if isinstance(given, list) else given
+        if service == "cloudformation" and (role := parse_qs(body.decode(errors="replace")).get("RoleARN")):
+            keys["cloudformation:RoleArn"] = role[0]
         return keys
 
     iam_actions.extract_iam_action, iam_actions.extract_resource_arn = action, resource
@@ -87,7 +89,9 @@ def _parameter(operation: str, asked: Asked, headers: Any, path: str, where: str
 
 def _certificate(operation: str, asked: Asked, headers: Any, path: str, where: str) -> str | None:
     """Attaching and detaching is a right to the certificate, whatever it is attached to."""
-    if operation in ("AttachThingPrincipal", "DetachThingPrincipal"):
+    if operation == "ListTargetsForPolicy":
+        return f"arn:aws:iot:{where}:policy/{unquote(path).partition('/policy-targets/')[2]}"
+    if operation in ("AttachThingPrincipal", "DetachThingPrincipal", "ListPrincipalThings"):
         return str(headers.get("x-amzn-principal") or "") or None
     if operation in ("AttachPolicy", "DetachPolicy"):
         return str(asked.get("target") or "") or None
