@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# tools.sh COMMAND...: sees to it that these commands are there; root on Debian gets them installed.
+set -euo pipefail
+missing=()
+for command in "$@"; do
+  command -v "$command" >/dev/null || missing+=("$command")
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+  echo "image: neither a docker engine nor ${missing[*]} is here; start docker, or: sudo apt-get install ${missing[*]}" >&2
+  exit 1
+fi
+echo "image: installing ${missing[*]}" >&2
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+export DEBIAN_FRONTEND=noninteractive
+# Each command's package has the command's name.
+{ apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >"$log" 2>&1 ||
+  { tail -n 3 "$log" >&2; echo "image: apt-get cannot install ${missing[*]}" >&2; exit 1; }
