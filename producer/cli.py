@@ -1,7 +1,7 @@
 """The command line: python -m producer <command>.
 
-Exit codes: 0 fine, 1 something was found (by the audit, or unreadable in the archive) or messages are uncertain,
-2 a user error.
+Exit codes: 0 fine, 1 something was found (by the audit, or unreadable in the archive), messages are uncertain, or
+devices could not be taken away, 2 a user error.
 """
 
 import argparse
@@ -23,10 +23,11 @@ from producer.contract import consumer_settings
 from producer.deadletters import DeadLetters, Selection
 from producer.errors import AWS_ERRORS, UserError, explain
 from producer.ledger import Ledger
-from producer.progress import Pace
+from producer.progress import Pace, Progress
 from producer.provision import deprovision, names, provision
 from producer.simulate import Plan, Simulator
 from producer.stack import Stack, devices_dir
+from producer.temporary import TemporaryDevices
 
 Arguments = argparse.Namespace
 
@@ -34,8 +35,13 @@ Arguments = argparse.Namespace
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = options.parser(COMMANDS).parse_args(argv)
     run: Callable[[Arguments, Stack], int] = arguments.run
+    return _told(lambda: run(arguments, Stack.load(arguments.stack)))
+
+
+def _told(command: Callable[[], int]) -> int:
+    """Its exit code; what went wrong through no fault of this program is told in a line."""
     try:
-        return run(arguments, Stack.load(arguments.stack))
+        return command()
     except UserError as error:
         print(f"producer: {error}", file=sys.stderr)
     except AWS_ERRORS as error:
@@ -74,6 +80,32 @@ def _simulate(arguments: Arguments, stack: Stack) -> int:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    if not arguments.provision:
+        return _publish_plan(arguments, stack, plan, stop)
+    plan.check()  # before anything is made
+    devices = TemporaryDevices(stack.device_policy, devices_dir())
+    try:
+        code = _told(lambda: _make_and_publish(arguments, stack, plan, stop, devices))
+    finally:
+        if left := devices.take_away():
+            print(f"producer: {left}", file=sys.stderr)
+    return 1 if left else code
+
+
+def _make_and_publish(
+    arguments: Arguments, stack: Stack, plan: Plan, stop: threading.Event, devices: TemporaryDevices
+) -> int:
+    progress = Progress()
+    devices.make(
+        names(plan.prefix, plan.devices),
+        stop,
+        lambda count: progress.say(lambda: f"{count} of {plan.devices} devices are ready"),
+    )
+    progress.clear()
+    return 0 if stop.is_set() else _publish_plan(arguments, stack, plan, stop)
+
+
+def _publish_plan(arguments: Arguments, stack: Stack, plan: Plan, stop: threading.Event) -> int:
     with Ledger(arguments.ledger) as ledger:
         if arguments.ledger and plan.via == "mqtt":
             # Before the first alert; the audit empties the queue.

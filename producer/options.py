@@ -59,7 +59,9 @@ def parser(run: Mapping[str, Callable[..., int]]) -> argparse.ArgumentParser:
 
 
 def plan(arguments: argparse.Namespace) -> Plan:
-    """The simulator's plan; the same names as the options'."""
+    """The simulator's plan; the same names as the options'. Raises UserError when two of them do not go together."""
+    if arguments.provision and arguments.via == "kinesis":
+        raise UserError("--provision goes with --via mqtt only; past IoT Core nobody asks for devices")
     interval_rate = arguments.devices / arguments.interval if arguments.interval else 1.0
     return Plan(
         devices=arguments.devices,
@@ -94,6 +96,11 @@ def _simulate(command: argparse.ArgumentParser) -> None:
     load.add_argument("--jitter", type=_seconds, default=0.0, metavar="S", help="each up to S seconds later")
     load.add_argument("--for", type=_positive, dest="seconds", metavar="S", help="stop after S seconds")
     load.add_argument("--via", choices=("mqtt", "kinesis"), default="mqtt", help="way in (default: mqtt)")
+    load.add_argument(
+        "--provision",
+        action="store_true",
+        help="make the devices that are missing first and take them away at the end; one such run per --prefix",
+    )
     what = command.add_argument_group("readings")
     what.add_argument(
         "--profile",
