@@ -15,8 +15,8 @@ VERBS = {
     "DELETE_SKIPPED": "kept",
     "ROLLBACK_COMPLETE": "rolled back",
     "UPDATE_ROLLBACK_COMPLETE": "rolled back",
-    "ROLLBACK_IN_PROGRESS": "rolling back",
-    "UPDATE_ROLLBACK_IN_PROGRESS": "rolling back",
+    "ROLLBACK_IN_PROGRESS": "turns back",
+    "UPDATE_ROLLBACK_IN_PROGRESS": "turns back",
 }
 
 
@@ -88,16 +88,16 @@ class Progress:
 
 
 def count(changes: list[Change]) -> str:
-    """Such as `2 to add, 1 to modify (1 of them replaced), 1 to remove`."""
+    """Such as `2 to add, 3 to modify (1 replaced, 1 perhaps), 1 to remove`."""
     if not changes:
         return "no resource changes"
     of = {action: sum(change.action == action for change in changes) for action in ("Add", "Modify", "Remove")}
-    replaced = sum(change.replaced != "no" for change in changes)
+    replaced, perhaps = (sum(change.replaced == word for change in changes) for word in ("yes", "perhaps"))
+    words = [f"{replaced} replaced"] if replaced else []
+    words += [f"{perhaps} perhaps" if replaced else f"{perhaps} perhaps replaced"] if perhaps else []
     parts = [f"{of['Add']} to add"] if of["Add"] else []
-    if of["Modify"]:
-        parts.append(f"{of['Modify']} to modify{f' ({replaced} of them replaced)' if replaced else ''}")
-    if of["Remove"]:
-        parts.append(f"{of['Remove']} to remove")
+    parts += [f"{of['Modify']} to modify" + (f" ({', '.join(words)})" if words else "")] if of["Modify"] else []
+    parts += [f"{of['Remove']} to remove"] if of["Remove"] else []
     return ", ".join(parts)
 
 
