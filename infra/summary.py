@@ -14,14 +14,18 @@ def summary(session: boto3.Session, stack: str, outputs: Mapping[str, str]) -> I
     yield from (f"  {line}" for line in alerts(session, stack, outputs["AlertTopicArn"]))
     yield ""
     yield "Next"
+    if boto3.Session().region_name != session.region_name:
+        yield f"  export AWS_REGION={session.region_name} AWS_DEFAULT_REGION={session.region_name}"
+    producer = ".venv/bin/python -m producer"
     for command, what in (
-        (f"python -m producer provision --stack {stack} --devices 3", "make three devices with certificates"),
-        (f"python -m producer simulate --stack {stack} --devices 3 --rate 10 --for 60", "let them publish"),
-        (f"python -m producer query --stack {stack} soilSensor1", "see what has arrived"),
+        (f"{producer} provision --stack {stack} --devices 3", "make three devices with certificates"),
+        (f"{producer} simulate --stack {stack} --devices 3 --rate 10 --for 60", "let them publish"),
+        (f"{producer} query --stack {stack} soilSensor1", "see what has arrived"),
         (f"make plan STACK={stack}", "what a change would do"),
         (f"make destroy STACK={stack}", "take everything away"),
     ):
-        yield f"  {command:<72}{what}"
+        yield f"  {command}"
+        yield f"      {what}"
     yield ""
     yield "Outputs"
     width = max(map(len, outputs))
