@@ -46,10 +46,10 @@ def find(session: boto3.Session, repository: str, wanted: str) -> str | None:
     ecr = session.client("ecr")
     name = repository.partition("/")[2]
     try:
-        [found] = ecr.describe_images(repositoryName=name, imageIds=[{"imageTag": wanted}])["imageDetails"]
+        found = ecr.describe_images(repositoryName=name, imageIds=[{"imageTag": wanted}])["imageDetails"]
     except ecr.exceptions.ImageNotFoundException:
         return None
-    return f"{repository}@{found['imageDigest']}"
+    return f"{repository}@{found[0]['imageDigest']}" if found else None  # the emulator answers with nothing
 
 
 def ensure(session: boto3.Session, repository: str, architecture: str, say: Callable[[str], None]) -> str:

@@ -68,6 +68,8 @@ class Shell:
 @pytest.fixture
 def shell(emulator: Emulator, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Shell]:
     """A shell whose deployment is destroyed at the end, whatever is left of it."""
+    for name in ("STACK", "REGION", "EMAIL", "PARAMS", "IMAGE", "ROLE", "KEEP_DATA", "YES", "BUCKET", "FOLDER"):
+        monkeypatch.delenv(name, raising=False)
     for name, value in emulator.variables().items():
         monkeypatch.setenv(name, value)
     made = Shell(f"deploy-{next(numbers)}", emulator.session(), capsys)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from infra import container
 from infra.artifacts import LONGEST_BODY, Artifacts
 from infra.cloudformation import Event, Stack
 from infra.local.emulator import Emulator
@@ -151,6 +152,21 @@ def test_tasks_follow_the_shards_unless_they_are_asked_for(shell: Shell) -> None
     assert shell.parameters("-service")["MaxTasks"] == "2"
     shell.deploy("--params", "ShardCount=4 MaxTasks=3")
     assert shell.parameters("-service")["MaxTasks"] == "3"
+
+
+def test_without_a_name_the_image_of_this_checkout_is_used_by_its_digest(shell: Shell) -> None:
+    shell.deploy("--params", "ShardCount=2")
+    repository, wanted = shell.outputs()["RepositoryUri"], container.tag("ARM64")  # as deployed before
+    code, said, _ = shell.run("plan")
+    assert (code, "modify  TaskDefinition" in said) == (0, True)
+    pushed = shell.session.client("ecr").put_image(
+        repositoryName=repository.partition("/")[2], imageManifest='{"schemaVersion": 2}', imageTag=wanted
+    )
+    code, said, error = shell.run("deploy")
+    assert code == 0, error
+    assert f"image {wanted} is in the repository" in said
+    assert shell.parameters("-service")["Image"] == f"{repository}@{pushed['image']['imageId']['imageDigest']}"
+    assert shell.parameters("-service")["Architecture"] == "ARM64"
 
 
 @pytest.fixture
