@@ -115,11 +115,11 @@ def _deployment(
     parameters["Architecture"] = architecture
 
     def image(made: Mapping[str, str]) -> str:
-        repository = made["RepositoryUri"]
         if build:
-            return container.ensure(session, repository, architecture, progress.say)
-        wanted = container.tag(architecture)
-        return container.find(session, repository, wanted) or f"{repository}:{wanted}"
+            return container.ensure(session, made["RepositoryUri"], architecture, progress.say)
+        wanted, repository = container.tag(architecture), made.get("RepositoryUri")  # which may not be there yet
+        found = container.find(session, repository, wanted) if repository else None
+        return found or f"{repository}:{wanted}"
 
     return deployment(), image
 
