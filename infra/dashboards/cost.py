@@ -23,15 +23,16 @@ FIELDS = (
     ("gb", "GB a task", "1", "What a task of the service has."),
     ("vcpu_hour", "$ a vCPU hour", "0.03238", "Fargate."),
     ("gb_hour", "$ a GB hour", "0.00356", "Fargate."),
-    ("shard_hour", "$ a shard hour", "0.015", "Kinesis, provisioned."),
+    ("shard_hour", "$ a shard hour", "0.035", "Kinesis: a provisioned shard that keeps its records for 48 hours."),
     ("million_puts", "$ a million records", "0.014", "Kinesis, payload units of 25 KB."),
     ("million_messages", "$ a million messages", "1.30", "IoT Core: message, rule and action. 0 without IoT Core."),
-    ("million_writes", "$ a million writes", "0.625", "DynamoDB on demand."),
+    ("device_month", "$ a device month", "0.0035", "IoT Core: a device that is always connected. 0 without IoT Core."),
+    ("million_rows", "$ a million rows", "0.73", "DynamoDB on demand: the write, a month's keeping and backup."),
     ("thousand_puts", "$ a thousand PUTs", "0.005", "S3."),
     ("gb_month", "$ a GB month", "0.023", "S3, of what a month adds to the archive."),
     ("fixed", "$ fixed a month", "80", "Endpoints of the network, logs, alarms."),
 )
-"""Prices are those of one region at one time: whoever looks puts in their own."""
+"""The prices of docs/deploy.md, of one region at one time: whoever looks puts in their own."""
 
 MONTH_HOURS = 730
 MONTH_MILLIONS = MONTH_HOURS * 3600 / 1e6  # what one a second makes in a month, in millions
@@ -49,8 +50,8 @@ def items(window: str) -> dict[str, str]:
     return {
         "compute": f"count(sensorstream_build_info{{{WORKER}}}) * {compute} * {MONTH_HOURS}",
         "stream": f"{shards} * $shard_hour * {MONTH_HOURS} + {records} * {million} * $million_puts",
-        "intake": f"{records} * {million} * $million_messages",
-        "table": f"{load('sensorstream_rows_written_total')} * {million} * $million_writes",
+        "intake": f"{records} * {million} * $million_messages + sum(sensorstream_devices{{{WORKER}}}) * $device_month",
+        "table": f"{load('sensorstream_rows_written_total')} * {million} * $million_rows",
         "archive": f"{load('sensorstream_parcels_total')} * {million} * 1000 * $thousand_puts"
         f" + {load('sensorstream_parcel_bytes_total')} * {million} / 1000 * $gb_month",
         "fixed": "vector($fixed)",

@@ -110,8 +110,9 @@ PARCELS = [
     ),
     line_panel(
         "How parcels were settled",
-        "new and settled are everyday; replaced and adopted follow a restart or a hand-over; fenced is a worker "
-        "that woke up after another had taken its shard. Many fenced without a deploy: workers stand still.",
+        "Parcels, and the objects of their dead letters. new and settled are everyday; replaced and adopted follow a "
+        "restart or a hand-over; fenced is a worker that woke up after another had taken its shard. Many fenced "
+        "without a deploy: workers stand still.",
         "FenceEvents",
         PER_SECOND,
         Query(or_none(rate("sensorstream_fence_outcomes_total", WORKER, "outcome"), "outcome"), "{{outcome}}"),
