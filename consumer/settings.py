@@ -90,6 +90,8 @@ def _url(text: str) -> str:
         fit = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         fit = False
+    if "@" in text:
+        raise ValueError("must be an address without user and password, such as http://localhost:4566")
     if not fit or not (text.isascii() and text.isprintable()) or " " in text:
         raise ValueError(f"must be an address such as http://localhost:4566, not {_shown(text)}")
     return text
