@@ -6,7 +6,7 @@ SHELL := bash
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: help setup demo up deploy plan destroy package test crashtest crashtest-mutants faults check format lock docs dashboards pictures clean
+.PHONY: help setup demo up deploy plan destroy package test crashtest crashtest-mutants faults check audit-dependencies format lock docs dashboards pictures clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -44,7 +44,7 @@ destroy: .venv/ready  ## take a deployment away: STACK=name [KEEP_DATA=1] [YES=1
 package: .venv/ready  ## templates with their artifacts for the console or the aws command: [BUCKET=b]
 	@exec $(PY) -m infra package
 
-test: setup .local-prometheus/ready  ## all tests
+test: setup .local-prometheus/ready .lint/audit/ready  ## all tests
 	@$(PY) -m pytest
 
 crashtest: setup  ## simulated crashes, zombies and bad networks around the real code; SCHEDULES=10000 SEED=1
@@ -76,6 +76,9 @@ check: setup .lint/checkov/ready .lint/sam/ready .local-prometheus/ready  ## ruf
 format: setup  ## format the code
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
+
+audit-dependencies: .venv/ready .lint/audit/ready  ## known vulnerabilities in requirements/*.txt; never green unchecked
+	@$(PY) -m infra.dependencies
 
 lock: .venv/ready  ## compile the hashed requirements again from pyproject.toml
 	@infra/lock.sh .venv/bin/uv

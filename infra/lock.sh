@@ -8,6 +8,7 @@ compile() {
 compile "$1" requirements/bootstrap.in -o requirements/bootstrap.txt
 compile "$1" requirements/local.in -o requirements/local.txt
 compile "$1" requirements/java.in -o requirements/java.txt
+compile "$1" requirements/lint-audit.in -o requirements/lint-audit.txt
 compile "$1" requirements/lint-checkov.in -o requirements/lint-checkov.txt
 compile "$1" requirements/lint-sam.in -o requirements/lint-sam.txt
 compile "$1" pyproject.toml -o requirements/product.txt
