@@ -29,3 +29,8 @@ def test_every_parameter_of_the_service_is_explained_or_comes_from_another_stack
 def test_every_variable_of_the_commands_stands_in_it() -> None:
     variables = {name for name, _ in (STACK, REGION, *WANTED, ROLE)} | {"KEEP_DATA", "YES", "BUCKET"}
     assert {name for name in variables if not re.search(rf"`{name}[`=]|[ ]{name}=", TEXT)} == set()
+
+
+def test_its_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\((?!http|#)([^)#]+)", TEXT):
+        assert (GUIDE.parent / target).exists(), target
