@@ -131,13 +131,16 @@ def test_a_run_stopped_while_it_makes_devices_takes_them_away(cloud: Cloud, vari
     assert cloud() == before
 
 
-def test_what_a_killed_run_left_goes_with_the_next(cloud: Cloud, variables: dict[str, str], folder: Path) -> None:
-    before, arguments = cloud(), simulate("killed", "--devices", "2", "--for", "0.5")
-    with running(variables, *simulate("killed", "--devices", "2")) as process:
-        until(lambda: len(cloud()[0]) == len(before[0]) + 2 and cloud()[1] == before[1] + 2, process)
+def test_what_a_killed_run_left_goes_with_the_next(
+    strict: Strict, cloud: Cloud, variables: dict[str, str], folder: Path
+) -> None:
+    before = cloud()
+    with running(variables, *simulate("killed", "--devices", "2")):
+        wait_for(strict.emulator.session(), strict.names["StreamName"], f"{PREFIX}killed-1", 1)
+    assert len(cloud()[0]) == len(before[0]) + 2
     shutil.rmtree(folder)  # the next task has a volume of its own
     with acting(variables):
-        assert main(arguments) == 0
+        assert main(simulate("killed", "--devices", "2", "--for", "0.5")) == 0
     assert cloud() == before
 
 
