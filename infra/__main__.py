@@ -115,11 +115,15 @@ def _deployment(
     parameters["Architecture"] = architecture
 
     def image(made: Mapping[str, str]) -> str:
-        if build:
-            return container.ensure(session, made["RepositoryUri"], architecture, progress.say)
         wanted, repository = container.tag(architecture), made.get("RepositoryUri")  # which may not be there yet
-        found = container.find(session, repository, wanted) if repository else None
-        return found or f"{repository}:{wanted}"
+        if repository and (found := container.find(session, repository, wanted)):
+            progress.say(f"image {wanted} is in the repository")
+            return found
+        if not build:
+            return f"{repository}:{wanted}"
+        if os.environ.get("AWS_ENDPOINT_URL"):
+            raise InputError("the local stack takes no images: IMAGE=sensorstream:local, as in .local/env")
+        return container.build_and_push(session, made["RepositoryUri"], wanted, architecture, progress.say)
 
     return deployment(), image
 

@@ -52,17 +52,18 @@ def find(session: boto3.Session, repository: str, wanted: str) -> str | None:
     return f"{repository}@{found[0]['imageDigest']}" if found else None  # the emulator answers with nothing
 
 
-def ensure(session: boto3.Session, repository: str, architecture: str, say: Callable[[str], None]) -> str:
-    """The image of this checkout, by its digest; built and pushed when the repository lacks it."""
-    wanted = tag(architecture)
-    if found := find(session, repository, wanted):
-        say(f"image {wanted} is in the repository")
-        return found
+def build_and_push(
+    session: boto3.Session, repository: str, wanted: str, architecture: str, say: Callable[[str], None]
+) -> str:
+    """The image of this checkout with the tag `wanted`, by its digest in the repository (a URI)."""
     image = f"sensorstream:{wanted}"
     say(f"building image {image}")
     _run(session, "build.sh", image, architecture)
     say(f"pushing image {image}")
-    return _run(session, "push.sh", image, repository).strip().splitlines()[-1]
+    printed = _run(session, "push.sh", image, repository).split()
+    if not printed or not printed[-1].startswith(f"{repository}@"):
+        raise DeployError(f"infra/image/push.sh named no digest in {repository}")
+    return printed[-1]
 
 
 def _run(session: boto3.Session, script: str, image: str, *more: str) -> str:

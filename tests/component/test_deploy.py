@@ -159,6 +159,8 @@ def test_without_a_name_the_image_of_this_checkout_is_used_by_its_digest(shell: 
     repository, wanted = shell.outputs()["RepositoryUri"], container.tag("ARM64")  # as deployed before
     code, said, _ = shell.run("plan")
     assert (code, "modify  TaskDefinition" in said) == (0, True)
+    code, _, error = shell.run("deploy")
+    assert (code, "IMAGE=sensorstream:local" in error) == (2, True)
     pushed = shell.session.client("ecr").put_image(
         repositoryName=repository.partition("/")[2], imageManifest='{"schemaVersion": 2}', imageTag=wanted
     )
