@@ -15,7 +15,7 @@ from infra.local.emulator import ACCESS_KEY, SECRET_KEY, Emulator
 
 CREDENTIALS = "/v2/credentials/"
 """Where infra/local/extension/task.py answers."""
-PEOPLE = {"client": "ClientRoleArn", "operator": "OperatorRoleArn"}
+PEOPLE = {"client": "ClientRoleArn", "operator": "OperatorRoleArn", "deployer": "DeployerRoleArn"}
 """Roles that people take on, by profile, and the output that names each."""
 
 
@@ -42,6 +42,8 @@ def write_profiles(emulator: Emulator, path: Path, outputs: Mapping[str, str]) -
     keys = [f"aws_access_key_id = {ACCESS_KEY}", f"aws_secret_access_key = {SECRET_KEY}"]
     lines = ["[profile account]", *keys, *where]
     for profile, output in PEOPLE.items():
+        if output not in outputs:  # the deployer's, where the account itself has deployed
+            continue
         lines += ["", f"[profile {profile}]", f"role_arn = {outputs[output]}", "source_profile = account", *where]
     path.write_text("\n".join(lines) + "\n")
 

@@ -16,12 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from infra.deploy import DeployError, Event, deploy_all
+from infra.deploy import DeployError, Event
+from infra.local.deployer import IMAGE as IMAGE
+from infra.local.deployer import deploy_as_account, deploy_as_deployer
 from infra.local.emulator import HOST, Emulator, require_free
 from infra.local.identity import as_person, as_task, settings_of, write_profiles
 from infra.local.process import LOCAL, ROOT, Child, LocalError
 
-IMAGE = "sensorstream:local"
 CONSUMER_SECONDS = 180.0  # the KCL's cold start, with a wide margin
 STOP_SECONDS = 30.0
 
@@ -87,9 +88,8 @@ class LocalStack:
         self.emulator.start()
         self._say(f"emulator ready: {self.emulator.endpoint}")
         try:
-            self.outputs = deploy_all(
-                self.emulator.session(), self.options.name, self.options.parameters, self._tell, 0.1, image=IMAGE
-            )
+            deploy = deploy_as_deployer if self.options.enforce else deploy_as_account
+            self.outputs = deploy(self.emulator, self.options.name, self.options.parameters, self._tell)
         except DeployError as error:
             raise LocalError(f"{error} (log: {LOCAL / 'log/emulator.log'})") from error
         self._say(f"stack deployed: {self.options.name}")
@@ -125,7 +125,7 @@ class LocalStack:
         env_file().write_text("".join(lines))
 
     def as_role(self, role: str) -> dict[str, str]:
-        """Environment of a process that is a `client`, an `operator`, or the `simulator` of a stack that has one."""
+        """Environment of a process that is a `client`, `operator` or `deployer`, or the `simulator` if there is one."""
         names = {name: value for name, value in self.env.items() if not name.startswith("AWS_")}
         if role == "simulator":
             return names | as_task(self.emulator, f"{self.options.name}-simulator")

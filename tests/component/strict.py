@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-from infra.deploy import deploy_all
+from infra.local.deployer import deploy_as_deployer
 from infra.local.emulator import Emulator, Keys
 from infra.local.identity import CREDENTIALS, PEOPLE
 from tests.conftest import Deployed
@@ -108,7 +108,7 @@ class Strict:
 @contextmanager
 def strict_stack(log: Path) -> Iterator[Strict]:
     with Emulator(log=log, enforce_iam=True) as emulator:
-        names = deploy_all(emulator.session(), NAME, PARAMETERS, lambda _: None, 0.1, image="sensorstream:local")
+        names = deploy_as_deployer(emulator, NAME, PARAMETERS, lambda _: None)
         stack = Strict(emulator, names)
         stack.fill()
         yield stack

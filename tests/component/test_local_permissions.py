@@ -114,6 +114,17 @@ CASES = [
          {"thingName": "soilSensor1"}),
     Case("publishes past IoT Core", "simulator", "ssm.get_parameters_by_path", PATH, STREAM | RECORD,
          "kinesis.put_record"),
+    # the deployer
+    Case("sees other stacks", "deployer", "cloudformation.describe_stacks", {"StackName": "strict"},
+         {"StackName": "other"}),
+    Case("reads the table", "deployer", "cloudformation.describe_stacks", {"StackName": "strict"}, TABLE,
+         "dynamodb.scan"),
+    Case("reads the archive", "deployer", "cloudformation.describe_stacks", {"StackName": "strict"}, PARCEL,
+         "s3.get_object"),
+    Case("makes a role", "deployer", "cloudformation.describe_stacks", {"StackName": "strict"},
+         {"RoleName": "strict-any", "AssumeRolePolicyDocument": "{}"}, "iam.create_role"),
+    Case("takes on the task's role", "deployer", "sts.get_caller_identity", {},
+         {"RoleArn": "{TaskRoleArn}", "RoleSessionName": "test"}, "sts.assume_role"),
 ]  # fmt: skip
 
 
@@ -157,7 +168,7 @@ def test_the_functions_do_their_work(strict: Strict) -> None:
 def test_people_take_on_their_roles_and_nobody_those_of_services(strict: Strict) -> None:
     sts, roles = strict.client("sts"), strict.client("iam").list_roles()["Roles"]
     ours = {role["RoleName"].split("-")[-2]: role["Arn"] for role in roles if role["RoleName"].startswith("strict-")}
-    people = {"ClientRole", "OperatorRole"}
+    people = {"ClientRole", "OperatorRole", "DeployerRole"}
     assert people < ours.keys()
     for name, arn in ours.items():
         if name in people:
@@ -173,3 +184,26 @@ def test_a_role_that_does_not_trust_tasks_gives_no_credentials_to_one(strict: St
     ecs.register_task_definition(family="borrowed", taskRoleArn=role, containerDefinitions=container)
     with pytest.raises(OSError, match="404"):
         strict.task_keys("borrowed")
+
+
+def test_the_deployer_makes_stacks_of_its_prefix_in_the_service_role_only(strict: Strict) -> None:
+    topic = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
+    request = {
+        "TemplateBody": json.dumps(topic),
+        "RoleARN": strict.names["ServiceRoleArn"],
+        "StackName": "strict-topic",
+    }
+    deployer = strict.client("cloudformation", "deployer")
+    for refused in (
+        {"RoleARN": strict.names["OperatorRoleArn"]},
+        {"RoleARN": None},
+        {"StackName": "other-topic"},
+    ):
+        asked = {key: value for key, value in {**request, **refused}.items() if value}
+        with pytest.raises(ClientError, match="AccessDenied"):
+            deployer.create_stack(**asked)
+    deployer.create_stack(**request)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        deployer.delete_stack(StackName="strict-topic")
+    deployer.get_waiter("stack_create_complete").wait(StackName="strict-topic", WaiterConfig={"Delay": 1})
+    deployer.delete_stack(StackName="strict-topic", RoleARN=strict.names["ServiceRoleArn"])

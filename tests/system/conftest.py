@@ -19,7 +19,7 @@ from tests.system.prometheus import Prometheus
 
 ROLES = {"publish": "client", "query": "client", "audit": "operator", "redrive": "operator", "replay": "operator"}
 """Who calls which command of the producer. A fleet that goes past IoT Core is a client; what makes devices and queues
-for a test is the account itself."""
+is the deployer's."""
 SETTINGS = {"PARCEL_SECONDS": "2", "PARCEL_RECORDS": "500"}
 
 
@@ -33,8 +33,8 @@ class System:
     def env(self, *arguments: str) -> dict[str, str]:
         """The environment of a command of the producer: everybody in the role of whom it is made for."""
         past_iot = arguments[0] == "simulate" and "kinesis" in arguments
-        role = "client" if past_iot else ROLES.get(arguments[0])
-        return self._inherited | (self.stack.as_role(role) if role else self.stack.env)
+        role = "client" if past_iot else ROLES.get(arguments[0], "deployer")
+        return self._inherited | self.stack.as_role(role)
 
     def client(self, service: str) -> Any:
         return self.stack.emulator.session().client(service)

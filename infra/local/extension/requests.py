@@ -4,6 +4,7 @@ Only what this project's roles need is added. A request of a role whose action s
 would let it pass unseen.
 """
 
+import contextvars
 import json
 import re
 from collections.abc import Callable
@@ -14,12 +15,14 @@ import cbor2
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, router
 from ministack.core.responses import get_account_id
-from ministack.services import kinesis
+from ministack.services import cloudformation, kinesis
 
 Refusal = tuple[int, dict[str, str], bytes]
 
 Asked = dict[str, Any]
 
+_passed: contextvars.ContextVar[str | None] = contextvars.ContextVar("passed", default=None)
+"""The role that the request hands to CloudFormation."""
 _RPC = re.compile(r"/service/[^/]+/operation/([A-Za-z]+)/?")
 
 
@@ -42,7 +45,8 @@ def install() -> None:
         finder = _RESOURCES.get(service)
         operation = (action(service, method, path, headers, body, params) or ":").partition(":")[2]
         where = f"{region}:{account}"
-        found = finder(operation, document(body), headers, path, where) if finder else None
+        asked = document(body) or {key: value[0] for key, value in params.items() if isinstance(value, list) and value}
+        found = finder(operation, asked, headers, path, where) if finder else None
         return found or str(original_resource(service, method, path, headers, body, params, region, account))
 
     def context(service: str, iam_action: str, body: bytes, params: Any) -> dict[str, Any]:
@@ -50,13 +54,17 @@ def install() -> None:
         if iam_action == "cloudwatch:PutMetricData":
             given = params.get("Namespace") or document(body).get("Namespace") or ""
             keys["cloudwatch:namespace"] = given[0] if isinstance(given, list) else given
+        if service == "cloudformation":
+            (role,) = params.get("RoleARN") or [None]
+            keys["cloudformation:rolearn"] = role
+            _passed.set(role)
         if service == "cloudformation" and (role := parse_qs(body.decode(errors="replace")).get("RoleARN")):
             keys["cloudformation:RoleArn"] = role[0]
         return keys
 
     iam_actions.extract_iam_action, iam_actions.extract_resource_arn = action, resource
     iam_actions.request_tag_context = context
-    iam_evaluator.enforce = _with_bucket_policy_for_all(original_enforce)
+    iam_evaluator.enforce = _stricter(original_enforce)
     app._authenticate_only = _refusing(app._authenticate_only)
 
 
@@ -87,6 +95,12 @@ def _parameter(operation: str, asked: Asked, headers: Any, path: str, where: str
     return f"arn:aws:ssm:{where}:parameter{str(asked.get('Path') or '').rstrip('/')}"
 
 
+def _change_set(operation: str, asked: Asked, headers: Any, path: str, where: str) -> str | None:
+    """A change set that is named by its ARN stands for its stack."""
+    found = cloudformation._change_sets.get(asked.get("ChangeSetName") or "")
+    return str(found["StackId"]) if found else None
+
+
 def _certificate(operation: str, asked: Asked, headers: Any, path: str, where: str) -> str | None:
     """Attaching and detaching is a right to the certificate, whatever it is attached to."""
     if operation == "ListTargetsForPolicy":
@@ -104,16 +118,25 @@ _RESOURCES: dict[str, Callable[[str, Asked, Any, str, str], str | None]] = {
     "kinesis": _stream,
     "ssm": _parameter,
     "iot": _certificate,
+    "cloudformation": _change_set,
 }
 
 
-def _with_bucket_policy_for_all(enforce: Callable[..., Any]) -> Callable[..., Any]:
-    """A Deny of a bucket's policy holds for everybody; the emulator lets the account itself, and nobody else, pass."""
+def _stricter(enforce: Callable[..., Any]) -> Callable[..., Any]:
+    """A Deny of a bucket's policy holds for everybody; the emulator lets the account itself, and nobody else, pass.
+
+    Whoever hands a role to CloudFormation must be allowed to pass it.
+    """
 
     def enforced(
         access_key: str, action: str, service: str, region: str, resource_arn: str = "*", **options: Any
     ) -> Any:
         refused = enforce(access_key, action, service, region, resource_arn=resource_arn, **options)
+        passed = _passed.get() if service == "cloudformation" else None
+        if refused is None and passed:
+            _passed.set(None)
+            to = {"iam:passedtoservice": "cloudformation.amazonaws.com"}
+            return enforce(access_key, "iam:PassRole", "iam", region, resource_arn=passed, service_context=to)
         if refused is not None or service != "s3" or action.endswith("BucketPolicy"):
             return refused
         found = iam_evaluator._resource_policy(service, resource_arn)
