@@ -105,6 +105,17 @@ class Strict:
         self.names["OtherQueueUrl"] = self.client("sqs").create_queue(QueueName="other")["QueueUrl"]
 
 
+def records(strict: Strict, stream: str, key: str) -> list[Any]:
+    """What is in a stream under a partition key."""
+    kinesis = strict.client("kinesis")
+    found = []
+    for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
+        place = {"StreamName": stream, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+        iterator = kinesis.get_shard_iterator(**place)["ShardIterator"]
+        found += kinesis.get_records(ShardIterator=iterator)["Records"]
+    return [record for record in found if record["PartitionKey"] == key]
+
+
 @contextmanager
 def strict_stack(log: Path) -> Iterator[Strict]:
     with Emulator(log=log, enforce_iam=True) as emulator:

@@ -15,7 +15,7 @@ from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.component.strict import Strict
+from tests.component.strict import Strict, records
 from tests.component.things import Device, certificate, connected
 
 HUMID = b'{"name": "soil", "humidity": 50, "timeStampEpoch": 1767268800000}'
@@ -124,16 +124,6 @@ def name() -> str:
 def device(strict: Strict, ca: Path, name: str) -> Iterator[Device]:
     with connected(strict.deployed, ca, certificate(strict.deployed, name), name) as device:
         yield device
-
-
-def records(strict: Strict, stream: str, key: str) -> list[Any]:
-    kinesis = strict.client("kinesis")
-    found = []
-    for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
-        place = {"StreamName": stream, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
-        iterator = kinesis.get_shard_iterator(**place)["ShardIterator"]
-        found += kinesis.get_records(ShardIterator=iterator)["Records"]
-    return [record for record in found if record["PartitionKey"] == key]
 
 
 def test_a_device_publishes_under_its_own_name_only(strict: Strict, device: Device, name: str) -> None:
