@@ -6,7 +6,7 @@ SHELL := bash
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: help setup demo up deploy plan destroy package test crashtest crashtest-mutants faults check audit-dependencies format lock docs dashboards pictures clean
+.PHONY: help setup demo up deploy plan destroy package image image-test push test crashtest crashtest-mutants faults check audit-dependencies format lock docs dashboards pictures clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -22,8 +22,11 @@ setup: .venv/ready .local-aws/ready  ## create both environments (every target d
 .lint/%/ready: requirements/lint-%.txt infra/setup.sh
 	@infra/setup.sh $(PYTHON) .lint/$* requirements/lint-$*.txt "$*"
 
-.local-prometheus/ready: infra/prometheus.sh
-	@infra/prometheus.sh .local-prometheus
+.local-prometheus/ready: infra/debian.sh
+	@infra/debian.sh .local-prometheus prometheus prometheus promtool
+
+.local-registry/ready: infra/debian.sh
+	@infra/debian.sh .local-registry docker-registry docker-registry
 
 demo: setup  ## local stack + simulator + audit; FOR=60 DEVICES=50 RATE=100 for a bounded run
 	@exec $(PY) -m infra.local demo
@@ -46,6 +49,16 @@ package: .venv/ready  ## templates with their artifacts for the console or the a
 
 test: setup .local-prometheus/ready .lint/audit/ready  ## all tests
 	@$(PY) -m pytest
+
+image:  ## build the container's image: [IMAGE=sensorstream:local] [ARCH=ARM64|X86_64] [BASE=debian:bookworm-slim@sha256:...]
+	@infra/image/build.sh $(or $(IMAGE),sensorstream:local) $(ARCH)
+
+image-test: setup .local-registry/ready image  ## run the image against the local stack: read-only, no root, no capabilities
+	@infra/image/tools.sh engine
+	@IMAGE=$(or $(IMAGE),sensorstream:local) $(PY) -m pytest tests/image
+
+push: .venv/ready  ## push into a deployment's repository: STACK=name [REGION=r] [IMAGE=i, else this checkout's, ARCH=...]
+	@exec $(PY) -m infra.registry push
 
 crashtest: setup  ## simulated crashes, zombies and bad networks around the real code; SCHEDULES=10000 SEED=1
 	@$(PY) -m tests.simulation crashtest $(or $(SCHEDULES),10000) $(or $(SEED),1)
@@ -84,4 +97,4 @@ lock: .venv/ready  ## compile the hashed requirements again from pyproject.toml
 	@infra/lock.sh .venv/bin/uv
 
 clean:  ## remove the environments and the local state
-	rm -rf .venv .local-aws .lint .local-prometheus .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .local-aws .lint .local-prometheus .local-registry .local .mypy_cache .ruff_cache .pytest_cache .hypothesis

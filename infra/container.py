@@ -60,6 +60,11 @@ def build_and_push(
     say(f"building image {image}")
     _run(session, "build.sh", image, architecture)
     say(f"pushing image {image}")
+    return push(session, image, repository)
+
+
+def push(session: boto3.Session, image: str, repository: str) -> str:
+    """An image of this machine, by its digest in the repository (a URI)."""
     printed = _run(session, "push.sh", image, repository).split()
     if not printed or not printed[-1].startswith(f"{repository}@"):
         raise DeployError(f"infra/image/push.sh named no digest in {repository}")

@@ -36,7 +36,9 @@ if docker info >/dev/null 2>&1; then
   docker buildx version >/dev/null 2>&1 || fail "docker has no buildx; install its plugin (docker-buildx-plugin)"
   [ "$architecture" = "$own" ] || docker buildx inspect --bootstrap | grep -q "$platform" ||
     fail "this machine cannot build $platform; install qemu's binfmt handlers, or build on such a machine"
-  exec env SOURCE_DATE_EPOCH="$epoch" docker buildx build --platform "$platform" --load "${arguments[@]}" .
+  SOURCE_DATE_EPOCH=$epoch docker buildx build --platform "$platform" --load "${arguments[@]}" . >&2
+  say "$image has $(($(docker image inspect --format '{{.Size}}' "$image") / 1000000)) MB"
+  exit
 fi
 
 [ "$architecture" = "$own" ] || fail "without docker $platform is built on such a machine only; this one is $own"
@@ -52,3 +54,4 @@ say "building $image for $platform by buildah"
 mkdir -p build
 buildah build --isolation chroot --format docker --timestamp "$epoch" "${arguments[@]}" . >build/image.log 2>&1 ||
   { tail -n 20 build/image.log >&2; fail "the build failed; all that it said is in build/image.log"; }
+say "$image has $(buildah images --format '{{.Size}}' "$image")"

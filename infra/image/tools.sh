@@ -1,6 +1,11 @@
 #!/usr/bin/env bash
-# tools.sh COMMAND...: sees to it that these commands are there; root on Debian gets them installed.
+# tools.sh COMMAND...: sees to it that these commands are there; root on Debian gets them installed. The command `engine`
+# stands for docker where its daemon answers, else for what podman needs.
 set -euo pipefail
+if [ "$*" = engine ]; then
+  docker info >/dev/null 2>&1 && exit 0
+  set -- podman runc
+fi
 missing=()
 for command in "$@"; do
   command -v "$command" >/dev/null || missing+=("$command")

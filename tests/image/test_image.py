@@ -1,0 +1,52 @@
+"""The image: what it is made of."""
+
+import re
+from pathlib import Path
+
+from infra.local.process import ROOT
+from tests.image.engine import Image
+
+MOST_BYTES = 250e6
+
+
+def test_it_is_small(image: Image) -> None:
+    assert image.facts["Size"] < MOST_BYTES
+
+
+def test_nobody_is_root(image: Image) -> None:
+    assert image.output("id", "-u") == "10001\n"
+
+
+def test_its_folder_for_files_is_the_only_place_to_write_to(image: Image) -> None:
+    program = "import os; [print(path) for path, _, _ in os.walk('/') if os.access(path, os.W_OK)]"
+    places = image.output("python", "-c", program).split()
+    assert [path for path in places if not path.startswith(("/dev", "/proc"))] == ["/run/sensorstream"]
+
+
+def test_no_file_gives_its_runner_more_rights_or_may_be_changed_by_everybody(image: Image) -> None:
+    risky = ["-type", "f", "-perm", "/6000", "-o", "-perm", "-0002", "!", "-perm", "-1000"]
+    found = image.output("find", "/", "-xdev", "!", "-type", "l", "(", *risky, ")", "-print", user="0")
+    assert [path for path in found.split() if not path.startswith("/dev/")] == []
+
+
+def test_it_knows_every_service_that_the_code_asks(image: Image) -> None:
+    code = "".join(path.read_text() for room in ("consumer", "producer") for path in (ROOT / room).rglob("*.py"))
+    asked = set(re.findall(r'(?:client|create|resource)\(\s*"([a-z0-9-]+)"', code))
+    assert {"kinesis", "dynamodb", "s3", "iot"} <= asked
+    program = f"import boto3; [boto3.client(name, region_name='eu-central-1') for name in {sorted(asked)}]"
+    image.output("python", "-c", program)
+
+
+def test_java_and_python_know_the_public_authorities(image: Image) -> None:
+    trusted = image.output("/opt/java/bin/keytool", "-list", "-cacerts", "-storepass", "changeit")
+    assert trusted.count("trustedCertEntry") > 100
+    count = "import ssl; print(len(ssl.create_default_context().get_ca_certs()))"
+    assert int(image.output("python", "-c", count)) > 100
+
+
+def test_nothing_of_the_machine_that_built_it_is_in_it(image: Image) -> None:
+    assert image.output("cat", "/etc/apt/sources.list").count("://") == 3
+    config = image.facts["Config"]
+    said = " ".join([*config["Env"], *(config["Labels"] or {}).values()])
+    assert "://" not in said
+    assert str(Path.home()) not in said
