@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -71,6 +72,16 @@ class Artifacts:
                 "RestrictPublicBuckets": True,
             },
         )
+        arn = f"arn:{self._s3.meta.partition}:s3:::{self.bucket}"
+        only_tls = {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "s3:*",
+            "Resource": [arn, f"{arn}/*"],
+            "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+        }
+        policy = {"Version": "2012-10-17", "Statement": [only_tls]}
+        self._s3.put_bucket_policy(Bucket=self.bucket, Policy=json.dumps(policy))
 
 
 def bucket_name(session: boto3.Session, stack: str) -> str:

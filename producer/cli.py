@@ -15,6 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import islice
 
+import boto3
+
 from producer import console, options, redrive
 from producer.alerts import Subscriber, alerts_file, unsubscribe
 from producer.audit import audit, audit_archive
@@ -34,6 +36,8 @@ Arguments = argparse.Namespace
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = options.parser(COMMANDS).parse_args(argv)
+    if region := os.environ.get("AWS_REGION"):  # which the other SDKs look at, but not this one
+        boto3.setup_default_session(region_name=region)
     run: Callable[[Arguments, Stack], int] = arguments.run
     return _told(lambda: run(arguments, Stack.load(arguments.stack)))
 
