@@ -42,9 +42,10 @@ RUN python3 -m compileall -q -f --invalidation-mode unchecked-hash /opt/venv/lib
 
 FROM ${BASE}
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
-# Nothing of a build's day or machine stays: logs, caches and lists go.
+# What was mended since the base was made comes along. Nothing of a build's day or machine stays: logs, caches, lists.
 # hadolint ignore=DL3008
 RUN apt-get update \
+ && apt-get upgrade -y \
  && apt-get install -y --no-install-recommends python3 ca-certificates \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/ldconfig/* /var/cache/debconf/*-old /var/lib/dpkg/*-old \
       /var/log/* \

@@ -6,6 +6,7 @@ compile() {
     --no-emit-index-url --no-emit-find-links "${@:2}"
 }
 compile "$1" requirements/bootstrap.in -o requirements/bootstrap.txt
+compile "$1" requirements/build.in -o requirements/build.txt
 compile "$1" requirements/local.in -o requirements/local.txt
 compile "$1" requirements/java.in -o requirements/java.txt
 compile "$1" requirements/lint-audit.in -o requirements/lint-audit.txt
