@@ -6,7 +6,7 @@ SHELL := bash
 PYTHON ?= python3
 PY := .venv/bin/python
 
-.PHONY: help setup demo up deploy plan destroy package image image-test push test crashtest crashtest-mutants faults check audit-dependencies format lock docs dashboards pictures clean
+.PHONY: help setup demo up deploy plan destroy package image image-test push sbom test crashtest crashtest-mutants faults check audit-dependencies format lock docs dashboards pictures clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -59,6 +59,9 @@ image-test: setup .local-registry/ready image  ## run the image against the loca
 
 push: .venv/ready  ## push into a deployment's repository: STACK=name [REGION=r] [IMAGE=i, else this checkout's, ARCH=...]
 	@exec $(PY) -m infra.registry push
+
+sbom: .venv/ready  ## write build/sbom.cdx.json: what the image is made of; [IMAGE=sensorstream:local]
+	@$(PY) -m infra.sbom $(IMAGE)
 
 crashtest: setup  ## simulated crashes, zombies and bad networks around the real code; SCHEDULES=10000 SEED=1
 	@$(PY) -m tests.simulation crashtest $(or $(SCHEDULES),10000) $(or $(SEED),1)
