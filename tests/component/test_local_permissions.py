@@ -110,7 +110,7 @@ CASES = [
     Case("gives itself rights", "operator", "kinesis.put_record", STREAM | RECORD,
          {"RoleName": "any", "PolicyName": "all", "PolicyDocument": "{}"}, "iam.put_role_policy"),
     # the simulator's task
-    Case("makes a thing of another name", "simulator", "iot.create_thing", {"thingName": "strict-simulated-1"},
+    Case("makes a thing of another name", "simulator", "iot.create_thing", {"thingName": "strict-simulated-by-hand"},
          {"thingName": "soilSensor1"}),
     Case("publishes past IoT Core", "simulator", "ssm.get_parameters_by_path", PATH, STREAM | RECORD,
          "kinesis.put_record"),
