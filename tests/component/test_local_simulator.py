@@ -10,7 +10,6 @@ from infra.local.identity import settings_of
 from infra.local.process import ROOT
 from tests.component.strict import NAME, Strict, records
 
-
 DEVICE = f"{NAME}-simulated-1"
 
 
