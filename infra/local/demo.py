@@ -149,7 +149,7 @@ class Demo:
         outcome["publish_to_row_ms"] = {"p50": self._watcher.percentile(0.5), "p99": self._watcher.percentile(0.99)}
         outcome["first_row_s"] = round(seen - self._started, 1) if seen else None
         outcome["consumer_rss_mb"], outcome["daemon_rss_mb"] = self._memory
-        outcome["ok"] = report.ok
+        outcome["ok"] = report.ok and self._ledger.published > 0  # where nothing was sent, nothing is shown
         return report, outcome
 
     def _look(self) -> Consumer | None:
