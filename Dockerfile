@@ -34,7 +34,7 @@ RUN find /opt/venv -name '*.so*' -type f -exec strip --strip-unneeded {} + \
       ! -regex '.*/(cloudwatch|dynamodb|iot|kinesis|lambda|s3|sns|sqs|ssm|sso|sso-oidc|sts)' -exec rm -r {} + \
  && rm -f /opt/venv/.lock
 COPY LICENSE .
-COPY config config
+COPY config/kcl.properties config/logback.xml config/
 COPY consumer consumer
 COPY producer producer
 # Compiled code that is valid whatever becomes of the files' times.
