@@ -6,7 +6,7 @@ set -euo pipefail
 folder=$1
 
 # pip's own word comes from its files too; uv and the KCL's setup know none of them.
-index=$(python3 -m pip config list 2>/dev/null | sed -n "s/^\(global\|:env:\)\.index-url='\(.*\)'$/\2/p" | tail -n 1)
+index=$({ python3 -m pip config list 2>/dev/null || true; } | sed -n "s/^\(global\|:env:\)\.index-url='\(.*\)'$/\2/p" | tail -n 1)
 UV_DEFAULT_INDEX=${UV_DEFAULT_INDEX:-${UV_INDEX_URL:-$index}}
 PIP_INDEX_URL=${PIP_INDEX_URL:-$UV_DEFAULT_INDEX}
 for name in PIP_INDEX_URL UV_DEFAULT_INDEX KCL_MVN_REPO_SEARCH_URL; do
