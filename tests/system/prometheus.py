@@ -12,12 +12,10 @@ import urllib.parse
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from infra.local.emulator import HOST, free_port
-from infra.local.process import Child
-from tests.rules import CONFIG, binary, load
+from infra.local import prometheus as local
+from tests.rules import CONFIG, load
 
 FASTER = 30
 _MILLIS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -38,45 +36,20 @@ class Series:
     values: list[float]
 
 
-class Prometheus:
+class Prometheus(local.Prometheus):
     """`with Prometheus(folder, {job: url of a consumer}) as prometheus`; then it scrapes, and evaluates the rules."""
 
     def __init__(self, folder: Path, jobs: dict[str, str]) -> None:
-        port = free_port()
-        self.url = f"http://{HOST}:{port}"
         rules = [self._copy(path, folder) for path in sorted((CONFIG / "rules").glob("*.yml"))]
         config = folder / "prometheus.json"
         config.write_text(faster(json.dumps(_config(jobs, rules))))
-        command = [
-            binary("prometheus"),
-            f"--config.file={config}",
-            f"--storage.tsdb.path={folder / 'data'}",
-            f"--web.listen-address={HOST}:{port}",
-            faster("--query.lookback-delta=5m"),
-            "--log.level=warn",
-        ]
-        self._child = Child("Prometheus", command, {}, folder / "prometheus.log")
+        lookback = faster("--query.lookback-delta=5m")
+        super().__init__(config, folder / "data", folder / "prometheus.log", lookback)
 
     @staticmethod
     def _copy(path: Path, folder: Path) -> str:
         (folder / path.name).write_text(faster(path.read_text()))
         return path.name
-
-    def __enter__(self) -> Self:
-        self._child.wait_until(self._ready, 60)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._child.stop(10)
-
-    def _ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=2) as answer:  # noqa: S310 - own address
-                return bool(answer.status == 200)
-        except OSError:
-            return False
 
     def query(self, expression: str) -> list[Series]:
         """What an expression gives now."""

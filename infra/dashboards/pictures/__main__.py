@@ -8,7 +8,7 @@ from dataclasses import replace
 from infra.dashboards.__main__ import FOLDER
 from infra.dashboards.pictures.ask import Asker
 from infra.dashboards.pictures.board import picture
-from infra.dashboards.pictures.run import INTERVAL, NOTE, Prometheus, live
+from infra.dashboards.pictures.run import INTERVAL, NOTE, live, scraping
 from infra.local.process import ROOT, LocalError
 from infra.local.stack import LocalStack, Options
 
@@ -27,7 +27,7 @@ def main() -> int:
     """Exit code; what somebody can mend is one line on stderr."""
     try:
         options = replace(Options.load(os.environ), consumer_settings={"PARCEL_SECONDS": "10"})
-        with LocalStack(options, print) as stack, Prometheus(stack.consumer_url) as prometheus:
+        with LocalStack(options, print) as stack, scraping(stack.consumer_url) as prometheus:
             draw(Asker(prometheus.url, live(stack), INTERVAL))
     except LocalError as error:
         print(f"sensorstream: {error}", file=sys.stderr)

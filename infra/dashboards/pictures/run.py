@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -9,14 +10,13 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import yaml
 
 from infra.dashboards.pictures.ask import Window
-from infra.local.emulator import HOST, free_port
-from infra.local.process import LOCAL, ROOT, Child, LocalError
+from infra.local.process import LOCAL, ROOT
+from infra.local.prometheus import Prometheus
 from infra.local.stack import LocalStack
 
 CONFIG = ROOT / "config/prometheus"
@@ -31,38 +31,12 @@ NOTE = (
 )
 
 
-class Prometheus:
+def scraping(consumer_url: str) -> Prometheus:
     """Scrapes one consumer, with the committed rules, while it is entered."""
-
-    def __init__(self, consumer_url: str) -> None:
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        port = free_port()
-        self.url = f"http://{HOST}:{port}"
-        config = FOLDER / "prometheus.json"
-        config.write_text(json.dumps(_config(consumer_url.removeprefix("http://"))))
-        command = [str(ROOT / ".local-prometheus/prometheus"), f"--config.file={config}", "--log.level=warn"]
-        command += [f"--storage.tsdb.path={_empty(FOLDER / 'data')}", f"--web.listen-address={HOST}:{port}"]
-        self._child = Child("Prometheus", command, {}, LOCAL / "log/prometheus.log")
-
-    def __enter__(self) -> Self:
-        try:
-            self._child.wait_until(self._ready, 60)
-        except LocalError:
-            self._child.stop(1)
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._child.stop(10)
-
-    def _ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}/-/ready", timeout=2) as answer:  # noqa: S310 - own address
-                return bool(answer.status == 200)
-        except OSError:
-            return False
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    config = FOLDER / "prometheus.json"
+    config.write_text(json.dumps(_config(consumer_url.removeprefix("http://"))))
+    return Prometheus(config, _empty(FOLDER / "data"), LOCAL / "log/prometheus.log")
 
 
 def _config(target: str) -> dict[str, Any]:
@@ -74,10 +48,9 @@ def _config(target: str) -> dict[str, Any]:
     return config
 
 
-def _empty(folder: Path) -> str:
-    for path in sorted(folder.rglob("*"), reverse=True):
-        path.rmdir() if path.is_dir() else path.unlink()
-    return str(folder)
+def _empty(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
 
 
 def live(stack: LocalStack) -> Window:
