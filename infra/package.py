@@ -19,8 +19,8 @@ SCRIPT = """\
 #
 #   STACK=name IMAGE=reference [EMAIL=address] ./deploy.sh
 #
-# DATA_PARAMS="ShardCount=4" and SERVICE_PARAMS="MaxTasks=2" change parameters; VPC_ID and SUBNET_IDS=a,b name a network
-# that is there. IMAGE is needed once the repository is there: push the image to it.
+# DATA_PARAMS="ShardCount=4", NETWORK_PARAMS and SERVICE_PARAMS change parameters of the three; VPC_ID and
+# SUBNET_IDS=a,b name a network that is there. IMAGE is needed once the repository is there: push the image to it.
 set -euo pipefail
 cd "$(dirname "$0")"
 : "${{STACK:?name of the deployment}}"
@@ -42,7 +42,7 @@ deploy "" {data} ArtifactBucket="$BUCKET" FunctionsKey={key} \\
   ${{EMAIL:+"SNSEmail=$EMAIL"}} ${{DATA_PARAMS:-}}
 
 if [ -z "${{VPC_ID:-}}" ]; then
-  deploy -network {network}
+  deploy -network {network} ${{NETWORK_PARAMS:-}}
 {network_outputs}
 fi
 
