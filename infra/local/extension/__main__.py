@@ -19,6 +19,7 @@ def main() -> int:
         )
         return 2
 
+    import hypercorn.config
     from ministack.app import main as serve
 
     from infra.local.extension import (
@@ -51,6 +52,8 @@ def main() -> int:
         tls,
     ):
         part.install()
+    # Else a connection ends after a thousand requests, and the KCL's client waits for seconds for the one under way.
+    hypercorn.config.Config.keep_alive_max_requests = sys.maxsize
     serve()
     return 0
 
