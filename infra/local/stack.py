@@ -153,7 +153,7 @@ class LocalStack:
     def _here(self) -> dict[str, str]:
         """Settings of the consumer that cannot be what they are in a container of the cloud."""
         return {
-            "WORKER_ID": "local",  # there is no task metadata to take it from
+            "WORKER_ID": "local",  # in the cloud it is the host name of the task
             "RUN_DIR": self._run_dir,
             "TMPDIR": self._run_dir,
             "HTTP_HOST": HOST,  # nobody else's business
