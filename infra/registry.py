@@ -14,6 +14,8 @@ from infra import container
 from infra.cloudformation import DeployError, InputError
 from producer.errors import AWS_ERRORS, explain
 
+USAGE = "usage: python -m infra.registry push | token REGION"
+
 
 def main(argv: Sequence[str]) -> int:
     try:
@@ -23,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
             case ["token", region]:
                 print(token(boto3.Session(region_name=region)))
             case _:
-                raise InputError("usage: python -m infra.registry push | token REGION")
+                raise InputError(USAGE)
     except InputError as error:
         return _fail(str(error), 2)
     except DeployError as error:

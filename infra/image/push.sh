@@ -15,7 +15,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 password=
 if [[ "$registry" =~ ^[0-9]{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\. ]]; then
-  password=$(.venv/bin/python -m infra.registry "${BASH_REMATCH[1]}") || fail "no token for $registry (see above)"
+  password=$(.venv/bin/python -m infra.registry token "${BASH_REMATCH[1]}") || fail "no token for $registry (see above)"
 fi
 
 if docker info >/dev/null 2>&1; then
@@ -28,7 +28,8 @@ if docker info >/dev/null 2>&1; then
   fi
   docker tag "$image" "$reference"
   docker push "$reference" >&2
-  docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$image" | grep -F "$repository@" | tail -n 1
+  docker image inspect --format '{{range .RepoDigests}}{{println .}}{{end}}' "$image" | grep -F "$repository@" | tail -n 1 ||
+    fail "docker names no digest of $reference"
 else
   infra/image/tools.sh buildah
   options=(--digestfile "$work/digest")

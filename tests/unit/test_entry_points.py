@@ -1,0 +1,62 @@
+"""Whoever calls a program of ours calls it as it wants to be called: make, shell scripts, templates."""
+
+import importlib.util
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.artifacts import INFRA
+from infra.registry import USAGE, main
+from producer import options
+from producer.cli import COMMANDS
+from tests.unit.policies import Resource, label, of, text
+
+ROOT = INFRA.parent
+CALL = re.compile(
+    r"(?:python3?|\(PY\)|python\") -m (?P<module>(?:infra|tests|consumer|producer)[\w.]*)(?P<words>[^;&|)\n]*)"
+)
+VALUES = {"infra.sbom", "infra.dashboards"}  # whose first word is a value, and may be missing
+
+
+def calls() -> Iterator[tuple[str, str, list[str]]]:
+    for path in (ROOT / "Makefile", *sorted(INFRA.rglob("*.sh"))):
+        for found in CALL.finditer(path.read_text()):
+            yield path.name, found["module"], found["words"].split()
+
+
+@pytest.mark.parametrize(("caller", "module", "words"), list(calls()))
+def test_a_call_names_a_program_and_a_command_that_it_knows(caller: str, module: str, words: list[str]) -> None:
+    spec = importlib.util.find_spec(module)
+    assert spec, f"{caller} calls {module}"
+    if spec.submodule_search_locations:
+        spec = importlib.util.find_spec(f"{module}.__main__")
+    assert spec
+    assert spec.origin
+    program = Path(spec.origin)
+    assert '__name__ == "__main__"' in program.read_text() or program.name == "__main__.py"
+    if words and module not in VALUES:
+        assert re.fullmatch(r"[a-z-]+", words[0]), f"{caller} gives {module} {words[0]} where a command must be"
+        assert f'"{words[0]}"' in program.read_text()
+
+
+def test_the_registry_is_asked_for_a_token_by_the_command_and_the_region() -> None:
+    [words] = [words for caller, module, words in calls() if (caller, module) == ("push.sh", "infra.registry")]
+    assert words[0] == "token"
+    assert len(words) == 2, words
+    assert "token REGION" in USAGE
+
+
+def test_the_registry_wants_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eu-central-1"]) == 2
+    assert capsys.readouterr().err == f"push: {USAGE}\n"
+
+
+@pytest.mark.parametrize("task", of("AWS::ECS::TaskDefinition"), ids=label)
+def test_a_tasks_command_is_one_of_ours(task: Resource) -> None:
+    [container] = task.properties["ContainerDefinitions"]
+    if "Command" in container:
+        python, _, program, *words = [each if isinstance(each, str) else "7" for each in container["Command"]]
+        assert (python, program) == ("python", "producer"), text(container["Command"])
+        options.parser(COMMANDS).parse_args(words)
