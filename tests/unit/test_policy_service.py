@@ -45,6 +45,42 @@ def test_fargate_waits_no_longer_than_120_seconds(task: Resource) -> None:
     assert 0 < container(task)["StopTimeout"] <= 120
 
 
+@pytest.mark.parametrize("task", TASKS, ids=label)
+def test_a_slow_log_service_does_not_stop_a_container(task: Resource) -> None:
+    for each in task.properties["ContainerDefinitions"]:
+        log = each["LogConfiguration"]
+        assert (log["LogDriver"], log["Options"]["mode"]) == ("awslogs", "non-blocking")
+        assert 1 <= int(log["Options"]["max-buffer-size"].removesuffix("m")) <= 25, "of the task's memory"
+
+
+@pytest.mark.parametrize("task", TASKS, ids=label)
+def test_a_container_asks_dynamodb_by_the_host_that_the_endpoint_is_for(task: Resource) -> None:
+    """The name is the SDKs' own, for Python and for Java; so a default of another day changes nothing."""
+    for each in task.properties["ContainerDefinitions"]:
+        assert {"Name": "AWS_ACCOUNT_ID_ENDPOINT_MODE", "Value": "disabled"} in each["Environment"]
+
+
+@pytest.mark.parametrize("service", of("AWS::ECS::Service"), ids=label)
+def test_ecs_moves_no_task_for_the_balance_of_zones(service: Resource) -> None:
+    assert service.properties["AvailabilityZoneRebalancing"] == "DISABLED"
+
+
+@pytest.mark.parametrize("name", list(TEMPLATES))
+def test_no_parameter_is_looked_up_with_rights_that_a_deployer_lacks(name: str) -> None:
+    """CloudFormation checks values of types such as AWS::EC2::VPC::Id, and fetches those of AWS::SSM::Parameter."""
+    for parameter in TEMPLATES[name].get("Parameters", {}).values():
+        assert parameter["Type"] in ("String", "Number", "CommaDelimitedList")
+
+
+@pytest.mark.parametrize("name", ["VpcId", "SubnetIds", "PublicSubnetIds", "MetricsSecurityGroupId"])
+def test_ids_are_checked_by_a_pattern(name: str) -> None:
+    pattern = SERVICE["Parameters"][name]["AllowedPattern"]
+    ids = {"VpcId": "vpc-0f3a", "MetricsSecurityGroupId": "sg-0f3a"}
+    assert re.search(pattern, ids.get(name, "subnet-0f3a"))
+    assert not re.search(pattern, "my network")
+    assert not re.search(pattern, ids.get(name, "subnet-0f3a") + ";")
+
+
 def test_the_service_has_given_up_before_it_is_killed() -> None:
     [task] = [task for task in TASKS if task.name == "TaskDefinition"]
     assert int(environment()["SHUTDOWN_SECONDS"]) + 20 <= container(task)["StopTimeout"]
@@ -52,7 +88,7 @@ def test_the_service_has_given_up_before_it_is_killed() -> None:
 
 def test_every_variable_of_the_task_is_a_setting_with_a_value_that_is_taken() -> None:
     known = {field.name.upper() for field in dataclasses.fields(Settings)}
-    assert environment().keys() - known == {"TMPDIR"}
+    assert environment().keys() - known == {"TMPDIR", "AWS_ACCOUNT_ID_ENDPOINT_MODE"}
     given = {name: value if isinstance(value, str) else "" for name, value in environment().items()}
     names = {"STREAM_NAME": "stream", "SENSOR_TABLE": "table", "ARCHIVE_BUCKET": "bucket", "AWS_REGION": "xx-north-1"}
     settings = Settings.load(given | names)
