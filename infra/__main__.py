@@ -15,7 +15,7 @@ from infra.destroy import destroy
 from infra.options import assignments, parser
 from infra.progress import Progress, count, table
 from infra.summary import summary
-from producer.errors import AWS_ERRORS, explain
+from producer.errors import told
 
 Arguments = argparse.Namespace
 
@@ -32,12 +32,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DeployError as error:
         print(f"sensorstream: {error}", file=sys.stderr)
         return 1
-    except AWS_ERRORS as error:
-        print(f"sensorstream: {explain(error)}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("sensorstream: what CloudFormation has begun goes on; the same command again follows it", file=sys.stderr)
         return 130
+    except Exception as error:
+        if (line := told(error)) is None:
+            raise
+        print(f"sensorstream: {line}", file=sys.stderr)
+        return 2
 
 
 def _deploy(arguments: Arguments) -> int:

@@ -32,6 +32,7 @@ from infra.cloudformation import (
     state,
 )
 from infra.tasks import why_stopped
+from producer.errors import explain
 
 __all__ = ["Change", "DeployError", "Event", "InputError", "deploy", "deploy_all", "outputs", "package"]
 
@@ -204,9 +205,9 @@ def explained(stack: str) -> Iterator[None]:
         yield
     except ClientError as error:
         refused = error.response["Error"].get("Code") == "ValidationError"
-        raise (InputError if refused else DeployError)(f"stack {stack}: {error}") from error
+        raise (InputError if refused else DeployError)(f"stack {stack}: {explain(error)}") from error
     except BotoCoreError as error:
-        raise DeployError(f"stack {stack}: {error}") from error
+        raise DeployError(f"stack {stack}: {explain(error)}") from error
 
 
 def require_name(stack: str | None) -> None:

@@ -12,7 +12,7 @@ import boto3
 
 from infra import container
 from infra.cloudformation import DeployError, InputError
-from producer.errors import AWS_ERRORS, explain
+from producer.errors import told
 
 USAGE = "usage: python -m infra.registry push | token REGION"
 
@@ -30,8 +30,12 @@ def main(argv: Sequence[str]) -> int:
         return _fail(str(error), 2)
     except DeployError as error:
         return _fail(str(error), 1)
-    except AWS_ERRORS as error:
-        return _fail(explain(error), 2)
+    except KeyError as error:
+        return _fail(f"an answer lacks {error}: what answers is not AWS; check AWS_ENDPOINT_URL... and proxies", 2)
+    except Exception as error:
+        if (line := told(error)) is None:
+            raise
+        return _fail(line, 2)
     return 0
 
 

@@ -23,7 +23,7 @@ from producer.audit import audit, audit_archive
 from producer.catalogue import Span
 from producer.contract import consumer_settings
 from producer.deadletters import DeadLetters, Selection
-from producer.errors import AWS_ERRORS, UserError, explain
+from producer.errors import UserError, told
 from producer.ledger import Ledger
 from producer.progress import Pace, Progress
 from producer.provision import deprovision, names, provision
@@ -36,10 +36,14 @@ Arguments = argparse.Namespace
 
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = options.parser(COMMANDS).parse_args(argv)
+    return _told(lambda: _run(arguments))
+
+
+def _run(arguments: Arguments) -> int:
     if region := os.environ.get("AWS_REGION"):  # which the other SDKs look at, but not this one
         boto3.setup_default_session(region_name=region)
     run: Callable[[Arguments, Stack], int] = arguments.run
-    return _told(lambda: run(arguments, Stack.load(arguments.stack)))
+    return run(arguments, Stack.load(arguments.stack))
 
 
 def _told(command: Callable[[], int]) -> int:
@@ -48,14 +52,16 @@ def _told(command: Callable[[], int]) -> int:
         return command()
     except UserError as error:
         print(f"producer: {error}", file=sys.stderr)
-    except AWS_ERRORS as error:
-        print(f"producer: {explain(error)}", file=sys.stderr)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         # Else the interpreter complains at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except Exception as error:
+        if (line := told(error)) is None:
+            raise
+        print(f"producer: {line}", file=sys.stderr)
     return 2
 
 

@@ -36,7 +36,7 @@ class Stack:
         """Reads the parameters of stack `name`; raises UserError when there is no such stack."""
         prefix = f"/sensorstream/{name}/"
         pages = boto3.client("ssm").get_paginator("get_parameters_by_path").paginate(Path=prefix)
-        outputs = {p["Name"].removeprefix(prefix): p["Value"] for page in pages for p in page["Parameters"]}
+        outputs = {p["Name"].removeprefix(prefix): p["Value"] for page in pages for p in page.get("Parameters", [])}
         if not outputs:
             raise UserError(
                 f"no stack {name!r} here (no parameters under {prefix}); name it with --stack or STACK_NAME, "

@@ -8,6 +8,7 @@ from types import FrameType
 
 from infra.local.process import LOCAL, LocalError
 from infra.local.stack import LocalStack, Options, env_file
+from producer.errors import told
 
 USAGE = "usage: python -m infra.local up|demo"
 
@@ -75,11 +76,16 @@ def main(arguments: list[str]) -> int:
     except LocalError as error:
         print(f"sensorstream: {error}", file=sys.stderr)
         return 1
-    except OSError as error:
-        print(f"sensorstream: {error.strerror or error}: {error.filename or 'local stack'}", file=sys.stderr)
-        return 1
     except Interrupted:
         return 130
+    except Exception as error:
+        line = told(error)
+        if line is None and isinstance(error, OSError):
+            line = f"{error.strerror or error}: {error.filename or 'local stack'}"
+        if line is None:
+            raise
+        print(f"sensorstream: {line}", file=sys.stderr)
+        return 1
     print(USAGE, file=sys.stderr)
     return 2
 

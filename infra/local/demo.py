@@ -23,7 +23,7 @@ from infra.local.process import LOCAL, LocalError
 from infra.local.stack import LocalStack, Options
 from producer.alerts import Subscriber, alerts_file
 from producer.audit import Report, audit
-from producer.errors import AWS_ERRORS, UserError, explain
+from producer.errors import UserError, told
 from producer.ledger import Ledger
 from producer.provision import names, provision
 from producer.simulate import Simulator
@@ -210,11 +210,13 @@ def main() -> int:
         report, outcome = _run(Settings.load(os.environ), view, started)
     except UserError as error:
         raise LocalError(str(error)) from error
-    except AWS_ERRORS as error:
-        raise LocalError(explain(error)) from error
     except KeyboardInterrupt:
         view.say("stopped")
         return 130
+    except Exception as error:
+        if (line := told(error)) is None:
+            raise
+        raise LocalError(line) from error
     view.say(report.as_text())
     print(json.dumps(outcome), flush=True)
     return 0 if report.ok else 1

@@ -11,6 +11,7 @@ from infra.dashboards.pictures.board import picture
 from infra.dashboards.pictures.run import INTERVAL, NOTE, live, scraping
 from infra.local.process import ROOT, LocalError
 from infra.local.stack import LocalStack, Options
+from producer.errors import told
 
 PICTURES = ROOT / "docs/pictures"
 
@@ -34,6 +35,11 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        if (line := told(error)) is None:
+            raise
+        print(f"sensorstream: {line}", file=sys.stderr)
+        return 1
     return 0
 
 

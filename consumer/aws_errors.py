@@ -1,0 +1,210 @@
+"""What the AWS SDK raises, as one line for people that names the fix. The one place for it, for every program.
+
+`told` decides by the class of an error, or, for the plain exceptions that botocore lets through (a credential process
+that is not there, a cached login that is no JSON), by the code that raised it. The lines hold no secret: what an error
+about keys and tokens quotes is left out.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Final
+from urllib.parse import urlsplit
+
+from botocore import exceptions as sdk
+from botocore import parsers
+from botocore.exceptions import BotoCoreError, ClientError
+
+AWS_ERRORS: Final = (BotoCoreError, ClientError)
+"""Everything that botocore raises by classes of its own."""
+
+SDK: Final = ("botocore", "boto3", "aiobotocore", "s3transfer", "awscrt")
+"""Packages whose plain exceptions (OSError, ValueError ...) are about the environment, too."""
+
+LOCAL: Final = "for the local stack: source .local/env"
+
+_HEADER: Final = "an AWS key or token holds a character that no header may hold (a line break?); set it anew"
+_EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
+_CLOCK: Final = frozenset({"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"})
+_KEYS: Final = frozenset(
+    {
+        "AuthFailure",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "NotAuthorized",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+_DENIED: Final = frozenset({"403", "Forbidden", "UnauthorizedException", "UnauthorizedOperation"})
+_LATER: Final = frozenset(
+    {
+        "500",
+        "502",
+        "503",
+        "504",
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "SlowDown",
+        "TooManyRequestsException",
+    }
+)
+_NO_SERVICE: Final = frozenset({"OptInRequired", "SubscriptionRequiredException"})
+
+
+def told(error: BaseException) -> str | None:
+    """One line about an error of the AWS SDK; None for any other, which is not the SDK's."""
+    if type(error).__module__.partition(".")[0] in SDK:
+        return explain(error)
+    plain = isinstance(error, OSError | ValueError | RuntimeError | LookupError | TypeError | AttributeError)
+    return _plain(error) if plain and any(name in SDK for name in _packages(error.__traceback__)) else None
+
+
+def explain(error: BaseException) -> str:
+    """One line for any error of the AWS SDK, with the fix."""
+    if isinstance(error, ClientError):
+        return _answered(error)
+    if "header value" in str(error):  # its text quotes the token
+        return _HEADER
+    for kinds, fix in _FIXES:
+        if isinstance(error, kinds):
+            return fix(error)
+    return f"{_line(error)}; look at the AWS configuration (~/.aws/config, AWS_... variables)"
+
+
+def of_credentials(error: BaseException) -> bool:
+    """Whether it is about who asks, not about what is asked for."""
+    if isinstance(error, ClientError):
+        return _code(error) in _EXPIRED | _KEYS | _CLOCK
+    return isinstance(error, _CREDENTIALS) or (type(error).__module__ == "builtins" and told(error) is not None)
+
+
+def _answered(error: ClientError) -> str:
+    code = _code(error)
+    said = f"{error.operation_name}: {code}: {_flat(error.response.get('Error', {}).get('Message', ''))}".rstrip(": ")
+    if code in _EXPIRED:
+        return f"{said}; the credentials have expired: {_renew()}"
+    if code in _CLOCK or (code in _KEYS and "xpired" in said):
+        return f"{said}; set this machine's clock"
+    if code in _KEYS:
+        return f"{said}; AWS does not accept these credentials: {_renew()}"
+    if code in _DENIED or "AccessDenied" in code:
+        return f"{said}; these credentials may not do this: use another role (AWS_PROFILE), or allow it"
+    if code in _NO_SERVICE:
+        return f"{said}; this account has not enabled the service, or not in this region"
+    if code in _LATER or "Throttl" in code:
+        return f"{said}; try again in a while"
+    return said
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", "?"))
+
+
+def _plain(error: BaseException) -> str:
+    """A builtin exception out of the SDK; its text may quote a secret, so that only known parts are shown."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"an answer with AWS credentials, or a cached login, is no JSON; check credential_process, or {_renew()}"
+    if isinstance(error, OSError):
+        what = f"{error.filename}: {error.strerror}" if error.filename else _line(error)
+        return f"{what}; the AWS configuration names it (credential_process, AWS_CA_BUNDLE, a token's file): correct it"
+    text = _line(error)
+    if "header" in text.lower():
+        return _HEADER
+    if isinstance(error, RuntimeError) and "expired" in text:
+        return f"the AWS credentials are expired even when fetched anew: {_renew()}, or look at credential_process"
+    if isinstance(error, LookupError):
+        text = f"{text} is missing in what gives the AWS credentials"
+    return f"{text}; look at the AWS configuration (~/.aws/config, AWS_... variables)"
+
+
+def _renew() -> str:
+    profile = os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE")
+    if os.environ.get("AWS_ACCESS_KEY_ID"):
+        return "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN anew"
+    return f"log in again (such as aws sso login{f' --profile {profile}' if profile else ''})"
+
+
+def _no_credentials(_: BaseException) -> str:
+    return (
+        "no AWS credentials: set AWS_PROFILE, log in (aws sso login), or set AWS_ACCESS_KEY_ID and "
+        f"AWS_SECRET_ACCESS_KEY; {LOCAL}"
+    )
+
+
+def _unreachable(error: BaseException) -> str:
+    """Nothing listens, no name, no answer: of AWS itself or of an address that was set."""
+    where = str(getattr(error, "kwargs", {}).get("endpoint_url") or "")
+    host = urlsplit(where).hostname or ""
+    if host in ("localhost", "127.0.0.1", "::1"):
+        return f"{_line(error)}; is the local stack up (make up)?"
+    if host and not host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".aws")):
+        return f"{_line(error)}; check the address (AWS_ENDPOINT_URL..., endpoint_url of the profile) and the network"
+    return f"{_line(error)}; check the region, and the network: DNS, proxy (HTTPS_PROXY), VPC endpoints"
+
+
+def _then(fix: Callable[[], str] | str) -> Callable[[BaseException], str]:
+    return lambda error: f"{_line(error).rstrip('.')}; {fix if isinstance(fix, str) else fix()}"
+
+
+_CREDENTIALS: Final = (
+    sdk.NoCredentialsError,
+    sdk.PartialCredentialsError,
+    sdk.CredentialRetrievalError,
+    sdk.NoAuthTokenError,
+    sdk.TokenRetrievalError,
+    sdk.SSOError,
+    sdk.LoginError,
+    sdk.MetadataRetrievalError,
+    sdk.ProfileNotFound,
+    sdk.ConfigParseError,
+    sdk.ConfigNotFound,
+    sdk.InvalidConfigError,
+    sdk.UnknownCredentialError,
+    sdk.RefreshWithMFAUnsupportedError,
+    sdk.MissingDependencyException,
+)
+
+_FIXES: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseException], str]], ...]] = (
+    ((sdk.NoCredentialsError, sdk.NoAuthTokenError), _no_credentials),
+    ((sdk.PartialCredentialsError,), _then("set the missing part too, in the environment or in the profile")),
+    ((sdk.SSOError, sdk.TokenRetrievalError), _then(lambda: f"the single sign-on is absent or over: {_renew()}")),
+    ((sdk.LoginError,), _then("log in again (aws login)")),
+    ((sdk.CredentialRetrievalError,), _then("run the profile's credential_process (or call the address) by hand")),
+    ((sdk.MetadataRetrievalError,), _then("the container's or the machine's role gives no credentials: see its role")),
+    ((sdk.ProfileNotFound,), _then("AWS_PROFILE must name a profile of ~/.aws/config (aws configure list-profiles)")),
+    ((sdk.ConfigParseError, sdk.ConfigNotFound), _then("correct this file, or AWS_CONFIG_FILE")),
+    ((sdk.NoRegionError,), lambda _: f"no region; set AWS_REGION; {LOCAL}"),
+    ((sdk.InvalidRegionError,), _then("set AWS_REGION to one such as eu-central-1")),
+    ((sdk.SSLError,), _then("set AWS_CA_BUNDLE to the authority's file where a proxy signs anew")),
+    ((sdk.ConnectionError, sdk.HTTPClientError), _unreachable),
+    ((parsers.ResponseParserError,), _then("what answers is not AWS: check AWS_ENDPOINT_URL... and proxies")),
+    ((sdk.MissingDependencyException,), _then("take another kind of profile, such as sso or credential_process")),
+)
+
+
+def _packages(trace: TracebackType | None) -> Iterator[str]:
+    while trace:
+        yield str(trace.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
+        trace = trace.tb_next
+
+
+def _line(error: BaseException) -> str:
+    return _flat(str(error)) or type(error).__name__
+
+
+def _flat(text: object) -> str:
+    return " ".join("".join(each if each.isprintable() else " " for each in str(text)).split())
