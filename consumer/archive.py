@@ -1,8 +1,10 @@
 """The archive: parcels and dead letters in S3, settled through the fence. The only file that knows S3."""
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import Callable
+from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
@@ -10,7 +12,7 @@ from botocore.exceptions import ClientError
 from consumer.metrics import Metrics
 from consumer.parcel import Gzip, Parcel, Stamp, Verdict, decide, undeliverable_line
 from consumer.protocol import Position
-from consumer.retry import code, until_done
+from consumer.retry import code, delay, until_done
 
 if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
@@ -21,7 +23,7 @@ PARCELS: Final = "readings/"
 DEAD_LETTERS: Final = "dead-letters/"
 UNDELIVERABLE: Final = "dead-letters/undeliverable/"
 _CHANGED: Final = frozenset({"PreconditionFailed", "412"})
-_GONE: Final = frozenset({"NoSuchKey", "404", "NotFound", "ConditionalRequestConflict", "409"})
+_GONE: Final = frozenset({"NoSuchKey", "404", "NotFound"})
 
 
 class Fenced(Exception):
@@ -51,12 +53,14 @@ class Archive:
     async def settle(self, parcel: Parcel, guard: Callable[[], None]) -> None:
         """Makes a parcel and its dead letters durable, each in exactly one object.
 
-        Returns when both are. Raises Fenced or Adopt (see parcel.Verdict), ForeignObject, and what `guard` raises.
+        The parcel's PUT decides about the dead letters, too (parcel.Stamp.dead), so they come after it, even none
+        where an earlier owner of the key had some. Returns when both are durable. Raises Fenced or Adopt (see
+        parcel.Verdict), ForeignObject, and what `guard` raises.
         """
-        await self._settle(PARCELS + parcel.key, parcel.body, parcel.stamp, guard)
-        if parcel.dead_letters:
-            await self._settle(DEAD_LETTERS + parcel.key, parcel.dead_letters, parcel.stamp, guard)
-            self._metrics.dead_letters.inc(parcel.dead_records)
+        stands = await self._settle(PARCELS + parcel.key, parcel.body, parcel.stamp, guard)
+        if stands.dead is not None:
+            await self._settle(DEAD_LETTERS + parcel.key, parcel.dead_letters, stands, guard)
+            self._metrics.dead_letters.inc(stands.dead)
         self._metrics.parcels.inc()
         self._metrics.parcel_records.inc(parcel.stamp.records)
         self._metrics.parcel_bytes.inc(len(parcel.body))
@@ -73,9 +77,12 @@ class Archive:
         await until_done("archive", put, self._metrics, guard)
         self._metrics.dead_letters.inc()
 
-    async def _settle(self, key: str, body: bytes, mine: Stamp, guard: Callable[[], None]) -> None:
+    async def _settle(self, key: str, body: bytes, mine: Stamp, guard: Callable[[], None]) -> Stamp:
+        """Brings one object into its place; returns the metadata that it has there."""
         replaces: str | None = None  # the ETag of the object that ours takes the place of
-        while True:
+        for changes in count():
+            if changes > 1:  # once is what a replay meets; more often, others write and delete here as we do
+                await self._changed_again(key, changes, guard)
             if await self._put(key, body, mine, replaces, guard):
                 outcome = Verdict.REPLACE.value if replaces else "new"
                 break
@@ -86,9 +93,11 @@ class Archive:
             stored, etag = found
             verdict = decide(mine, stored)
             if verdict is Verdict.REPLACE:
-                replaces = etag
+                replaces, mine = etag, mine.after(stored)
                 continue
             outcome = verdict.value
+            if verdict is Verdict.SETTLED:
+                mine = stored
             break
         self._metrics.fence.labels(outcome).inc()
         if outcome not in ("new", Verdict.SETTLED.value):
@@ -97,9 +106,21 @@ class Archive:
             raise Fenced(f"{key}: epoch {stored.epoch} is newer than ours, {mine.epoch}")
         if outcome == Verdict.ADOPT.value:
             raise Adopt(stored.last)
+        return mine
+
+    async def _changed_again(self, key: str, changes: int, guard: Callable[[], None]) -> None:
+        guard()
+        self._metrics.retries.labels("archive", "changed").inc()
+        if changes % 10 == 0:
+            log.warning("fence: %s was changed by others %d times while we wrote it", key, changes)
+        await asyncio.sleep(delay(changes - 2))
 
     async def _put(self, key: str, body: bytes, mine: Stamp, replaces: str | None, guard: Callable[[], None]) -> bool:
-        """One conditional PUT; False when the object is not (or no longer) as the condition says."""
+        """One conditional PUT; False when the object is not (or no longer) as the condition says.
+
+        A 409 says that another write was under way at that moment, not how it ended: like any failure it is tried
+        again after a wait, and then gives the one answer or the other.
+        """
 
         async def put() -> bool:
             try:

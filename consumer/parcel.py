@@ -13,7 +13,7 @@ all interleavings of small cases.
 import base64
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
@@ -41,12 +41,23 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """What an archive object says of itself in its metadata."""
+    """What an archive object says of itself in its metadata.
+
+    `dead` decides about the dead-letter object of the same key, in the same commit: how many lines it has.
+    None: no owner of this key ever had one to write, so there is none. 0: an earlier owner, whose object this one
+    replaced, had (other settings reject other records); its dead letters, written or still to come, must be shut out
+    by an empty object.
+    """
 
     first: Position
     last: Position
     records: int
     epoch: int
+    dead: int | None = None
+
+    def after(self, replaced: "Stamp") -> "Stamp":
+        """The metadata of this object when it takes the place of `replaced`."""
+        return self if self.dead is not None or replaced.dead is None else replace(self, dead=0)
 
     def metadata(self) -> dict[str, str]:
         """As S3 user metadata."""
@@ -55,13 +66,18 @@ class Stamp:
             "last": "%d.%d" % self.last,
             "records": str(self.records),
             "epoch": str(self.epoch),
+            "dead-letters": "none" if self.dead is None else str(self.dead),
         }
 
     @classmethod
     def parse(cls, metadata: dict[str, str]) -> "Stamp":
-        """Raises KeyError or ValueError when the object is none of ours."""
+        """Raises KeyError or ValueError when the object is none of ours.
+
+        An object of before there was `dead-letters` may have some.
+        """
         first, last = (_position(metadata[name]) for name in ("first", "last"))
-        return cls(first, last, int(metadata["records"]), int(metadata["epoch"]))
+        dead = metadata.get("dead-letters", "0")
+        return cls(first, last, int(metadata["records"]), int(metadata["epoch"]), None if dead == "none" else int(dead))
 
 
 def _position(text: str) -> Position:
@@ -104,8 +120,8 @@ class Parcel:
     key: str
     stamp: Stamp
     body: bytes
-    dead_letters: bytes | None
-    dead_records: int
+    dead_letters: bytes
+    """Without a line when no record was rejected."""
 
 
 class Packer:
@@ -121,7 +137,7 @@ class Packer:
         self._dead_records = 0
         self._size = 0
         self._lines = Gzip(epoch)
-        self._dead: Gzip | None = None
+        self._dead: Gzip | None = None  # made when it is needed: a compressor takes a quarter of a megabyte
         self.want: Position | None = None
         """The last record of an object that we adopt: not to be closed before it was taken."""
 
@@ -160,10 +176,9 @@ class Packer:
         """The parcel as it stands. The packer can go on (an adopted object makes it do so)."""
         return Parcel(
             key=key(self._shard, self.first, self.arrival),
-            stamp=Stamp(self.first, self.last, self.records, self._epoch),
+            stamp=Stamp(self.first, self.last, self.records, self._epoch, self._dead_records or None),
             body=self._lines.read(),
-            dead_letters=self._dead.read() if self._dead else None,
-            dead_records=self._dead_records,
+            dead_letters=(self._dead or Gzip(self._epoch)).read(),
         )
 
 

@@ -4,7 +4,7 @@ import gzip
 import io
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 import boto3
 import msgspec
 from botocore.exceptions import ClientError
+
+from producer.parcels import belongs
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -146,14 +148,16 @@ class Bucket:
         answer = self._s3.get_object(Bucket=self._name, Key=key)
         return Opened(answer["Metadata"], _lines(answer["Body"]))
 
-    def open_each(self, objects: Iterable[SomeObject]) -> Iterator[tuple[SomeObject, Opened]]:
+    def open_each(
+        self, objects: Iterable[SomeObject], fetch: Callable[[str], Opened] | None = None
+    ) -> Iterator[tuple[SomeObject, Opened]]:
         """The objects in the order given. The next few are fetched meanwhile, so that many small objects do not cost
         a round trip each; at most AHEAD of them or AHEAD_BYTES are held."""
         waiting: deque[tuple[SomeObject, Future[Opened]]] = deque()
         held = 0
         with ThreadPoolExecutor(AHEAD) as pool:
             for item in objects:
-                waiting.append((item, pool.submit(self._fetch, item.key)))
+                waiting.append((item, pool.submit(fetch or self._fetch, item.key)))
                 held += item.size
                 while len(waiting) > AHEAD or (waiting and held > AHEAD_BYTES):
                     first, fetched = waiting.popleft()
@@ -164,13 +168,29 @@ class Bucket:
 
     def exists(self, key: str) -> bool:
         """Whether there is such an object."""
+        return self.metadata(key) is not None
+
+    def metadata(self, key: str) -> dict[str, str] | None:
+        """What an object says of itself; None when it is not there."""
         try:
-            self._s3.head_object(Bucket=self._name, Key=key)
+            return self._s3.head_object(Bucket=self._name, Key=key)["Metadata"]
         except ClientError as error:
             if error.response["Error"].get("Code") in ("404", "NoSuchKey", "NotFound"):
-                return False
+                return None
             raise
-        return True
+
+    def open_dead_letters(self, objects: Iterable[SomeObject]) -> Iterator[tuple[SomeObject, Opened]]:
+        """`open_each` for dead-letter objects: one that is no archive object's any more (parcels.belongs) has no lines.
+
+        The archive object is asked after the dead letters were fetched: its answer is the newer one.
+        """
+        yield from self.open_each(objects, self._fetch_dead_letters)
+
+    def _fetch_dead_letters(self, key: str) -> Opened:
+        opened = self._fetch(key)
+        if belongs(self.metadata(PARCELS + key.removeprefix(DEAD_LETTERS)), opened.metadata):
+            return opened
+        return Opened(opened.metadata, iter(()))
 
     def days_kept(self, prefix: str) -> int | None:
         """After how many days the bucket's lifecycle takes objects below a prefix away; None for never."""

@@ -26,7 +26,7 @@ from producer.comparison import Comparison, Findings, content, normal
 from producer.errors import UserError
 from producer.integrity import inspect
 from producer.message import iso_utc, number_of
-from producer.parcels import Parcel, overlaps
+from producer.parcels import Parcel, belongs, overlaps
 from producer.retained import Stream
 from producer.stack import Stack
 
@@ -135,8 +135,11 @@ class _Audit:
             parcel, lines = self._open(key)
             self._parcels.append(parcel)
             self._all.add_lines(_archived(parcel, lines, with_content))
+        archived = {parcel.key: parcel.metadata for parcel in self._parcels}
         for key in self._keys(DEAD_LETTERS, span):
             parcel, lines = self._open(key)
+            if not belongs(archived.get(PARCELS + key.removeprefix(DEAD_LETTERS)), parcel.metadata):
+                continue
             self._all.add_dead(_dead(parcel, lines))
             if parcel.unreadable:
                 self._parcels.append(parcel)
@@ -185,7 +188,7 @@ def _read(parcel: Parcel, lines: Iterable[bytes]) -> Iterator[tuple[Line, bytes]
     """The lines up to the first that cannot be read; what goes by is noted in the parcel."""
     try:
         for line, data in parsed(lines):
-            parcel.take(line.shard, line.position, line.arrival)
+            parcel.take(line.shard, line.position, line.arrival, line.rejected > 0)
             yield line, data
     except UnreadableLine as error:
         parcel.unreadable = str(error)

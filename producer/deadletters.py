@@ -120,7 +120,7 @@ class DeadLetters:
         with Catalogue(self._bucket, DEAD_LETTERS, self._selection.span) as catalogue:
             for key in catalogue.strangers():
                 self.findings.add("dead_letters_wrong", f"{key}: not a parcel's name")
-            for number, (item, (_, lines)) in enumerate(self._bucket.open_each(catalogue.by_time()), 1):
+            for number, (item, (_, lines)) in enumerate(self._bucket.open_dead_letters(catalogue.by_time()), 1):
                 self._say(number, catalogue.objects)
                 marks = self.marker(item.key).marks if marker_key(item.key) in self._marked else {}
                 if letters := [letter for letter in self._letters(item.key, lines, marks) if self._selects(letter)]:

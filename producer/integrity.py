@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from producer.archive import DEAD_LETTERS, PARCELS, UNDELIVERABLE, Bucket, UnreadableLine, parsed
 from producer.catalogue import Catalogue, Item, Span
 from producer.comparison import Findings
-from producer.parcels import Parcel, Position, text
+from producer.parcels import Parcel, Position, belongs, text
 from producer.progress import Progress
 from producer.retained import AGGREGATED, Stream, StreamRecord
 from producer.stack import Stack
@@ -24,13 +24,14 @@ Rejected = dict[Position, int]
 @dataclass(slots=True)
 class Counts:
     """What was looked at. `compared` lines were found in the stream again; `waiting` records of the stream follow the
-    last parcel of their shard."""
+    last parcel of their shard; `outdated` dead-letter objects are of an owner whose archive object was replaced."""
 
     parcels: int = 0
     lines: int = 0
     dead_letters: int = 0
     compared: int = 0
     waiting: int = 0
+    outdated: int = 0
 
 
 @dataclass(slots=True)
@@ -75,7 +76,7 @@ class Inspection:
             rejected = self._shard.read(parcel, lines)
             self.counts.parcels += 1
             if not parcel.unreadable:
-                self._dead_letters(item, rejected, dead)
+                self._dead_letters(item, metadata, rejected, dead)
             self._progress.say(lambda: self._told(parcels.objects))
         self._end_shard()
 
@@ -86,8 +87,11 @@ class Inspection:
         if self._shard:
             self.counts.waiting += self._shard.end()
 
-    def _dead_letters(self, item: Item, rejected: Rejected, dead: Catalogue) -> None:
-        """A parcel's rejected records must stand once more in the dead-letter object of its name, and nothing else."""
+    def _dead_letters(self, item: Item, metadata: dict[str, str], rejected: Rejected, dead: Catalogue) -> None:
+        """A parcel's rejected records must stand once more in the dead-letter object of its name, and nothing else.
+
+        The object of an earlier owner counts as if it were not there.
+        """
         key = DEAD_LETTERS + item.key.removeprefix(PARCELS)
         there = dead.has(key)
         if not there and item.hour < self._dead_letters_since:
@@ -95,8 +99,13 @@ class Inspection:
         found: Rejected = {}
         if there:
             try:
-                for line, data in parsed(self.bucket.open(key).lines):
-                    found[line.position] = zlib.crc32(data)
+                opened = self.bucket.open(key)
+                if not belongs(metadata, opened.metadata):
+                    metadata, rejected = self._anew(item.key)
+                if belongs(metadata, opened.metadata):
+                    found = {line.position: zlib.crc32(data) for line, data in parsed(opened.lines)}
+                else:
+                    self.counts.outdated += 1
             except UnreadableLine as error:
                 self.findings.add("dead_letters_wrong", f"{key}: unreadable: {error}")
                 return
@@ -108,6 +117,11 @@ class Inspection:
         for position in found.keys() & rejected.keys():
             if found[position] != rejected[position]:
                 self.findings.add("dead_letters_wrong", f"{item.shard} {text(position)} in {key}: other bytes")
+
+    def _anew(self, key: str) -> tuple[dict[str, str], Rejected]:
+        """A parcel's metadata and rejected records as they are now: it may have been replaced since it was read."""
+        metadata, lines = self.bucket.open(key)
+        return metadata, {line.position: zlib.crc32(data) for line, data in parsed(lines) if line.rejected}
 
     def _unexpected(self, parcels: Catalogue, dead: Catalogue) -> None:
         for item in dead.by_shard():
@@ -136,7 +150,7 @@ class _Shard:
         try:
             for line, data in parsed(lines):
                 position = line.position
-                parcel.take(line.shard, position, line.arrival)
+                parcel.take(line.shard, position, line.arrival, line.rejected > 0)
                 if position[1] or (before and position[0] == before[0]):
                     self._sub(before, position, parcel.key)
                 before = position

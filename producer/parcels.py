@@ -1,6 +1,6 @@
 """Pure: do parcels say of themselves what they hold, and do they follow one another?"""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -19,11 +19,12 @@ class Parcel:
     last: Position | None = None
     arrival: int | None = None  # of the first record, ms
     records: int = 0
+    rejected: int = 0  # records with rejects
     ordered: bool = True
     one_shard: bool = True
     unreadable: str = ""
 
-    def take(self, shard: str, position: Position, arrival: int | None = None) -> None:
+    def take(self, shard: str, position: Position, arrival: int | None = None, rejected: bool = False) -> None:
         """Counts one line."""
         if self.last is None:
             self.shard, self.first, self.arrival = shard, position, arrival
@@ -32,6 +33,7 @@ class Parcel:
             self.one_shard &= shard == self.shard
         self.last = position
         self.records += 1
+        self.rejected += rejected
 
     def faults(self) -> Iterator[str]:
         """What is wrong with this parcel by itself."""
@@ -56,6 +58,9 @@ class Parcel:
         for field, value in wanted.items():
             if self.metadata.get(field) != value:
                 yield f"metadata {field} is {self.metadata.get(field)}, the lines say {value}"
+        dead = self.metadata.get("dead-letters", str(self.rejected))  # objects of earlier versions do not say it
+        if dead != str(self.rejected) and not (dead == "none" and not self.rejected):
+            yield f"metadata dead-letters is {dead}, {self.rejected} of its lines have rejects"
         if not self.metadata.get("epoch", "").isdecimal():
             yield f"metadata epoch is {self.metadata.get('epoch')}"
 
@@ -71,6 +76,19 @@ def overlaps(parcels: Iterable[Parcel]) -> Iterator[str]:
         for before, after in pairwise(members):
             if before.last and after.first and before.last >= after.first:
                 yield f"{before.key} ends at {text(before.last)}, {after.key} begins at {text(after.first)}"
+
+
+def belongs(archived: Mapping[str, str] | None, dead: Mapping[str, str]) -> bool:
+    """Whether a dead-letter object is that of the archive object of its name, by the metadata of both.
+
+    The archive object decides: the dead letters of an earlier owner, whose object was replaced, are none any more
+    (their records may be good by other settings, and then the replacement's dead letters are an empty object, which may
+    still be on its way). Where the archive object is gone (None), or one of them says nothing, there is no telling, and
+    they count.
+    """
+    if archived is None or not (archived.get("epoch") and dead.get("epoch")):
+        return True
+    return all(archived.get(name) == dead.get(name) for name in ("epoch", "last"))
 
 
 def hour_of(arrival: int) -> str:

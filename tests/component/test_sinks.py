@@ -46,7 +46,8 @@ def parcel(key: str, last: int, epoch: int, dead: bool = False) -> Parcel:
     body = Gzip(epoch)
     for number in range(1, last + 1):
         body.write(b'{"n":%d}\n' % number)
-    return Parcel(key, Stamp((1, 0), (last, 0), last, epoch), body.read(), body.read() if dead else None, int(dead))
+    stamp = Stamp((1, 0), (last, 0), last, epoch, last if dead else None)
+    return Parcel(key, stamp, body.read(), body.read() if dead else Gzip(epoch).read())
 
 
 def held(stack: Deployed, key: str) -> tuple[int, str]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from consumer.parcel import Cut
+from consumer.reading import Fields
 from tests.simulation.network import Weather
-from tests.simulation.stream import Mix
+from tests.simulation.stream import SETTINGS, Mix
 
 HUGE: Final = 1 << 20
 
@@ -38,6 +39,8 @@ class Habits:
     odd_lag: float
     cuts: tuple[Cut, ...]
     """Those that its owners have: a deploy may change them."""
+    fields: tuple[Fields, ...]
+    """Likewise: they decide what is rejected."""
     between: float
     """Steps between two strikes, on average."""
     peril: dict[str, float]
@@ -80,6 +83,8 @@ def _takeovers(rng: random.Random, habits: Habits) -> Habits:
         late_start=rng.choice((0.0, 0.5)),
         refused_checkpoint=0.0,
         cuts=cuts,
+        mix=replace(habits.mix, odd=rng.choice((0.0, 0.3))),
+        fields=SETTINGS,
         peril={"s3": 0.2, "table": 0.02, "leases": 0.02, "checkpoint": 0.1},
         between=1000.0,
         strikes=tuple(rng.sample(TAKEOVERS, 3)),
@@ -120,6 +125,7 @@ def _anything(rng: random.Random, kinds: list[str]) -> Habits:
             aggregated=now_and_then(0.2, 0.5),
             undeliverable=now_and_then(0.1),
             untimed=now_and_then(0.1) if rng.random() < 0.2 else 0.0,
+            odd=now_and_then(0.2, 0.5),
         ),
         weather={service: weather() for service in services},
         conflicts=now_and_then(0.05, 0.3),
@@ -132,6 +138,7 @@ def _anything(rng: random.Random, kinds: list[str]) -> Habits:
         refused_checkpoint=now_and_then(0.1, 0.4),
         odd_lag=now_and_then(0.2),
         cuts=tuple(_cut(rng) for _ in range(rng.choice((1, 2, 2, 3)))),
+        fields=rng.choice((SETTINGS[:1], SETTINGS)),
         between=rng.choice((60.0, 150.0, 400.0, 1000.0)),
         peril=dict.fromkeys((*services, "checkpoint"), rng.choice((0.0, 0.02, 0.05, 0.2))),
         strikes=tuple(rng.sample(kinds, rng.randint(1, 5))),

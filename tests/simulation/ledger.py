@@ -9,6 +9,7 @@ import msgspec
 from consumer.archive import DEAD_LETTERS, PARCELS, UNDELIVERABLE
 from consumer.lease import END
 from consumer.protocol import Position
+from producer.parcels import belongs
 from tests.simulation.clock import Process
 from tests.simulation.network import Request
 from tests.simulation.pipe import Pipe
@@ -22,6 +23,7 @@ class Violation(Exception):
 class _Line(msgspec.Struct, rename="camel"):
     sequence_number: str | None
     sub_sequence_number: int
+    rejected: int = 0
     data: bytes | None = None
 
 
@@ -52,6 +54,9 @@ class Ledger:
         self._rows: dict[Key, Written] = {}
         self._undeliverable: set[bytes] = set()
         self._objects: dict[str, list[Position]] = {}
+        self._metadata: dict[str, dict[str, str]] = {}
+        self._letters: dict[str, list[Position]] = {}
+        """By key without prefix, what a reader takes for its dead letters."""
         self._epochs: dict[str, int] = {}
         self._owners: dict[str, Pipe] = {}
         self._talks: dict[tuple[Process, str], list[Pipe]] = {}
@@ -130,17 +135,34 @@ class Ledger:
         if key.startswith(UNDELIVERABLE):
             self._undeliverable.add(_bytes(zlib.decompress(body, zlib.MAX_WBITS | 16)[:-1]))
             return
-        before = self._objects.get(key, [])
-        after = self._objects[key] = self._positions(body)
-        self._check_object(key, after, metadata)
         dead = key.startswith(DEAD_LETTERS)
         assert dead or key.startswith(PARCELS), key
+        before = self._objects.get(key, [])
+        after = self._objects[key] = self._positions(body, dead)
+        self._metadata[key] = metadata
+        self._check_object(key, after, metadata)
         for position in before:
             self._count(position, -1, dead)
         for position in after:
             self._count(position, 1, dead)
         for position in {*before, *after}:
             self._check_visible(position, dead, position in before)
+        self._read_letters(key.removeprefix(DEAD_LETTERS).removeprefix(PARCELS))
+
+    def _read_letters(self, name: str) -> None:
+        """(i) What a redrive or an audit would now take for dead letters: records that their archive lines reject."""
+        metadata = self._metadata.get(DEAD_LETTERS + name)
+        found = []
+        if metadata is not None and belongs(self._metadata.get(PARCELS + name), metadata):
+            found = self._objects[DEAD_LETTERS + name]
+        for position in self._letters.get(name, []):
+            self._stream.items[position].letters -= 1
+        for position in found:
+            item = self._stream.items[position]
+            item.letters += 1
+            if not item.refused:
+                self._fail(f"(i) record {position} is a dead letter, but its archive line rejects nothing")
+        self._letters[name] = found
 
     def _count(self, position: Position, change: int, dead: bool) -> None:
         item = self._stream.items[position]
@@ -152,13 +174,14 @@ class Ledger:
     def _check_visible(self, position: Position, dead: bool, was_there: bool) -> None:
         item = self._stream.items[position]
         count = item.dead if dead else item.archived
+        due = bool(item.refused) if dead else 1
         where = "dead letters" if dead else "archive"
-        if was_there and not count:
+        if was_there and due and not count:
             self._fail(f"(g) record {position} has disappeared from the {where}")
-        elif item.checkpointed and count != 1:
+        elif item.checkpointed and count != due:
             self._fail(f"(b) record {position} is checkpointed and {count} times in the {where}")
 
-    def _positions(self, body: bytes) -> list[Position]:
+    def _positions(self, body: bytes, dead: bool) -> list[Position]:
         """The records of an object; each line must give back the very bytes that were sent."""
         found = []
         for text in zlib.decompress(body, zlib.MAX_WBITS | 16).splitlines():
@@ -168,8 +191,12 @@ class Ledger:
             item = self._stream.items.get(position)
             if item is None or _bytes(text, line) != item.data:
                 self._fail(f"(b) a line of the archive is not what was sent: {text!r}")
-            else:
-                found.append(position)
+                continue
+            if line.rejected not in (item.rejected, item.rejected + len(item.odd)):
+                self._fail(f"(b) a line of the archive rejects {line.rejected}, no settings do: {text!r}")
+            if not dead:
+                item.refused = line.rejected
+            found.append(position)
         return found
 
     def _check_object(self, key: str, positions: list[Position], metadata: dict[str, str]) -> None:
@@ -206,9 +233,12 @@ class Ledger:
             return
         if item.archived != 1:
             self._fail(f"(a) record {item.position} is checkpointed and {item.archived} times in the archive")
-        if item.dead != item.rejected:
-            self._fail(f"(a) record {item.position} is checkpointed and {item.dead} times in the dead letters")
-        for key, order in item.readings:
+        if not item.dead == item.letters == bool(item.refused):
+            self._fail(
+                f"(a) record {item.position} is checkpointed, {item.refused} of it are rejected, and it is {item.dead}"
+                f" times in the dead letters, {item.letters} times to be read there"
+            )
+        for key, order in item.wanted():
             if not self._row_stands(key, order):
                 held = self._rows.get(key)
                 self._fail(f"(a) reading {order} is checkpointed, but row {key} is {held and held.order}")
@@ -217,7 +247,10 @@ class Ledger:
         """(b) When all has drained. Counts the rows of the documented case."""
         for item in self._stream.items.values():
             self._check_durable(item)
+        odd = {key: item for item in self._stream.items.values() for key in item.odd}
         for key, order in self._stream.latest.items():
+            if key in odd and (key, order) not in odd[key].wanted():
+                continue
             held = self._rows.get(key)
             if held is None or held.order != order:
                 if held is None or not held.outlived:

@@ -18,6 +18,7 @@ from consumer.reading import Decoded, Reading, decode
 from consumer.retry import until_done
 from consumer.shard import Rooms, Shard
 from consumer.table import Table
+from tests.simulation import ledger
 from tests.simulation.clock import Time
 from tests.simulation.variant import Variant
 
@@ -35,13 +36,29 @@ class PlainPut(Archive):
 
 class NoDeadLetters(Archive):
     async def settle(self, parcel: Parcel, guard: Guard) -> None:
-        await super().settle(replace(parcel, dead_letters=None), guard)
+        await super().settle(replace(parcel, stamp=replace(parcel.stamp, dead=None)), guard)
+
+
+class DeadLettersAlone(Archive):
+    """Dead letters are fenced by themselves, and none is never written. It was so once."""
+
+    async def settle(self, parcel: Parcel, guard: Guard) -> None:
+        await self._settle(PARCELS + parcel.key, parcel.body, parcel.stamp, guard)
+        if parcel.stamp.dead:
+            await self._settle(DEAD_LETTERS + parcel.key, parcel.dead_letters, parcel.stamp, guard)
+
+
+class DeadLettersFirst(Archive):
+    async def settle(self, parcel: Parcel, guard: Guard) -> None:
+        if parcel.stamp.dead:
+            await self._settle(DEAD_LETTERS + parcel.key, parcel.dead_letters, parcel.stamp, guard)
+        await super().settle(parcel, guard)
 
 
 class FencedGoesOn(Archive):
     async def settle(self, parcel: Parcel, guard: Guard) -> None:
         for prefix, body in ((PARCELS, parcel.body), (DEAD_LETTERS, parcel.dead_letters)):
-            if body:
+            if prefix == PARCELS or parcel.stamp.dead is not None:
                 with contextlib.suppress(Fenced):
                     await self._settle(prefix + parcel.key, body, parcel.stamp, guard)
 
@@ -244,6 +261,11 @@ def believe_equal(mine: Stamp, stored: Stamp) -> Verdict:
     return Verdict.SETTLED if stored.last == mine.last and stored.epoch <= mine.epoch else decide(mine, stored)
 
 
+def forgotten_after_one(mine: Stamp, replaced: Stamp) -> Stamp:
+    """An empty dead-letter object is due right after one with lines only, not if that owner stopped before it."""
+    return replace(mine, dead=0) if mine.dead is None and replaced.dead else mine
+
+
 async def nothing(*_: object) -> None:
     pass
 
@@ -259,6 +281,12 @@ def _decide(name: str, broken: Callable[[Stamp, Stamp], Verdict], rare: bool = F
 MUTANTS = (
     Variant("plain PUT", ((service, "Archive", PlainPut),)),
     Variant("dead letter not written", ((service, "Archive", NoDeadLetters),)),
+    Variant("dead letters fenced alone", ((service, "Archive", DeadLettersAlone),), rare=True),
+    Variant("dead letters before their object", ((service, "Archive", DeadLettersFirst),), rare=True),
+    Variant(
+        "earlier dead letters forgotten by the next but one", ((parcel.Stamp, "after", forgotten_after_one),), rare=True
+    ),
+    Variant("dead letters read without asking their object", ((ledger, "belongs", lambda *_: True),), rare=True),
     Variant("fenced owner goes on", ((service, "Archive", FencedGoesOn),)),
     _shard("checkpoint before row", CheckpointBeforeRow),
     _shard("checkpoint before parcel", CheckpointBeforeParcel),

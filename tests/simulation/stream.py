@@ -9,9 +9,13 @@ from typing import Final
 import msgspec
 
 from consumer.protocol import Position
+from consumer.reading import DEFAULT, Fields
 from tests.simulation.clock import EPOCH
 
 T0: Final = int(EPOCH * 1000)
+STRICT: Final = Fields(measures=(("odd",),))
+"""Settings that reject a reading which the built-in contracts take, as a deploy may bring them or take them back."""
+SETTINGS: Final = (DEFAULT, STRICT)
 Key = tuple[str, str]
 Order = tuple[int, int, int]
 """Sequence number, sub-sequence number, place in the record: which reading of a key is the last one."""
@@ -26,11 +30,24 @@ class Item:
     data: bytes
     wire: msgspec.Raw
     readings: list[tuple[Key, Order]]
-    rejected: bool
+    odd: frozenset[Key]
+    """Of its readings those that STRICT settings reject."""
+    rejected: int
+    """Readings that any settings reject."""
     undeliverable: bool
     archived: int = 0
     dead: int = 0
+    """Lines in dead-letter objects."""
+    letters: int = 0
+    """Of these, those that a reader takes for dead letters."""
+    refused: int = 0
+    """Rejected readings, as its archive line says."""
     checkpointed: bool = False
+
+    def wanted(self) -> list[tuple[Key, Order]]:
+        """The readings that must have rows, by the settings of whoever archived it."""
+        strict = self.refused > self.rejected
+        return [reading for reading in self.readings if not (strict and reading[0] in self.odd)]
 
 
 @dataclass(slots=True)
@@ -56,6 +73,8 @@ class Mix:
     aggregated: float
     undeliverable: float
     untimed: float
+    odd: float
+    """(A reading) is good or not depending on settings."""
 
 
 class Stream:
@@ -104,7 +123,7 @@ class Stream:
             device = rng.choice(shard.devices)
             position = self._sequence, sub
             undeliverable = not plain and count == 1 and rng.random() < mix.undeliverable
-            data, readings, rejected = self._payload(device, position, plain or undeliverable)
+            data, readings, odd, rejected = self._payload(device, position, plain or undeliverable)
             arrival = None if rng.random() < mix.untimed else T0 + int(now * 1000) - rng.choice((0, 0, 0, 900))
             item = Item(
                 shard.name,
@@ -112,6 +131,7 @@ class Stream:
                 data,
                 msgspec.Raw(_wire(data, device, position, arrival)),
                 [] if undeliverable else readings,
+                odd,
                 rejected,
                 undeliverable,
             )
@@ -126,33 +146,42 @@ class Stream:
         first = self._moment - len(readings) + 1
         return [(str(first + i), reading) for i, reading in enumerate(readings)]
 
-    def _payload(self, device: str, position: Position, plain: bool) -> tuple[bytes, list[tuple[Key, Order]], bool]:
-        """Bytes, the readings in them (their values are the latest of the counter), and whether any is rejected."""
+    def _payload(
+        self, device: str, position: Position, plain: bool
+    ) -> tuple[bytes, list[tuple[Key, Order]], frozenset[Key], int]:
+        """Bytes, the readings in them (their values are the latest of the counter), those of them that STRICT settings
+        reject, and how many more are rejected in any case."""
         rng = self._rng
         bad = not plain and rng.random() < self._mix.bad
         if bad and rng.random() < 0.5:
-            return b"rubbish %d" % self._sequence, [], True
+            return b"rubbish %d" % self._sequence, [], frozenset(), 1
         count = rng.randint(2, 3) if rng.random() < self._mix.several else 1
-        texts, readings = [], []
+        texts, readings, odd = [], [], set()
         for place in range(count):
-            key, time_ms = self._key(device)
-            texts.append('{"name":"%s","humidity":%d,"timeStampEpoch":%d}' % (device, self._moment, time_ms))
+            is_odd = not plain and rng.random() < self._mix.odd
+            key, time_ms = self._key(device, alone=is_odd)
+            more = ',"odd":"n/a"' if is_odd else ""
+            texts.append('{"name":"%s","humidity":%d,"timeStampEpoch":%d%s}' % (device, self._moment, time_ms, more))
             readings.append((key, (*position, place)))
+            if is_odd:
+                odd.add(key)
         if bad:
-            return "\n".join([*texts, "nonsense"]).encode(), readings, True
-        return (texts[0] if count == 1 else f"[{','.join(texts)}]").encode(), readings, False
+            return "\n".join([*texts, "nonsense"]).encode(), readings, frozenset(odd), 1
+        return (texts[0] if count == 1 else f"[{','.join(texts)}]").encode(), readings, frozenset(odd), 0
 
-    def _key(self, device: str) -> tuple[Key, int]:
-        """A new key, or the device's last one again; raises the counter that is the reading's value."""
+    def _key(self, device: str, alone: bool) -> tuple[Key, int]:
+        """A new key, or the device's last one again; raises the counter that is the reading's value. A key that stands
+        `alone` is given once."""
         self._moment += 1
         old = self._keys.get(device)
-        if old and self._rng.random() < self._mix.same_key:
+        if old and not alone and self._rng.random() < self._mix.same_key:
             moment = datetime.strptime(old[1], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
             return old, round(moment.timestamp() * 1000)
         time_ms = T0 + self._moment
         stamp = datetime.fromtimestamp(time_ms / 1000, UTC)
         key = device, f"{stamp:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z"
-        self._keys[device] = key
+        if not alone:
+            self._keys[device] = key
         return key, time_ms
 
 

@@ -9,7 +9,7 @@ from consumer import service
 from consumer.daemonlog import BatchSkipped
 from consumer.parcel import Cut
 from consumer.protocol import ConversationEnded, ProtocolError
-from consumer.reading import DEFAULT
+from consumer.reading import Fields
 from consumer.retry import HOPELESS, code
 from consumer.service import Service
 from consumer.supervisor import Hopeless
@@ -99,7 +99,7 @@ class SimService(Service):
             parcel_bytes=worker.cut.size,
             parcel_records=worker.cut.records,
             parcel_seconds=worker.cut.window_ms / 1000,
-            reading_fields=DEFAULT,
+            reading_fields=worker.fields,
             row_ttl_days=0,
             run_dir="run",
             sensor_table="rows",
@@ -135,10 +135,11 @@ class SimService(Service):
 class Worker:
     """A container: the service's process and its daemons."""
 
-    def __init__(self, world: "World", name: str, cut: Cut) -> None:
+    def __init__(self, world: "World", name: str, cut: Cut, fields: Fields) -> None:
         self.world = world
         self.name = name
         self.cut = cut
+        self.fields = fields
         self.python = Process(name)
         self.jvms: list[Jvm] = []
         self.pipes: list[Pipe] = []

@@ -109,9 +109,10 @@ class World:
         cut = self.rng.choice(self.habits.cuts)
         self.most_records = max(self.most_records, cut.records)
         self.most_bytes = max(self.most_bytes, cut.size + 2000)
-        worker = Worker(self, name, cut)
+        fields = self.rng.choice(self.habits.fields)
+        worker = Worker(self, name, cut, fields)
         self.workers.append(worker)
-        self.note(name, f"starts with {cut}")
+        self.note(name, f"starts with {cut}, {fields}")
         return worker
 
     def new_name(self) -> str:

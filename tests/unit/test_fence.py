@@ -2,27 +2,38 @@
 and checkpoints of a few owners, any of which may stop for ever or come back (a zombie) at any step.
 
 The search calls the product's own `decide`. A record at or below the checkpoint must stand in exactly one object.
-That the search can find faults is shown by leaving out one rule at a time.
+
+A second search has owners of whom each rejects other records, and so has dead letters to write beside its object. There
+a checkpointed record must be among the dead letters if and only if its archive object rejects it, by the bare objects;
+and at every moment, checkpointed or not, what a reader takes for a dead letter (`producer.parcels.belongs`) must be
+rejected.
+
+That the searches can find faults is shown by leaving out one rule at a time.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
 
 from consumer.parcel import Stamp, Verdict, decide
+from producer.parcels import belongs
 
 Decide = Callable[[Stamp, Stamp], Verdict]
+Rejects = tuple[frozenset[int], ...]
+"""Which records each owner rejects."""
 
 
 class Owner(NamedTuple):
     lease: int
-    phase: str  # born, open, put, head, swap, checkpoint, out
+    phase: str  # born, open, put, head, swap, checkpoint, out; then put, head, swap of the dead letters: with a "d"
     epoch: int = 0
     first: int = 0
     last: int = 0
     want: int = 0  # adopt up to here
     etag: int = 0  # what a swap replaces
+    dead: int | None = None  # as its archive object says
 
 
 class Stored(NamedTuple):
@@ -30,6 +41,11 @@ class Stored(NamedTuple):
     last: int
     epoch: int
     etag: int
+    dead: int | None
+    rejected: frozenset[int]
+
+    def stamp(self) -> Stamp:
+        return Stamp((self.first, 0), (self.last, 0), self.last - self.first + 1, self.epoch, self.dead)
 
 
 class World(NamedTuple):
@@ -38,6 +54,7 @@ class World(NamedTuple):
     holder: int  # the lease that counts
     epoch: int  # on the lease row
     bucket: tuple[Stored, ...]
+    dead: tuple[Stored, ...]
     owners: tuple[Owner, ...]
 
 
@@ -48,22 +65,26 @@ class Rules(NamedTuple):
     conditional_put: bool = True
     conditional_claim: bool = True
     claim_epoch: bool = True
+    after: Callable[[Stamp, Stamp], Stamp] = Stamp.after
+    belongs: Callable[[Mapping[str, str] | None, Mapping[str, str]], bool] = belongs
+    dead_first: bool = False
 
 
-def explore(records: int, cuts: tuple[int, ...], rules: Rules) -> tuple[int, list[str] | None]:
+def explore(records: int, cuts: tuple[int, ...], rules: Rules, rejects: Rejects = ()) -> tuple[int, list[str] | None]:
     """Number of states, and the shortest path to a fault if there is one. An owner per entry of `cuts`."""
-    start = World(0, 0, 1, 0, (), (Owner(1, "born"),))
+    rejects = rejects or (frozenset(),) * len(cuts)
+    start = World(0, 0, 1, 0, (), (), (Owner(1, "born"),))
     came: dict[World, tuple[World, str] | None] = {start: None}
     queue = [start]
     for world in queue:
-        if fault(world):
+        if fault(world, rules):
             path: list[str] = []
             at = world
             while step := came[at]:
                 at, name = step
                 path.append(name)
             return len(came), path[::-1]
-        for name, following in steps(world, records, cuts, rules):
+        for name, following in steps(world, records, cuts, rules, rejects):
             canonical = rename(following)
             if canonical not in came:
                 came[canonical] = (world, name)
@@ -71,39 +92,58 @@ def explore(records: int, cuts: tuple[int, ...], rules: Rules) -> tuple[int, lis
     return len(came), None
 
 
-def fault(world: World) -> bool:
+def fault(world: World, rules: Rules) -> bool:
     covered = [0] * (world.head + 2)
+    rejected: set[int] = set()
+    visible: set[int] = set()
+    bare: set[int] = set()
     for stored in world.bucket:
+        rejected |= stored.rejected
         for record in range(stored.first, stored.last + 1):
             covered[record] += 1
-    return any(covered[record] != 1 for record in range(1, world.checkpoint + 1))
+    for letters in world.dead:
+        archived = next((s for s in world.bucket if s.first == letters.first), None)
+        bare |= letters.rejected
+        if rules.belongs(archived.stamp().metadata() if archived else None, letters.stamp().metadata()):
+            visible |= letters.rejected
+    if not visible <= rejected:
+        return True
+    done = range(1, world.checkpoint + 1)
+    return any(covered[r] != 1 or (r in rejected) != (r in bare) or (r in bare) != (r in visible) for r in done)
 
 
 def rename(world: World) -> World:
     """ETags matter by equality only."""
-    tags = sorted({s.etag for s in world.bucket} | {o.etag for o in world.owners if o.phase == "swap"})
+    objects = (*world.bucket, *world.dead)
+    swaps = [o for o in world.owners if o.phase.endswith("swap")]
+    tags = sorted({s.etag for s in objects} | {o.etag for o in swaps})
     new = {tag: i + 1 for i, tag in enumerate(tags)}
     return world._replace(
         bucket=tuple(s._replace(etag=new[s.etag]) for s in world.bucket),
-        owners=tuple(o._replace(etag=new[o.etag] if o.phase == "swap" else 0) for o in world.owners),
+        dead=tuple(s._replace(etag=new[s.etag]) for s in world.dead),
+        owners=tuple(o._replace(etag=new[o.etag] if o.phase.endswith("swap") else 0) for o in world.owners),
     )
 
 
-def steps(world: World, records: int, cuts: tuple[int, ...], rules: Rules) -> Iterator[tuple[str, World]]:
+def steps(
+    world: World, records: int, cuts: tuple[int, ...], rules: Rules, rejects: Rejects
+) -> Iterator[tuple[str, World]]:
     if world.head < records:
         yield "append", world._replace(head=world.head + 1)
     if world.holder < len(cuts):  # a steal, or a crash and a restart; the old owner goes on as a zombie
         lease = world.holder + 1
         yield f"take{lease}", world._replace(holder=lease, owners=(*world.owners, Owner(lease, "born")))
     for i, owner in enumerate(world.owners):
-        for name, moved, change in moves(world, owner, cuts[owner.lease - 1], rules):
+        at = owner.lease - 1
+        for name, moved, change in moves(world, owner, cuts[at], rules, rejects[at]):
             owners = (*world.owners[:i], moved, *world.owners[i + 1 :])
             yield f"{owner.lease}{name}", change._replace(owners=owners)
 
 
-def moves(world: World, me: Owner, cut: int, rules: Rules) -> Iterator[tuple[str, Owner, World]]:
-    out = me._replace(phase="out", epoch=0, first=0, last=0, want=0, etag=0)
-    held = next((s for s in world.bucket if s.first == me.first), None)
+def moves(
+    world: World, me: Owner, cut: int, rules: Rules, rejects: frozenset[int]
+) -> Iterator[tuple[str, Owner, World]]:
+    out = me._replace(phase="out", epoch=0, first=0, last=0, want=0, etag=0, dead=None)
     match me.phase:
         case "born":  # initialize may come late, when the lease is already another's
             if world.holder != me.lease and rules.conditional_claim:
@@ -116,42 +156,71 @@ def moves(world: World, me: Owner, cut: int, rules: Rules) -> Iterator[tuple[str
             if me.last < world.head and (me.last - me.first + 1 < cut or me.last < me.want):
                 yield "take", me._replace(last=me.last + 1), world
             if me.last >= max(me.first, me.want):  # at the cut, when idle, at a shutdown: at any moment
-                yield "close", me._replace(phase="put"), world
-        case "put":
-            if held and rules.conditional_put:
-                yield "exists", me._replace(phase="head"), world
-            else:
-                yield "put", me._replace(phase="checkpoint"), stored(world, me)
-        case "head":
-            assert held
-            mine = Stamp((me.first, 0), (me.last, 0), 0, me.epoch)
-            verdict = rules.decide(mine, Stamp((held.first, 0), (held.last, 0), 0, held.epoch))
-            match verdict:
-                case Verdict.FENCED:
-                    yield "fenced", out, world
-                case Verdict.ADOPT:
-                    yield "adopt", me._replace(phase="open", want=held.last), world
-                case Verdict.SETTLED:
-                    yield "settled", me._replace(phase="checkpoint"), world
-                case Verdict.REPLACE:
-                    yield "replace", me._replace(phase="swap", etag=held.etag), world
-        case "swap":
-            if held and held.etag == me.etag:
-                yield "swap", me._replace(phase="checkpoint", etag=0), stored(world, me)
-            else:
-                yield "changed", me._replace(phase="head", etag=0), world
+                dead = len(taken(me, rejects)) or None
+                yield "close", me._replace(phase="dput" if rules.dead_first and dead else "put", dead=dead), world
         case "checkpoint":
             if world.holder == me.lease:
-                following = me._replace(phase="open", first=me.last + 1, want=0)
+                following = me._replace(phase="open", first=me.last + 1, want=0, dead=None)
                 yield "checkpoint", following, world._replace(checkpoint=me.last)
             else:
                 yield "lost", out, world
+        case _:
+            yield from commits(world, me, rules, taken(me, rejects), out)
 
 
-def stored(world: World, me: Owner) -> World:
-    etag = max((s.etag for s in world.bucket), default=0) + max((o.etag for o in world.owners), default=0) + 1
-    rest = tuple(s for s in world.bucket if s.first != me.first)
-    return world._replace(bucket=tuple(sorted((*rest, Stored(me.first, me.last, me.epoch, etag)))))
+def taken(me: Owner, rejects: frozenset[int]) -> frozenset[int]:
+    """Of the records taken those that are rejected."""
+    return frozenset(record for record in rejects if me.first <= record <= me.last)
+
+
+def commits(
+    world: World, me: Owner, rules: Rules, rejected: frozenset[int], out: Owner
+) -> Iterator[tuple[str, Owner, World]]:
+    """The requests for the archive object and, likewise, for its dead letters."""
+    letters = me.phase.startswith("d")
+    d, phase = ("d", me.phase[1:]) if letters else ("", me.phase)
+    held = next((s for s in (world.dead if letters else world.bucket) if s.first == me.first), None)
+
+    def done(me: Owner) -> Owner:
+        if rules.dead_first:
+            return me._replace(phase="put" if letters else "checkpoint", etag=0)
+        return me._replace(phase="dput" if not letters and me.dead is not None else "checkpoint", etag=0)
+
+    match phase:
+        case "put":
+            if held and rules.conditional_put:
+                yield f"{d}exists", me._replace(phase=f"{d}head"), world
+            else:
+                yield f"{d}put", done(me), stored(world, me, rejected, letters)
+                yield f"{d}put, answer lost", me, stored(world, me, rejected, letters)
+        case "head":
+            assert held
+            mine = Stamp((me.first, 0), (me.last, 0), 0, me.epoch, me.dead)
+            match rules.decide(mine, held.stamp()):
+                case Verdict.FENCED:
+                    yield f"{d}fenced", out, world
+                case Verdict.ADOPT:
+                    yield f"{d}adopt", me._replace(phase="open", want=held.last), world
+                case Verdict.SETTLED:
+                    yield f"{d}settled", done(me._replace(dead=held.dead)), world
+                case Verdict.REPLACE:
+                    after = rules.after(mine, held.stamp()).dead
+                    yield f"{d}replace", me._replace(phase=f"{d}swap", etag=held.etag, dead=after), world
+        case "swap":
+            if held and held.etag == me.etag:
+                yield f"{d}swap", done(me), stored(world, me, rejected, letters)
+                yield f"{d}swap, answer lost", me, stored(world, me, rejected, letters)
+            else:
+                yield f"{d}changed", me._replace(phase=f"{d}head", etag=0), world
+
+
+def stored(world: World, me: Owner, rejected: frozenset[int], letters: bool) -> World:
+    objects = world.dead if letters else world.bucket
+    etag = sum(max((o.etag for o in some), default=0) for some in (world.bucket, world.dead, world.owners)) + 1
+    rest = tuple(s for s in objects if s.first != me.first)
+    made = Stored(me.first, me.last, me.epoch, etag, me.dead, rejected)
+    now = tuple(sorted((*rest, made), key=lambda s: s.first))
+    return world._replace(dead=now) if letters else world._replace(bucket=now)
 
 
 def without(verdict: Verdict, instead: Verdict) -> Decide:
@@ -191,3 +260,48 @@ def test_every_checkpointed_record_is_in_exactly_one_object(records: int, cuts: 
 def test_leaving_out_a_rule_breaks_it(rules: Rules) -> None:
     _, path = explore(3, (3, 2, 3), rules)
     assert path is not None
+
+
+OF_OTHER_SETTINGS = [
+    (2, (2, 2), ({1, 2}, set())),
+    (2, (2, 2), (set(), {2})),
+    (2, (1, 2, 2), ({1}, {2}, set())),
+    (2, (2, 1, 2), ({1, 2}, set(), set())),
+    (2, (2, 2, 2), (set(), {1}, set())),
+]
+
+
+def sets(of: tuple[set[int], ...]) -> Rejects:
+    return tuple(frozenset(each) for each in of)
+
+
+@pytest.mark.parametrize(("records", "cuts", "rejects"), OF_OTHER_SETTINGS)
+def test_a_dead_letter_is_there_exactly_if_its_archive_object_rejects_the_record(
+    records: int, cuts: tuple[int, ...], rejects: tuple[set[int], ...]
+) -> None:
+    states, path = explore(records, cuts, Rules(), sets(rejects))
+    assert path is None, " ".join(path or [])
+    assert states > 200
+
+
+def only_its_own(mine: Stamp, replaced: Stamp) -> Stamp:
+    return mine
+
+
+def forgotten_after_one(mine: Stamp, replaced: Stamp) -> Stamp:
+    """The empty object is due only right after an object that had dead letters, not if its owner stopped before it."""
+    return replace(mine, dead=0) if mine.dead is None and replaced.dead else mine
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        pytest.param(Rules(after=only_its_own), id="none is never written"),
+        pytest.param(Rules(after=forgotten_after_one), id="forgotten by the next but one"),
+        pytest.param(Rules(belongs=lambda archived, dead: True), id="read without asking the archive object"),
+        pytest.param(Rules(dead_first=True), id="dead letters before the archive object"),
+    ],
+)
+def test_leaving_out_a_rule_of_dead_letters_breaks_it(rules: Rules) -> None:
+    paths = [explore(records, cuts, rules, sets(rejects))[1] for records, cuts, rejects in OF_OTHER_SETTINGS]
+    assert any(paths)
