@@ -5,12 +5,14 @@ it meanwhile. So two redrives never send the same record, and one that was kille
 claimed and not completed may or may not be in the stream.
 """
 
+import time
 from typing import TYPE_CHECKING
 
 import boto3
 import msgspec
 from botocore.exceptions import ClientError
 
+from consumer.retry import delay
 from producer.archive import DEAD_LETTERS
 from producer.errors import UserError
 
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
 REDRIVEN = "redriven/"
-_CHANGED = {"PreconditionFailed", "412", "ConditionalRequestConflict", "409", "NoSuchKey", "404"}
+CONFLICTS = 12
+"""Tries of a write that meets others: up to half a minute."""
 
 
 class Mark(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -63,20 +66,34 @@ class Marker:
             raise UserError(f"{self.key} is no marker of a redrive: {error}") from None
 
     def save(self) -> None:
-        """Writes `marks`. Raises UserError when another redrive has written meanwhile."""
+        """Writes `marks`. Raises UserError when another redrive has written meanwhile, or does so all the time."""
         body = msgspec.json.format(msgspec.json.encode(self.marks), indent=1)
+        for attempt in range(CONFLICTS):
+            try:
+                self._etag = self._put(body)
+            except ClientError as error:
+                match error.response["Error"].get("Code"):
+                    case "ConditionalRequestConflict" | "409":  # another write was under way, however it ended
+                        time.sleep(delay(attempt))
+                        continue
+                    case "PreconditionFailed" | "412" | "NoSuchKey" | "404":
+                        self._etag = self._own(body)
+                    case _:
+                        raise
+            return
+        raise UserError(f"{self.key} is written by others again and again; is another redrive at work?")
+
+    def _put(self, body: bytes) -> str:
+        if self._etag:
+            return self._s3.put_object(Bucket=self._bucket, Key=self.key, Body=body, IfMatch=self._etag)["ETag"]
+        return self._s3.put_object(Bucket=self._bucket, Key=self.key, Body=body, IfNoneMatch="*")["ETag"]
+
+    def _own(self, body: bytes) -> str:
+        """The ETag of what stands there if we wrote it: the SDK tries again when an answer is lost, and meets it."""
         try:
-            if self._etag:
-                answer = self._s3.put_object(Bucket=self._bucket, Key=self.key, Body=body, IfMatch=self._etag)
-            else:
-                answer = self._s3.put_object(Bucket=self._bucket, Key=self.key, Body=body, IfNoneMatch="*")
-        except ClientError as error:
-            if error.response["Error"].get("Code") not in _CHANGED:
-                raise
-            # The SDK tries again when an answer is lost, and then meets what it has written itself.
             stored = self._s3.get_object(Bucket=self._bucket, Key=self.key)
-            if stored["Body"].read() != body:
-                raise UserError(f"another redrive is at work on the same dead letters ({self.key})") from None
-            self._etag = stored["ETag"]
-        else:
-            self._etag = answer["ETag"]
+        except self._s3.exceptions.NoSuchKey:
+            raise UserError(f"{self.key} was deleted while this redrive was at work; start it again") from None
+        if stored["Body"].read() != body:
+            raise UserError(f"another redrive is at work on the same dead letters ({self.key})")
+        return stored["ETag"]

@@ -37,6 +37,7 @@ class Site:
     settings: dict[str, str] = field(default_factory=dict)
     cut: Cut = field(default_factory=lambda: Cut(records=3, size=1 << 20, window_ms=60_000))
     taken: dict[str, int] = field(default_factory=dict)  # shard -> records consumed
+    epoch: int = 7
 
     def put(self, key: str, *payloads: bytes) -> list[dict[str, Any]]:
         """One record after the other; the service's answers."""
@@ -70,8 +71,13 @@ class Site:
                 self.taken[shard] = len(found)
                 decoded = [decode(record.data, settings.reading_fields) for record in fresh]
                 await table.put([reading for d in decoded for reading in d.readings], lambda: None)
-                for packer in packed(shard, self.cut, list(zip(fresh, decoded, strict=True))):
+                for packer in packed(shard, self.cut, list(zip(fresh, decoded, strict=True)), self.epoch):
                     await archive.settle(packer.close(), lambda: None)
+
+    def start_again(self, **settings: str) -> None:
+        """The next `consume` is of another owner with other settings, from the same checkpoint: the first one."""
+        self.settings, self.epoch = settings, self.epoch + 1
+        self.taken.clear()
 
     def rows(self, table: str = "") -> list[Row]:
         """The whole table, in the order of its keys."""
@@ -99,11 +105,11 @@ def record_of(record: dict[str, Any]) -> Record:
     return Record(record["Data"], record["PartitionKey"], record["SequenceNumber"], 0, arrival)
 
 
-def packed(shard: str, cut: Cut, records: list[tuple[Record, Decoded]]) -> Iterator[Packer]:
+def packed(shard: str, cut: Cut, records: list[tuple[Record, Decoded]], epoch: int) -> Iterator[Packer]:
     """Full parcels, and the rest."""
     packer: Packer | None = None
     for record, decoded in records:
-        packer = packer or Packer(shard, 7, cut, record)
+        packer = packer or Packer(shard, epoch, cut, record)
         packer.take(record, decoded)
         if packer.full:
             yield packer

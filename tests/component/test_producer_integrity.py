@@ -231,7 +231,7 @@ def test_an_aggregate_is_missing_unless_it_is_kept_as_undeliverable(
         (key,) = fresh.keys("readings/")
         first, _, third = lines(fresh, key)
         for object_key in (key, key.replace("readings/", "dead-letters/")):
-            change(fresh, object_key, [first, third], records="2")
+            change(fresh, object_key, [first, third], records="2", **{"dead-letters": "2"})
         (told,) = found(fresh, capsys)["record_missing"]
         assert told.endswith("a KPL aggregate: was it made for another shard?")
         name = f"dead-letters/undeliverable/{hashlib.sha256(packed).hexdigest()}.ndjson.gz"

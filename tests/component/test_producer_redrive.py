@@ -1,5 +1,6 @@
 """Dead letters: counted, shown, and sent again once and no more."""
 
+import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -124,6 +125,63 @@ def test_a_redriven_record_that_is_rejected_again_is_a_new_dead_letter(
     site.consume()
     counts = told(site, capsys, "--reason", "not-json")
     assert (counts["records"], counts["new"], counts["redriven"]) == (2, 1, 1)
+
+
+def test_dead_letters_of_an_object_that_was_replaced_are_none(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    """Wrong settings, killed between the archive's PUT and the checkpoint, started again with the right ones."""
+    s3, bucket = site.session.client("s3"), site.stack.bucket
+    outdated = {key: s3.get_object(Bucket=bucket, Key=key) for key in site.keys("dead-letters/")}
+    bodies = {key: (answer["Body"].read(), answer["Metadata"]) for key, answer in outdated.items()}
+    site.start_again(READING_FIELDS=FIELDS)
+    site.consume()
+    counts = told(site, capsys)
+    assert (counts["records"], counts["readable"]) == (5, 2)  # by the settings of before; those now reject these
+    assert main(["audit", "--json", "--stack", site.stack.name]) == 0
+    assert json.loads(capsys.readouterr().out)["outdated"] == 0
+    for key, (body, metadata) in bodies.items():  # as if the second owner had stopped before its dead letters
+        s3.put_object(Bucket=bucket, Key=key, Body=body, Metadata=metadata)
+    assert told(site, capsys)["records"] == 0
+    assert told(site, capsys, "--send")["sent"] == 0
+    assert main(["audit", "--json", "--stack", site.stack.name]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert (report["outdated"], list(report["findings"])) == (3, ["dead_letter_missing"])
+    site.start_again(READING_FIELDS=FIELDS)  # the replay after that stop
+    site.consume()
+    assert told(site, capsys)["records"] == 5
+    assert main(["audit", "--stack", site.stack.name]) == 0
+
+
+def test_settings_that_reject_nothing_any_more_leave_no_dead_letter(
+    stack: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with new_site(stack) as site:
+        site.put("a", *[(OTHER % (n, T0 + n)).encode() for n in range(4)])
+        site.consume()
+        assert told(site, capsys)["records"] == 4
+        site.start_again(READING_FIELDS=FIELDS)
+        site.consume()
+        assert told(site, capsys)["records"] == 0
+        bodies = [boto3.client("s3").get_object(Bucket=site.stack.bucket, Key=k) for k in site.keys("dead-letters/")]
+        assert [gzip.decompress(body["Body"].read()) for body in bodies] == [b"", b""]
+        assert main(["audit", "--stack", site.stack.name]) == 0
+        assert len(site.rows()) == 4
+
+
+def test_objects_of_before_they_told_of_their_dead_letters_are_read(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    s3, bucket = site.session.client("s3"), site.stack.bucket
+    for key in site.keys("readings/") + site.keys("dead-letters/"):
+        held = s3.get_object(Bucket=bucket, Key=key)
+        metadata = {name: value for name, value in held["Metadata"].items() if name != "dead-letters"}
+        s3.put_object(Bucket=bucket, Key=key, Body=held["Body"].read(), Metadata=metadata)
+    assert told(site, capsys)["records"] == 7
+    assert main(["audit", "--stack", site.stack.name]) == 0
+    capsys.readouterr()
+    site.start_again(READING_FIELDS=FIELDS)
+    site.consume()
+    assert told(site, capsys)["records"] == 5
+    assert main(["audit", "--stack", site.stack.name]) == 0
 
 
 class Lost:

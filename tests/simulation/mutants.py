@@ -281,12 +281,10 @@ def _decide(name: str, broken: Callable[[Stamp, Stamp], Verdict], rare: bool = F
 MUTANTS = (
     Variant("plain PUT", ((service, "Archive", PlainPut),)),
     Variant("dead letter not written", ((service, "Archive", NoDeadLetters),)),
-    Variant("dead letters fenced alone", ((service, "Archive", DeadLettersAlone),), rare=True),
-    Variant("dead letters before their object", ((service, "Archive", DeadLettersFirst),), rare=True),
-    Variant(
-        "earlier dead letters forgotten by the next but one", ((parcel.Stamp, "after", forgotten_after_one),), rare=True
-    ),
-    Variant("dead letters read without asking their object", ((ledger, "belongs", lambda *_: True),), rare=True),
+    Variant("dead letters fenced alone", ((service, "Archive", DeadLettersAlone),)),
+    Variant("dead letters before their object", ((service, "Archive", DeadLettersFirst),)),
+    Variant("earlier dead letters forgotten by the next but one", ((parcel.Stamp, "after", forgotten_after_one),)),
+    Variant("dead letters read without asking their object", ((ledger, "belongs", lambda *_: True),)),
     Variant("fenced owner goes on", ((service, "Archive", FencedGoesOn),)),
     _shard("checkpoint before row", CheckpointBeforeRow),
     _shard("checkpoint before parcel", CheckpointBeforeParcel),
