@@ -6,6 +6,19 @@ SHELL := bash
 PYTHON ?= python3
 PY := .venv/bin/python
 
+# What people choose is said on make's command line, and a target takes only what it knows (infra/switches.py). The same
+# names in the environment belong to others: they count for nothing here, and no command sees them.
+quoted = '$(subst ','\'',$(1))'
+named := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+answer := $(shell $(firstword $(wildcard $(PY)) $(PYTHON)) infra/switches.py $(foreach word,$(MAKECMDGOALS) -- $(named),$(call quoted,$(word))))
+ifeq ($(firstword $(answer)),refused:)
+$(error $(wordlist 2,$(words $(answer)),$(answer)))
+endif
+foreign := $(foreach name,$(answer),$(if $(filter environment,$(firstword $(origin $(name)))),$(name)))
+$(foreach name,$(foreign),$(eval override $(name) :=) $(eval unexport $(name)))
+# The chosen ones as words for a command.
+given = $(foreach name,$(filter $(answer),$(named)),$(call quoted,$(name)=$(value $(name))))
+
 .PHONY: help setup demo up deploy plan destroy package image image-test push sbom test crashtest crashtest-mutants faults check audit-dependencies format lock docs dashboards pictures clean
 
 help:  ## print the targets
@@ -29,23 +42,22 @@ setup: .venv/ready .local-aws/ready  ## create both environments (every target d
 	@infra/debian.sh .local-registry docker-registry docker-registry
 
 demo: setup  ## local stack + simulator + audit; FOR=60 DEVICES=50 RATE=100 for a bounded run
-	@exec $(PY) -m infra.local demo
+	@exec $(PY) -m infra.local demo $(given)
 
 up: setup  ## local stack in the foreground until Ctrl-C; writes .local/env
-	@exec $(PY) -m infra.local up
+	@exec $(PY) -m infra.local up $(given)
 
-# The variables of these reach the command by its environment.
 deploy: .venv/ready  ## deploy to AWS: STACK=name EMAIL=address [REGION=r] [PARAMS="ShardCount=4"] [IMAGE=i]
-	@exec $(PY) -m infra deploy
+	@exec $(PY) -m infra deploy $(given)
 
 plan: .venv/ready  ## what deploy would change; the same variables
-	@exec $(PY) -m infra plan
+	@exec $(PY) -m infra plan $(given)
 
-destroy: .venv/ready  ## take a deployment away: STACK=name [KEEP_DATA=1] [YES=1]; asks before it deletes data
-	@exec $(PY) -m infra destroy
+destroy: .venv/ready  ## take a deployment away: STACK=name [YES=1]; keeps its readings unless DELETE_DATA=name, asks first
+	@exec $(PY) -m infra destroy $(given)
 
 package: .venv/ready  ## templates with their artifacts for the console or the aws command: [BUCKET=b]
-	@exec $(PY) -m infra package
+	@exec $(PY) -m infra package $(given)
 
 test: setup .local-prometheus/ready .lint/audit/ready  ## all tests
 	@$(PY) -m pytest

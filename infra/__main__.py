@@ -11,8 +11,10 @@ import boto3
 from infra import container, package
 from infra.cloudformation import POLL_SECONDS, DeployError, Event, InputError
 from infra.deploy import DATA, NETWORK, SERVICE, Deployment, Image, require_name
-from infra.destroy import destroy
-from infra.options import assignments, parser
+from infra.destroy import Data, destroy, stored
+from infra.holdings import Holding
+from infra.options import assignments, parser, spelt_out
+from infra.parameters import require_valid
 from infra.progress import Progress, count, table
 from infra.summary import summary
 from producer.errors import told
@@ -22,9 +24,9 @@ Arguments = argparse.Namespace
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Every failure that somebody can mend is one line on stderr."""
-    arguments = parser(COMMANDS, os.environ).parse_args(argv)
-    run: Callable[[Arguments], int] = arguments.run
     try:
+        arguments = parser(COMMANDS).parse_args(spelt_out(sys.argv[1:] if argv is None else argv))
+        run: Callable[[Arguments], int] = arguments.run
         return run(arguments)
     except InputError as error:
         print(f"sensorstream: {error}", file=sys.stderr)
@@ -71,6 +73,7 @@ def _plan(arguments: Arguments) -> int:
 
 def _destroy(arguments: Arguments) -> int:
     require_name(arguments.stack)
+    data = data_choice(arguments)
     session = connect(arguments.region)
     with Progress() as progress:
 
@@ -80,13 +83,44 @@ def _destroy(arguments: Arguments) -> int:
 
         deployment = Deployment(session, arguments.stack, {}, tell, poll_seconds(), role=arguments.role)
         there = any(deployment.state(path) for path in (DATA, NETWORK, SERVICE))
-        if there and not arguments.yes:
-            ask(arguments.stack, place(session), arguments.keep_data)
-        kept = destroy(session, deployment, progress.say, arguments.keep_data)
+        if there:
+            print("\n".join(warning(arguments.stack, place(session), data, stored(session, arguments.stack))))
+            if not arguments.yes:
+                ask(arguments.stack)
+        kept = destroy(session, deployment, progress.say, data)
         progress.say(f"{arguments.stack} is gone" if there else f"there is no deployment {arguments.stack}")
-    for name in kept:
-        print(f"kept: {name}")
+    for each in kept:
+        print(f"kept: {each}")
+        print(f"      to delete it one day: {_deletion(each)}")
     return 0
+
+
+def data_choice(arguments: Arguments) -> Data:
+    """What shall become of the data; InputError unless whatever deletes readings is unmistakable."""
+    named, keep = arguments.delete_data, arguments.keep_data
+    if named and named != arguments.stack:
+        raise InputError(f"DELETE_DATA={named} is not the deployment's name; nothing was changed")
+    if named and keep:
+        raise InputError("KEEP_DATA and DELETE_DATA contradict each other; nothing was changed")
+    if keep is False and not named:
+        raise InputError(f"KEEP_DATA=no deletes nothing; to delete the readings too: DELETE_DATA={arguments.stack}")
+    return Data.DELETE if named else Data.KEEP if keep else Data.UNLESS_EMPTY
+
+
+def warning(stack: str, where: str, data: Data, there: list[Holding]) -> list[str]:
+    """What destroying means, and what it takes with it."""
+    lines = [f"This destroys {stack} ({where}): all but its data, its devices, and what the stream still holds."]
+    kept = data is Data.KEEP or (data is Data.UNLESS_EMPTY and not all(each.empty for each in there))
+    lines += [f"  {'kept' if kept else 'DELETED'}: {each}" for each in there]
+    if kept and there and data is Data.UNLESS_EMPTY:
+        lines.append(f"  to delete these too: DELETE_DATA={stack}")
+    return lines
+
+
+def _deletion(kept: Holding) -> str:
+    if kept.kind == "table":
+        return f"aws dynamodb delete-table --table-name {kept.id}"
+    return f"aws s3 rb --force s3://{kept.id}"
 
 
 def _package(arguments: Arguments) -> int:
@@ -103,6 +137,7 @@ def _deployment(
     parameters = assignments(arguments.params)
     if arguments.email is not None:
         parameters["SNSEmail"] = arguments.email
+    require_valid(parameters, (DATA, NETWORK, SERVICE))
 
     def deployment() -> Deployment:
         return Deployment(session, arguments.stack, parameters, progress.event, poll_seconds(), arguments.role)
@@ -150,12 +185,10 @@ def place(session: boto3.Session) -> str:
     return f"account {account}, region {session.region_name}{f', at {local}' if local else ''}"
 
 
-def ask(stack: str, where: str, keep_data: bool) -> None:
+def ask(stack: str) -> None:
     """InputError unless a person types the deployment's name."""
     if not sys.stdin.isatty():
-        raise InputError(f"nobody is there to be asked; to destroy {stack} without a question: YES=1")
-    what = "its devices, and all but its data" if keep_data else "its devices, its table and its archive"
-    print(f"This destroys {stack} ({where}): {what}, and what the stream still holds.")
+        raise InputError(f"there is no terminal to ask at; to destroy {stack} without a question: YES=1")
     if input(f"Type {stack} to go on: ").strip() != stack:
         raise InputError("that is not its name; nothing was changed")
 

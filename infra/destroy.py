@@ -1,6 +1,7 @@
-"""Takes a deployment away, with what was made beside its stacks; the data only when that is asked for."""
+"""Takes a deployment away, with what was made beside its stacks; readings only when that is asked for by name."""
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import boto3
@@ -9,6 +10,7 @@ from botocore.config import Config
 from infra.artifacts import bucket_name
 from infra.cloudformation import State
 from infra.deploy import DATA, NETWORK, SERVICE, SUFFIXES, Deployment, explained
+from infra.holdings import Holding, holdings
 from infra.leftovers import (
     Say,
     remove_bucket,
@@ -25,6 +27,14 @@ from producer.provision import deprovision_all
 PATIENT = Config(retries={"mode": "adaptive", "max_attempts": 10})  # IoT takes some ten changes a second
 
 
+class Data(Enum):
+    """What becomes of the table and the archive's bucket."""
+
+    KEEP = "kept"
+    UNLESS_EMPTY = "kept, unless both are empty"
+    DELETE = "deleted"
+
+
 @dataclass(frozen=True, slots=True)
 class Resource:
     """What a stack calls something, and what that is called outside of it."""
@@ -34,23 +44,35 @@ class Resource:
     id: str
 
 
-def destroy(session: boto3.Session, deployment: Deployment, say: Say, keep_data: bool) -> list[str]:
-    """Remove everything; returns what is kept: nothing, or with `keep_data` the table and the archive's bucket.
+def destroy(session: boto3.Session, deployment: Deployment, say: Say, data: Data) -> list[Holding]:
+    """Remove everything; returns what is kept: nothing, or the table and the archive's bucket.
 
+    Whether they are empty is looked at when nothing writes any more.
     May be repeated after a failure at any step: the data plane's stack, which knows the names, goes last.
     """
     with explained(deployment.name):
         made = {path: resources(session, deployment.name + SUFFIXES[path]) for path in SUFFIXES}
         deployment.stack(SERVICE).delete()  # first of all whoever writes
         deployment.stack(NETWORK).delete()
-        data = deployment.state(DATA)
-        kept = _unhinder(session, deployment.name, data, made[DATA], say, keep_data) if data else []
+        now = deployment.state(DATA)
+        kept = _unhinder(session, deployment.name, now, made[DATA], say, data) if now else []
         deployment.stack(DATA).delete()
         everything = [resource for found in made.values() for resource in found]
         remove_logs(session, own_logs(everything), say)
         remove_parameters(session, f"/sensorstream/{deployment.name}/", say)
         remove_bucket(session, bucket_name(session, deployment.name), say)
         return kept
+
+
+def stored(session: boto3.Session, stack: str) -> list[Holding]:
+    """What the deployment's table and archive hold now; nothing when there is no such deployment."""
+    return _stored(session, resources(session, stack))
+
+
+def _stored(session: boto3.Session, made: list[Resource]) -> list[Holding]:
+    tables = [each.id for each in made if each.name == "SensorDataTable" and each.id]
+    buckets = [each.id for each in made if each.name == "ArchiveBucket" and each.id]
+    return holdings(session, tables, buckets)
 
 
 def resources(session: boto3.Session, stack: str) -> list[Resource]:
@@ -74,10 +96,10 @@ def own_logs(everything: list[Resource]) -> list[str]:
 
 
 def _unhinder(
-    session: boto3.Session, stack: str, data: State, made: list[Resource], say: Say, keep_data: bool
-) -> list[str]:
+    session: boto3.Session, stack: str, now: State, made: list[Resource], say: Say, data: Data
+) -> list[Holding]:
     """Remove what is attached to the data plane's resources, or in them; returns what is kept."""
-    names = data.outputs
+    names = now.outputs
     if "DevicePolicy" in names:
         count = deprovision_all(session.client("iot", config=PATIENT), names["DevicePolicy"])
         if count:
@@ -89,12 +111,10 @@ def _unhinder(
         remove_consumers(session, names["StreamArn"], of_stack, say)
     for repository in (each.id for each in made if each.kind == "AWS::ECR::Repository"):
         remove_images(session, repository, say)
-    tables = [each.id for each in made if each.name == "SensorDataTable"]
-    buckets = [each.id for each in made if each.name == "ArchiveBucket"]
-    if keep_data:
-        return [*(f"table {table}" for table in tables), *(f"bucket {bucket}" for bucket in buckets)]
-    for table in tables:
-        remove_table(session, table, say)
-    for bucket in buckets:
-        remove_bucket(session, bucket, say)
+    there = _stored(session, made)
+    if data is Data.KEEP or (data is Data.UNLESS_EMPTY and not all(each.empty for each in there)):
+        return there
+    for each in there:
+        remove = remove_table if each.kind == "table" else remove_bucket
+        remove(session, each.id, say)
     return []

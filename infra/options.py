@@ -1,10 +1,14 @@
-"""The options of python -m infra; each defaults to the variable of make's command line that has its name."""
+"""The options of python -m infra. Each may be given as on make's command line, too: NAME=value before all options.
+
+Nothing of it is read from the environment, where names such as STACK and YES may be somebody else's.
+"""
 
 import argparse
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from infra.cloudformation import InputError
+from infra.switches import SwitchError, words, yes
 
 Commands = Mapping[str, Callable[[argparse.Namespace], int]]
 
@@ -16,14 +20,16 @@ WANTED = (
     ("IMAGE", "the service's image; else that of this checkout, which deploy builds and pushes where it is missing"),
 )
 FOLDER = ("FOLDER", "where the templates go; else build/package")
+DELETE_DATA = ("DELETE_DATA", "name of the deployment once more: delete its table and its archive")
 ROLE = ("ROLE", "ARN of the role that CloudFormation acts in, instead of yours")
 
 
-def parser(run: Commands, environ: Mapping[str, str]) -> argparse.ArgumentParser:
+def parser(run: Commands) -> argparse.ArgumentParser:
     """`run` maps each command's name to the function that the parsed arguments carry as `run`."""
     main = argparse.ArgumentParser(
         prog="infra",
         description="Deploys Sensorstream as CloudFormation stacks, in the cloud or on the local stack.",
+        allow_abbrev=False,
         epilog="Where AWS is comes from the SDK's environment variables; for the local stack: source .local/env",
     )
     commands = main.add_subparsers(required=True, metavar="COMMAND")
@@ -32,9 +38,12 @@ def parser(run: Commands, environ: Mapping[str, str]) -> argparse.ArgumentParser
         ("plan", "show what deploy would do", (STACK, REGION, *WANTED, ROLE), ()),
         (
             "destroy",
-            "take a deployment away with its devices and its data",
-            (STACK, REGION, ROLE),
-            (("KEEP_DATA", "leave the table and the archive's bucket"), ("YES", "do not ask")),
+            "take a deployment away with its devices; its readings only if that is asked for by name",
+            (STACK, REGION, ROLE, DELETE_DATA),
+            (
+                ("KEEP_DATA", "leave the table and the archive's bucket; so it is where they hold anything"),
+                ("YES", "do not ask"),
+            ),
         ),
         (
             "package",
@@ -43,16 +52,44 @@ def parser(run: Commands, environ: Mapping[str, str]) -> argparse.ArgumentParser
             (),
         ),
     ):
-        made = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        about = text[0].upper() + text[1:] + "."
+        made = commands.add_parser(name, help=text, description=about, allow_abbrev=False)
         made.set_defaults(run=run[name])
         for variable, about in options:
-            made.add_argument(
-                flag(variable), default=environ.get(variable) or None, metavar=variable, help=f"{about} (${variable})"
-            )
+            made.add_argument(flag(variable), metavar=variable, help=f"{about} ({variable}=)")
         for variable, about in flags:
-            on = environ.get(variable, "") not in ("", "0")
-            made.add_argument(flag(variable), action="store_true", default=on, help=f"{about} (${variable}=1)")
+            made.add_argument(
+                flag(variable),
+                nargs="?",
+                const=True,
+                type=_switch(variable),
+                metavar="yes|no",
+                help=f"{about} ({variable}=yes)",
+            )
     return main
+
+
+def spelt_out(argv: Sequence[str]) -> list[str]:
+    """The command line with its words NAME=value as options; InputError for a name that the command does not take."""
+    if not argv or argv[0].startswith("-"):
+        return list(argv)
+    command, *rest = argv
+    end = next((number for number, word in enumerate(rest) if word.startswith("-")), len(rest))
+    try:
+        given, others = words(command, rest[:end])
+    except SwitchError as error:
+        raise InputError(str(error)) from None
+    return [command, *(f"{flag(name)}={value}" for name, value in given.items()), *others, *rest[end:]]
+
+
+def _switch(variable: str) -> Callable[[str], bool]:
+    def parsed(text: str) -> bool:
+        try:
+            return yes(variable, text)
+        except SwitchError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parsed
 
 
 def flag(variable: str) -> str:

@@ -108,15 +108,20 @@ def test_a_service_that_fails_is_told_with_the_reason_of_its_last_task(shell: Sh
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (("--params", "Shards=2"), "no template has a parameter Shards; there are "),
+        (("--params", "Shards=2"), "no template has a parameter Shards; did you mean ShardCount?"),
+        (("--params", "ShardCuont=2"), "no template has a parameter ShardCuont; did you mean ShardCount?"),
+        (("--params", "Zebra=2"), "no template has a parameter Zebra; there are "),
+        (("--params", "ShardCount=two"), "ShardCount=two must be a number of 0 to 500"),
+        (("--params", "FanOut=yes"), "FanOut=yes must be one of true, false"),
+        (("--params", "MinTasks=0"), "MinTasks=0 must be a number of at least 1"),
         (("--params", "ShardCount"), "PARAMS: ShardCount is not Name=value"),
         (("--params", "'"), "PARAMS=': No closing quotation"),
-        (("--params", "RetentionHours=1"), "RetentionHours"),
+        (("--params", "RetentionHours=1"), "RetentionHours=1 must be a number of 24 to 8,760"),
         (("--params", "ShardCount=2 MinTasks=3"), "MinTasks=3 is more than the 2 shards of the stream"),
         (("--params", "MaxTasks=5"), "MaxTasks=5 is more than the 4 shards of the stream"),  # on demand
         (("--stack", "a-name-that-is-much-too-long"), "STACK=a-name-that-is-much-too-long: a name is"),
         (("--stack", ""), "name the deployment: STACK=name"),
-        (("--email", "nobody"), "SNSEmail"),
+        (("--email", "nobody"), "SNSEmail=nobody is not an e-mail address, or nothing"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_made(shell: Shell, options: tuple[str, ...], why: str) -> None:

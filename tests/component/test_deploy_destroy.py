@@ -1,4 +1,4 @@
-"""make destroy: an account holds afterwards what it held before, or with KEEP_DATA=1 the table and the bucket more."""
+"""make destroy: an account holds afterwards what it held before, but for readings, unless those are named."""
 
 import os
 import pty
@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
+from infra import holdings
 from infra.local.process import ROOT
 from producer.provision import deprovision_all, names, provision
 from tests.component.deploying import Shell, shell
@@ -66,9 +68,77 @@ def test_kept_data_is_the_table_and_the_bucket_and_nothing_else(used: tuple[Shel
     table, bucket = outputs["SensorTable"], outputs["ArchiveBucket"]
     said = shell.destroy("--keep-data")
     assert inventory(shell.session) ^ before == {f"table {table}", f"bucket {bucket}"}
-    assert f"kept: table {table}\nkept: bucket {bucket}\n" in said
+    assert f"kept: table {table} with 1 rows\n      to delete it one day: aws dynamodb delete-table" in said
+    assert f"kept: bucket {bucket} with 3 objects\n" in said
     assert shell.session.client("dynamodb").scan(TableName=table)["Count"] == 1
     assert shell.session.client("s3").get_object(Bucket=bucket, Key="readings/1")["Body"].read() == b"b"
+
+
+def test_readings_are_kept_unless_their_deletion_is_asked_for_by_name(used: tuple[Shell, set[str]]) -> None:
+    shell, before = used
+    outputs = shell.outputs()
+    for options, why in (
+        (("--delete-data", "another"), "DELETE_DATA=another is not the deployment's name"),
+        (("KEEPDATA=1",), "did you mean KEEP_DATA?"),
+        (("PARAMS=x",), "make destroy takes no PARAMS (make deploy, make plan would)"),
+        (("KEEP_DATA=yes", "--delete-data", shell.stack), "contradict each other"),
+        (("KEEP_DATA=false",), f"DELETE_DATA={shell.stack}"),
+        (("KEEP_DATA=maybe",), "KEEP_DATA=maybe must be one of yes, true, 1, no, false, 0"),
+        (("YES=si",), "YES=si must be one of"),
+    ):
+        words = [option for option in options if "=" in option]
+        others = [option for option in options if "=" not in option]
+        code, _, error = shell.run_alone("destroy", *words, "--stack", shell.stack, "--yes", *others)
+        assert code == 2, options
+        assert why in error
+        assert shell.stacks() == {"", "-network", "-service"}
+    said = shell.destroy("--yes")
+    assert f"kept: table {outputs['SensorTable']} with 1 rows" in said
+    assert f"to delete these too: DELETE_DATA={shell.stack}" in said
+    kept = {f"table {outputs['SensorTable']}", f"bucket {outputs['ArchiveBucket']}"}
+    assert inventory(shell.session) ^ before == kept
+
+
+def test_what_holds_nothing_is_not_kept(shell: Shell) -> None:
+    before = inventory(shell.session)
+    shell.deploy("--params", "ShardCount=1")
+    assert "DELETED: table " in shell.destroy("--yes")
+    assert inventory(shell.session) == before
+
+
+def test_what_cannot_be_counted_is_kept(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A table that another one's rights keep from being scanned; here its scans are refused."""
+    shell.deploy("--params", "ShardCount=1")
+    table = shell.outputs()["SensorTable"]
+
+    def refused(*_: object) -> tuple[int, bool]:
+        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "Scan")
+
+    monkeypatch.setattr(holdings, "_first_page", refused)
+    said = shell.destroy("--yes")
+    assert f"kept: table {table}, whose rows cannot be counted (AccessDeniedException)" in said
+    shell.session.client("dynamodb").describe_table(TableName=table)
+
+
+@pytest.mark.parametrize("no", ["no", "0", "false", "NO"])
+def test_no_is_no(shell: Shell, no: str) -> None:
+    code, _, error = shell.run_alone("destroy", f"STACK={shell.stack}", f"YES={no}")
+    assert (code, error) == (0, "")
+    shell.deploy("--params", "ShardCount=1")
+    code, _, error = shell.run_alone("destroy", f"STACK={shell.stack}", f"YES={no}")
+    assert (code, "YES=1" in error) == (2, True)
+
+
+def test_the_environment_destroys_nothing(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names such as these are anybody's; only the command line counts, by make as without it."""
+    shell.deploy("--params", "ShardCount=1")
+    for name, value in (("STACK", shell.stack), ("YES", "1"), ("DELETE_DATA", shell.stack)):
+        monkeypatch.setenv(name, value)
+    code, _, error = shell.run_alone("destroy")
+    assert (code, error) == (2, "sensorstream: name the deployment: STACK=name\n")
+    done = subprocess.run(["make", "destroy"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, "name the deployment: STACK=name" in done.stderr) == (2, True)
+    assert shell.stacks() == {"", "-network", "-service"}
 
 
 def test_what_was_begun_is_ended_by_the_same_command(used: tuple[Shell, set[str]]) -> None:

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from infra.artifacts import INFRA, Artifacts
 from infra.cloudformation import DeployError, Event, Stack
 from infra.deploy import Deployment
-from infra.destroy import destroy
+from infra.destroy import Data, destroy
 from infra.local.emulator import Emulator
 from producer.provision import deprovision_all
 from tests.component.inventory import inventory
@@ -57,7 +57,7 @@ def test_the_deployer_deploys_plans_and_destroys(
     iot = deployer.client("iot")
     made = iot.create_keys_and_certificate(setAsActive=True)
     iot.attach_policy(policyName=outputs["DevicePolicy"], target=made["certificateArn"])
-    assert destroy(deployer, again, lambda _: None, keep_data=False) == []
+    assert destroy(deployer, again, lambda _: None, Data.UNLESS_EMPTY) == []
     assert inventory(strict.session()) == before
 
 

@@ -54,6 +54,8 @@ def install() -> None:
         if iam_action == "cloudwatch:PutMetricData":
             given = params.get("Namespace") or document(body).get("Namespace") or ""
             keys["cloudwatch:namespace"] = given[0] if isinstance(given, list) else given
+        if iam_action == "dynamodb:Scan":
+            keys["dynamodb:select"] = document(body).get("Select")
         if service == "cloudformation":
             (role,) = params.get("RoleARN") or [None]
             keys["cloudformation:rolearn"] = role

@@ -1,0 +1,54 @@
+"""Whether parameters can be what they are given as, by the templates' own declarations, before anything is asked."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from infra import templates
+from infra.cloudformation import InputError
+from infra.switches import nearest
+
+
+def require_valid(given: Mapping[str, str], paths: tuple[Path, ...]) -> None:
+    """InputError for the first parameter that no template has, or whose value its declaration excludes."""
+    declared: dict[str, list[dict[str, Any]]] = {}
+    for path in paths:
+        for name, declaration in templates.parameters(path).items():
+            declared.setdefault(name, []).append(declaration)
+    for name, value in given.items():
+        if name not in declared:
+            near = nearest(name, declared, 0.6)
+            raise InputError(
+                f"no template has a parameter {name}; "
+                + (f"did you mean {near}?" if near else f"there are {', '.join(sorted(declared))}")
+            )
+        for declaration in declared[name]:
+            if wrong := _why_not(declaration, value):
+                raise InputError(f"{name}={value} {wrong}")
+
+
+def _why_not(declared: Mapping[str, Any], value: str) -> str:
+    """What the declaration asks for instead; "" when the value is one that it takes."""
+    if "AllowedValues" in declared:
+        allowed = [str(each) for each in declared["AllowedValues"]]
+        return "" if value in allowed else f"must be one of {', '.join(allowed)}"
+    if declared["Type"] == "Number":
+        return _not_within(declared, value)
+    pattern = declared.get("AllowedPattern")
+    if pattern and not re.fullmatch(pattern, value):
+        return f"is not {declared.get('ConstraintDescription', f'of the form {pattern}')}"
+    return ""
+
+
+def _not_within(declared: Mapping[str, Any], value: str) -> str:
+    least, most = declared.get("MinValue"), declared.get("MaxValue")
+    bounds = f" of at least {least:,}" if least is not None else ""
+    if least is not None and most is not None:
+        bounds = f" of {least:,} to {most:,}"
+    try:
+        number = float(value)
+    except ValueError:
+        return f"must be a number{bounds}"
+    inside = (least is None or number >= float(least)) and (most is None or number <= float(most))
+    return "" if inside else f"must be a number{bounds}"
