@@ -19,7 +19,7 @@ $(foreach name,$(foreign),$(eval override $(name) :=) $(eval unexport $(name)))
 # The chosen ones as words for a command.
 given = $(foreach name,$(filter $(answer),$(named)),$(call quoted,$(name)=$(value $(name))))
 
-.PHONY: help setup demo up deploy plan destroy package image image-test push sbom test crashtest crashtest-mutants faults check audit-dependencies format lock docs dashboards pictures clean
+.PHONY: help setup demo up watch deploy plan destroy package image image-test push sbom test crashtest crashtest-mutants faults check audit-dependencies format lock docs dashboards pictures clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -46,6 +46,9 @@ demo: setup  ## local stack + simulator + audit; FOR=60 DEVICES=50 RATE=100 for 
 
 up: setup  ## local stack in the foreground until Ctrl-C; writes .local/env
 	@exec $(PY) -m infra.local up $(given)
+
+watch: .venv/ready .local-prometheus/ready  ## Prometheus with the rules beside the running local stack: [PROMETHEUS_PORT=9090]
+	@exec $(PY) -m infra.local watch $(given)
 
 deploy: .venv/ready  ## deploy to AWS: STACK=name EMAIL=address [REGION=r] [PARAMS="ShardCount=4"] [IMAGE=i]
 	@exec $(PY) -m infra deploy $(given)
@@ -91,7 +94,7 @@ dashboards: .venv/ready  ## write config/grafana/dashboards anew; RUNBOOK=https:
 	@$(PY) -m infra.dashboards $(RUNBOOK)
 
 pictures: setup .local-prometheus/ready  ## draw docs/pictures: the dashboards over eight minutes of the local stack
-	@exec $(PY) -m infra.dashboards.pictures
+	@exec $(PY) -m infra.dashboards.pictures $(given)
 
 check: setup .lint/checkov/ready .lint/sam/ready .local-prometheus/ready  ## ruff, mypy --strict, cfn-lint, sam, checkov, hadolint, promtool; warnings are errors
 	$(PY) -m ruff check .

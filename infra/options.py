@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from infra.cloudformation import InputError
 from infra.switches import SwitchError, words, yes
+from producer.arguments import Parser
 
 Commands = Mapping[str, Callable[[argparse.Namespace], int]]
 
@@ -24,12 +25,11 @@ DELETE_DATA = ("DELETE_DATA", "name of the deployment once more: delete its tabl
 ROLE = ("ROLE", "ARN of the role that CloudFormation acts in, instead of yours")
 
 
-def parser(run: Commands) -> argparse.ArgumentParser:
+def parser(run: Commands) -> Parser:
     """`run` maps each command's name to the function that the parsed arguments carry as `run`."""
-    main = argparse.ArgumentParser(
+    main = Parser(
         prog="infra",
         description="Deploys Sensorstream as CloudFormation stacks, in the cloud or on the local stack.",
-        allow_abbrev=False,
         epilog="Where AWS is comes from the SDK's environment variables; for the local stack: source .local/env",
     )
     commands = main.add_subparsers(required=True, metavar="COMMAND")
@@ -53,7 +53,7 @@ def parser(run: Commands) -> argparse.ArgumentParser:
         ),
     ):
         about = text[0].upper() + text[1:] + "."
-        made = commands.add_parser(name, help=text, description=about, allow_abbrev=False)
+        made = commands.add_parser(name, help=text, description=about)
         made.set_defaults(run=run[name])
         for variable, about in options:
             made.add_argument(flag(variable), metavar=variable, help=f"{about} ({variable}=)")

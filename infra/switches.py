@@ -23,7 +23,7 @@ DEPLOY = ("STACK", "REGION", "EMAIL", "PARAMS", "IMAGE", "ROLE")
 TARGETS = {
     "demo": (*LOCAL, *FLEET),
     "up": LOCAL,
-    "watch": ("HTTP_PORT", "PROMETHEUS_PORT"),
+    "watch": ("PROMETHEUS_PORT",),
     "deploy": DEPLOY,
     "plan": DEPLOY,
     "destroy": ("STACK", "REGION", "ROLE", "KEEP_DATA", "DELETE_DATA", "YES"),
@@ -37,9 +37,7 @@ TARGETS = {
     "faults": ("ROUNDS", "SEED", "ONLY"),
     "dashboards": ("RUNBOOK",),
     "pictures": PORTS,
-    **dict.fromkeys(
-        ("help", "setup", "test", "docs", "check", "format", "audit-dependencies", "lock", "wheel", "clean"), ()
-    ),
+    **dict.fromkeys(("help", "setup", "test", "docs", "check", "format", "audit-dependencies", "lock", "clean"), ()),
 }  # type: Dict[str, Tuple[str, ...]]
 SWITCHES = tuple(sorted({name for names in TARGETS.values() for name in names}))
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from consumer.reading import REASONS
+from producer.arguments import Parser, number, positive, seconds, share, some_seconds, whole
 from producer.catalogue import Span
 from producer.errors import UserError
 from producer.fleet import Mix
@@ -18,7 +19,7 @@ PREFIX = "soilSensor"
 
 def parser(run: Mapping[str, Callable[..., int]]) -> argparse.ArgumentParser:
     """`run` maps each command's name to the function that the parsed arguments carry as `run`."""
-    main = argparse.ArgumentParser(
+    main = Parser(
         prog="producer",
         description="Devices, readings and the audit of a Sensorstream stack.",
         epilog="Where AWS is comes from the SDK's environment variables; for the local stack: source .local/env",
@@ -41,7 +42,7 @@ def parser(run: Mapping[str, Callable[..., int]]) -> argparse.ArgumentParser:
         ("deprovision", "take things, certificates, keys and the audit's queue away"),
     ):
         fleet = command(name, text)
-        fleet.add_argument("--devices", type=_count, required=True, metavar="N", help="how many devices")
+        fleet.add_argument("--devices", type=whole(), required=True, metavar="N", help="how many devices")
         fleet.add_argument("--prefix", default=PREFIX, help="device names are PREFIX1..PREFIXN (default: %(default)s)")
     _simulate(command("simulate", "publish readings of a fleet until Ctrl-C"))
     _audit(command("audit", "check the archive, or with a ledger compare all of the stack with what was published"))
@@ -49,7 +50,7 @@ def parser(run: Mapping[str, Callable[..., int]]) -> argparse.ArgumentParser:
     _replay(command("replay", "read the archive once more, into the table or into another stream"))
     query = command("query", "show a device's newest readings")
     query.add_argument("sensorid")
-    query.add_argument("--limit", type=_count, default=20, metavar="N", help="at most N readings (default: 20)")
+    query.add_argument("--limit", type=whole(), default=20, metavar="N", help="at most N readings (default: 20)")
     publish = command("publish", "put readings onto the stream, now, a millisecond apart")
     publish.add_argument("sensorid")
     publish.add_argument("value", nargs="+")
@@ -88,13 +89,13 @@ def plan(arguments: argparse.Namespace) -> Plan:
 
 def _simulate(command: argparse.ArgumentParser) -> None:
     load = command.add_argument_group("load")
-    load.add_argument("--devices", type=_count, default=3, metavar="N", help="how many devices (default: 3)")
+    load.add_argument("--devices", type=whole(), default=3, metavar="N", help="how many devices (default: 3)")
     load.add_argument("--prefix", default=PREFIX, help="device names are PREFIX1..PREFIXN (default: %(default)s)")
     pace = load.add_mutually_exclusive_group()
-    pace.add_argument("--rate", type=_positive, metavar="R", help="readings a second of the whole fleet (default: 1)")
-    pace.add_argument("--interval", type=_positive, metavar="S", help="seconds between two readings of a device")
-    load.add_argument("--jitter", type=_seconds, default=0.0, metavar="S", help="each up to S seconds later")
-    load.add_argument("--for", type=_positive, dest="seconds", metavar="S", help="stop after S seconds")
+    pace.add_argument("--rate", type=positive, metavar="R", help="readings a second of the whole fleet (default: 1)")
+    pace.add_argument("--interval", type=some_seconds, metavar="S", help="seconds between two readings of a device")
+    load.add_argument("--jitter", type=seconds, default=0.0, metavar="S", help="each up to S seconds later")
+    load.add_argument("--for", type=some_seconds, dest="seconds", metavar="S", help="stop after S seconds; or 5m, 2h")
     load.add_argument("--via", choices=("mqtt", "kinesis"), default="mqtt", help="way in (default: mqtt)")
     load.add_argument(
         "--provision",
@@ -109,17 +110,17 @@ def _simulate(command: argparse.ArgumentParser) -> None:
         help="humidity drifts and rarely dips, or is any whole number of 20..45 (default: drift)",
     )
     what.add_argument("--shape", choices=("humidity", "sensorid"), default="humidity", help="form of the payload")
-    what.add_argument("--batch", type=_batch, default=1, metavar="K", help="K readings a message, as a gateway")
+    what.add_argument("--batch", type=whole(1, 500), default=1, metavar="K", help="K readings a message, as a gateway")
     what.add_argument("--batch-style", choices=("array", "lines"), default="array", help="one array, or lines")
     wrong = command.add_argument_group("faults (shares of the messages, 0..1)")
-    wrong.add_argument("--malformed", type=_share, default=0.0, metavar="P", help="not readable as a reading")
-    wrong.add_argument("--duplicates", type=_share, default=0.0, metavar="P", help="same device and time again")
-    wrong.add_argument("--late", type=_share, default=0.0, metavar="P", help="a minute to an hour old")
-    wrong.add_argument("--disorder", type=_share, default=0.0, metavar="P", help="overtaken by the next reading")
+    wrong.add_argument("--malformed", type=share, default=0.0, metavar="P", help="not readable as a reading")
+    wrong.add_argument("--duplicates", type=share, default=0.0, metavar="P", help="same device and time again")
+    wrong.add_argument("--late", type=share, default=0.0, metavar="P", help="a minute to an hour old")
+    wrong.add_argument("--disorder", type=share, default=0.0, metavar="P", help="overtaken by the next reading")
     book = command.add_argument_group("bookkeeping")
     book.add_argument("--ledger", type=Path, metavar="FILE", help=LEDGER_HELP)
-    book.add_argument("--threshold", type=float, default=35.0, metavar="H", help="of the alert rule (default: 35)")
-    book.add_argument("--seed", type=int, help="the same readings again")
+    book.add_argument("--threshold", type=number, default=35.0, metavar="H", help="of the alert rule (default: 35)")
+    book.add_argument("--seed", type=whole(0), help="the same readings again")
     book.add_argument("--json", action="store_true", help="print the sums as JSON")
 
 
@@ -133,7 +134,7 @@ def _audit(command: argparse.ArgumentParser) -> None:
     alone = command.add_argument_group("without a ledger: every parcel by itself, in its shard, and beside the stream")
     _span(alone, "audit what arrived")
     alone.add_argument("--no-stream", action="store_true", help="do not read what the stream still keeps")
-    command.add_argument("--wait", type=_seconds, default=0.0, metavar="S", help="up to S seconds until it is clean")
+    command.add_argument("--wait", type=seconds, default=0.0, metavar="S", help="up to S seconds until it is clean")
     command.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -150,8 +151,8 @@ def _redrive(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--by", choices=("reason", "day", "hour", "key"), default="reason", help="count by (default: reason)"
     )
-    command.add_argument("--limit", type=_count, default=20, metavar="N", help="show at most N (default: 20)")
-    command.add_argument("--rate", type=_positive, metavar="R", help="send at most R records a second")
+    command.add_argument("--limit", type=whole(), default=20, metavar="N", help="show at most N (default: 20)")
+    command.add_argument("--rate", type=positive, metavar="R", help="send at most R records a second")
     command.add_argument("--again", action="store_true", help="send also what a redrive began to send and did not end")
     command.add_argument("--json", action="store_true", help="print JSON; with --show an object a line")
 
@@ -163,7 +164,7 @@ def _replay(command: argparse.ArgumentParser) -> None:
     )
     target.add_argument("--to-stream", metavar="NAME", help="put the original bytes into another stream")
     _span(command, "only what arrived")
-    command.add_argument("--rate", type=_positive, metavar="R", help="at most R rows or records a second")
+    command.add_argument("--rate", type=positive, metavar="R", help="at most R rows or records a second")
     _contract(command)
     command.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -206,38 +207,3 @@ def _moment(text: str) -> int:
     if moment.tzinfo is None:
         raise argparse.ArgumentTypeError(f"{text} has no zone; write {text}Z for UTC")
     return int(moment.timestamp() * 1000)
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return number
-
-
-def _batch(text: str) -> int:
-    number = _count(text)
-    if number > 500:  # IoT Core takes 128 KB
-        raise argparse.ArgumentTypeError("must be at most 500")
-    return number
-
-
-def _positive(text: str) -> float:
-    number = float(text)
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError("must be above 0")
-    return number
-
-
-def _seconds(text: str) -> float:
-    number = float(text)
-    if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError("must be 0 or more")
-    return number
-
-
-def _share(text: str) -> float:
-    number = float(text)
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError("must be within 0..1")
-    return number

@@ -4,8 +4,9 @@
 """
 
 import json
+import shlex
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,14 +57,15 @@ def names(prefix: str, count: int) -> list[str]:
     return [f"{prefix}{i}" for i in range(1, count + 1)]
 
 
-def saved(folder: Path, wanted: Iterable[str]) -> list[Credentials]:
-    """The saved credentials of the wanted devices; raises UserError for the first one that has none."""
-    found = [Credentials(name, folder / name) for name in wanted]
+def saved(folder: Path, prefix: str, count: int, stack: str) -> list[Credentials]:
+    """The saved credentials of a stack's devices; raises UserError for the first one that has none."""
+    found = [Credentials(name, folder / name) for name in names(prefix, count)]
     for device in found:
         if device.certificate_id() is None:
             raise UserError(
                 f"device {device.name} has no certificate in {folder}; "
-                f"first: python -m producer provision --devices {len(found)}"
+                f"first: .venv/bin/python -m producer provision --stack {stack} --prefix {shlex.quote(prefix)} "
+                f"--devices {count}"
             )
     return found
 

@@ -104,7 +104,7 @@ class Simulator:
     def _open(self, stack: Stack) -> Outlet:
         if self._plan.via == "kinesis":
             return KinesisOutlet(stack.stream, self._done)
-        devices = saved(devices_dir(), names(self._plan.prefix, self._plan.devices))
+        devices = saved(devices_dir(), self._plan.prefix, self._plan.devices, stack.name)
         return MqttOutlet(stack.iot_host, stack.iot_port, ca_file(), devices, self._done)
 
     def _done(self, message: Message, at: int, acknowledged: bool, attempts: int) -> None:

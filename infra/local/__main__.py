@@ -1,16 +1,23 @@
-"""`python -m infra.local up|demo`: the local stack in the foreground."""
+"""`python -m infra.local up|demo|watch [NAME=value...]`: the local stack in the foreground.
 
-import os
+Exit codes: 0 it ended as asked, also by Ctrl-C; 1 it failed, or the audit found something; 2 a user error; 130
+interrupted before there was a result.
+"""
+
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from types import FrameType
 
+from infra.cloudformation import InputError
 from infra.local.process import LOCAL, LocalError
 from infra.local.stack import LocalStack, Options, env_file
+from infra.local.terminal import foreground
+from infra.switches import SwitchError, words
 from producer.errors import told
 
-USAGE = "usage: python -m infra.local up|demo"
+USAGE = "usage: python -m infra.local up|demo|watch [NAME=value...]; make lists the names"
 
 
 class Interrupted(KeyboardInterrupt):
@@ -33,10 +40,10 @@ def say(line: str) -> None:
     print(line, flush=True)
 
 
-def up() -> int:
+def up(given: Mapping[str, str]) -> int:
     """Runs until Ctrl-C (exit code 0), or until a part of the stack ends by itself (1)."""
     try:
-        with LocalStack(Options.load(os.environ), say) as stack:
+        with LocalStack(Options.load(given), say) as stack:
             say(endpoints(stack))
             while (failure := stack.failure()) is None:
                 threading.Event().wait(1)
@@ -64,15 +71,20 @@ def endpoints(stack: LocalStack) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code; every failure that somebody can mend is one line on stderr."""
+    """Exit code; every failure that a person can cure is one line on stderr."""
     raise_once()
+    command, *rest = arguments or [""]
     try:
-        if arguments == ["up"]:
-            return up()
-        if arguments == ["demo"]:
-            from infra.local import demo
-
-            return demo.main()
+        if command not in ("up", "demo", "watch"):
+            raise SwitchError(USAGE)
+        given, others = words(command, rest)
+        if others:
+            raise SwitchError(f"{others[0]} is not NAME=value; {USAGE}")
+        with foreground():
+            return _run(command, given)
+    except (InputError, SwitchError) as error:
+        print(f"sensorstream: {error}", file=sys.stderr)
+        return 2
     except LocalError as error:
         print(f"sensorstream: {error}", file=sys.stderr)
         return 1
@@ -86,8 +98,18 @@ def main(arguments: list[str]) -> int:
             raise
         print(f"sensorstream: {line}", file=sys.stderr)
         return 1
-    print(USAGE, file=sys.stderr)
-    return 2
+
+
+def _run(command: str, given: Mapping[str, str]) -> int:
+    if command == "up":
+        return up(given)
+    if command == "watch":
+        from infra.local import watch
+
+        return watch.main(given)
+    from infra.local import demo
+
+    return demo.main(given)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """What can be chosen for a demo: variables of make's command line."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from infra.local.process import LocalError
+from infra.cloudformation import InputError
+from producer.arguments import duration, nearest
 from producer.fleet import Mix
 from producer.simulate import Plan
 
@@ -18,15 +20,15 @@ class Settings:
     shards: int
 
     @classmethod
-    def load(cls, environ: Mapping[str, str]) -> "Settings":
-        """FOR (seconds), DEVICES, RATE, VIA, SHARDS, PROFILE, SHAPE, BATCH, SEED and the shares MALFORMED, DUPLICATES,
-        LATE, DISORDER; LocalError names the one that is wrong."""
-        number, choice = partial(_number, environ), partial(_choice, environ)
+    def load(cls, given: Mapping[str, str]) -> "Settings":
+        """FOR (a duration), DEVICES, RATE, VIA, SHARDS, PROFILE, SHAPE, BATCH, SEED, and the shares MALFORMED,
+        DUPLICATES, LATE, DISORDER; InputError names the one that is wrong."""
+        number, whole, choice = partial(_number, given), partial(_whole, given), partial(_choice, given)
         via = choice("VIA", "mqtt", "kinesis")
         mix = Mix(
             profile=choice("PROFILE", "drift", "uniform"),
             shape=choice("SHAPE", "humidity", "sensorid"),
-            batch=int(number("BATCH", 1, 1, 500)),
+            batch=whole("BATCH", 1, 1, 500),
             malformed=number("MALFORMED", 0.01, 0, 1),
             duplicates=number("DUPLICATES", 0.005, 0, 1),
             late=number("LATE", 0, 0, 1),
@@ -34,34 +36,57 @@ class Settings:
             binary=via == "kinesis",
         )
         plan = Plan(
-            devices=int(number("DEVICES", 50, 1, 10_000)),
+            devices=whole("DEVICES", 50, 1, 10_000),
             rate=number("RATE", 100, 0.001, 1e6),
-            seconds=number("FOR", 0, 0.1) if environ.get("FOR") else None,
+            seconds=_seconds(given, "FOR"),
             via=via,
-            seed=int(number("SEED", 0, 0)) if environ.get("SEED") else None,
+            seed=whole("SEED", 0, 0) if given.get("SEED") else None,
             mix=mix,
         )
-        return cls(plan, int(number("SHARDS", 2, 1, 64)))
+        return cls(plan, whole("SHARDS", 2, 1, 64))
 
     def under(self, prefix: str) -> "Settings":
         """The same with devices of other names: the stack's simulator may make none but its own."""
         return replace(self, plan=replace(self.plan, prefix=prefix))
 
 
-def _number(environ: Mapping[str, str], name: str, default: float, least: float, most: float = 1e9) -> float:
-    text = environ.get(name) or str(default)
+def _number(given: Mapping[str, str], name: str, default: float, least: float, most: float = 1e9) -> float:
+    text = given.get(name) or str(default)
     try:
         value = float(text)
     except ValueError:
         value = float("nan")
     if not least <= value <= most:
-        raise LocalError(f"{name}={text} must be a number of {least:g}..{most:g}")
+        raise InputError(f"{name}={text} must be a number of {least:g}..{most:g}")
     return value
 
 
-def _choice(environ: Mapping[str, str], name: str, *allowed: str) -> Any:
+def _whole(given: Mapping[str, str], name: str, default: int, least: int, most: int = 10**9) -> int:
+    text = given.get(name) or str(default)
+    if not re.fullmatch("[0-9]{1,10}", text) or not least <= int(text) <= most:
+        raise InputError(f"{name}={text} must be a whole number of {least}..{most}")
+    return int(text)
+
+
+def _seconds(given: Mapping[str, str], name: str) -> float | None:
+    """None when it is not given."""
+    text = given.get(name)
+    if not text:
+        return None
+    seconds = duration(text)
+    if not seconds:
+        raise InputError(
+            f"{name}={text} must be a time in seconds or with its unit, such as {name}=90, 90s, 1.5m or 2h"
+        )
+    return seconds
+
+
+def _choice(given: Mapping[str, str], name: str, *allowed: str) -> Any:
     """One of `allowed`, the first by default."""
-    value = environ.get(name) or allowed[0]
+    value = given.get(name) or allowed[0]
     if value not in allowed:
-        raise LocalError(f"{name}={value} must be one of {', '.join(allowed)}")
+        near = nearest(value, allowed)
+        raise InputError(
+            f"{name}={value} must be one of {', '.join(allowed)}{f'; did you mean {near}?' if near else ''}"
+        )
     return value

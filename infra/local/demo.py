@@ -4,12 +4,11 @@ Steps and the live view go to stderr, the result is the one line on stdout.
 """
 
 import json
-import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
@@ -202,12 +201,12 @@ def background(task: Callable[[], T]) -> "Future[T]":
     return future
 
 
-def main() -> int:
-    """Exit code 0 only when the audit found nothing. LocalError for what a person can mend."""
+def main(given: Mapping[str, str]) -> int:
+    """Exit code 0 only when the audit found nothing. LocalError or InputError for what a person can cure."""
     started = time.monotonic()
     view = View(sys.stderr)
     try:
-        report, outcome = _run(Settings.load(os.environ), view, started)
+        report, outcome = _run(Settings.load(given), _options(given), view, started)
     except UserError as error:
         raise LocalError(str(error)) from error
     except KeyboardInterrupt:
@@ -219,12 +218,12 @@ def main() -> int:
         raise LocalError(line) from error
     view.say(report.as_text())
     print(json.dumps(outcome), flush=True)
-    return 0 if report.ok else 1
+    return 0 if outcome["ok"] else 1
 
 
-def _run(settings: Settings, view: View, started: float) -> tuple[Report, dict[str, Any]]:
+def _run(settings: Settings, options: Options, view: View, started: float) -> tuple[Report, dict[str, Any]]:
     settings.plan.check()
-    options = _options(settings)
+    options = _fitted(options, settings)
     settings = settings.under(f"{options.name}-simulated-")
     stack = LocalStack(options, lambda text: demo.say(text))
     demo = Demo(settings, stack, view, started)
@@ -238,13 +237,15 @@ def _run(settings: Settings, view: View, started: float) -> tuple[Report, dict[s
         return demo.judge()
 
 
-def _options(settings: Settings) -> Options:
-    chosen = Options.load(os.environ)
-    faster = {} if "PARCEL_SECONDS" in os.environ else {"PARCEL_SECONDS": PARCEL_SECONDS}
+def _options(given: Mapping[str, str]) -> Options:
+    return Options.load({"PARCEL_SECONDS": PARCEL_SECONDS, **given})
+
+
+def _fitted(options: Options, settings: Settings) -> Options:
     parameters = {"ShardCount": str(settings.shards)}
     if settings.plan.via == "mqtt":
         parameters["SimulatorDevices"] = str(min(settings.plan.devices, MOST_SIMULATED))
-    return replace(chosen, parameters=parameters, consumer_settings=faster)
+    return replace(options, parameters=parameters)
 
 
 def listen_again() -> None:

@@ -1,19 +1,33 @@
-"""A Prometheus as a child process, on a free port of loopback."""
+"""A Prometheus as a child process, on loopback, and its configuration for one consumer."""
 
 import urllib.request
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+import yaml
 
 from infra.local.emulator import HOST, free_port
 from infra.local.process import ROOT, Child
+
+CONFIG = ROOT / "config/prometheus"
+
+
+def configuration(target: str, seconds: int) -> dict[str, Any]:
+    """config/prometheus/prometheus-local.yml with this target (host:port), asked and judged every so many seconds."""
+    config: dict[str, Any] = yaml.safe_load((CONFIG / "prometheus-local.yml").read_text())
+    config["global"] = {"scrape_interval": f"{seconds}s", "evaluation_interval": f"{seconds}s"}
+    config["rule_files"] = [str(CONFIG / name) for name in config["rule_files"]]
+    config["scrape_configs"][0]["static_configs"] = [{"targets": [target]}]
+    return config
 
 
 class Prometheus:
     """Runs while it is entered. `data` is a folder of its own; LocalError when it does not get ready."""
 
-    def __init__(self, config: Path, data: Path, log: Path, *options: str) -> None:
-        port = free_port()
+    def __init__(self, config: Path, data: Path, log: Path, *options: str, port: int = 0) -> None:
+        """At `port`, or at a free one."""
+        port = port or free_port()
         self.url = f"http://{HOST}:{port}"
         command = [str(ROOT / ".local-prometheus/prometheus"), f"--config.file={config}", "--log.level=warn"]
         command += [f"--storage.tsdb.path={data}", f"--web.listen-address={HOST}:{port}", *options]
@@ -31,6 +45,10 @@ class Prometheus:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._child.stop(10)
+
+    def exit_code(self) -> int | None:
+        """None while it runs."""
+        return self._child.exit_code()
 
     def _ready(self) -> bool:
         try:

@@ -5,6 +5,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import tempfile
@@ -16,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from infra.deploy import DeployError, Event
+from infra.deploy import DeployError, Event, InputError, require_name
 from infra.local.deployer import IMAGE as IMAGE
 from infra.local.deployer import deploy_as_account, deploy_as_deployer
 from infra.local.emulator import HOST, Emulator, require_free
@@ -45,21 +46,34 @@ class Options:
     consumer_settings: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def load(cls, environ: Mapping[str, str]) -> "Options":
-        """STACK, AWS_PORT, MQTT_PORT and HTTP_PORT of the environment; LocalError names the one that is wrong."""
-        return cls(
-            name=environ.get("STACK") or cls.name,
-            aws_port=_port(environ, "AWS_PORT", cls.aws_port),
-            mqtt_port=_port(environ, "MQTT_PORT", cls.mqtt_port),
-            http_port=_port(environ, "HTTP_PORT", cls.http_port),
-        )
+    def load(cls, given: Mapping[str, str]) -> "Options":
+        """STACK, PARCEL_SECONDS, AWS_PORT, MQTT_PORT and HTTP_PORT; InputError names the one that is wrong."""
+        name = given.get("STACK") or cls.name
+        require_name(name)
+        ports = {
+            "AWS_PORT": port(given, "AWS_PORT", cls.aws_port),
+            "MQTT_PORT": port(given, "MQTT_PORT", cls.mqtt_port),
+            "HTTP_PORT": port(given, "HTTP_PORT", cls.http_port),
+        }
+        require_different(ports)
+        settings = {"PARCEL_SECONDS": given["PARCEL_SECONDS"]} if given.get("PARCEL_SECONDS") else {}
+        return cls(name, ports["AWS_PORT"], ports["MQTT_PORT"], ports["HTTP_PORT"], consumer_settings=settings)
 
 
-def _port(environ: Mapping[str, str], variable: str, default: int) -> int:
-    text = environ.get(variable) or str(default)
-    if not text.isdecimal() or not 0 < int(text) < 65536:
-        raise LocalError(f"{variable}={text} is not a port; choose one of 1..65535")
+def port(given: Mapping[str, str], variable: str, default: int) -> int:
+    """InputError unless it is one."""
+    text = given.get(variable) or str(default)
+    if not re.fullmatch("[0-9]{1,5}", text) or not 0 < int(text) < 65536:
+        raise InputError(f"{variable}={text} is not a port; choose one of 1..65535")
     return int(text)
+
+
+def require_different(ports: Mapping[str, int]) -> None:
+    """InputError when two services would listen on one port."""
+    for name, number in ports.items():
+        other = next(each for each, same in ports.items() if same == number)
+        if other != name:
+            raise InputError(f"{name}={number} is the port of {other}, too; choose another for one of them")
 
 
 class LocalStack:

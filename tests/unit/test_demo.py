@@ -6,10 +6,11 @@ import pytest
 from prometheus_client import generate_latest
 
 from consumer.metrics import Metrics
+from infra.cloudformation import InputError
 from infra.local.choices import Settings
 from infra.local.demo import Speed
 from infra.local.live import View, line, read
-from infra.local.process import LocalError
+from infra.local.stack import Options
 
 
 def test_the_defaults_are_those_of_the_readme() -> None:
@@ -28,12 +29,44 @@ def test_what_was_chosen_is_done() -> None:
     assert plan.mix.binary
 
 
+@pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("1m", 60), ("1.5m", 90), ("2h", 7200)])
+def test_times_may_have_a_unit(text: str, seconds: float) -> None:
+    assert Settings.load({"FOR": text}).plan.seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"STACK": "My_Stack"}, "STACK=My_Stack: a name is at most 25 letters, digits and hyphens"),
+        ({"HTTP_PORT": "4566"}, "HTTP_PORT=4566 is the port of AWS_PORT, too; choose another for one of them"),
+        ({"AWS_PORT": "9000", "MQTT_PORT": "9000"}, "MQTT_PORT=9000 is the port of AWS_PORT"),
+        ({"MQTT_PORT": "70000"}, "MQTT_PORT=70000 is not a port; choose one of 1..65535"),
+        ({"MQTT_PORT": "x"}, "MQTT_PORT=x is not a port"),
+    ],
+)
+def test_a_stack_that_cannot_be_is_refused_by_the_variables_name(given: dict[str, str], told: str) -> None:
+    with pytest.raises(InputError) as error:
+        Options.load(given)
+    assert told in str(error.value)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("FOR", "soon"), ("DEVICES", "0"), ("RATE", "nan"), ("VIA", "post"), ("MALFORMED", "2"), ("SHARDS", "-1")],
+    [
+        ("FOR", "soon"),
+        ("FOR", "0"),
+        ("FOR", "-1m"),
+        ("DEVICES", "0"),
+        ("DEVICES", "many"),
+        ("DEVICES", "1.5"),
+        ("RATE", "nan"),
+        ("VIA", "post"),
+        ("MALFORMED", "2"),
+        ("SHARDS", "-1"),
+    ],
 )
 def test_a_wrong_choice_is_named(name: str, value: str) -> None:
-    with pytest.raises(LocalError, match=f"^{name}={value} "):
+    with pytest.raises(InputError, match=f"^{name}={value} "):
         Settings.load({name: value})
 
 

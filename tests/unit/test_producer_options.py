@@ -47,10 +47,22 @@ def test_times_are_iso_with_zone_or_days() -> None:
         (["replay"], "one of the arguments --to-table --to-stream is required"),
         (["replay", "--to-table", "--to-stream", "x"], "not allowed with"),
         (["redrive", "--show", "--send"], "not allowed with"),
-        (["redrive", "--reason", "wet"], "invalid choice"),
+        (["redrive", "--reason", "wet"], "wet is none of "),
+        (["redrive", "--reason", "not-jsn"], "did you mean not-json?"),
+        (["provision", "--devices", "many"], "--devices: many is not a whole number of 1 or more"),
+        (["simulate", "--batch", "501"], "--batch: 501 is not a whole number of 1..500"),
+        (["simulate", "--for", "soon"], "--for: soon is not a duration such as 90, 90s, 1.5m or 2h"),
+        (["simulate", "--rate", "fast"], "--rate: fast is not a number above 0"),
+        (["simulate", "--malformed", "5"], "--malformed: 5 is not a share of 0..1"),
+        (["simulate", "--seed", "x"], "--seed: x is not a whole number"),
+        (["simulate", "--devcies", "3"], "--devcies is not known here; did you mean --devices?"),
+        (["deprovision", "--dev", "3"], "required: --devices"),
+        (["deprovison"], "did you mean deprovision?"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parsed(*arguments)
-    assert told in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1

@@ -1,16 +1,18 @@
 """`make pictures`: draws docs/pictures from a run of some minutes. AWS_PORT, MQTT_PORT, HTTP_PORT as with `make up`."""
 
 import json
-import os
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 
+from infra.cloudformation import InputError
 from infra.dashboards.__main__ import FOLDER
 from infra.dashboards.pictures.ask import Asker
 from infra.dashboards.pictures.board import picture
 from infra.dashboards.pictures.run import INTERVAL, NOTE, live, scraping
 from infra.local.process import ROOT, LocalError
 from infra.local.stack import LocalStack, Options
+from infra.switches import SwitchError, words
 from producer.errors import told
 
 PICTURES = ROOT / "docs/pictures"
@@ -24,13 +26,14 @@ def draw(asker: Asker) -> None:
         print(f"{drawn.relative_to(ROOT)}: {drawn.stat().st_size // 1000} kB", flush=True)
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Exit code; what somebody can mend is one line on stderr."""
     try:
-        options = replace(Options.load(os.environ), consumer_settings={"PARCEL_SECONDS": "10"})
+        given, _ = words("pictures", arguments)
+        options = replace(Options.load(given), consumer_settings={"PARCEL_SECONDS": "10"})
         with LocalStack(options, print) as stack, scraping(stack.consumer_url) as prometheus:
             draw(Asker(prometheus.url, live(stack), INTERVAL))
-    except LocalError as error:
+    except (InputError, LocalError, SwitchError) as error:
         print(f"sensorstream: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -44,4 +47,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -10,16 +10,12 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from infra.dashboards.pictures.ask import Window
 from infra.local.process import LOCAL, ROOT
-from infra.local.prometheus import Prometheus
+from infra.local.prometheus import Prometheus, configuration
 from infra.local.stack import LocalStack
 
-CONFIG = ROOT / "config/prometheus"
 FOLDER = LOCAL / "pictures"
 SCRAPE_SECONDS = 2
 INTERVAL = "20s"  # of rates; Grafana takes four scrapes at least
@@ -35,17 +31,8 @@ def scraping(consumer_url: str) -> Prometheus:
     """Scrapes one consumer, with the committed rules, while it is entered."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     config = FOLDER / "prometheus.json"
-    config.write_text(json.dumps(_config(consumer_url.removeprefix("http://"))))
+    config.write_text(json.dumps(configuration(consumer_url.removeprefix("http://"), SCRAPE_SECONDS)))
     return Prometheus(config, _empty(FOLDER / "data"), LOCAL / "log/prometheus.log")
-
-
-def _config(target: str) -> dict[str, Any]:
-    """config/prometheus/prometheus-local.yml, with this target, and more often."""
-    config: dict[str, Any] = yaml.safe_load((CONFIG / "prometheus-local.yml").read_text())
-    config["global"] = {"scrape_interval": f"{SCRAPE_SECONDS}s", "evaluation_interval": f"{SCRAPE_SECONDS}s"}
-    config["rule_files"] = [str(CONFIG / name) for name in config["rule_files"]]
-    config["scrape_configs"][0]["static_configs"] = [{"targets": [target]}]
-    return config
 
 
 def _empty(folder: Path) -> Path:
