@@ -35,8 +35,12 @@ log = logging.getLogger(__name__)
 METRIC: Final = "SensorData"
 LEVELS: Final[Mapping[str, "StandardUnitType"]] = {
     "CheckpointAgeSeconds": "Seconds",
+    "LagSeconds": "Seconds",
     "MillisBehindLatest": "Milliseconds",
+    "OpenShards": "Count",
     "OwnedShards": "Count",
+    "ReadAgeSeconds": "Seconds",
+    "UnownedShards": "Count",
 }
 """Counters that stand for themselves, with their unit; of all others the increase is sent."""
 

@@ -13,11 +13,12 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
-from consumer.daemonlog import BatchSkipped, DaemonLog, Lines
+from consumer.daemonlog import BatchSkipped, DaemonLog, FailedRead, Lines
 from consumer.settings import Settings
 
 __all__ = ["BatchSkipped", "Daemon", "java_command", "kcl_properties"]
@@ -109,13 +110,14 @@ class Daemon:
         socket_path: Path,
         run_dir: Path,
         on_undeliverable: Callable[[bytes], None],
+        on_failed_read: FailedRead = lambda shard, reason, text: None,
     ) -> None:
         self._settings = settings
         self._java = java
         self._socket_path = socket_path
         self._run_dir = run_dir
-        self._on_undeliverable = on_undeliverable
-        self._log = DaemonLog(on_undeliverable)
+        self._new_log = partial(DaemonLog, on_undeliverable, on_failed_read)
+        self._log = self._new_log()
         self._pipes: dict[int, Lines] = {}
         self._end: asyncio.Task[int] | None = None
         self.pid: int | None = None
@@ -133,7 +135,7 @@ class Daemon:
     async def start(self) -> None:
         """Starts the process; returns before it does anything. Raises OSError when it cannot be started."""
         assert self.pid is None, "the daemon runs"  # noqa: S101
-        self._log = DaemonLog(self._on_undeliverable)
+        self._log = self._new_log()
         self._write_files()
         out, out_end = os.pipe()
         err, err_end = os.pipe()
@@ -195,7 +197,7 @@ class Daemon:
 
     def _open_pipes(self, out: int, err: int) -> None:
         # Two, because long lines of two writers to one pipe would mix.
-        self._pipes = {out: Lines(self._log.line), err: Lines(lambda line: log.warning("%s", line))}
+        self._pipes = {out: Lines(self._log.line), err: Lines(self._log.words)}
         for pipe in self._pipes:
             os.set_blocking(pipe, False)
             asyncio.get_running_loop().add_reader(pipe, self._read, pipe)

@@ -8,14 +8,21 @@ Three kinds of events are more than words:
 - An aggregated record that cannot be taken apart is dropped; its bytes stand at the end of the line:
   `on_undeliverable`.
 - While the daemon starts, its steps tell what is being waited for: `phase`.
+
+A read that failed goes to `on_failed_read` (reasons.py). The daemon tries again several times a second and says so each
+time: a line that comes again is told once a minute, with how often it came as `repeated`.
 """
 
 import base64
 import hashlib
 import logging
 import re
+import time
 from collections.abc import Callable
 from typing import Final
+
+from consumer.reasons import failed_read
+from consumer.repeats import Repeats
 
 AGGREGATE_MAGIC: Final = b"\xf3\x89\x9a\xc2"
 """How a KPL-aggregated record begins; it ends with the MD5 of what is between. The KCL logs only what is between."""
@@ -38,6 +45,9 @@ PHASES: Final = (
     ("coordinator.Scheduler", "Initialization complete", "waiting for leases"),
     ("coordinator.Scheduler", "Created new shardConsumer", "starting the shards"),
 )
+
+FailedRead = Callable[[str | None, str, str], None]
+"""Takes shard, reason and words of a read that failed."""
 
 _KCL: Final = "software.amazon.kinesis."
 _LEVELS: Final = {
@@ -76,20 +86,27 @@ class DaemonLog:
 
     `phase` is what the daemon was last seen doing; `skipped` is the event that makes its further deliveries
     worthless, or None. `on_undeliverable` gets each record that the KCL dropped, exactly as it stands in
-    the stream; sub-records before the broken one have been delivered all the same.
+    the stream; sub-records before the broken one have been delivered all the same. `on_failed_read` gets shard,
+    reason and words of each read that failed.
     """
 
-    def __init__(self, on_undeliverable: Callable[[bytes], None]) -> None:
+    def __init__(
+        self,
+        on_undeliverable: Callable[[bytes], None],
+        on_failed_read: FailedRead = lambda shard, reason, text: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.phase = "starting Java"
         self.skipped: str | None = None
         self._on_undeliverable = on_undeliverable
+        self._on_failed_read = on_failed_read
+        self._repeats = Repeats(clock)
 
     def line(self, line: str) -> None:
         """Takes one line, without its end."""
         fields = line.split("\t")
         if len(fields) != 4 or fields[0] not in _LEVELS:
-            if line:
-                log.warning("%s", line[:_SHOWN])  # the JVM's own words
+            self.words(line)
             return
         level, logger, exception, message = fields
         name = logger.removeprefix(_KCL)
@@ -98,8 +115,27 @@ class DaemonLog:
             return
         if any(name == where and what in message for where, what in SKIPPED):
             self.skipped = f"{name}: {message} {exception}"[:_SHOWN]
+            self._tell(level, name, exception, message, 0)
+            return
+        if failed := failed_read(name, exception, message):
+            self._on_failed_read(*failed)
         self._step(name, message)
-        extra = {"source": name, **({"exception": exception[:_SHOWN]} if exception else {})}
+        repeated = self._repeats.take(level, name, exception, message)
+        if repeated is not None:
+            self._tell(level, name, exception, message, repeated)
+
+    def words(self, line: str) -> None:
+        """Takes a line that is no event: the JVM's own words, or what a connector says."""
+        if line and (repeated := self._repeats.take(line)) is not None:
+            log.warning("%s", line[:_SHOWN], extra={"repeated": repeated} if repeated else {})
+
+    @staticmethod
+    def _tell(level: str, name: str, exception: str, message: str, repeated: int) -> None:
+        extra: dict[str, object] = {"source": name}
+        if exception:
+            extra["exception"] = exception[:_SHOWN]
+        if repeated:
+            extra["repeated"] = repeated
         log.log(_LEVELS[level], "%s", message[:_SHOWN], extra=extra)
 
     def _step(self, name: str, message: str) -> None:

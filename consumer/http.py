@@ -13,7 +13,8 @@ from consumer.metrics import Metrics
 class Http:
     """A small server on the service's loop.
 
-    `state` gives the document of /shards; its `healthy` decides between 200 and 503 on /healthz.
+    `state` gives the document of /shards. Its `replace` decides between 200 and 503 on /healthz: the status is for what
+    replaces containers, and says whether that could cure anything; `healthy` and `why` are for people.
     """
 
     def __init__(self, metrics: Metrics, state: Callable[[], dict[str, Any]]) -> None:
@@ -45,7 +46,8 @@ class Http:
 
     async def _healthz(self, _: web.Request) -> web.Response:
         state = self._state()
-        return _json({"healthy": state["healthy"], "why": state["why"]}, 200 if state["healthy"] else 503)
+        answer = {name: state[name] for name in ("healthy", "why", "replace")}
+        return _json(answer, 503 if state["replace"] else 200)
 
     async def _shards(self, _: web.Request) -> web.Response:
         return _json(self._state())

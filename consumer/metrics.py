@@ -1,7 +1,7 @@
 """Every Prometheus metric of the service, declared once.
 
 Base units (seconds, bytes), prefix `sensorstream_`. Counters are raised once per batch, not once per reading.
-Series per owned shard: 4 gauges and 2 counters. All other label sets are small and fixed, so the number of series is
+Series per owned shard: 6 gauges and 2 counters. All other label sets are small and fixed, so the number of series is
 bounded: docs/operations.md counts them. Where the labels are known, their counters begin at 0: a rate sees no rise in a
 series that begins with 1.
 """
@@ -17,6 +17,7 @@ from prometheus_client import ProcessCollector as _ProcessCollector
 
 from consumer.devices import Devices
 from consumer.reading import REASONS, Reading
+from consumer.reads import REASONS as READ_REASONS
 
 # A second series for each counter and histogram, which nobody reads.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -82,10 +83,15 @@ class Metrics:
         self.shard_bytes = counter("shard_bytes", "Bytes of these records, of the 1 MB/s a shard takes in.", "shard")
         self.parcel_age = gauge("parcel_age_seconds", "How long the open parcel is open; 0 without one.", "shard")
         self.parcel_limit = gauge("parcel_seconds_limit", "The window of arrival times of one parcel, as set.")
+        self.lag = gauge("lag_seconds", "Age of the oldest record not durable, in the stream or in hand.", "shard")
+        self.read_age = gauge("read_age_seconds", "Time since the last successful read of the shard.", "shard")
+        self.reads_failing = gauge("reads_failing", "Shards of this worker that cannot be read now.", "reason")
         self.leases = gauge("leases", "Leases of shards that can be read now, as this worker sees them.", "state")
         self.devices = gauge("devices", "Different devices in the last minute, within some percent.")
         self.stage = histogram("stage_seconds", "Time of one batch in a stage.", STAGE_BUCKETS, "stage")
         self.event_age = histogram("event_age_seconds", "Age of readings when their row is durable.", AGE_BUCKETS)
+        for reason in READ_REASONS:
+            self.reads_failing.labels(reason)
         for reasons, known in (
             (self.rejected, REASONS),
             (self.fence, OUTCOMES),

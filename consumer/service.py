@@ -22,6 +22,7 @@ from consumer.lease import Leases
 from consumer.metrics import VERSION, Metrics, total
 from consumer.parcel import Cut
 from consumer.process import DaemonProcess
+from consumer.reads import Reads
 from consumer.retry import FAILURES
 from consumer.settings import Settings
 from consumer.shard import Rooms
@@ -46,13 +47,14 @@ class Service:
         self._leases = Leases(clients.dynamodb, settings.application_name, settings.worker_id)
         self._pulse = Pulse(settings.failover_seconds)
         self._supervisor = Supervisor(self._metrics, settings.shutdown_seconds, self._between_lives)
-        self._shards = Shards(self._metrics, self._supervisor.fail)
-        self._watchdog = Watchdog(self._shards, self._leases, self._metrics, self._supervisor.fail)
+        self._reads = Reads()
+        self._shards = Shards(self._metrics, self._supervisor.fail, self._reads)
         self._heir = Heir(settings.worker_id, settings.failover_seconds, self._leases, self._metrics)
+        self._watchdog = Watchdog(self._shards, self._heir, self._reads, self._supervisor.fail)
         self._undeliverable: list[bytes] = []
         run_dir = Path(settings.run_dir)
         self._door = run_dir / "connectors"
-        self._daemon = Daemon(settings, java, self._door, run_dir, self._undeliverable.append)
+        self._daemon = Daemon(settings, java, self._door, run_dir, self._undeliverable.append, self._reads.failed)
         self._metrics.registry.register(DaemonProcess(lambda: self._daemon.pid))
 
     async def run(self) -> None:
@@ -107,6 +109,7 @@ class Service:
             archive=self._archive,
             sums=self._sums if settings.cloudwatch_namespace else None,
             metrics=metrics,
+            reads=self._reads,
             awake=self._pulse.awake,
             before_checkpoint=self._before_checkpoint,
             supersede=self._shards.supersede,
@@ -170,12 +173,12 @@ class Service:
 
     def state(self) -> dict[str, Any]:
         """The document of /shards, with what /healthz says; also sets the shards' gauges."""
-        why = "the KCL daemon is not running" if self._daemon.pid is None else self._watchdog.trouble()
-        if why == "no shard yet":
-            why = f"no shard yet: {self._daemon.phase}"
+        self._watchdog.hold()
+        trouble = self._watchdog.trouble(self._daemon.phase, self._daemon.pid is not None)
         return {
-            "healthy": why is None,
-            "why": why or "ok",
+            "healthy": trouble is None,
+            "why": trouble.why if trouble else "ok",
+            "replace": trouble is not None and trouble.replace,
             "pid": os.getpid(),
             "daemonPid": self._daemon.pid,
             "worker": self._settings.worker_id,
@@ -184,14 +187,21 @@ class Service:
         }
 
     def _counters(self) -> dict[str, float]:
-        """What stands beside the readings in CloudWatch: sums since the start, and three levels."""
-        live = self._shards.live
-        return {
+        """What stands beside the readings in CloudWatch: sums since the start, and levels."""
+        self._watchdog.hold()
+        live, held = self._shards.live, self._reads.held
+        levels = {
+            "CheckpointAgeSeconds": max((shard.oldest_age() for shard in live), default=0.0),
+            "LagSeconds": max(map(self._shards.lag, held), default=0.0),
+            "MillisBehindLatest": float(max((shard.behind or 0 for shard in live), default=0)),
+            "OwnedShards": float(len(live)),
+            "ReadAgeSeconds": max(map(self._reads.age, held), default=0.0),
+        }
+        if self._heir.owned is not None:  # else the lease table has not been seen yet
+            levels |= {"OpenShards": float(self._heir.open), "UnownedShards": float(self._heir.unowned)}
+        return levels | {
             "ReadingsRejected": total(self._metrics.rejected),
             "RowsWritten": total(self._metrics.rows),
             "ParcelsStored": total(self._metrics.parcels),
             "DeadLetterRecords": total(self._metrics.dead_letters),
-            "CheckpointAgeSeconds": max((shard.oldest_age() for shard in live), default=0.0),
-            "MillisBehindLatest": float(max((shard.behind or 0 for shard in live), default=0)),
-            "OwnedShards": float(len(live)),
         }

@@ -32,6 +32,7 @@ from consumer.protocol import (
     ShutdownRequested,
 )
 from consumer.reading import Decoded, Fields, decode
+from consumer.reads import Reads
 from consumer.retry import delay, until_done
 from consumer.table import Table
 
@@ -58,6 +59,7 @@ class Rooms:
     archive: Archive
     sums: Sums | None
     metrics: Metrics
+    reads: Reads
     awake: Callable[[], bool]
     """False when this process may have slept longer than its leases last."""
     before_checkpoint: Callable[[], Awaitable[None]]
@@ -126,7 +128,8 @@ class Shard:
         try:
             match action:
                 case ProcessRecords():
-                    await self._process(action)
+                    with self._rooms.reads.delivery(self.name, action.millis_behind_latest):
+                        await self._process(action)
                 case Initialize():
                     await self._initialize(action)
                 case LeaseLost():
@@ -303,5 +306,9 @@ class Shard:
 
     def oldest_age(self) -> float:
         """Seconds since the oldest record arrived that is not yet checkpointed; 0 without one."""
-        oldest = self._packer.arrival if self._packer else self._in_hand
+        oldest = self.oldest_arrival()
         return 0.0 if oldest is None else max(0.0, round(time.time() - oldest / 1000, 3))
+
+    def oldest_arrival(self) -> int | None:
+        """When the oldest record arrived that is not yet checkpointed, in ms since the epoch; None without one."""
+        return self._packer.arrival if self._packer else self._in_hand

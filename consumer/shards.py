@@ -9,6 +9,7 @@ from typing import Any
 
 from consumer import protocol
 from consumer.metrics import Metrics
+from consumer.reads import Reads
 from consumer.shard import Rooms, Shard
 
 log = logging.getLogger(__name__)
@@ -17,9 +18,11 @@ log = logging.getLogger(__name__)
 class Shards:
     """All shards in conversation. What escapes one of them goes to `fail`, which ends this life of the daemon."""
 
-    def __init__(self, metrics: Metrics, fail: Callable[[BaseException], None]) -> None:
+    def __init__(self, metrics: Metrics, fail: Callable[[BaseException], None], reads: Reads) -> None:
         self._metrics = metrics
         self._fail = fail
+        self._reads = reads
+        self._told: set[str] = set()  # of these there are series of their reads
         self._shards: dict[str, Shard] = {}
         self.conversations: set[asyncio.Task[None]] = set()
 
@@ -53,8 +56,12 @@ class Shards:
         return [shard for shard in self._shards.values() if shard.live]
 
     def observe(self) -> list[dict[str, Any]]:
-        """Every shard's state, for /shards; also sets their gauges."""
+        """Every shard's state, for /shards; also sets their gauges.
+
+        A shard whose lease is ours and of which no one speaks stands there, too: it is the one to look at.
+        """
         metrics = self._metrics
+        self._observe_reads()
         metrics.owned.set(len(self.live))
         for name, shard in self._shards.items():
             if not shard.live:  # another worker tells of it now
@@ -66,7 +73,35 @@ class Shards:
             metrics.parcel_age.labels(name).set(shard.parcel_age())
             metrics.shard_records.labels(name)  # begins at 0
             metrics.shard_bytes.labels(name)
-        return [shard.state() for shard in sorted(self._shards.values(), key=lambda shard: shard.name)]
+        states = {name: _silent_state(name) for name in self._reads.held}
+        states |= {shard.name: shard.state() for shard in self._shards.values()}
+        unread = {each.shard: each for each in self._reads.unread()}
+        return [
+            state
+            | {
+                "lagSeconds": round(self.lag(name), 3),
+                "readAgeSeconds": round(self._reads.age(name), 3),
+                "cannotBeRead": unread[name].reason if name in unread else None,
+            }
+            for name, state in sorted(states.items())
+        ]
+
+    def lag(self, name: str) -> float:
+        """Age in seconds of the shard's oldest record that is not durable, as far as it is known."""
+        shard = self._shards.get(name)
+        return self._reads.lag(name, shard.oldest_age() if shard and shard.live else 0.0)
+
+    def _observe_reads(self) -> None:
+        metrics, held = self._metrics, set(self._reads.held)
+        for name in held:
+            metrics.lag.labels(name).set(self.lag(name))
+            metrics.read_age.labels(name).set(self._reads.age(name))
+        for name in self._told - held:
+            metrics.lag.remove(name)
+            metrics.read_age.remove(name)
+        self._told = held
+        for reason, count in self._reads.failing().items():
+            metrics.reads_failing.labels(reason).set(count)
 
     async def _converse(self, connection: socket.socket, rooms: Rooms) -> None:
         """One connector, one conversation, one shard."""
@@ -79,6 +114,7 @@ class Shards:
                 self._fail(error)
             finally:
                 if shard and self._shards.get(shard.name) is shard:
+                    self._reads.left(shard.name, shard.oldest_arrival())
                     del self._shards[shard.name]
                     self._metrics.forget(shard.name)
 
@@ -103,3 +139,16 @@ def _door(path: Path) -> socket.socket:
     door.listen(256)
     door.setblocking(False)
     return door
+
+
+def _silent_state(name: str) -> dict[str, Any]:
+    """The same as `Shard.state` for a shard whose lease is ours and which has no conversation."""
+    return {
+        "shard": name,
+        "live": False,
+        "epoch": None,
+        "position": None,
+        "millisBehindLatest": None,
+        "openRecords": 0,
+        "oldestRecordAgeSeconds": 0.0,
+    }

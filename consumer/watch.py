@@ -1,26 +1,44 @@
-"""Notices what stands still: this process, the daemon's word for a shard, a lease that nobody serves."""
+"""Notices what stands still: this process, the reading of a shard, a lease that no one serves.
+
+Nothing here waits for what it guards against: the lease table is looked at in a loop of its own, a try at a time and
+each with a limit; what decides reads what was seen last. docs/decisions/0014-unreadable-stream.md tells what is done
+in which case.
+"""
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
-from consumer.lease import Leases, readable
+from consumer.lease import Leases, owned_by, readable
 from consumer.metrics import Metrics
-from consumer.retry import until_done
+from consumer.reads import UNREAD, Reads, Unread
+from consumer.retry import FAILURES, THROTTLED, code
 from consumer.shards import Shards
 from consumer.takeover import LOOK, Rows, Takeover
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 SILENCE: Final = 120.0
-"""Seconds without a word from the daemon for a shard, where it ticks several times a second."""
-EVERY: Final = 10.0
-"""Seconds between two looks at the lease table."""
+"""Seconds without a successful read of a shard after which the daemon is started again."""
+LONGEST_SILENCE: Final = 1800.0
+"""Seconds; the time until the next start doubles up to here as long as starts do not help."""
 UNSERVED: Final = 60.0
 """Seconds that a lease of ours may be without a conversation."""
+EVERY: Final = 5.0
+"""Seconds between two looks at the shards."""
+PATIENCE: Final = 10.0
+"""Seconds for one request to the lease table."""
+STARTING: Final = 180.0
+"""Seconds for a first shard; the template's health check waits as long (start period and retries)."""
+DOWN: Final = 30.0
+"""Seconds between two lives of the daemon that need no new container."""
+ANSWERED: Final = frozenset({"access-denied", "kms", "not-found", "throttled"})
+"""Reasons that Kinesis itself gave: the daemon lives and asks on, another start of it changes nothing."""
 
 
 class Pulse:
@@ -60,72 +78,189 @@ class Pulse:
 
 
 class Heir:
-    """Takes over what lost workers leave behind, where the KCL's leader may be what was lost."""
+    """Looks at the lease table, for all who want to know; takes over what lost workers leave behind, where the KCL's
+    leader may be what was lost."""
 
     def __init__(self, worker_id: str, lease_seconds: float, leases: Leases, metrics: Metrics) -> None:
         self._takeover = Takeover(worker_id, lease_seconds)
+        self._worker_id = worker_id
         self._leases = leases
         self._metrics = metrics
+        self._without_leader: set[str] = set()  # lost workers whose lock may still stand
+        self._failures = 0
+        self.owned: frozenset[str] | None = None
+        """The shards that are ours to read, as they were seen last; None before the first look."""
+        self.open, self.unowned = 0, 0
+        """Shards that can be read now, and how many of them no living worker holds; as seen last."""
+        self.failing: str | None = None
+        """Why the table cannot be read now; None as long as it can."""
 
     async def run(self) -> None:
         """Looks every few seconds, until cancelled."""
         while True:
             await asyncio.sleep(LOOK)
-            rows = await until_done("leases", self._leases.rows, self._metrics, lambda: None)
-            lost = self._takeover.look(rows, time.monotonic())
-            self._count(rows)
-            for lease in lost:
-                taken = await until_done("leases", partial(self._leases.take, lease), self._metrics, lambda: None)
-                log.warning("%s of %s, which is lost: %s", lease.shard, lease.owner, "ours now" if taken else "changed")
-                if taken:
-                    self._metrics.taken_over.inc()
-                    lead = partial(self._leases.release_leadership, lease.owner)
-                    await until_done("leases", lead, self._metrics, lambda: None)
+            await self.look()
+
+    async def look(self) -> None:
+        """One look, and what follows from it. What fails is tried again at the next."""
+        rows = await self._ask(self._leases.rows)
+        if rows is None:
+            return
+        self.owned = frozenset(owned_by(self._worker_id, rows))
+        lost = self._takeover.look(rows, time.monotonic())
+        self._count(rows)
+        for lease in lost:
+            taken = await self._ask(partial(self._leases.take, lease))
+            log.warning("%s of %s, which is lost: %s", lease.shard, lease.owner, "ours now" if taken else "changed")
+            if taken:
+                self._metrics.taken_over.inc()
+                self._without_leader.add(lease.owner)
+        for owner in sorted(self._without_leader):
+            if await self._ask(partial(self._release, owner)):
+                self._without_leader.discard(owner)
+
+    async def _release(self, owner: str) -> bool:
+        await self._leases.release_leadership(owner)
+        return True
+
+    async def _ask(self, request: Callable[[], Awaitable[T]]) -> T | None:
+        """One try, with a limit; None when it failed."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                answer = await request()
+        except FAILURES as error:
+            name = code(error)
+            self.failing = str(error) or name
+            self._metrics.retries.labels("leases", name).inc()
+            if name in THROTTLED:
+                self._metrics.throttles.labels("leases").inc()
+            if self._failures in (0, 5) or self._failures % 50 == 0:
+                log.warning("the lease table does not answer: %s", self.failing, extra={"attempt": self._failures + 1})
+            self._failures += 1
+            return None
+        if self.failing:
+            log.info("the lease table answers again", extra={"attempts": self._failures + 1})
+        self.failing, self._failures = None, 0
+        return answer
 
     def _count(self, rows: Rows) -> None:
         shards = readable(rows)
-        self._metrics.leases.labels("open").set(len(shards))
-        self._metrics.leases.labels("unowned").set(len(shards & self._takeover.unowned(rows)))
+        self.open, self.unowned = len(shards), len(shards & self._takeover.unowned(rows))
+        self._metrics.leases.labels("open").set(self.open)
+        self._metrics.leases.labels("unowned").set(self.unowned)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why the shards are not served well, and whether a new container could cure that."""
+
+    why: str
+    replace: bool
 
 
 class Watchdog:
     """Restarts a daemon that lives but does not work; knows why the service is not healthy."""
 
-    def __init__(self, shards: Shards, leases: Leases, metrics: Metrics, fail: Callable[[BaseException], None]) -> None:
+    def __init__(self, shards: Shards, heir: Heir, reads: Reads, fail: Callable[[BaseException], None]) -> None:
         self._shards = shards
-        self._leases = leases
-        self._metrics = metrics
+        self._heir = heir
+        self._reads = reads
         self._fail = fail
-        self._owned: set[str] | None = None
-        self._unserved: dict[str, float] = {}
+        self._began = self._started = time.monotonic()
+        self._served = False
+        self._silence = SILENCE
+        self._told: set[str] = set()
 
     def restarted(self) -> None:
-        """Forgets what it knew of the last daemon."""
-        self._owned = None
-        self._unserved.clear()
+        """A daemon is about to be started, or was the last."""
+        self._started = time.monotonic()
 
     async def run(self) -> None:
-        """Looks every few seconds, until cancelled."""
+        """Looks every few seconds, until cancelled. Waits for nothing else."""
         while True:
             await asyncio.sleep(EVERY)
-            if silent := self._silent(SILENCE):
-                self._fail(TimeoutError(f"no word of {silent} for {SILENCE:.0f} s"))
-            self._owned = await until_done("leases", self._leases.owned, self._metrics, lambda: None)
-            now = time.monotonic()
-            unserved = self._owned - {shard.name for shard in self._shards.live}
-            self._unserved = {name: self._unserved.get(name, now) for name in unserved}
-            for name, since in self._unserved.items():
-                if now - since > UNSERVED:
-                    self._fail(TimeoutError(f"the lease of {name} is ours, but nobody serves it"))
+            self.look()
 
-    def trouble(self) -> str | None:
-        """Why the shards are not served well; None when they are. Lag and a slow sink are no reasons."""
-        if silent := self._silent(SILENCE / 2):
-            return f"the daemon is silent about {silent}"
-        if not self._shards.live and self._owned != set():
-            return "no shard yet"
+    def look(self) -> None:
+        """One look: whether the daemon has to be started again, and what there is to tell."""
+        self.hold()
+        unread = self._reads.unread()
+        self._tell(unread)
+        if not unread:
+            self._silence = SILENCE
+        if stuck := self._stuck(unread, time.monotonic() - self._started):
+            self._silence = min(LONGEST_SILENCE, 2 * self._silence)
+            self._fail(TimeoutError(stuck))
+
+    def _stuck(self, unread: list[Unread], runs: float) -> str:
+        """Why a daemon that runs for so long has to be started again; empty if it has not."""
+        live = {shard.name for shard in self._shards.live}
+        candidates = [each for each in unread if not self._tries(each)]
+        limit = self._silence
+        silent = [each.shard for each in candidates if each.shard in live and min(each.seconds, runs) > limit]
+        if silent:
+            return f"no word of {', '.join(silent)} for {limit:.0f} s"
+        if self._heir.failing:  # who owns the others now is not known, and the daemon cannot know either
+            return ""
+        limit += UNSERVED - SILENCE
+        unserved = [each.shard for each in candidates if each.shard not in live and min(each.seconds, runs) > limit]
+        return f"the lease of {', '.join(unserved)} is ours, but no one serves it" if unserved else ""
+
+    def _tries(self, unread: Unread) -> bool:
+        """Whether the daemon still asks for this shard, and Kinesis itself refuses."""
+        failure = unread.failure
+        return failure is not None and failure.reason in ANSWERED and time.monotonic() - failure.at < UNREAD
+
+    def hold(self) -> None:
+        """Tells `Reads` which shards are ours now."""
+        live = {shard.name for shard in self._shards.live}
+        self._served = self._served or bool(live)
+        self._reads.hold(live | (self._heir.owned or frozenset()))
+
+    def _tell(self, unread: list[Unread]) -> None:
+        """Says once of each shard that it cannot be read, and when it can be again."""
+        for each in unread:
+            if each.shard not in self._told:
+                words = each.failure.text if each.failure else "the daemon does not say why"
+                log.error("%s cannot be read: %s", each.shard, words, extra={"reason": each.reason})
+        now = {each.shard for each in unread}
+        for shard in sorted((self._told - now) & set(self._reads.held)):
+            log.info("%s is read again", shard)
+        self._told = now
+
+    def trouble(self, phase: str, runs: bool) -> Trouble | None:
+        """What /healthz says; None when all is well. Lag and a slow sink are no reasons.
+
+        `runs` tells whether there is a daemon, `phase` what it does.
+        """
+        quiet = time.monotonic() - self._started
+        if not runs:
+            return Trouble("the KCL daemon is not running", replace=not self._served or quiet > DOWN)
+        if unread := self._reads.unread():
+            hopeless = any(each.failure is None and each.seconds > SILENCE + STARTING / 2 for each in unread)
+            table = f"; {_lease_table(self._heir)}" if self._heir.failing else ""
+            return Trouble(_words(unread) + table, replace=hopeless and not self._heir.failing)
+        if self._heir.failing:
+            return Trouble(_lease_table(self._heir), replace=False)
+        if not self._shards.live and self._heir.owned != frozenset():
+            starting = not self._served and time.monotonic() - self._began < STARTING
+            return Trouble(f"no shard yet: {phase}", replace=starting)
         return None
 
-    def _silent(self, seconds: float) -> str:
-        now = time.monotonic()
-        return ", ".join(s.name for s in self._shards.live if s.waiting_since and now - s.waiting_since > seconds)
+
+def _lease_table(heir: Heir) -> str:
+    return f"the lease table does not answer: {heir.failing}"
+
+
+def _words(unread: list[Unread]) -> str:
+    """All reasons with their shards and an example each."""
+    found: dict[str, list[Unread]] = {}
+    for each in unread:
+        found.setdefault(each.reason, []).append(each)
+    parts = []
+    for name, shards in found.items():
+        text = next((each.failure.text for each in shards if each.failure), "the daemon does not say why")
+        names = ", ".join(each.shard for each in shards[:5]) + (", ..." if len(shards) > 5 else "")
+        longest = max(each.seconds for each in shards)
+        parts.append(f"{names} cannot be read for {longest:.0f} s: {name}: {text}")
+    return "; ".join(parts)

@@ -230,15 +230,16 @@ def health(url: str) -> tuple[bool, str]:
     """Whether the consumer calls itself healthy, and if not, why."""
     try:
         with urllib.request.urlopen(f"{url}/healthz", timeout=2) as answer:  # noqa: S310 - own address
-            return answer.status == 200, ""
+            return _health(answer.read())
     except urllib.error.HTTPError as error:
-        return False, _why(error.read())
+        return _health(error.read())
     except OSError:
         return False, "waiting for the service"
 
 
-def _why(body: bytes) -> str:
+def _health(body: bytes) -> tuple[bool, str]:
     try:
-        return str(json.loads(body)["why"])
+        document = json.loads(body)
+        return bool(document["healthy"]), "" if document["healthy"] else str(document["why"])
     except (ValueError, KeyError, TypeError):
-        return "not healthy yet"
+        return False, "not healthy yet"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from consumer import lease, protocol, retry, service, shard, shards, supervisor, watch
+from consumer import lease, protocol, reads, retry, service, shard, shards, supervisor, watch
 from tests.simulation import pipe
 from tests.simulation.clock import Time
 from tests.simulation.variant import REAL, Variant, replaced
@@ -89,7 +89,7 @@ def _product_in(world: World) -> contextlib.AbstractContextManager[None]:
     """The product's modules see virtual time, the schedule's random numbers and pipes in memory."""
     time = Time(world.clock)
     return replaced(
-        *((module, "time", time) for module in (shard, lease, watch, supervisor)),
+        *((module, "time", time) for module in (shard, lease, reads, watch, supervisor)),
         (retry, "random", world.rng),
         (service, "Metrics", lambda: _Metrics(world.fence)),
         (protocol, "accept", pipe.accept),

@@ -22,6 +22,7 @@ from consumer.metrics import Metrics
 from consumer.parcel import Cut
 from consumer.protocol import Conversation
 from consumer.reading import DEFAULT
+from consumer.reads import Reads
 from consumer.shard import Rooms, Shard
 from consumer.table import Table
 
@@ -121,6 +122,7 @@ class World:
     def __init__(self, cut: Cut = Cut(records=4, size=1 << 20, window_ms=60_000)) -> None:  # noqa: B008
         self.s3, self.dynamodb, self.leases = FakeS3(), FakeDynamoDB(), FakeLeases()
         self.metrics = Metrics()
+        self.reads = Reads()
         self.awake = True
         self.cut = cut
         self.superseded: list[Shard] = []
@@ -141,6 +143,7 @@ class World:
             archive=Archive(self.s3, "bucket", self.metrics),  # type: ignore[arg-type]
             sums=Sums(per_sensor=False),
             metrics=self.metrics,
+            reads=self.reads,
             awake=lambda: self.awake,
             before_checkpoint=before_checkpoint,
             supersede=supersede,

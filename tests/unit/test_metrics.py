@@ -27,7 +27,7 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
 
 def served(daemon: FakeDaemon, world: World) -> Shards:
     """The shards of a service that has just this conversation."""
-    shards = Shards(world.metrics, lambda error: None)
+    shards = Shards(world.metrics, lambda error: None, world.reads)
     shards._shards[SHARD] = daemon.shard
     return shards
 

@@ -7,6 +7,7 @@ import pytest
 
 from consumer import supervisor as rooms
 from consumer.metrics import Metrics, total
+from consumer.reads import Reads
 from consumer.shards import Shards
 from consumer.supervisor import Hopeless, Supervisor
 from tests.running import in_loop
@@ -48,7 +49,7 @@ class Lives:
         self.restarts = 0
         self.daemon: Any = daemon
         self.supervisor = Supervisor(self.metrics, 5, self._between)
-        self.shards = Shards(self.metrics, self.supervisor.fail)
+        self.shards = Shards(self.metrics, self.supervisor.fail, Reads())
 
     async def _between(self) -> None:
         self.restarts += 1

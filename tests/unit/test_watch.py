@@ -1,10 +1,18 @@
 """What stands still is noticed."""
 
 import asyncio
+import logging
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from consumer.watch import Pulse
+from consumer import reads, watch
+from consumer.metrics import Metrics
+from consumer.reads import UNREAD, Reads
+from consumer.watch import LONGEST_SILENCE, SILENCE, STARTING, Heir, Pulse, Trouble, Watchdog
+from tests.unit.fakes import error
+from tests.unit.test_takeover import row
 
 
 @pytest.fixture
@@ -45,3 +53,218 @@ def test_the_gap_is_told_once_the_loop_runs_again(clock: list[float]) -> None:
 
     asyncio.run(run())
     assert "stood still for more than 10 s" in str(failures[0])
+
+
+class Clock:
+    """A clock that goes on by hand."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    time = monotonic
+
+
+class Rig:
+    """The watchdog of the worker `me`, with a lease table that answers as `table` says and shards in name only."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.table: dict[str, dict[str, Any]] | Exception | None = {}
+        """None: it does not answer."""
+        self.served: set[str] = set()
+        self.failures: list[str] = []
+        self.reads = Reads()
+        leases: Any = SimpleNamespace(rows=self._rows)
+        self.heir = Heir("me", 10.0, leases, Metrics())
+        shards: Any = self
+        self.dog = Watchdog(shards, self.heir, self.reads, self._fail)
+
+    @property
+    def live(self) -> list[Any]:
+        return [SimpleNamespace(name=name) for name in sorted(self.served)]
+
+    async def _rows(self) -> dict[str, dict[str, Any]]:
+        if self.table is None:
+            await asyncio.Event().wait()
+        if isinstance(self.table, Exception):
+            raise self.table
+        return self.table or {}
+
+    def _fail(self, failure: BaseException) -> None:
+        """The daemon is started again, and no conversation comes of it."""
+        self.failures.append(str(failure))
+        self.served.clear()
+        self.dog.restarted()
+
+    def look_at_table(self) -> None:
+        asyncio.run(self.heir.look())
+
+    def serve(self, *shards: str) -> None:
+        """Conversations begin, and a first read succeeds."""
+        self.served |= set(shards)
+        for shard in shards:
+            with self.reads.delivery(shard, 0):
+                pass
+
+    def wait(self, seconds: float, reason: str | None = None) -> None:
+        """Lets time pass with a look every five seconds; with a reason, the daemon's log tells of failed reads."""
+        for _ in range(int(seconds / 5)):
+            self.clock.now += 5
+            if reason:
+                for shard in self.reads.held:
+                    self.reads.failed(shard, reason, f"{reason}!")
+            self.dog.look()
+
+    def trouble(self, runs: bool = True) -> Trouble | None:
+        self.dog.hold()
+        return self.dog.trouble("waiting for leases", runs)
+
+
+@pytest.fixture
+def rig(monkeypatch: pytest.MonkeyPatch) -> Rig:
+    clock: Any = Clock()
+    monkeypatch.setattr(watch, "time", clock)
+    monkeypatch.setattr(reads, "time", clock)
+    monkeypatch.setattr(watch, "PATIENCE", 0.01)
+    return Rig(clock)
+
+
+TABLES = [error("AccessDeniedException", "Scan"), None, OSError("unreachable")]
+"""A lease table that refuses, that hangs, and that cannot be reached."""
+
+
+@pytest.mark.parametrize("table", TABLES, ids=["denied", "hanging", "unreachable"])
+def test_silence_is_noticed_although_the_lease_table_does_not_answer(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, table: Exception | None
+) -> None:
+    monkeypatch.setattr(watch, "EVERY", 0.0)
+    monkeypatch.setattr(watch, "LOOK", 0.0)
+    rig.table = table
+    rig.serve("a")
+
+    async def test() -> None:
+        tasks = [asyncio.create_task(rig.heir.run()), asyncio.create_task(rig.dog.run())]
+        rig.clock.now += SILENCE + 5
+        while not (rig.failures and rig.heir.failing):  # noqa: ASYNC110 (two tasks, no event)
+            await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+
+    asyncio.run(asyncio.wait_for(test(), 20))
+    assert rig.failures == ["no word of a for 120 s"]
+
+
+@pytest.mark.parametrize("table", TABLES, ids=["denied", "hanging", "unreachable"])
+def test_an_outage_of_the_lease_table_replaces_no_container(rig: Rig, table: Exception | None) -> None:
+    rig.table = table
+    rig.look_at_table()
+    assert (found := rig.trouble()) is not None  # a spare worker, or one that starts just now
+    assert not found.replace
+    assert found.why.startswith("the lease table does not answer")
+    rig.table = {"a": row("me", 1)}
+    rig.look_at_table()
+    rig.serve("a")
+    assert rig.trouble() is None
+    rig.table = table
+    rig.look_at_table()
+    rig.served.clear()  # the daemon could not renew its leases
+    rig.wait(3600)
+    assert rig.failures == []
+    assert (found := rig.trouble()) is not None
+    assert not found.replace
+    assert "the lease table does not answer" in found.why
+
+
+def test_a_spare_worker_is_healthy(rig: Rig) -> None:
+    rig.table = {"a": row("other", 1), "b": row("other", 1)}
+    rig.look_at_table()
+    rig.wait(3600)
+    assert rig.trouble() is None
+    assert rig.failures == []
+
+
+@pytest.mark.parametrize("reason", ["access-denied", "kms", "not-found", "throttled"])
+def test_what_kinesis_refuses_is_named_and_neither_daemon_nor_container_are_replaced(
+    rig: Rig, reason: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    rig.serve("a")
+    rig.wait(UNREAD + 5, reason)
+    found = rig.trouble()
+    assert found == Trouble(f"a cannot be read for 65 s: {reason}: {reason}!", replace=False)
+    rig.wait(7200, reason)
+    assert (found := rig.trouble()) is not None
+    assert not found.replace
+    assert rig.failures == []
+    rig.serve("a")
+    rig.dog.look()
+    assert rig.trouble() is None
+    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert told == [f"a cannot be read: {reason}!"]
+
+
+@pytest.mark.parametrize("reason", ["network", "credentials", "other"])
+def test_a_failure_that_may_sit_in_the_daemon_starts_it_again_ever_more_rarely(rig: Rig, reason: str) -> None:
+    rig.table = {"a": row("me", 1)}
+    rig.look_at_table()
+    rig.serve("a")
+    rig.wait(2 * SILENCE, reason)
+    assert len(rig.failures) == 1
+    rig.wait(24 * 3600, reason)
+    assert len(rig.failures) < 5 + 24 * 3600 / (LONGEST_SILENCE - SILENCE)
+    assert (found := rig.trouble()) is not None
+    assert not found.replace  # Kinesis itself may be away, for all workers
+    assert reason in found.why
+
+
+def test_a_restart_of_the_daemon_alone_makes_nothing_healthy(rig: Rig) -> None:
+    rig.table = {"a": row("me", 1)}
+    rig.look_at_table()
+    rig.serve("a")
+    rig.wait(SILENCE, "network")
+    rig.dog.restarted()
+    assert (found := rig.trouble()) is not None
+    assert "a cannot be read for 120 s: network" in found.why
+    assert rig.reads.failing()["network"] == 1
+
+
+def test_a_daemon_that_says_nothing_is_started_again_and_then_the_container(rig: Rig) -> None:
+    rig.table = {"a": row("me", 1)}
+    rig.look_at_table()
+    rig.serve("a")
+    rig.wait(SILENCE)
+    assert rig.failures == []
+    assert (found := rig.trouble()) is not None
+    assert not found.replace
+    rig.wait(10)
+    assert rig.failures == ["no word of a for 120 s"]
+    assert not (rig.trouble() or Trouble("", replace=True)).replace
+    rig.wait(STARTING)
+    assert (rig.trouble() or Trouble("", replace=False)).replace
+
+
+def test_a_lease_that_no_one_serves_starts_the_daemon_again(rig: Rig) -> None:
+    rig.table = {"a": row("me", 1), "b": row("other", 1)}
+    rig.look_at_table()
+    rig.wait(60)
+    assert rig.failures == []
+    rig.wait(15)
+    assert rig.failures == ["the lease of a is ours, but no one serves it"]
+
+
+def test_a_start_is_not_healthy_until_a_shard_is_served_but_not_for_ever(rig: Rig) -> None:
+    assert rig.trouble() == Trouble("no shard yet: waiting for leases", replace=True)
+    rig.clock.now += STARTING + 1
+    assert rig.trouble() == Trouble("no shard yet: waiting for leases", replace=False)
+
+
+def test_between_two_lives_of_the_daemon_nothing_is_replaced(rig: Rig) -> None:
+    assert (rig.trouble(runs=False) or Trouble("", replace=False)).replace  # it has never run
+    rig.serve("a")
+    rig.dog.look()
+    rig.dog.restarted()
+    assert rig.trouble(runs=False) == Trouble("the KCL daemon is not running", replace=False)
+    rig.clock.now += 31
+    assert rig.trouble(runs=False) == Trouble("the KCL daemon is not running", replace=True)

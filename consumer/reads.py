@@ -1,0 +1,144 @@
+"""Whether the shards can be read: when each was read last, what the daemon's log says of it since, and the lag.
+
+What is not delivered leaves no trace in what was delivered, so progress is measured from the other side: the daemon
+hands over the answer of each successful read, an empty one too. What is known of a shard outlives conversations and
+daemons: a daemon that was started again is no proof that the shard can be read.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+REASONS: Final = (
+    "access-denied",
+    "kms",
+    "not-found",
+    "credentials",
+    "throttled",
+    "network",
+    "expired-iterator",
+    "other",
+)
+"""Why a shard cannot be read, as far as the daemon's log tells; `other` where it tells nothing that we know."""
+
+FRESH: Final = 30.0
+"""Seconds since the last read up to which a shard that was caught up still counts as caught up. POLL_MILLIS is 10 s at
+most, and an enhanced fan-out subscription that is idle speaks every five seconds or so."""
+UNREAD: Final = 60.0
+"""Seconds without a successful read after which a shard counts as one that cannot be read: more than a restart of the
+daemon in place takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What the daemon's log said of a read that failed; `at` by the monotonic clock."""
+
+    reason: str
+    text: str
+    at: float
+
+
+@dataclass(slots=True)
+class _Shard:
+    read_at: float
+    behind: int | None = None
+    left: int | None = None
+    at_work: bool = False
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A shard that cannot be read now, since when, and the last failure that the daemon told of since."""
+
+    shard: str
+    seconds: float
+    failure: Failure | None
+
+    @property
+    def reason(self) -> str:
+        return self.failure.reason if self.failure else "other"
+
+
+def lag(oldest_seconds: float, behind_millis: int | None, read_age: float) -> float:
+    """Seconds that the oldest record which is not durable may have waited for.
+
+    `oldest_seconds` is the age of the oldest record in hand or in the open archive object (0 without one),
+    `behind_millis` Kinesis's word at the last successful read (None without one), `read_age` the seconds since then.
+    What came after the last read is unknown, so while reads fail the lag grows with the time.
+    """
+    caught_up = behind_millis == 0 and read_age <= FRESH
+    unread = 0.0 if caught_up else (behind_millis or 0) / 1000 + read_age
+    return max(oldest_seconds, unread)
+
+
+class Reads:
+    """The shards of this worker, by the last successful read of each."""
+
+    def __init__(self) -> None:
+        self._shards: dict[str, _Shard] = {}
+        self._daemon: Failure | None = None
+
+    def hold(self, shards: Iterable[str]) -> None:
+        """Says which shards are ours to read; a new one counts from now, the others are forgotten."""
+        now = time.monotonic()
+        self._shards = {name: self._shards.get(name) or _Shard(now) for name in shards}
+
+    @property
+    def held(self) -> list[str]:
+        return sorted(self._shards)
+
+    @contextmanager
+    def delivery(self, shard: str, behind_millis: int | None) -> Iterator[None]:
+        """A read has succeeded; for as long as the block lasts we work on what it brought."""
+        known = self._shards.setdefault(shard, _Shard(time.monotonic()))
+        known.behind, known.left, known.failure, known.at_work = behind_millis, None, None, True
+        try:
+            yield
+        finally:
+            known.at_work, known.read_at = False, time.monotonic()
+
+    def left(self, shard: str, arrival_millis: int | None) -> None:
+        """A conversation ended; the oldest of its records that is not durable arrived then (ms since the epoch)."""
+        if known := self._shards.get(shard):
+            known.left = arrival_millis
+
+    def failed(self, shard: str | None, reason: str, text: str) -> None:
+        """The daemon's log tells of a read that failed; without a shard it concerns each that is not read."""
+        failure = Failure(reason, text, time.monotonic())
+        if shard is None:
+            self._daemon = failure
+        elif known := self._shards.get(shard):
+            known.failure = failure
+
+    def age(self, shard: str) -> float:
+        """Seconds since the last successful read; 0 while we work on what it brought."""
+        known = self._shards.get(shard)
+        return 0.0 if known is None or known.at_work else time.monotonic() - known.read_at
+
+    def lag(self, shard: str, oldest_seconds: float = 0.0) -> float:
+        """See the function of this name; `oldest_seconds` of the conversation, if there is one."""
+        known = self._shards.get(shard)
+        if known is None:
+            return oldest_seconds
+        left = 0.0 if known.left is None else time.time() - known.left / 1000
+        return lag(max(oldest_seconds, left), known.behind, self.age(shard))
+
+    def unread(self, seconds: float = UNREAD) -> list[Unread]:
+        """The shards that have not been read for so long, with what the log said of it."""
+        ages = {name: self.age(name) for name in self.held}
+        return [Unread(name, age, self._failure(name)) for name, age in ages.items() if age > seconds]
+
+    def failing(self) -> Mapping[str, int]:
+        """How many shards cannot be read now, by reason; every reason is there."""
+        reasons = [unread.reason for unread in self.unread()]
+        return {reason: reasons.count(reason) for reason in REASONS}
+
+    def _failure(self, shard: str) -> Failure | None:
+        """The last one since the last successful read; what concerns the shard itself before what concerns all."""
+        known = self._shards[shard]
+        if known.failure:
+            return known.failure
+        return self._daemon if self._daemon and self._daemon.at > known.read_at else None

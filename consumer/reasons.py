@@ -1,0 +1,65 @@
+"""Pure: why a read failed, out of the words of the AWS SDK and the KCL in the daemon's log.
+
+The names of the errors are those of Kinesis's GetRecords, GetShardIterator and SubscribeToShard (API reference) and of
+the errors that all services share; `tests/unit/test_reasons.py` holds lines of the real daemon.
+"""
+
+import re
+from typing import Final
+
+READERS: Final = ("retrieval.", "lifecycle.")
+"""Beginnings of the KCL's loggers that tell of reads."""
+
+# In this order: a key that may not be used says both KMS and AccessDenied, credentials that cannot be fetched both
+# credentials and a connection that was refused.
+_PATTERNS: Final = (
+    ("kms", r"\bkms\w*Exception|\bkms:"),
+    (
+        "credentials",
+        r"ExpiredToken|InvalidSignature|SignatureDoesNotMatch|IncompleteSignature|UnrecognizedClient|InvalidClientToken"
+        r"|InvalidAccessKeyId|MissingAuthenticationToken|security token|(load|refresh|retrieve|resolve) credentials",
+    ),
+    (
+        "access-denied",
+        r"AccessDenied|not authorized|UnauthorizedOperation|OptInRequired|Status Code: 403",
+    ),
+    ("not-found", r"ResourceNotFound"),
+    ("throttled", r"ProvisionedThroughputExceeded|LimitExceeded|Throttl|TooManyRequests|Rate exceeded"),
+    ("expired-iterator", r"ExpiredIterator|InvalidArgumentException"),
+    (
+        "network",
+        r"Unable to execute HTTP request|UnknownHost|Connect(ion)?\w*Exception|Connection (refused|reset|was closed)"
+        r"|EndpointConnection|ConnectionClosed|Could not connect|Connect timeout|Read timeout"
+        r"|NoRouteToHost|SSL\w*Exception|Timeout|timed out|ClosedChannel|unreachable",
+    ),
+)
+_COMPILED: Final = tuple((reason, re.compile(pattern, re.IGNORECASE)) for reason, pattern in _PATTERNS)
+_SHARD: Final = re.compile(r"shardId-\d{12}")
+# What the KCL tells of a failed read without its exception, at INFO.
+_TOLD: Final = ("Caught ResourceNotFoundException", "Timeout occurred while waiting for response", "records threw ")
+_FRAME: Final = re.compile(r"\s+(at [\w.$/@]+\(|\.\.\. \d+ (common|more))")
+_LONGEST: Final = 300
+
+
+def reason(text: str) -> str:
+    """The first reason whose words stand in the text, else `other`; one of reads.REASONS."""
+    return next((name for name, pattern in _COMPILED if pattern.search(text)), "other")
+
+
+def failed_read(logger: str, exception: str, message: str) -> tuple[str | None, str, str] | None:
+    """Shard (None: the line names none), reason and words for people, if this line of the daemon's log tells of a
+    read that failed.
+
+    `logger` is without the KCL's package; `exception` is the stack trace on one line.
+    """
+    if not logger.startswith(READERS) or not (exception or any(words in message for words in _TOLD)):
+        return None
+    found = _SHARD.search(message)
+    return found and found[0], reason(exception or message), summary(exception or message)
+
+
+def summary(text: str) -> str:
+    """Class and message of an exception without its stack frames and package, not too long."""
+    head = _FRAME.split(text, maxsplit=1)[0].strip()
+    name, colon, message = head.partition(":")
+    return f"{name.rpartition('.')[2]}{colon}{message}"[:_LONGEST]
