@@ -116,8 +116,10 @@ class Deployment:
         self._on_event = on_event
         self._poll = poll_seconds
         self._common: dict[str, Any] = {"Tags": [{"Key": "sensorstream:stack", "Value": stack}]}
+        self._known = {"DataStack": stack}
         if role:
             self._common["RoleARN"] = role
+            self._known["ServiceRoleArn"] = role
 
     def apply(self, image: Image, on_plan: OnPlan) -> dict[str, str]:
         """See `deploy_all`."""
@@ -180,7 +182,7 @@ class Deployment:
         templates = {path: artifacts.template(path) for path in paths}
         declares = {path: declared(self._client, template) for path, template in templates.items()}
         require_declared(self._parameters, declares)
-        known = {"DataStack": self.name, "ArtifactBucket": artifacts.bucket}
+        known = {**self._known, "ArtifactBucket": artifacts.bucket}
         if SERVICE in paths:
             defaults = {**declares[DATA], **declares[SERVICE]}
             known |= fit_tasks(self._session, self._parameters, self.state(DATA), self.state(SERVICE), defaults)

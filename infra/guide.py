@@ -11,7 +11,7 @@ from infra.deploy import DATA, NETWORK, SERVICE
 from infra.templates import outputs, parameters, read
 
 GUIDE = INFRA.parent / "docs/deploy.md"
-OWN = {"ArtifactBucket", "FunctionsKey", "DataStack", "Image"}  # given by the commands themselves
+OWN = {"ArtifactBucket", "FunctionsKey", "ServiceRoleArn", "DataStack", "Image"}  # given by the commands themselves
 ORDER = {DATA: "data", NETWORK: "network", SERVICE: "service"}
 
 

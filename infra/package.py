@@ -20,7 +20,8 @@ SCRIPT = """\
 #   STACK=name IMAGE=reference [EMAIL=address] ./deploy.sh
 #
 # DATA_PARAMS="ShardCount=4", NETWORK_PARAMS and SERVICE_PARAMS change parameters of the three; VPC_ID and
-# SUBNET_IDS=a,b name a network that is there. IMAGE is needed once the repository is there: push the image to it.
+# SUBNET_IDS=a,b name a network that is there; ROLE is the role that CloudFormation acts in. IMAGE
+# is needed once the repository is there: push the image to it.
 set -euo pipefail
 cd "$(dirname "$0")"
 : "${{STACK:?name of the deployment}}"
@@ -28,7 +29,7 @@ cd "$(dirname "$0")"
 deploy() {{ # suffix, template, parameters...
   aws cloudformation deploy --stack-name "$STACK$1" --template-file "$2" --capabilities CAPABILITY_IAM \\
     --no-fail-on-empty-changeset --s3-bucket "$BUCKET" --tags sensorstream:stack="$STACK" \\
-    ${{3:+--parameter-overrides "${{@:3}}"}}
+    ${{ROLE:+--role-arn "$ROLE"}} ${{3:+--parameter-overrides "${{@:3}}"}}
 }}
 
 output() {{ # suffix, name; nothing where there is none
@@ -39,7 +40,7 @@ output() {{ # suffix, name; nothing where there is none
 {upload}
 # On purpose without quotes: each word is a parameter.
 deploy "" {data} ArtifactBucket="$BUCKET" FunctionsKey={key} \\
-  ${{EMAIL:+"SNSEmail=$EMAIL"}} ${{DATA_PARAMS:-}}
+  ${{ROLE:+"ServiceRoleArn=$ROLE"}} ${{EMAIL:+"SNSEmail=$EMAIL"}} ${{DATA_PARAMS:-}}
 
 if [ -z "${{VPC_ID:-}}" ]; then
   deploy -network {network} ${{NETWORK_PARAMS:-}}

@@ -92,6 +92,16 @@ def test_the_script_takes_a_network_that_is_there(shell: Shell, tmp_path: Path) 
     assert "VpcId=vpc-1 SubnetIds=subnet-1,subnet-2" in service
 
 
+def test_the_script_names_the_role_to_cloudformation_and_to_the_stacks_key(shell: Shell, tmp_path: Path) -> None:
+    folder, role = tmp_path / "package", "arn:aws:iam::123456789012:role/maker"
+    assert shell.run_alone("package", "--folder", str(folder))[0] == 0
+    calls = script(folder, tmp_path, IMAGE="image", ROLE=role)
+    assert [f"--role-arn {role}" in call for call in calls if " deploy " in f" {call} "] == [True] * 3
+    assert [call for call in calls if f"ServiceRoleArn={role}" in call] == [
+        next(c for c in calls if "template.yaml" in c)
+    ]
+
+
 def script(folder: Path, tmp_path: Path, **variables: str) -> list[str]:
     """What deploy.sh calls `aws` with, call by call."""
     tools, calls = tmp_path / "tools", tmp_path / "calls"

@@ -1,5 +1,6 @@
 """infra/deployer.yaml: its role deploys, plans and destroys on an emulator that enforces it, and nothing beside."""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -54,11 +55,24 @@ def test_the_deployer_deploys_plans_and_destroys(
     plans = {plan.stack: plan.changes for plan in again.plan("sensorstream:local")}
     assert {change.resource for change in plans[NAME] or []} >= {"HumidityRule"}
     assert again.apply("sensorstream:local", lambda *_: None) == outputs
+    assert key_policy(strict)["WhoMadeIt"]["Principal"] == {"AWS": roles["ServiceRoleArn"]}
     iot = deployer.client("iot")
     made = iot.create_keys_and_certificate(setAsActive=True)
     iot.attach_policy(policyName=outputs["DevicePolicy"], target=made["certificateArn"])
     assert destroy(deployer, again, lambda _: None, Data.UNLESS_EMPTY) == []
     assert inventory(strict.session()) == before
+
+
+def key_policy(strict: Emulator) -> dict[str, Any]:
+    """Statements of the key of the deployment's alerts, by their Sid."""
+    client = strict.session().client
+    [key] = [
+        each["PhysicalResourceId"]
+        for each in client("cloudformation").describe_stack_resources(StackName=NAME)["StackResources"]
+        if each["ResourceType"] == "AWS::KMS::Key"
+    ]
+    policy = json.loads(client("kms").get_key_policy(KeyId=key)["Policy"])
+    return {each["Sid"]: each for each in policy["Statement"]}
 
 
 @pytest.mark.parametrize(

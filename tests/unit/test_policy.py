@@ -27,9 +27,10 @@ ENCRYPTED = {
     "AWS::SNS::Topic": "KmsMasterKeyId",
     "AWS::SQS::Queue": "KmsMasterKeyId",
 }
-# Lambda tells no source when it takes a role on.
-TRUSTED = {"cloudformation.amazonaws.com": True, "ecs-tasks.amazonaws.com": True, "iot.amazonaws.com": True}
-TRUSTED["lambda.amazonaws.com"] = False
+# Whether a service tells for which account it takes a role on. ECS and IoT Core do by their documents; of Lambda and
+# CloudFormation no document says so, and a condition on what is not told would refuse every deployment.
+TRUSTED = {"ecs-tasks.amazonaws.com": True, "iot.amazonaws.com": True}
+TRUSTED |= {"cloudformation.amazonaws.com": False, "lambda.amazonaws.com": False}
 ROOT = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}
 EVERYBODY = ("*", {"AWS": "*"})
 

@@ -37,8 +37,8 @@ UNUSED = {
         kinesis:UpdateStreamRecordDistributionStrategy kinesis:UpdateStreamWarmThroughput""",
     "AWS::Lambda::Function": """ec2:* elasticfilesystem:* s3files:* lambda:*Concurrency lambda:PutFunctionScalingConfig
         lambda:PutFunctionRecursionConfig lambda:PutRuntimeManagementConfig lambda:PutFunctionCodeSigningConfig
-        lambda:DeleteFunctionCodeSigningConfig lambda:GetLayerVersion lambda:PassCapacityProvider
-        lambda:PublishVersion lambda:AssociateRuntimeAlias""",
+        lambda:DeleteFunctionCodeSigningConfig lambda:GetCodeSigningConfig lambda:GetLayerVersion
+        lambda:PassCapacityProvider lambda:PublishVersion lambda:AssociateRuntimeAlias""",
     "AWS::Logs::LogGroup": """firehose:* s3:* logs:*DataProtectionPolicy logs:*IndexPolicy logs:*ResourcePolicy
         logs:CreateLogDelivery logs:PutBearerTokenAuthentication logs:PutLogGroupDeletionProtection""",
     "AWS::S3::Bucket": """iam:PassRole s3:CreateBucketMetadata* s3:DeleteBucketMetadata* s3:UpdateBucketMetadata*
