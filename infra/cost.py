@@ -15,7 +15,7 @@ MILLION_WRITES, TABLE_GB, BACKUP_GB = 0.625, 0.25, 0.20  # DynamoDB
 MILLION_OBJECTS, ARCHIVE_GB = 5.00, 0.023  # S3
 ENDPOINT_HOUR, ENDPOINT_GB = 0.01, 0.01  # PrivateLink
 MILLION_ALERTS = 0.25  # Lambda: 128 MB for some ten milliseconds
-FIXED = 5.0  # alarms, metrics, logs, keys' requests
+FIXED = 9.0  # alarms, metrics, logs, keys' requests
 
 ENDPOINTS, ZONES = 5, 2
 SHARD_READINGS = 800  # a second and shard: a fifth of its limit is kept free
@@ -96,7 +96,7 @@ ITEMS = (
     Item(
         "Lambda: alerts of 1 % of the readings", "M x 0.01 x 0.25", lambda r: millions(r * ALERT_SHARE) * MILLION_ALERTS
     ),
-    Item("Alarms, metrics, logs", "5", lambda _: FIXED),
+    Item("Alarms, metrics, logs", "9", lambda _: FIXED),
 )
 
 

@@ -14,7 +14,7 @@ import sys
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple  # noqa: UP035 - also for Python 3.8
 
 PORTS = ("AWS_PORT", "MQTT_PORT", "HTTP_PORT")
-LOCAL = ("STACK", *PORTS, "PARCEL_SECONDS")
+LOCAL = ("STACK", *PORTS, "PARAMS", "PARCEL_SECONDS")
 FLEET = (
     "FOR", "DEVICES", "RATE", "VIA", "SHARDS", "PROFILE", "SHAPE", "BATCH", "SEED", "MALFORMED", "DUPLICATES", "LATE",
     "DISORDER",

@@ -242,7 +242,7 @@ def _options(given: Mapping[str, str]) -> Options:
 
 
 def _fitted(options: Options, settings: Settings) -> Options:
-    parameters = {"ShardCount": str(settings.shards)}
+    parameters = {**options.parameters, "ShardCount": str(settings.shards)}
     if settings.plan.via == "mqtt":
         parameters["SimulatorDevices"] = str(min(settings.plan.devices, MOST_SIMULATED))
     return replace(options, parameters=parameters)

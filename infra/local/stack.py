@@ -23,6 +23,7 @@ from infra.local.deployer import deploy_as_account, deploy_as_deployer
 from infra.local.emulator import HOST, Emulator, require_free
 from infra.local.identity import as_person, as_task, settings_of, write_profiles
 from infra.local.process import LOCAL, ROOT, Child, LocalError
+from infra.options import assignments
 
 CONSUMER_SECONDS = 180.0  # the KCL's cold start, with a wide margin
 STOP_SECONDS = 30.0
@@ -47,7 +48,7 @@ class Options:
 
     @classmethod
     def load(cls, given: Mapping[str, str]) -> "Options":
-        """STACK, PARCEL_SECONDS, AWS_PORT, MQTT_PORT and HTTP_PORT; InputError names the one that is wrong."""
+        """STACK, PARAMS, PARCEL_SECONDS, AWS_PORT, MQTT_PORT and HTTP_PORT; InputError names the one that is wrong."""
         name = given.get("STACK") or cls.name
         require_name(name)
         ports = {
@@ -56,8 +57,9 @@ class Options:
             "HTTP_PORT": port(given, "HTTP_PORT", cls.http_port),
         }
         require_different(ports)
-        settings = {"PARCEL_SECONDS": given["PARCEL_SECONDS"]} if given.get("PARCEL_SECONDS") else {}
-        return cls(name, ports["AWS_PORT"], ports["MQTT_PORT"], ports["HTTP_PORT"], consumer_settings=settings)
+        window = {"ParcelSeconds": given["PARCEL_SECONDS"]} if given.get("PARCEL_SECONDS") else {}
+        parameters = {"ShardCount": "2"} | window | assignments(given.get("PARAMS"))
+        return cls(name, ports["AWS_PORT"], ports["MQTT_PORT"], ports["HTTP_PORT"], parameters)
 
 
 def port(given: Mapping[str, str], variable: str, default: int) -> int:

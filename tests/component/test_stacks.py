@@ -87,7 +87,7 @@ def environment(session: boto3.Session, outputs: Mapping[str, str]) -> dict[str,
 
 def test_alarms_on_expressions_are_kept_as_they_are(own: boto3.Session, full: dict[str, str]) -> None:
     found = own.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"{NAME}-")["MetricAlarms"]
-    assert {"LagGrowing", "NoRunningTask", "RetentionRunsOut", "RuleFails"} <= {
+    assert {"LagGrowing", "NoRunningTask", "RetentionRunsOut", "ReadingsRuleFails"} <= {
         alarm["AlarmName"].removeprefix(f"{NAME}-") for alarm in found
     }
     assert {action for alarm in found for action in alarm["AlarmActions"]} > {full["AlertTopicArn"]}

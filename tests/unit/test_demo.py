@@ -102,3 +102,9 @@ def test_speed_is_that_of_the_last_seconds() -> None:
     assert speeds[0] == 0
     assert speeds[6] == 100
     assert speeds[8] == 60
+
+
+def test_the_local_stack_takes_the_templates_parameters() -> None:
+    given = {"PARAMS": "LogLevel=DEBUG ShardCount=4", "PARCEL_SECONDS": "5"}
+    assert Options.load(given).parameters == {"ShardCount": "4", "ParcelSeconds": "5", "LogLevel": "DEBUG"}
+    assert Options.load({}).parameters == {"ShardCount": "2"}

@@ -1,20 +1,16 @@
-"""Our own rules for the service's template: what the container may, how it stops, whom its alarms call."""
+"""Our own rules for the service's template: what the container may, and how it stops."""
 
 import dataclasses
-import json
 import re
 from typing import Any
 
 import pytest
 
 from consumer.settings import Settings
-from infra.artifacts import INFRA
 from tests.unit.policies import TEMPLATES, Resource, label, of, text
 
-ROOT = INFRA.parent
 SERVICE = TEMPLATES["service"]
 TASKS = of("AWS::ECS::TaskDefinition")
-ALARMS = of("AWS::CloudWatch::Alarm")
 
 
 def container(task: Resource) -> dict[str, Any]:
@@ -116,32 +112,6 @@ def test_a_deployment_keeps_all_tasks_and_goes_back_when_it_fails() -> None:
         "MaximumPercent": 200,
         "DeploymentCircuitBreaker": {"Enable": True, "Rollback": True},
     }
-
-
-@pytest.mark.parametrize("alarm", [a for a in ALARMS if a.name != "LagForScaling"], ids=label)
-def test_an_alarm_calls_people_and_names_its_section_of_the_operations(alarm: Resource) -> None:
-    properties = alarm.properties
-    assert properties["AlarmActions"] == [{"Ref": "AlertTopicArn"}]
-    assert properties["AlarmName"] == {"Fn::Sub": f"${{DataStack}}-{alarm.name}"}, "the topic's policy goes by it"
-    assert properties["TreatMissingData"] in ("breaching", "notBreaching")
-    page, _, anchor = properties["AlarmDescription"].split()[-1].partition("#")
-    headings = re.findall(r"^#+ (.+)$", (ROOT / page).read_text(), re.MULTILINE)
-    assert anchor in {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
-
-
-@pytest.mark.parametrize("alarm", [a for a in ALARMS if a.properties.get("Namespace") == "Sensor"], ids=label)
-def test_an_alarm_on_the_service_goes_by_a_counter_that_it_sends(alarm: Resource) -> None:
-    assert f'"{alarm.properties["MetricName"]}": ' in (ROOT / "consumer/service.py").read_text()
-    assert alarm.properties["Dimensions"] == [{"Name": "Application", "Value": {"Ref": "ApplicationName"}}]
-
-
-def test_the_dashboard_is_a_document_that_shows_every_alarm() -> None:
-    template, values = SERVICE["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    for age in (branch["Fn::Sub"] for branch in values["Age"]["Fn::If"][1:]):
-        body = json.loads(re.sub(r"\$\{[\w.:]+\}", "x", template.replace("${Age}", age)))
-        assert len(body["widgets"]) == 7
-    people = {alarm.name for alarm in ALARMS} - {"LagForScaling"}
-    assert set(re.findall(r"\$\{(\w+)\.Arn\}", template)) == people
 
 
 def test_what_the_service_asks_of_the_data_plane_are_outputs_of_it() -> None:

@@ -1,0 +1,91 @@
+"""Every setting of the consumer can be set by a deployment: settings.py, service.yaml and docs/settings.md agree."""
+
+import dataclasses
+import re
+from typing import Any
+
+import pytest
+
+from consumer.settings import Settings, SettingsError
+from infra.artifacts import INFRA
+from tests.unit.policies import TEMPLATES
+
+SERVICE = TEMPLATES["service"]
+PAGE = (INFRA.parent / "docs/settings.md").read_text()
+REQUIRED = {"STREAM_NAME": "stream", "SENSOR_TABLE": "table", "ARCHIVE_BUCKET": "bucket", "AWS_REGION": "xx-north-1"}
+SETTINGS = {field.name.upper(): field for field in dataclasses.fields(Settings)}
+[CONTAINER] = SERVICE["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"]
+GIVEN: dict[str, Any] = {each["Name"]: each["Value"] for each in CONTAINER["Environment"]}
+MADE = {name for name, each in SERVICE["Parameters"].items() if "Default" not in each or each.get("Default") == "none"}
+CHOSEN = {
+    name: value["Ref"]
+    for name, value in GIVEN.items()
+    if isinstance(value, dict) and "Ref" in value and not value["Ref"].startswith("AWS::") and value["Ref"] not in MADE
+}
+"""Setting -> the parameter by which a deployment chooses it."""
+NARROWER = {"JAVA_HEAP_MB": "a task has 8 GiB at most here"}
+
+
+def test_the_environment_of_the_task_is_read() -> None:
+    assert CHOSEN["PARCEL_SECONDS"] == "ParcelSeconds"
+    assert GIVEN.keys() - SETTINGS.keys() == {"TMPDIR"} | {name for name in GIVEN if name.startswith("AWS_ACCOUNT")}
+
+
+def listed(heading: str) -> dict[str, str]:
+    """The table under a heading of the page: variable -> its second column."""
+    section = PAGE.partition(f"\n### {heading}\n")[2].partition("\n### ")[0]
+    return dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", section, re.MULTILINE))
+
+
+def test_the_page_names_the_parameter_of_each_setting_that_has_one() -> None:
+    assert listed("By a parameter") == {name: f"`{parameter}`" for name, parameter in CHOSEN.items()}
+
+
+def test_the_page_says_of_each_other_setting_why_it_has_none() -> None:
+    assert listed("By the template").keys() == (GIVEN.keys() & SETTINGS.keys()) - CHOSEN.keys()
+    assert listed("Not in a deployment").keys() == SETTINGS.keys() - GIVEN.keys()
+
+
+def load(**variables: str) -> Settings:
+    return Settings.load(REQUIRED | variables)
+
+
+@pytest.mark.parametrize(("name", "parameter"), CHOSEN.items(), ids=CHOSEN)
+def test_default_and_bounds_are_those_of_the_setting(name: str, parameter: str) -> None:
+    declared, attribute = SERVICE["Parameters"][parameter], name.lower()
+    if name not in {"READING_FIELDS", "MEASURES"} or declared["Default"]:
+        assert getattr(load(**{name: str(declared["Default"])}), attribute) == getattr(load(), attribute)
+    for value in declared.get("AllowedValues", ()):
+        load(**{name: str(value)})
+    assert ("MinValue" in declared) == (declared["Type"] == "Number")
+    if "MinValue" in declared:
+        load(**{name: str(declared["MinValue"])}), load(**{name: str(declared["MaxValue"])})
+        with pytest.raises(SettingsError):
+            load(**{name: str(declared["MinValue"] - 1)})
+        if name not in NARROWER:
+            with pytest.raises(SettingsError):
+                load(**{name: str(declared["MaxValue"] + 1)})
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [
+        ("INITIAL_POSITION", ["TRIM_HORIZON", "AT_TIMESTAMP:2026-11-22T10:48:16Z", "AT_TIMESTAMP:2026-11-22T10:48+01"],
+         ["LATEST", "AT_TIMESTAMP:2026-11-22", "AT_TIMESTAMP:2026-11-22T10:48:16", ""]),
+        ("CLOUDWATCH_NAMESPACE", ["Sensor", "Fleet/One", "office"], ["AWS/Sensor", "off", "a b", ""]),
+    ],
+)  # fmt: skip
+def test_a_parameter_takes_no_text_that_the_setting_refuses(name: str, good: list[str], bad: list[str]) -> None:
+    """`off` is a setting, but would leave the deployment's alarms without anything to go by."""
+    pattern = SERVICE["Parameters"][CHOSEN[name]]["AllowedPattern"]
+    assert [text for text in good if not re.search(pattern, text)] == []
+    assert [text for text in bad if re.search(pattern, text)] == []
+    for text in good:
+        load(**{name: text})
+
+
+def test_every_setting_that_the_operations_page_names_is_set_or_explained() -> None:
+    page = (INFRA.parent / "docs/operations.md").read_text()
+    named = {name for name in re.findall(r"`([A-Z][A-Z_]+)`", page) if name in SETTINGS}
+    assert {"PARCEL_SECONDS", "TABLE_CONCURRENCY", "FAILOVER_SECONDS"} <= named
+    assert named <= CHOSEN.keys() | listed("By the template").keys() | listed("Not in a deployment").keys()
