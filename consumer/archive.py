@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 
 PARCELS: Final = "readings/"
 DEAD_LETTERS: Final = "dead-letters/"
-UNDELIVERABLE: Final = "dead-letters/undeliverable/"
+UNDELIVERABLE: Final = DEAD_LETTERS + "date=1970-01-01/hour=00/undeliverable/"
+"""When such a record arrived is not known; all objects below a prefix have one partition layout."""
 _CHANGED: Final = frozenset({"PreconditionFailed", "412"})
 _GONE: Final = frozenset({"NoSuchKey", "404", "NotFound"})
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 PARCELS = "readings/"
 DEAD_LETTERS = "dead-letters/"
-UNDELIVERABLE = DEAD_LETTERS + "undeliverable/"
+UNDELIVERABLE = DEAD_LETTERS + "date=1970-01-01/hour=00/undeliverable/"
 AHEAD, AHEAD_BYTES = 8, 32 * 1024 * 1024  # objects that are fetched before they are read
 _PAYLOAD = b'"payload":'
 

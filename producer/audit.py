@@ -20,7 +20,7 @@ import boto3
 
 from producer import ledger
 from producer.alerts import Subscriber, alerts_file, received
-from producer.archive import DEAD_LETTERS, PARCELS, Bucket, Line, UnreadableLine, parsed
+from producer.archive import DEAD_LETTERS, PARCELS, UNDELIVERABLE, Bucket, Line, UnreadableLine, parsed
 from producer.catalogue import Span
 from producer.comparison import Comparison, Findings, content, normal
 from producer.errors import UserError
@@ -153,7 +153,9 @@ class _Audit:
             days.append(day)
             day += timedelta(days=1)
         for day in days:
-            yield from (item.key for item in self._bucket.objects(f"{prefix}date={day}/"))
+            for item in self._bucket.objects(f"{prefix}date={day}/"):
+                if not item.key.startswith(UNDELIVERABLE):
+                    yield item.key
 
     def _open(self, key: str) -> tuple[Parcel, Iterator[bytes]]:
         metadata, lines = self._bucket.open(key)

@@ -234,7 +234,7 @@ def test_an_aggregate_is_missing_unless_it_is_kept_as_undeliverable(
             change(fresh, object_key, [first, third], records="2", **{"dead-letters": "2"})
         (told,) = found(fresh, capsys)["record_missing"]
         assert told.endswith("a KPL aggregate: was it made for another shard?")
-        name = f"dead-letters/undeliverable/{hashlib.sha256(packed).hexdigest()}.ndjson.gz"
+        name = f"dead-letters/date=1970-01-01/hour=00/undeliverable/{hashlib.sha256(packed).hexdigest()}.ndjson.gz"
         fresh.session.client("s3").put_object(Bucket=fresh.stack.bucket, Key=name, Body=b"")
         assert audited(fresh, capsys)["ok"]
 

@@ -247,7 +247,7 @@ def test_two_redrives_never_send_the_same_record(site: Site, capsys: pytest.Capt
 def test_aggregates_that_nobody_can_take_apart_are_never_sent(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     body = Gzip(0)
     body.write(undeliverable_line(b"\xf3\x89\x9a\xc2broken"))
-    key = "dead-letters/undeliverable/abc.ndjson.gz"
+    key = "dead-letters/date=1970-01-01/hour=00/undeliverable/abc.ndjson.gz"
     site.session.client("s3").put_object(Bucket=site.stack.bucket, Key=key, Body=body.read())
     counts = told(site, capsys, "--reason", "bad-aggregate")
     assert (counts["records"], counts["new"], counts["undeliverable"]) == (1, 0, 1)

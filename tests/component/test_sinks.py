@@ -130,7 +130,7 @@ def test_dead_letters_stand_under_the_parcels_name(stack: Deployed) -> None:
     listed = s3.list_objects_v2(Bucket=stack.outputs["ArchiveBucket"], Prefix="dead-letters/")["Contents"]
     keys = [item["Key"] for item in listed]
     assert "dead-letters/dead" in keys
-    assert len([key for key in keys if key.startswith("dead-letters/undeliverable/")]) == 1
+    assert len([key for key in keys if key.startswith("dead-letters/date=1970-01-01/hour=00/undeliverable/")]) == 1
 
 
 def test_an_object_of_another_program_is_told_not_overwritten(stack: Deployed) -> None:

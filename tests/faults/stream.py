@@ -3,7 +3,7 @@
 import base64
 import hashlib
 
-from consumer.archive import DEAD_LETTERS, PARCELS
+from consumer.archive import PARCELS, UNDELIVERABLE
 from tests.faults.bench import Bench
 
 Place = tuple[str, str]
@@ -13,9 +13,7 @@ Place = tuple[str, str]
 def unaccounted(bench: Bench) -> list[Place]:
     """Stream records that are in no parcel and, where the KCL could not take them apart, in no dead letter."""
     archived = {(line["shard"], line["sequenceNumber"]) for line in bench.lines(PARCELS)}
-    given_up = {
-        hashlib.sha256(base64.b64decode(line["data"])).digest() for line in bench.lines(DEAD_LETTERS + "undeliverable/")
-    }
+    given_up = {hashlib.sha256(base64.b64decode(line["data"])).digest() for line in bench.lines(UNDELIVERABLE)}
     return [
         place
         for place, data in records(bench)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from consumer.archive import DEAD_LETTERS, PARCELS
+from consumer.archive import DEAD_LETTERS, PARCELS, UNDELIVERABLE
 from producer.fleet import Mix
 from producer.simulate import Plan
 from tests.faults.bench import Bench, NotHeld
@@ -65,8 +65,8 @@ def poison(bench: Bench) -> Iterator[None]:
 
 
 def poison_kept(bench: Bench) -> None:
-    for prefix in (PARCELS, DEAD_LETTERS + "date="):
-        found = [line for line in bench.lines(prefix) if line["partitionKey"].startswith("poison-")]
+    for prefix in (PARCELS, DEAD_LETTERS):
+        found = [line for line in bench.lines(prefix) if (line["partitionKey"] or "").startswith("poison-")]
         places = {(line["shard"], line["sequenceNumber"]) for line in found}
         if not len(found) == len(places) >= POISONS - 10:  # an empty one is refused by Kinesis itself
             raise NotHeld(f"{POISONS} poison records, {len(found)} lines and {len(places)} records below {prefix}")
@@ -84,7 +84,7 @@ def broken_aggregates(bench: Bench) -> Iterator[None]:
 
 
 def broken_kept(bench: Bench) -> None:
-    found = list(bench.lines(DEAD_LETTERS + "undeliverable/"))
+    found = list(bench.lines(UNDELIVERABLE))
     if len(found) != BROKEN:
         raise NotHeld(f"{len(found)} of {BROKEN} broken aggregates are dead letters")
 

@@ -9,6 +9,7 @@ import time
 from decimal import Decimal
 from typing import Any
 
+from consumer.archive import UNDELIVERABLE
 from infra.local.process import LOCAL
 from tests.system.aggregates import aggregate
 from tests.system.conftest import System, wait_for
@@ -95,8 +96,8 @@ def test_aggregates_are_taken_apart_and_a_broken_one_takes_nobody_along(system: 
     assert system.client("kinesis").put_records(StreamName=stream, Records=records)["FailedRecordCount"] == 0
     wait_for(lambda: len(rows(system, "kpl")) == 80, "80 rows")
     assert rows(system, "kpl") == [Decimal(number) for number in range(80)]
-    wait_for(lambda: lines(system, "dead-letters/undeliverable/"), "dead letter of the broken aggregate")
-    (dead,) = lines(system, "dead-letters/undeliverable/")
+    wait_for(lambda: lines(system, UNDELIVERABLE), "dead letter of the broken aggregate")
+    (dead,) = lines(system, UNDELIVERABLE)
     assert base64.b64decode(dead["data"]) == broken
     wait_for(lambda: sum(line["partitionKey"] == "kpl" for line in lines(system, "readings/")) == 80, "80 lines")
     positions = [

@@ -72,7 +72,7 @@ def test_parcels_that_may_hold_records_of_a_span(start: int | None, end: int | N
 
 def test_other_keys_are_strangers_but_for_undeliverable_records() -> None:
     odd = ["dead-letters/x", parcel(9, 0, 1, "dead-letters/") + "x"]
-    keys = [*odd, parcel(9, 0, 1, "dead-letters/"), "dead-letters/undeliverable/ab.ndjson.gz"]
+    keys = [*odd, parcel(9, 0, 1, "dead-letters/"), "dead-letters/date=1970-01-01/hour=00/undeliverable/ab.ndjson.gz"]
     with Catalogue(Keys(keys), "dead-letters/", Span()) as catalogue:
         assert sorted(catalogue.strangers()) == sorted(odd)
         assert catalogue.has(parcel(9, 0, 1, "dead-letters/"))
