@@ -107,7 +107,7 @@ def test_leases_and_shards_agree(system: System, prometheus: Prometheus) -> None
         asked = (
             'sensorstream_leases{state="open"}',
             "sensorstream_owned_shards",
-            "sum(job:sensorstream_owned_shards:sum)",
+            "sum(job:sensorstream_owned_shards:max)",
         )
         found = [prometheus.query(expression) for expression in asked]
         return all(series and series[0].values == [float(len(shards))] for series in found)
