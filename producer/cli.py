@@ -17,7 +17,7 @@ from itertools import islice
 
 import boto3
 
-from producer import console, options, redrive
+from producer import console, options, redeliver, redrive
 from producer.alerts import Subscriber, alerts_file, unsubscribe
 from producer.audit import audit, audit_archive
 from producer.catalogue import Span
@@ -154,6 +154,8 @@ def _audit(arguments: Arguments, stack: Stack) -> int:
 
 
 def _redrive(arguments: Arguments, stack: Stack) -> int:
+    if arguments.undelivered:
+        return _redeliver(arguments, stack)
     selection = Selection(
         span=options.span(arguments),
         reasons=frozenset(arguments.reason or ()),
@@ -177,6 +179,13 @@ def _redrive(arguments: Arguments, stack: Stack) -> int:
     summary = redrive.summary(stack, selection, arguments.by)
     print(json.dumps(summary.as_json()) if arguments.json else summary.as_text())
     return 1 if summary.findings else 0
+
+
+def _redeliver(arguments: Arguments, stack: Stack) -> int:
+    options.check_undelivered(arguments)
+    report = redeliver.send(stack, Pace(arguments.rate)) if arguments.send else redeliver.look(stack)
+    print(json.dumps(report.as_json()) if arguments.json else report.as_text())
+    return 0 if report.ok else 1
 
 
 def _replay(arguments: Arguments, stack: Stack) -> int:

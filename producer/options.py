@@ -153,6 +153,12 @@ def _redrive(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--limit", type=whole(), default=20, metavar="N", help="show at most N (default: 20)")
     command.add_argument("--rate", type=positive, metavar="R", help="send at most R records a second")
+    command.add_argument(
+        "--undelivered",
+        action="store_true",
+        help="not dead letters, but the queue of what the topic rules and the alert function could not deliver: "
+        "readings go into the stream, alerts to the function, each at least once",
+    )
     command.add_argument("--again", action="store_true", help="send also what a redrive began to send and did not end")
     command.add_argument("--json", action="store_true", help="print JSON; with --show an object a line")
 
@@ -181,6 +187,22 @@ def _contract(command: argparse.ArgumentParser) -> None:
     group.add_argument("--measures", metavar="M", help="default: $MEASURES")
     if command.prog.endswith("replay"):
         group.add_argument("--row-ttl-days", metavar="D", help="default: $ROW_TTL_DAYS")
+
+
+def check_undelivered(arguments: argparse.Namespace) -> None:
+    """Raises UserError when an option is given that is about dead letters only."""
+    given = {
+        "--show": arguments.show,
+        "--again": arguments.again,
+        "--readable": arguments.readable,
+        "--reason": arguments.reason,
+        "--sequence": arguments.sequence,
+        "--from": arguments.start is not None,
+        "--to": arguments.end is not None,
+        "--by": arguments.by != "reason",
+    }
+    if wrong := [name for name, value in given.items() if value]:
+        raise UserError(f"{', '.join(wrong)}: of dead letters only; --undelivered goes with --send, --rate and --json")
 
 
 def span(arguments: argparse.Namespace) -> Span:

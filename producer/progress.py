@@ -51,3 +51,7 @@ class Pace:
         wait = max(0.0, self._due - now)
         self._due = max(self._due, now) + count / self._rate
         return wait
+
+    def within(self, seconds: float, limit: int) -> int:
+        """How many may go in that time, up to `limit`."""
+        return limit if self._rate is None else max(1, min(limit, int(self._rate * seconds)))

@@ -30,6 +30,8 @@ class Stack:
     iot_host: str
     iot_port: int
     device_policy: str
+    alert_function: str
+    undelivered_queue: str
 
     @classmethod
     def load(cls, name: str) -> "Stack":
@@ -59,6 +61,8 @@ class Stack:
                 iot_host=host,
                 iot_port=port,
                 device_policy=outputs["DevicePolicy"],
+                alert_function=outputs["AlertFunction"],
+                undelivered_queue=outputs["UndeliveredQueue"],
             )
         except KeyError as missing:
             raise UserError(

@@ -44,6 +44,12 @@ class Strict:
             )
         return self.emulator.session(self._keys[role]).client(service)
 
+    def variables(self, person: str) -> dict[str, str]:
+        """Environment of a process in the role of a person."""
+        names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+        keys = self.emulator.role(self.names[PEOPLE[person]])
+        return {**self.emulator.place(), **{name: key for name, key in zip(names, keys, strict=True) if key}}
+
     def task_keys(self, task: str) -> Keys:
         """As a container asks for them."""
         family = self.names.get(task, task).rpartition("/")[2].partition(":")[0]
@@ -102,7 +108,9 @@ class Strict:
             BillingMode="PAY_PER_REQUEST",
         )
         self.names["OtherTopicArn"] = self.client("sns").create_topic(Name="other")["TopicArn"]
-        self.names["OtherQueueUrl"] = self.client("sqs").create_queue(QueueName="other")["QueueUrl"]
+        sqs = self.client("sqs")
+        self.names["OtherQueueUrl"] = sqs.create_queue(QueueName="other")["QueueUrl"]
+        self.names["UndeliveredQueueUrl"] = sqs.get_queue_url(QueueName=self.names["UndeliveredQueue"])["QueueUrl"]
 
 
 def records(strict: Strict, stream: str, key: str) -> list[Any]:

@@ -4,6 +4,7 @@ The calls name outputs of the stack in braces. The other half of the proof is te
 these roles.
 """
 
+import base64
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.component.strict import Strict
+from infra.local.identity import acting
+from producer.cli import main
+from tests.component.strict import Strict, records
 
 REFUSED = r"AccessDenied|not authorized|AuthorizationError"
 
@@ -105,6 +108,16 @@ CASES = [
     Case("deletes the table", "operator", "dynamodb.describe_table", TABLE, TABLE, "dynamodb.delete_table"),
     Case("moves a lease", "operator", "dynamodb.scan", {"TableName": "{ApplicationName}"},
          {"TableName": "{ApplicationName}"} | LEASE, "dynamodb.delete_item"),
+    Case("invokes a function that is not this deployment's", "operator", "lambda.invoke",
+         {"FunctionName": "{AlertFunction}", "InvocationType": "Event", "Payload": b'{"name":"a","humidity":1}'},
+         {"FunctionName": "other"}),
+    Case("sends into the queue of undelivered messages", "operator", "sqs.receive_message",
+         {"QueueUrl": "{UndeliveredQueueUrl}"}, {"QueueUrl": "{UndeliveredQueueUrl}", "MessageBody": "x"},
+         "sqs.send_message"),
+    Case("empties the queue of undelivered messages", "operator", "sqs.get_queue_attributes",
+         {"QueueUrl": "{UndeliveredQueueUrl}"}, {"QueueUrl": "{UndeliveredQueueUrl}"}, "sqs.purge_queue"),
+    Case("reads another queue", "operator", "sqs.receive_message", {"QueueUrl": "{UndeliveredQueueUrl}"},
+         {"QueueUrl": "{OtherQueueUrl}"}),
     Case("publishes an alert", "operator", "kinesis.put_record", STREAM | RECORD,
          {"TopicArn": "{AlertTopicArn}", "Message": "x"}, "sns.publish"),
     Case("gives itself rights", "operator", "kinesis.put_record", STREAM | RECORD,
@@ -163,6 +176,27 @@ def test_the_functions_do_their_work(strict: Strict) -> None:
             FunctionName=strict.names[function], Payload=json.dumps(request).encode()
         )
         assert "FunctionError" not in answer, answer["Payload"].read()
+
+
+def test_the_operator_redrives_what_was_not_delivered(strict: Strict, capsys: pytest.CaptureFixture[str]) -> None:
+    body = json.dumps(
+        {
+            "ruleName": "any",
+            "topic": "device/redelivered/devicePayload",
+            "base64OriginalPayload": base64.b64encode(b'{"name":"redelivered","humidity":7}').decode(),
+            "failures": [{"failedAction": "KinesisAction"}, {"failedAction": "LambdaAction"}],
+        }
+    )
+    sqs, queue = strict.client("sqs"), strict.names["UndeliveredQueueUrl"]
+    sqs.purge_queue(QueueUrl=queue)
+    sqs.send_message(QueueUrl=queue, MessageBody="malformed")
+    sqs.send_message(QueueUrl=queue, MessageBody=body)
+    with acting(strict.variables("operator")):
+        assert main(["redrive", "--undelivered", "--send", "--json", "--stack", "strict"]) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["to_stream"], answer["to_function"], answer["stopped"]) == (1, 1, None)
+    [record] = records(strict, strict.names["StreamName"], "redelivered")
+    assert record["Data"] == b'{"name":"redelivered","humidity":7}'
 
 
 def test_people_take_on_their_roles_and_nobody_those_of_services(strict: Strict) -> None:
