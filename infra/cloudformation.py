@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import ClientError
 
+from infra.changes import Change, Values, changes
+
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
 
@@ -35,16 +37,6 @@ class Event:
     reason: str
     kind: str = ""
     stack: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What an update does to one resource. `replaced` is "no", "yes" or "perhaps" (known only when it happens)."""
-
-    action: str
-    resource: str
-    kind: str
-    replaced: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +109,7 @@ class Stack:
         change_set = self._change_set(template, _given(parameters, self._kept(template, now)))
         if change_set is None:
             return
-        on_plan(self.name, self._changes(change_set))
+        on_plan(self.name, self._changes(change_set, _changed(parameters, now)))
         self._see()
         self._client.execute_change_set(StackName=self.name, ChangeSetName=change_set)
         self._wait()
@@ -130,12 +122,12 @@ class Stack:
         change_set = self._change_set(template, _given(parameters, kept), "CREATE" if new else "UPDATE")
         if change_set is None:
             return []
-        changes = self._changes(change_set)
+        planned = self._changes(change_set, _changed(parameters, now))
         if new:
             self.delete()  # a change set for a stack that is not there makes an empty one
         else:
             self._client.delete_change_set(StackName=self.name, ChangeSetName=change_set)
-        return changes
+        return planned
 
     def settled(self) -> State | None:
         """How the stack is as soon as nothing is under way; None when there is none."""
@@ -184,10 +176,11 @@ class Stack:
                 raise DeployError(f"stack {self.name}: the change set failed: {reason}")
             time.sleep(self._poll)
 
-    def _changes(self, change_set: str) -> list[Change]:
+    def _changes(self, change_set: str, parameters: Values) -> list[Change]:
         describe = self._client.get_paginator("describe_change_set")
-        pages = describe.paginate(StackName=self.name, ChangeSetName=change_set)
-        return [_change(found["ResourceChange"]) for page in pages for found in page.get("Changes", [])]
+        asked: Any = {"StackName": self.name, "ChangeSetName": change_set, "IncludePropertyValues": True}
+        pages = describe.paginate(**asked)
+        return changes((found["ResourceChange"] for page in pages for found in page.get("Changes", [])), parameters)
 
     def _history(self, stack: str | None = None) -> Iterator[Any]:
         """All events of the stack, the newest first."""
@@ -243,6 +236,7 @@ def _given(parameters: Mapping[str, str], known: Set[str] = frozenset()) -> Any:
     return given + [{"ParameterKey": name, "UsePreviousValue": True} for name in sorted(known - parameters.keys())]
 
 
-def _change(found: Any) -> Change:
-    replaced = {"True": "yes", "Conditional": "perhaps"}.get(found.get("Replacement", ""), "no")
-    return Change(found["Action"], found["LogicalResourceId"], found["ResourceType"], replaced)
+def _changed(parameters: Mapping[str, str], now: State | None) -> dict[str, tuple[str, str]]:
+    """Old and new values of the parameters that get another one."""
+    old = now.parameters if now else {}
+    return {name: (old[name], value) for name, value in parameters.items() if name in old and old[name] != value}

@@ -16,10 +16,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.artifacts import INFRA, Artifacts, package
 from infra.capacity import fit_tasks
+from infra.changes import Change
 from infra.cloudformation import (
     NEVER_MADE,
     POLL_SECONDS,
-    Change,
     DeployError,
     Event,
     InputError,

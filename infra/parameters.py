@@ -36,7 +36,8 @@ def _why_not(declared: Mapping[str, Any], value: str) -> str:
     if declared["Type"] == "Number":
         return _not_within(declared, value)
     pattern = declared.get("AllowedPattern")
-    if pattern and not re.fullmatch(pattern, value):
+    each = value.split(",") if "List" in declared["Type"] else [value]  # a list's pattern is that of its elements
+    if pattern and not all(re.fullmatch(pattern, one) for one in each):
         return f"is not {declared.get('ConstraintDescription', f'of the form {pattern}')}"
     return ""
 

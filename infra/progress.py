@@ -1,11 +1,13 @@
 """What a person at the terminal sees of a deployment: a line a step, and a sign of life while nothing happens."""
 
+import textwrap
 import threading
 import time
 from types import TracebackType
 from typing import Self
 
-from infra.cloudformation import Change, Event
+from infra.changes import Change
+from infra.cloudformation import Event
 
 QUIET_SECONDS = 15.0
 VERBS = {
@@ -89,6 +91,7 @@ class Progress:
 
 def count(changes: list[Change]) -> str:
     """Such as `2 to add, 3 to modify (1 replaced, 1 perhaps), 1 to remove`."""
+    changes = [change for change in changes if not change.idle]
     if not changes:
         return "no resource changes"
     of = {action: sum(change.action == action for change in changes) for action in ("Add", "Modify", "Remove")}
@@ -102,14 +105,21 @@ def count(changes: list[Change]) -> str:
 
 
 def table(changes: list[Change]) -> list[str]:
-    """A line a change: action, replacement, resource and type; removals last."""
+    """A line a change (action, resource, type, replacement) and its reasons below; removals last, then what only
+    refers to a change."""
     order = {"Add": 0, "Modify": 1, "Import": 1, "Dynamic": 1, "Remove": 2}
-    ranked = sorted(changes, key=lambda change: (order.get(change.action, 1), change.replaced != "no", change.resource))
+    real = [change for change in changes if not change.idle]
+    ranked = sorted(real, key=lambda change: (order.get(change.action, 1), change.replaced != "no", change.resource))
     width = max((len(change.resource) for change in ranked), default=0)
-    words = {"no": "", "yes": "REPLACED", "perhaps": "perhaps replaced"}
-    return [
-        f"{change.action.upper() if change.action == 'Remove' else change.action.lower():<8}"
-        f"{change.resource:<{width}}  {change.kind.removeprefix('AWS::')}"
-        f"{'  ' + words[change.replaced] if words[change.replaced] else ''}"
-        for change in ranked
-    ]
+    words = {"no": "", "yes": "REPLACED", "perhaps": "perhaps replaced: CloudFormation knows only when it does it"}
+    lines = []
+    for change in ranked:
+        action = change.action.upper() if change.action == "Remove" else change.action.lower()
+        line = f"{action:<8}{change.resource:<{width}}  {change.kind.removeprefix('AWS::')}"
+        lines.append(f"{line}  {words[change.replaced]}".rstrip())
+        lines += [f"          {reason}" for reason in change.reasons]
+    if idle := sorted(change.resource for change in changes if change.idle):
+        lines += textwrap.wrap(
+            f"unchanged, since what they refer to is not replaced: {', '.join(idle)}", 110, subsequent_indent="  "
+        )
+    return lines

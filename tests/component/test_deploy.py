@@ -66,7 +66,11 @@ def test_a_plan_shows_and_changes_nothing(shell: Shell) -> None:
     code, said, _ = shell.run("plan", "--image", "sensorstream:new", "--params", "HumidityThreshold=20")
     assert code == 0
     assert "modify  HumidityRule" in said
-    assert "modify  TaskDefinition" in said
+    assert "TopicRulePayload: HumidityThreshold 35 -> 20\n" in said
+    assert f"stack {shell.stack}: 1 to modify\n" in said  # and not the stream, nor what only refers to the rule
+    assert "  unchanged, since what they refer to is not replaced: AlertPermission, " in said
+    assert "TaskDefinition  ECS::TaskDefinition  REPLACED\n" in said
+    assert "ContainerDefinitions: Image sensorstream:local -> sensorstream:new (takes a new one)\n" in said
     assert "StreamName" not in said
     assert shell.parameters()["HumidityThreshold"] == "35"
 

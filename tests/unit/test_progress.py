@@ -2,7 +2,8 @@
 
 import pytest
 
-from infra.cloudformation import Change, Event
+from infra.changes import Change
+from infra.cloudformation import Event
 from infra.progress import Progress, count, table
 
 CHANGES = [
@@ -24,7 +25,7 @@ def test_what_is_lost_comes_last_and_stands_out() -> None:
     assert table(CHANGES) == [
         "add     Alarm   CloudWatch::Alarm",
         "modify  Role    IAM::Role",
-        "modify  Rule    IoT::TopicRule  perhaps replaced",
+        "modify  Rule    IoT::TopicRule  perhaps replaced: CloudFormation knows only when it does it",
         "modify  Stream  Kinesis::Stream  REPLACED",
         "REMOVE  Old     SQS::Queue",
     ]

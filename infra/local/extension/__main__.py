@@ -28,6 +28,7 @@ def main() -> int:
         devices,
         fanout,
         kinesis,
+        replacing,
         requests,
         resharding,
         roles,
@@ -50,6 +51,7 @@ def main() -> int:
         devices,
         task,
         tls,
+        replacing,
     ):
         part.install()
     # Else a connection ends after a thousand requests, and the KCL's client waits for seconds for the one under way.
