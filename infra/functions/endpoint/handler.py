@@ -1,27 +1,88 @@
-"""A custom resource whose attribute `Address` is the account's endpoint for devices."""
+"""A custom resource whose attribute `Address` is the account's endpoint for devices.
+
+A role that was made seconds ago may be refused for a while (IAM is consistent in the end), so what time can cure is
+tried again, as long as the function may run.
+"""
 
 import json
+import time
 import urllib.request
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
 import boto3
+from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-iot = boto3.client("iot")
+REFUSED = {
+    "AccessDenied",
+    "AccessDeniedException",
+    "InvalidClientTokenId",
+    "UnauthorizedException",
+    "UnrecognizedClientException",
+}
+FIRST_WAIT, LONGEST_WAIT = 1.0, 15.0  # seconds
+TO_ANSWER = 15.0  # seconds kept for telling CloudFormation
+
+iot = boto3.client("iot", config=Config(connect_timeout=5, read_timeout=5))
+T = TypeVar("T")
 
 
-def handle(event: dict[str, Any], _context: object) -> None:
+class Context(Protocol):
+    """What Lambda tells of this call."""
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+def handle(event: dict[str, Any], context: Context) -> None:
     """Answers CloudFormation at the event's ResponseURL, also when IoT Core refuses; else the stack waits in vain."""
-    try:
-        outcome = {"Status": "SUCCESS", "Data": {"Address": address()}}
-    except (BotoCoreError, ClientError) as error:
-        outcome = {"Status": "FAILED", "Reason": str(error)}
-    if event["RequestType"] == "Delete":
-        outcome = {"Status": "SUCCESS"}  # nothing was made
+
+    def left() -> float:
+        return context.get_remaining_time_in_millis() / 1000 - TO_ANSWER
+
+    outcome: dict[str, Any] = {"Status": "SUCCESS"}
+    if event["RequestType"] != "Delete":  # of which nothing was made
+        try:
+            outcome["Data"] = {"Address": patiently(address, left)}
+        except (BotoCoreError, ClientError) as error:
+            outcome = {"Status": "FAILED", "Reason": str(error)}
     same = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
     body = json.dumps({**same, "PhysicalResourceId": "iot-endpoint", **outcome}).encode()
-    request = urllib.request.Request(event["ResponseURL"], data=body, method="PUT", headers={"Content-Type": ""})  # noqa: S310
-    with urllib.request.urlopen(request, timeout=10):  # noqa: S310 - CloudFormation's presigned address
+    patiently(lambda: tell(event["ResponseURL"], body), lambda: left() + TO_ANSWER - FIRST_WAIT)
+
+
+def patiently(attempt: Callable[[], T], left: Callable[[], float]) -> T:
+    """What the attempt returns, repeated with growing waits while time may cure its failure and seconds are left."""
+    wait = FIRST_WAIT
+    while True:
+        try:
+            return attempt()
+        except (BotoCoreError, ClientError, OSError) as error:
+            if left() < wait or not curable(error):
+                raise
+            print(f"trying again in {wait:.0f} s: {error}")
+        time.sleep(wait)
+        wait = min(2 * wait, LONGEST_WAIT)
+
+
+def curable(error: Exception) -> bool:
+    """Whether the same request may succeed a little later."""
+    if not isinstance(error, ClientError):
+        return True  # no connection, no answer, no credentials yet
+    answer = error.response
+    return answer["Error"]["Code"] in REFUSED or answer["ResponseMetadata"]["HTTPStatusCode"] in (
+        429,
+        500,
+        502,
+        503,
+        504,
+    )
+
+
+def tell(url: str, body: bytes) -> None:
+    """Puts the answer where CloudFormation, which signed the address, waits for it."""
+    request = urllib.request.Request(url, data=body, method="PUT", headers={"Content-Type": ""})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=5):  # noqa: S310
         pass
 
 
