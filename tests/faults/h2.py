@@ -6,6 +6,8 @@ client has acknowledged them: from then on every header block stands for itself.
 """
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
 
@@ -13,6 +15,7 @@ DATA, HEADERS, SETTINGS, WINDOW_UPDATE, CONTINUATION = 0, 1, 4, 8, 9
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
 NO_HEADER_TABLE = b"\x00\x01\x00\x00\x00\x00"
 STATUS_400 = b"\x8c"  # an entry of the static table
+THROTTLED = "ProvisionedThroughputExceededException"
 PREFACE = 24  # bytes before the client's first frame
 
 Frame = tuple[int, int, int, bytes]
@@ -21,12 +24,29 @@ Frame = tuple[int, int, int, bytes]
 
 @dataclass
 class Shaping:
-    """What share of the requests is refused, how many were, and the error that the service's protocol names for it."""
+    """What share of the requests is refused, how many were, and the error that the service's protocol names for it.
+
+    With `operation` only requests are meant whose headers name it; the client writes short values as they are.
+    """
 
     share: float = 0.0
     refused: int = 0
-    error: str = "ProvisionedThroughputExceededException"
+    error: str = THROTTLED
+    operation: str = ""
     random: Random = field(default_factory=Random)
+
+    def picks(self, headers: bytes) -> bool:
+        """Whether this request is refused."""
+        return self.operation.encode() in headers and self.random.random() < self.share
+
+    @contextmanager
+    def refuse(self, error: str, operation: str = "", share: float = 1.0) -> Iterator[None]:
+        """As long as the block lasts, requests are refused."""
+        self.error, self.operation, self.share = error, operation, share
+        try:
+            yield
+        finally:
+            self.error, self.operation, self.share = THROTTLED, "", 0.0
 
 
 def _literal(name: bytes, value: bytes) -> bytes:
@@ -56,7 +76,7 @@ class _Relay:
             frame = kind, flags, stream, payload = await _frame(reader)
             if kind == SETTINGS and flags & ACK:
                 self._ready = True
-            if kind == HEADERS and self._ready and self._shaping.random.random() < self._shaping.share:
+            if kind == HEADERS and self._ready and self._shaping.picks(payload):
                 self._refused.add(stream)
             if stream not in self._refused:
                 self._service.write(_pack(*frame))

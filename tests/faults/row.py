@@ -13,6 +13,7 @@ from producer.fleet import Mix
 from producer.ledger import Ledger
 from producer.simulate import Plan
 from tests.faults.bench import Bench, NotHeld, Setup
+from tests.faults.health import Health
 from tests.faults.memory import Memory
 from tests.faults.probe import Probe
 from tests.faults.stream import unaccounted
@@ -46,6 +47,8 @@ class Row:
     """Why the row cannot be run on this machine; None where it can."""
     excused: tuple[str, ...] = ()
     """Findings of the audit that are this fault's nature and no loss in the stream."""
+    steady: bool = False
+    """Whether no worker's /healthz may fail meanwhile: an outage of a service must not replace all tasks."""
 
 
 def run(row: Row, bench: Bench, seed: int | None) -> dict[str, Any]:
@@ -58,8 +61,10 @@ def run(row: Row, bench: Bench, seed: int | None) -> dict[str, Any]:
     why: list[str] = []
     outcome: dict[str, Any] = {"fault": row.name}
     with Ledger(path) as ledger, Memory(bench) as memory:
-        with _noted(why), bench.load(plan, ledger):
+        with _noted(why), bench.load(plan, ledger), Health(bench) as health:
             outcome["recovery_s"] = _suffer(row, bench, Probe(bench, plan), why)
+        if row.steady and health.failed:
+            why.append(f"/healthz failed: {health.failed[:3]}")
         with _noted(why):
             outcome["drained_s"] = round(bench.until("everything settled", bench.settled, row.drain), 1)
             if row.mend:

@@ -9,6 +9,7 @@ from producer.fleet import Mix
 from producer.simulate import Plan
 from tests.faults import http_faults as faults
 from tests.faults.bench import Bench, NotHeld
+from tests.faults.h2 import THROTTLED
 from tests.faults.http_faults import names_table, share, to
 from tests.faults.proxy import SERVICES, Fault
 from tests.faults.row import IN_PLACE, Row, Suffering
@@ -37,12 +38,8 @@ def cut_answers(bench: Bench, rng: random.Random) -> Fault:
 
 @contextmanager
 def kinesis_throttled(bench: Bench) -> Iterator[None]:
-    shaping = bench.proxy.shaping
-    shaping.share = 0.9
-    try:
+    with bench.proxy.shaping.refuse(THROTTLED, share=0.9):
         yield
-    finally:
-        shaping.share = 0.0
 
 
 def kinesis_was_throttled(bench: Bench) -> None:
@@ -106,6 +103,7 @@ ROWS = (
         seconds=OUTAGE,
         plan=Plan(devices=40, rate=400, via="kinesis", mix=Mix(malformed=0.01)),
         drain=600,
+        steady=True,
     ),
     Row("reset-mid-answer", proxied(cut_answers), seconds=30, mixable=True),
     Row("s3-slowdown", proxied(lambda *_: faults.refused(to("s3"), 503, "SlowDown")), seconds=30, mixable=True),
@@ -116,8 +114,8 @@ ROWS = (
         mixable=True,
     ),
     Row("cloudwatch-down", unreachable("cloudwatch"), seconds=65, check=cloudwatch_tried),
-    Row("kinesis-throttled", kinesis_throttled, seconds=30, check=kinesis_was_throttled, mixable=True),
-    Row("endpoint-gone", unreachable(*SERVICES), seconds=60, drain=120),
+    Row("kinesis-throttled", kinesis_throttled, seconds=30, check=kinesis_was_throttled, mixable=True, steady=True),
+    Row("endpoint-gone", unreachable(*SERVICES), seconds=60, drain=120, steady=True),
     Row(
         "alert-function-fails",
         alert_function_fails,

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -76,11 +77,22 @@ class Worker:
         assert state is not None, f"{self.name} does not answer"
         return state
 
-    def metric(self, name: str) -> float:
-        """Sum of a metric's samples in this life of the service."""
+    def health(self) -> tuple[int, dict[str, Any]] | None:
+        """Status and body of /healthz; None when it does not answer."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=2) as answer:  # noqa: S310 - own address
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read())
+        except (OSError, ValueError):
+            return None
+
+    def metric(self, name: str, **labels: str) -> float:
+        """Sum of a metric's samples with these labels in this life of the service."""
         with urllib.request.urlopen(f"{self.url}/metrics", timeout=5) as answer:  # noqa: S310 - own address
             families = list(text_string_to_metric_families(answer.read().decode()))
-        return sum(sample.value for family in families for sample in family.samples if sample.name == name)
+        samples = [sample for family in families for sample in family.samples if sample.name == name]
+        return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
     def shards(self) -> set[str]:
         """The shards that it serves."""
