@@ -1,13 +1,15 @@
 """The AWS clients of the service: one connection pool per sink, retries left to consumer/retry.py."""
 
+import asyncio
 import contextlib
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
+from consumer.retry import FAILURES
 from consumer.settings import Service, Settings
 
 if TYPE_CHECKING:
@@ -15,10 +17,13 @@ if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
     from types_aiobotocore_s3 import S3Client
 
-    from consumer.lease import Leases
-
+    from consumer.lease import Leases, ListShards
 
 log = logging.getLogger(__name__)
+
+PREPARE: Final = 180.0
+"""Seconds for a lease table that has to be made; SEED: for its first rows alone, which the KCL writes as well."""
+SEED: Final = 30.0
 
 
 class Unreachable(Exception):
@@ -84,14 +89,25 @@ class Clients:
             raise Unreachable(f"{variable}: {name}: {service} at {where} does not answer: {error}") from error
 
     async def prepare(self, leases: "Leases") -> None:
-        """Gives an empty lease table its first rows; makes it before, where the service makes its tables itself."""
+        """Gives an empty lease table its first rows; makes it before, where the service makes its tables itself.
+
+        Raises Unreachable where it has to make one and cannot.
+        """
+        settings = self._settings
+        makes = settings.lease_tables == "create"
+        try:
+            async with asyncio.timeout(PREPARE if makes else SEED), self._create("kinesis") as kinesis:
+                await self._prepare(leases, kinesis.list_shards)
+        except FAILURES as error:
+            why = str(error) or "no answer in time"
+            if makes:
+                raise Unreachable(f"APPLICATION_NAME: {settings.application_name}: no lease table: {why}") from error
+            log.warning("no first leases written: %s", why)  # then the KCL does it, in its own time
+
+    async def _prepare(self, leases: "Leases", list_shards: "ListShards") -> None:
         settings = self._settings
         from_oldest = settings.initial_position is None
-        async with self._create("kinesis") as kinesis:
-            if settings.lease_tables == "create":
-                await leases.prepare(settings.stream_name, kinesis.list_shards, seed=from_oldest)
-            elif from_oldest:
-                try:
-                    await leases.seed(settings.stream_name, kinesis.list_shards)
-                except (BotoCoreError, ClientError) as error:  # then the KCL does it, in its own time
-                    log.warning("no first leases written: %s", error)
+        if settings.lease_tables == "create":
+            await leases.prepare(settings.stream_name, list_shards, seed=from_oldest)
+        elif from_oldest:
+            await leases.seed(settings.stream_name, list_shards)

@@ -80,6 +80,8 @@ class Reads:
     def __init__(self) -> None:
         self._shards: dict[str, _Shard] = {}
         self._daemon: Failure | None = None
+        self.ever = False
+        """Whether any read has succeeded in this process."""
 
     def hold(self, shards: Iterable[str]) -> None:
         """Says which shards are ours to read; a new one counts from now, the others are forgotten."""
@@ -94,6 +96,7 @@ class Reads:
     def delivery(self, shard: str, behind_millis: int | None) -> Iterator[None]:
         """A read has succeeded; for as long as the block lasts we work on what it brought."""
         known = self._shards.setdefault(shard, _Shard(time.monotonic()))
+        self.ever = True
         known.behind, known.left, known.failure, known.at_work = behind_millis, None, None, True
         try:
             yield
@@ -130,6 +133,11 @@ class Reads:
         """The shards that have not been read for so long, with what the log said of it."""
         ages = {name: self.age(name) for name in self.held}
         return [Unread(name, age, self._failure(name)) for name, age in ages.items() if age > seconds]
+
+    @property
+    def refused(self) -> bool:
+        """Whether the daemon has told of a failed read of any shard since its last successful one."""
+        return any(self._failure(name) for name in self._shards)
 
     def failing(self) -> Mapping[str, int]:
         """How many shards cannot be read now, by reason; every reason is there."""

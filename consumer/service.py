@@ -46,7 +46,7 @@ class Service:
         self._archive = Archive(clients.s3, settings.archive_bucket, self._metrics)
         self._leases = Leases(clients.dynamodb, settings.application_name, settings.worker_id)
         self._pulse = Pulse(settings.failover_seconds)
-        self._supervisor = Supervisor(self._metrics, settings.shutdown_seconds, self._between_lives)
+        self._supervisor = Supervisor(self._metrics, settings.shutdown_seconds, self._between_lives, self._outage)
         self._reads = Reads()
         self._shards = Shards(self._metrics, self._supervisor.fail, self._reads)
         self._heir = Heir(settings.worker_id, settings.failover_seconds, self._leases, self._metrics)
@@ -162,6 +162,9 @@ class Service:
                 await self._leases.release_leadership()
         except FAILURES as error:
             log.warning("the leader's lock was not given up, and will expire: %s", error or type(error).__name__)
+
+    def _outage(self) -> bool:
+        return self._heir.failing is not None or self._reads.refused
 
     def _reap(self) -> None:
         """As PID 1: takes the exit status of processes that lost their parent (connectors of a killed daemon)."""

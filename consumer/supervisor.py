@@ -34,11 +34,19 @@ class Hopeless(Exception):
 class Supervisor:
     """One daemon at a time, until `stop` is set."""
 
-    def __init__(self, metrics: Metrics, shutdown_seconds: float, between_lives: Callable[[], Awaitable[None]]) -> None:
-        """`between_lives` is called before each start and after the last end: no daemon of ours runs then."""
+    def __init__(
+        self,
+        metrics: Metrics,
+        shutdown_seconds: float,
+        between_lives: Callable[[], Awaitable[None]],
+        outage: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`between_lives` is called before each start and after the last end: no daemon of ours runs then. `outage`
+        says whether stream or lease table are out of reach: then a daemon that dies young proves nothing."""
         self._metrics = metrics
         self._shutdown_seconds = shutdown_seconds
         self._between_lives = between_lives
+        self._outage = outage
         self._failed: asyncio.Future[BaseException] | None = None
         self.stop = asyncio.Event()
 
@@ -57,11 +65,11 @@ class Supervisor:
                 await self._between_lives()
                 return
             stillborn = 0 if time.monotonic() - began > SOUND else stillborn + 1
-            if stillborn >= STILLBORN:
+            if stillborn >= STILLBORN and not self._outage():
                 raise Hopeless(f"the KCL daemon died {stillborn} times in a row ({reason}); the log above tells why")
             self._metrics.restarts.labels(reason).inc()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**stillborn)):
+                async with asyncio.timeout(min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(stillborn, 16))):
                     await self.stop.wait()
 
     async def _life(self, daemon: Daemon, shards: Shards) -> str | None:

@@ -33,8 +33,8 @@ EVERY: Final = 5.0
 """Seconds between two looks at the shards."""
 PATIENCE: Final = 10.0
 """Seconds for one request to the lease table."""
-STARTING: Final = 180.0
-"""Seconds for a first shard; the template's health check waits as long (start period and retries)."""
+HOPE: Final = SILENCE + 90.0
+"""Seconds without a word of a shard, a start of the daemon among them, after which a new container is worth a try."""
 DOWN: Final = 30.0
 """Seconds between two lives of the daemon that need no new container."""
 ANSWERED: Final = frozenset({"access-denied", "kms", "not-found", "throttled"})
@@ -166,8 +166,8 @@ class Watchdog:
         self._heir = heir
         self._reads = reads
         self._fail = fail
-        self._began = self._started = time.monotonic()
-        self._served = False
+        self._started = time.monotonic()
+        self._ready = False
         self._silence = SILENCE
         self._told: set[str] = set()
 
@@ -214,8 +214,9 @@ class Watchdog:
     def hold(self) -> None:
         """Tells `Reads` which shards are ours now."""
         live = {shard.name for shard in self._shards.live}
-        self._served = self._served or bool(live)
         self._reads.hold(live | (self._heir.owned or frozenset()))
+        spare = self._heir.owned == frozenset() and self._heir.open > 0
+        self._ready = self._ready or self._reads.ever or spare
 
     def _tell(self, unread: list[Unread]) -> None:
         """Says once of each shard that it cannot be read, and when it can be again."""
@@ -231,25 +232,22 @@ class Watchdog:
     def trouble(self, phase: str, runs: bool) -> Trouble | None:
         """What /healthz says; None when all is well. Lag and a slow sink are no reasons.
 
-        `runs` tells whether there is a daemon, `phase` what it does.
+        `runs` tells whether there is a daemon, `phase` what it does. Until a first shard has been read, or the lease
+        table says that there is none for us, the container is not ready: a deployment of tasks that cannot read fails.
         """
-        quiet = time.monotonic() - self._started
+        new, failing = not self._ready, self._heir.failing
         if not runs:
-            return Trouble("the KCL daemon is not running", replace=not self._served or quiet > DOWN)
+            return Trouble("the KCL daemon is not running", replace=new or time.monotonic() - self._started > DOWN)
+        table = f"the lease table does not answer: {failing}" if failing else ""
         if unread := self._reads.unread():
-            hopeless = any(each.failure is None and each.seconds > SILENCE + STARTING / 2 for each in unread)
-            table = f"; {_lease_table(self._heir)}" if self._heir.failing else ""
-            return Trouble(_words(unread) + table, replace=hopeless and not self._heir.failing)
-        if self._heir.failing:
-            return Trouble(_lease_table(self._heir), replace=False)
-        if not self._shards.live and self._heir.owned != frozenset():
-            starting = not self._served and time.monotonic() - self._began < STARTING
-            return Trouble(f"no shard yet: {phase}", replace=starting)
+            hopeless = any(each.failure is None and each.seconds > HOPE for each in unread)
+            why = "; ".join(filter(None, (_words(unread), table)))
+            return Trouble(why, replace=new or (hopeless and not failing))
+        if table:
+            return Trouble(table, replace=new)
+        if new or (self._reads.held and not self._shards.live):
+            return Trouble(f"no shard yet: {phase}", replace=new)
         return None
-
-
-def _lease_table(heir: Heir) -> str:
-    return f"the lease table does not answer: {heir.failing}"
 
 
 def _words(unread: list[Unread]) -> str:

@@ -47,8 +47,9 @@ class Lives:
     def __init__(self, daemon: FakeDaemon) -> None:
         self.metrics = Metrics()
         self.restarts = 0
+        self.outage = False
         self.daemon: Any = daemon
-        self.supervisor = Supervisor(self.metrics, 5, self._between)
+        self.supervisor = Supervisor(self.metrics, 5, self._between, lambda: self.outage)
         self.shards = Shards(self.metrics, self.supervisor.fail, Reads())
 
     async def _between(self) -> None:
@@ -96,6 +97,17 @@ async def test_daemons_that_never_live_are_given_up() -> None:
     lives = Lives(FakeDaemon(short_lives=1000))
     with pytest.raises(Hopeless, match="died 6 times in a row"):
         await lives.run()
+
+
+@in_loop
+async def test_in_an_outage_it_goes_on_trying() -> None:
+    lives = Lives(FakeDaemon(short_lives=1000))
+    lives.outage = True
+    task = lives.run()
+    await lives.started(20)
+    lives.outage = False
+    with pytest.raises(Hopeless):
+        await task
 
 
 @in_loop

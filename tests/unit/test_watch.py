@@ -10,7 +10,7 @@ import pytest
 from consumer import reads, watch
 from consumer.metrics import Metrics
 from consumer.reads import UNREAD, Reads
-from consumer.watch import LONGEST_SILENCE, SILENCE, STARTING, Heir, Pulse, Trouble, Watchdog
+from consumer.watch import HOPE, LONGEST_SILENCE, SILENCE, Heir, Pulse, Trouble, Watchdog
 from tests.unit.fakes import error
 from tests.unit.test_takeover import row
 
@@ -158,15 +158,12 @@ def test_silence_is_noticed_although_the_lease_table_does_not_answer(
 
 
 @pytest.mark.parametrize("table", TABLES, ids=["denied", "hanging", "unreachable"])
-def test_an_outage_of_the_lease_table_replaces_no_container(rig: Rig, table: Exception | None) -> None:
-    rig.table = table
+@pytest.mark.parametrize("spare", [False, True])
+def test_an_outage_of_the_lease_table_replaces_no_container(rig: Rig, table: Exception | None, spare: bool) -> None:
+    rig.table = {"a": row("other" if spare else "me", 1)}
     rig.look_at_table()
-    assert (found := rig.trouble()) is not None  # a spare worker, or one that starts just now
-    assert not found.replace
-    assert found.why.startswith("the lease table does not answer")
-    rig.table = {"a": row("me", 1)}
-    rig.look_at_table()
-    rig.serve("a")
+    if not spare:
+        rig.serve("a")
     assert rig.trouble() is None
     rig.table = table
     rig.look_at_table()
@@ -176,6 +173,16 @@ def test_an_outage_of_the_lease_table_replaces_no_container(rig: Rig, table: Exc
     assert (found := rig.trouble()) is not None
     assert not found.replace
     assert "the lease table does not answer" in found.why
+
+
+@pytest.mark.parametrize("table", TABLES, ids=["denied", "hanging", "unreachable"])
+def test_a_container_that_never_saw_the_lease_table_is_not_ready(rig: Rig, table: Exception | None) -> None:
+    rig.table = table
+    rig.look_at_table()
+    rig.wait(3600)
+    assert (found := rig.trouble()) is not None
+    assert found.replace
+    assert found.why.startswith("the lease table does not answer")
 
 
 def test_a_spare_worker_is_healthy(rig: Rig) -> None:
@@ -241,7 +248,7 @@ def test_a_daemon_that_says_nothing_is_started_again_and_then_the_container(rig:
     rig.wait(10)
     assert rig.failures == ["no word of a for 120 s"]
     assert not (rig.trouble() or Trouble("", replace=True)).replace
-    rig.wait(STARTING)
+    rig.wait(HOPE - SILENCE)
     assert (rig.trouble() or Trouble("", replace=False)).replace
 
 
@@ -254,10 +261,21 @@ def test_a_lease_that_no_one_serves_starts_the_daemon_again(rig: Rig) -> None:
     assert rig.failures == ["the lease of a is ours, but no one serves it"]
 
 
-def test_a_start_is_not_healthy_until_a_shard_is_served_but_not_for_ever(rig: Rig) -> None:
+def test_a_container_is_not_ready_until_a_shard_was_read(rig: Rig) -> None:
     assert rig.trouble() == Trouble("no shard yet: waiting for leases", replace=True)
-    rig.clock.now += STARTING + 1
-    assert rig.trouble() == Trouble("no shard yet: waiting for leases", replace=False)
+    rig.table = {}
+    rig.look_at_table()  # no one has looked at the stream's shards yet
+    assert rig.trouble() == Trouble("no shard yet: waiting for leases", replace=True)
+    rig.table = {"a": row("me", 1)}
+    rig.look_at_table()
+    rig.served.add("a")  # a conversation proves nothing
+    assert rig.trouble() == Trouble("no shard yet: waiting for leases", replace=True)
+    rig.wait(UNREAD + 5, "access-denied")
+    assert (found := rig.trouble()) is not None
+    assert found.replace  # a deployment of tasks that may not read must fail
+    assert "access-denied" in found.why
+    rig.serve("a")
+    assert rig.trouble() is None
 
 
 def test_between_two_lives_of_the_daemon_nothing_is_replaced(rig: Rig) -> None:
