@@ -24,6 +24,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 OUTCOMES: Final = ("new", "settled", "replaced", "adopted", "fenced")
 SINKS: Final = ("table", "archive", "leases")
+BOUNDS: Final = ("past", "future", "no-arrival")
 RESTARTS: Final = (
     "exit",
     "BatchSkipped",
@@ -61,6 +62,9 @@ class Metrics:
         self.rejected = counter("readings_rejected", "Readings rejected to the dead letters.", "reason")
         self.rows = counter("rows_written", "Rows durable in the sensor table.")
         self.superseded = counter("rows_superseded", "Readings whose row a later one of the same batch took.")
+        self.ttl_bounded = counter(
+            "rows_ttl_bounded", "Rows that expire by their record's arrival: the device's clock is wrong.", "bound"
+        )
         self.parcels = counter("parcels", "Parcels settled in the archive.")
         self.parcel_records = counter("parcel_records", "Records in settled parcels.")
         self.parcel_bytes = counter("parcel_bytes", "Compressed bytes of settled parcels.")
@@ -97,6 +101,7 @@ class Metrics:
             (self.fence, OUTCOMES),
             (self.throttles, SINKS),
             (self.restarts, RESTARTS),
+            (self.ttl_bounded, BOUNDS),
         ):
             for label in known:
                 reasons.labels(label)

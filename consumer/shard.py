@@ -176,7 +176,7 @@ class Shard:
         with metrics.stage.labels("decode").time():
             decoded = [decode(record.data, self._rooms.fields) for record in fresh]
         with metrics.stage.labels("rows").time():
-            await self._rows(decoded)
+            await self._rows(fresh, decoded)
         with metrics.stage.labels("archive").time():
             for record, found in zip(fresh, decoded, strict=True):
                 await self._pack(record, found)
@@ -184,14 +184,19 @@ class Shard:
         metrics.shard_records.labels(self.name).inc(len(fresh))
         metrics.shard_bytes.labels(self.name).inc(sum(len(record.data) for record in fresh))
 
-    async def _rows(self, decoded: list[Decoded]) -> None:
-        readings = [reading for found in decoded for reading in found.readings]
+    async def _rows(self, records: list[Record], decoded: list[Decoded]) -> None:
+        arrived = [
+            (reading, record.approximate_arrival_timestamp)
+            for record, found in zip(records, decoded, strict=True)
+            for reading in found.readings
+        ]
+        readings = [reading for reading, _ in arrived]
         metrics = self._rooms.metrics
         for found in decoded:
             for reason, count in found.reasons.items():
                 metrics.rejected.labels(reason).inc(count)
         metrics.decoded.inc(len(readings))
-        await self._rooms.table.put(readings, self.guard)
+        await self._rooms.table.put(arrived, self.guard)
         metrics.written(readings)
         if self._rooms.sums:
             self._rooms.sums.add(readings)

@@ -6,7 +6,7 @@ Writing a row again is harmless, so every doubt (a lost answer, a restart) is se
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consumer.metrics import Metrics
 from consumer.reading import Reading, timestamp
@@ -22,6 +22,36 @@ BATCH: Final = 25
 """Rows in one BatchWriteItem, the service's limit."""
 DAY: Final = 86_400
 
+Arrived = tuple[Reading, int | None]
+"""A reading, and when Kinesis took its record (ms since the epoch)."""
+
+
+class Expiry(NamedTuple):
+    """The second at which DynamoDB may delete a row, None for never; why it is not the measurement plus the TTL."""
+
+    at: int | None
+    bound: str | None = None
+
+
+def expiry(arrived: Arrived, days: int) -> Expiry:
+    """When a row expires, by its record alone: a replay gives the same.
+
+    `days` after the measurement, as the device says; but its clock may be wrong, so not earlier than a day after the
+    record arrived (`past`: DynamoDB would delete the row at once, or never if it expired more than five years ago),
+    and not later than `days` and a day after it (`future`). Without an arrival there is no bound, and the row stays.
+    """
+    reading, arrival = arrived
+    if not days:
+        return Expiry(None)
+    if arrival is None:
+        return Expiry(None, "no-arrival")
+    at, since = reading.time_ms // 1000 + days * DAY, arrival // 1000
+    if at < since + DAY:
+        return Expiry(since + DAY, "past")
+    if at > since + (days + 1) * DAY:
+        return Expiry(since + (days + 1) * DAY, "future")
+    return Expiry(at)
+
 
 class Table:
     """Rows in one table; all shards share its connections and its bound on requests under way."""
@@ -29,22 +59,23 @@ class Table:
     def __init__(self, client: "DynamoDBClient", name: str, ttl_days: int, concurrency: int, metrics: Metrics) -> None:
         self._client = client
         self._name = name
-        self._ttl = ttl_days * DAY
+        self._days = ttl_days
         self._slots = asyncio.Semaphore(concurrency)
         self._metrics = metrics
 
-    async def put(self, readings: Iterable[Reading], guard: Callable[[], None]) -> None:
+    async def put(self, readings: Iterable[Arrived], guard: Callable[[], None]) -> None:
         """Makes the rows of one shard's readings durable; they must be in the order of their sequence numbers.
 
         Of several readings with one key the last wins and the others are counted as superseded; DynamoDB would refuse
         a batch that holds a key twice. Raises what `guard` raises, after all requests under way have ended.
         """
-        rows: dict[tuple[str, int], Reading] = {}
+        rows: dict[tuple[str, int], Arrived] = {}
         total = 0
-        for reading in readings:
-            rows[reading.device, reading.time_ms] = reading
+        for reading, arrival in readings:
+            rows[reading.device, reading.time_ms] = reading, arrival
             total += 1
-        requests = [self._request(reading) for reading in rows.values()]
+        expiries = [expiry(row, self._days) for row in rows.values()]
+        requests = [self._request(row[0], end.at) for row, end in zip(rows.values(), expiries, strict=True)]
         batches = [self._put_batch(requests[i : i + BATCH], guard) for i in range(0, len(requests), BATCH)]
         # Not a TaskGroup: a request that was sent may still take effect, so none is cancelled.
         for failure in await asyncio.gather(*batches, return_exceptions=True):
@@ -52,8 +83,11 @@ class Table:
                 raise failure
         self._metrics.rows.inc(len(rows))
         self._metrics.superseded.inc(total - len(rows))
+        for end in expiries:
+            if end.bound:
+                self._metrics.ttl_bounded.labels(end.bound).inc()
 
-    def _request(self, reading: Reading) -> "WriteRequestUnionTypeDef":
+    def _request(self, reading: Reading, expires: int | None) -> "WriteRequestUnionTypeDef":
         item: dict[str, dict[str, object]] = {
             "SensorId": {"S": reading.device},
             "Timestamp": {"S": timestamp(reading.time_ms)},
@@ -61,8 +95,8 @@ class Table:
         }
         if reading.measures:
             item["Measures"] = {"M": {name: {"N": str(value)} for name, value in reading.measures.items()}}
-        if self._ttl:
-            item["ExpiresAt"] = {"N": str(reading.time_ms // 1000 + self._ttl)}
+        if expires is not None:
+            item["ExpiresAt"] = {"N": str(expires)}
         return {"PutRequest": {"Item": item}}
 
     async def _put_batch(self, requests: "Requests", guard: Callable[[], None]) -> None:

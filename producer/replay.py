@@ -5,6 +5,7 @@ with one key the later one has the row, as before.
 """
 
 import asyncio
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,9 +14,9 @@ import boto3
 
 from consumer.clients import Clients
 from consumer.metrics import Metrics, total
-from consumer.reading import Fields, Reading, decode
+from consumer.reading import decode
 from consumer.settings import Settings
-from consumer.table import Table
+from consumer.table import Arrived, Table, expiry
 from producer.archive import PARCELS, Bucket, Line, UnreadableLine, parsed
 from producer.catalogue import Catalogue, Item, Span
 from producer.comparison import Findings
@@ -29,8 +30,8 @@ CHUNK = 2000  # readings that are written at once; the next ones wait until they
 
 @dataclass(slots=True)
 class Report:
-    """What a replay did. `otherwise` counts records that give other rejects than when they were archived: they are
-    read with other settings now."""
+    """What a replay did. `expired` counts readings whose rows the table would have forgotten by now, `otherwise`
+    records that give other rejects than when they were archived: they are read with other settings now."""
 
     target: str
     parcels: int = 0
@@ -38,6 +39,7 @@ class Report:
     readings: int = 0
     rows: int = 0
     rejected: int = 0
+    expired: int = 0
     otherwise: int = 0
     repeated: int = 0
     findings: Findings = field(default_factory=Findings)
@@ -47,7 +49,7 @@ class Report:
         return not self.findings
 
     def as_json(self) -> dict[str, Any]:
-        names = ("parcels", "records", "readings", "rows", "rejected", "otherwise", "repeated")
+        names = ("parcels", "records", "readings", "rows", "rejected", "expired", "otherwise", "repeated")
         counts = {name: getattr(self, name) for name in names}
         return {"target": self.target, **counts, "findings": self.findings.as_json(), "ok": self.ok}
 
@@ -55,6 +57,10 @@ class Report:
         told = [f"{self.records} records of {self.parcels} parcels to {self.target}"]
         if self.readings or self.rejected:
             told.append(f"{self.readings} readings, {self.rows} rows written, {self.rejected} readings rejected")
+        if self.expired:
+            told.append(
+                f"{self.expired} readings left out: their rows have expired (--row-ttl-days 0 writes them to stay)"
+            )
         if self.otherwise:
             told.append(
                 f"{self.otherwise} records are read otherwise than when they were archived: other fields or measures"
@@ -134,7 +140,7 @@ def to_table(stack: Stack, settings: Settings, span: Span, pace: Pace) -> Report
 
 async def _write(source: Source, settings: Settings, pace: Pace, report: Report) -> None:
     metrics = Metrics()
-    chunks = _chunks(source, settings.reading_fields, pace.most(CHUNK), report)
+    chunks = _chunks(source, settings, pace.most(CHUNK), report)
     async with Clients(settings) as clients:
         table = Table(
             clients.dynamodb, settings.sensor_table, settings.row_ttl_days, settings.table_concurrency, metrics
@@ -147,15 +153,26 @@ async def _write(source: Source, settings: Settings, pace: Pace, report: Report)
             report.rows = int(total(metrics.rows))
 
 
-def _chunks(source: Source, fields: Fields, most: int, report: Report) -> Iterator[list[Reading]]:
-    chunk: list[Reading] = []
+def _expired(arrived: Arrived, ttl_days: int, now: float) -> bool:
+    """Whether a row would expire at once, or, where that was more than five years ago, never: DynamoDB's rule."""
+    at = expiry(arrived, ttl_days).at
+    return at is not None and at <= now
+
+
+def _chunks(source: Source, settings: Settings, most: int, report: Report) -> Iterator[list[Arrived]]:
+    chunk: list[Arrived] = []
+    fields, ttl_days, now = settings.reading_fields, settings.row_ttl_days, time.time()
     for line, data in source.records():
         decoded = decode(data, fields)
         report.readings += len(decoded.readings)
         report.rejected += decoded.rejected
         report.otherwise += decoded.rejected != line.rejected
         for reading in decoded.readings:
-            chunk.append(reading)
+            arrived = reading, line.arrival
+            if _expired(arrived, ttl_days, now):
+                report.expired += 1
+                continue
+            chunk.append(arrived)
             if len(chunk) >= most:
                 yield chunk
                 chunk = []

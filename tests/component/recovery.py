@@ -70,7 +70,12 @@ class Site:
                 fresh = [record_of(r) for r in found[self.taken.get(shard, 0) :]]
                 self.taken[shard] = len(found)
                 decoded = [decode(record.data, settings.reading_fields) for record in fresh]
-                await table.put([reading for d in decoded for reading in d.readings], lambda: None)
+                arrived = [
+                    (reading, record.approximate_arrival_timestamp)
+                    for record, found in zip(fresh, decoded, strict=True)
+                    for reading in found.readings
+                ]
+                await table.put(arrived, lambda: None)
                 for packer in packed(shard, self.cut, list(zip(fresh, decoded, strict=True)), self.epoch):
                     await archive.settle(packer.close(), lambda: None)
 

@@ -1,6 +1,7 @@
 """A lost table is rebuilt from the archive row by row; another stream gets the bytes that this one got."""
 
 import json
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -62,6 +63,31 @@ def test_a_deleted_table_is_rebuilt_row_by_row(site: Site, capsys: pytest.Captur
     assert (told["records"], told["otherwise"], told["ok"]) == (8 * 10, 0, True)
     assert run(site, "replay", "--to-table", *settings) == 0  # again: nothing changes
     assert site.rows() == before
+
+
+def test_rows_of_wrong_clocks_expire_as_before_and_expired_ones_are_left_out(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.settings = {"ROW_TTL_DAYS": "30"}
+    now = int(time.time()) * 1000
+    clocks = [946_684_800_000, 4_102_444_799_999, now, now - 40 * 86_400_000]
+    site.put("a", *[b'{"name":"a","humidity":1,"timeStampEpoch":%d}' % at for at in clocks])
+    site.consume()
+    before = site.rows()
+    assert len(before) == 4
+    site.new_table()
+    assert run(site, "replay", "--to-table", "--row-ttl-days", "30", "--json") == 0
+    assert site.rows() == before
+    assert json.loads(capsys.readouterr().out)["expired"] == 0
+    site.new_table()
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 2 * 86_400)
+    assert run(site, "replay", "--to-table", "--row-ttl-days", "30") == 0
+    monkeypatch.setattr(time, "time", real)
+    assert len(site.rows()) == 2
+    assert "2 readings left out: their rows have expired" in capsys.readouterr().out
+    assert run(site, "replay", "--to-table", "--row-ttl-days", "0") == 0
+    assert len(site.rows()) == 4
 
 
 def test_rows_go_into_another_table_as_well(site: Site) -> None:

@@ -64,7 +64,7 @@ def test_rows_hold_exactly_the_number_sent(stack: Deployed) -> None:
         table = Table(clients.dynamodb, stack.outputs["SensorTable"], 7, 4, metrics)
         readings = [Reading("exact", T0 + i, Decimal(value), None) for i, value in enumerate(values)]
         readings.append(Reading("exact", T0 + len(values), Decimal(1), {"gps.lat": Decimal("47.4979")}))
-        await table.put(readings, go_on)
+        await table.put([(reading, T0 + 5000) for reading in readings], go_on)
 
     with_clients(stack, test)
     rows = stack.session.client("dynamodb").query(
@@ -83,7 +83,7 @@ def test_more_rows_than_a_batch_takes_and_keys_that_repeat(stack: Deployed) -> N
 
     async def test(clients: Clients) -> None:
         table = Table(clients.dynamodb, stack.outputs["SensorTable"], 0, 4, metrics)
-        await table.put([Reading("many", T0 + i % 90, Decimal(i), None) for i in range(100)], go_on)
+        await table.put([(Reading("many", T0 + i % 90, Decimal(i), None), T0) for i in range(100)], go_on)
 
     with_clients(stack, test)
     rows = stack.session.client("dynamodb").query(

@@ -14,10 +14,10 @@ from consumer.archive import DEAD_LETTERS, PARCELS, Archive, Fenced
 from consumer.lease import START, Claim, Leases
 from consumer.parcel import Packer, Parcel, Stamp, Verdict, decide
 from consumer.protocol import Action, CheckpointRefused, Conversation, Position, ProcessRecords, Record
-from consumer.reading import Decoded, Reading, decode
+from consumer.reading import Decoded, decode
 from consumer.retry import until_done
 from consumer.shard import Rooms, Shard
-from consumer.table import Table
+from consumer.table import Arrived, Table
 from tests.simulation import ledger
 from tests.simulation.clock import Time
 from tests.simulation.variant import Variant
@@ -73,7 +73,7 @@ class CheckpointBeforeRow(Shard):
         for record, found in zip(fresh, decoded, strict=True):
             await self._pack(record, found)
         if fresh:
-            await self._rows(decoded)
+            await self._rows(fresh, decoded)
         elif self._idle():
             await self._settle()
 
@@ -96,8 +96,8 @@ class CheckpointWithoutSub(Shard):
 
 
 class RowsInTheBackground(Shard):
-    async def _rows(self, decoded: list[Decoded]) -> None:
-        self.background = asyncio.create_task(super()._rows(decoded))
+    async def _rows(self, records: list[Record], decoded: list[Decoded]) -> None:
+        self.background = asyncio.create_task(super()._rows(records, decoded))
 
 
 class AnswerFirst(Shard):
@@ -168,7 +168,7 @@ class NoMute(shards.Shards):
 
 
 class OlderWins(Table):
-    async def put(self, readings: Iterable[Reading], guard: Guard) -> None:
+    async def put(self, readings: Iterable[Arrived], guard: Guard) -> None:
         await super().put(reversed(list(readings)), guard)
 
 

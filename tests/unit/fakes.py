@@ -125,6 +125,7 @@ class World:
         self.reads = Reads()
         self.awake = True
         self.cut = cut
+        self.ttl_days = 0
         self.superseded: list[Shard] = []
         self.before_checkpoint: Callable[[], None] = lambda: None
 
@@ -139,7 +140,7 @@ class World:
             fields=DEFAULT,
             cut=self.cut,
             leases=self.leases,  # type: ignore[arg-type]
-            table=Table(self.dynamodb, "rows", 0, 8, self.metrics),  # type: ignore[arg-type]
+            table=Table(self.dynamodb, "rows", self.ttl_days, 8, self.metrics),  # type: ignore[arg-type]
             archive=Archive(self.s3, "bucket", self.metrics),  # type: ignore[arg-type]
             sums=Sums(per_sensor=False),
             metrics=self.metrics,
