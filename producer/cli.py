@@ -204,7 +204,7 @@ def _replay(arguments: Arguments, stack: Stack) -> int:
 def _query(arguments: Arguments, stack: Stack) -> int:
     answer = console.query(stack, arguments.sensorid, arguments.limit)
     if arguments.json:
-        print(json.dumps(answer))
+        print(console.as_json(answer))
         return 0
     if not answer["Items"]:
         print(f"no readings of {arguments.sensorid}")

@@ -7,7 +7,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +161,7 @@ def normal(value: str) -> str:
         return value
     if not number:
         return "0"
-    number = number.normalize()
+    number = Context(prec=len(value), Emax=MAX_EMAX, Emin=MIN_EMIN).normalize(number)  # the usual one keeps 28 digits
     return f"{number:f}" if abs(number.adjusted()) < LONGEST else str(number)
 
 

@@ -4,9 +4,11 @@ stream."""
 import json
 import re
 import time
+from decimal import Decimal
 from typing import Any
 
 import boto3
+import msgspec
 
 from producer.errors import UserError
 from producer.message import iso_utc
@@ -17,7 +19,8 @@ PAGE = 20  # items, the function's limit
 
 
 def query(stack: Stack, sensor: str, limit: int) -> dict[str, Any]:
-    """`{"Items": [{SensorId, Timestamp, Value}], "Count", "ScannedCount"[, "LastEvaluatedKey"]}`, newest first.
+    """`{"Items": [{SensorId, Timestamp, Value}], "Count", "ScannedCount"[, "LastEvaluatedKey"]}`, newest first; numbers
+    are Decimals (or ints) with every digit of the table.
 
     The function gives at most `PAGE` items at once; it is asked again until there are `limit` of them or no more.
     """
@@ -28,7 +31,7 @@ def query(stack: Stack, sensor: str, limit: int) -> dict[str, Any]:
         if start := found.pop("LastEvaluatedKey", None):
             request["ExclusiveStartKey"] = start
         answer = client.invoke(FunctionName=stack.api_function, Payload=json.dumps(request).encode())
-        page = json.loads(answer["Payload"].read())
+        page = json.loads(answer["Payload"].read(), parse_float=Decimal)
         if "FunctionError" in answer:
             raise UserError(f"{stack.api_function}: {page.get('errorMessage', page)}")
         if "error" in page:
@@ -42,13 +45,31 @@ def query(stack: Stack, sensor: str, limit: int) -> dict[str, Any]:
     return found
 
 
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def as_json(answer: Any) -> str:
+    """On one line, Decimals as numbers with all their digits."""
+    return _encode(_without_long_ints(answer)).decode()
+
+
+def _without_long_ints(value: Any) -> Any:
+    """msgspec writes ints of 64 bits, and Decimals of any length."""
+    if isinstance(value, dict):
+        return {name: _without_long_ints(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without_long_ints(item) for item in value]
+    return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
 def table(items: list[dict[str, Any]]) -> list[str]:
-    """The items as aligned lines under a headline."""
-    rows = [("SENSOR", "TIME (UTC)", "VALUE")]
-    rows += [(str(i["SensorId"]), str(i["Timestamp"]), str(i["Value"])) for i in items]
-    widths = [max(len(row[column]) for row in rows) for column in range(2)]
-    right = max(len(row[2]) for row in rows)
-    return [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{right}}" for a, b, c in rows]
+    """The items as aligned lines under a headline; measures where there are some."""
+    rows = [("SENSOR", "TIME (UTC)", "VALUE", "MEASURES" if any(i.get("Measures") for i in items) else "")]
+    for item in items:
+        measures = " ".join(f"{name}={value}" for name, value in item.get("Measures", {}).items())
+        rows.append((str(item["SensorId"]), str(item["Timestamp"]), str(item["Value"]), measures))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip() for a, b, c, d in rows]
 
 
 def publish(stack: Stack, sensor: str, values: list[str]) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Literal
 
 Shape = Literal["humidity", "sensorid"]
@@ -87,9 +88,9 @@ def number_of(payload: bytes) -> int | None:
 def alert_of(payload: bytes, threshold: float) -> tuple[str, str] | None:
     """(device, humidity) when the rule `WHERE humidity < threshold` fires for this payload, by AWS IoT
     SQL's conversions: a number, or a string that looks like one; anything else is Undefined and fires
-    nothing, and so is an array."""
+    nothing, and so is an array. Compared as decimals, as the rule does: no float lies between."""
     try:
-        document = json.loads(payload)
+        document = json.loads(payload, parse_float=Decimal, parse_constant=_no_number)
     except ValueError:
         return None
     if not isinstance(document, dict):
@@ -98,6 +99,11 @@ def alert_of(payload: bytes, threshold: float) -> tuple[str, str] | None:
     if isinstance(humidity, str):
         if not _SQL_NUMBER.fullmatch(humidity.strip()):
             return None
-    elif isinstance(humidity, bool) or not isinstance(humidity, int | float):
+    elif isinstance(humidity, bool) or not isinstance(humidity, int | Decimal):
         return None
-    return (str(device), str(humidity)) if float(humidity) < threshold else None
+    return (str(device), str(humidity)) if Decimal(humidity) < Decimal(str(threshold)) else None
+
+
+def _no_number(name: str) -> None:
+    """NaN and the infinities are no JSON."""
+    raise ValueError(name)

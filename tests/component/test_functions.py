@@ -1,10 +1,15 @@
 """The API function and the names that others find the stack by. (The alert is tested from the device on.)"""
 
 import json
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
+from infra.local.identity import acting
+from producer.cli import main
+from tests.component.streams import wait_for
 from tests.conftest import Deployed
 
 
@@ -57,6 +62,71 @@ def test_a_query_can_be_continued(stack: Deployed) -> None:
 def test_measures_are_told_where_there_are_some(stack: Deployed) -> None:
     [item] = ask(stack, {"operation": "query", "sensorid": "tracker"})["Items"]
     assert item["Measures"] == {"speed": 20.1, "sats": 7}
+
+
+EXACT = [
+    "41.10000000000000012345",
+    "0.12345678901234567890123456789012345678",
+    "12345678901234567890123456789012345678",
+    "-9.9999999999999999999999999999999999999E+125",
+    "1E-130",
+    "7.0",
+    "-0",
+]
+
+
+@pytest.fixture(scope="module")
+def digits(stack: Deployed) -> list[Decimal]:
+    """A row for each number, as value and as measure; the numbers, newest first."""
+    dynamodb, name = stack.session.client("dynamodb"), stack.outputs["SensorTable"]
+    for n, text in enumerate(EXACT):
+        measures: Any = {"M": {"same": {"N": text}}}
+        row: Any = {"SensorId": {"S": "digits"}, "Timestamp": {"S": time_of(n)}, "Value": {"N": text}}
+        dynamodb.put_item(TableName=name, Item={**row, "Measures": measures})
+    return numbers(reversed(EXACT))
+
+
+def numbers(texts: Iterable[str]) -> list[Decimal]:
+    return [Decimal(text) for text in texts]
+
+
+def test_a_query_keeps_every_digit(stack: Deployed, digits: list[Decimal]) -> None:
+    request = {"operation": "query", "sensorid": "digits"}
+    answer = stack.session.client("lambda").invoke(
+        FunctionName=stack.outputs["ApiFunction"], Payload=json.dumps(request).encode()
+    )
+    items = json.loads(answer["Payload"].read(), parse_float=str, parse_int=str)["Items"]
+    assert numbers(item["Value"] for item in items) == digits
+    assert numbers(item["Measures"]["same"] for item in items) == digits
+    assert items[1]["Value"] == "7", "a whole number has no point"
+
+
+@pytest.mark.usefixtures("_here")
+def test_the_command_shows_every_digit(
+    stack: Deployed, digits: list[Decimal], capsys: pytest.CaptureFixture[str]
+) -> None:
+    query = ["query", "digits", "--stack", stack.name]
+    assert main(query) == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert numbers(line.split()[2] for line in lines) == digits
+    assert numbers(line.split("same=")[1] for line in lines) == digits
+    assert main([*query, "--json"]) == 0
+    items = json.loads(capsys.readouterr().out, parse_float=str, parse_int=str)["Items"]
+    assert numbers(item["Value"] for item in items) == digits
+
+
+@pytest.mark.usefixtures("_here")
+def test_what_is_published_is_the_number_typed(stack: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["publish", "--json", "--stack", stack.name, "typed", "--", *EXACT]) == 0
+    assert [put["value"] for put in json.loads(capsys.readouterr().out)] == EXACT
+    sent = [record["Data"] for record in wait_for(stack.session, stack.outputs["StreamName"], "typed", len(EXACT))]
+    assert [json.loads(data, parse_float=str, parse_int=str)["value"] for data in sent] == EXACT
+
+
+@pytest.fixture
+def _here(stack: Deployed) -> Iterator[None]:
+    with acting(stack.variables):
+        yield
 
 
 def test_an_unknown_sensor_has_no_readings(stack: Deployed) -> None:

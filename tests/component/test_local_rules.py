@@ -55,7 +55,10 @@ def alerts(stack: Deployed) -> Iterator[str]:
     [
         (b'{"name":"x","humidity":41}', b'{"name":"x","humidity":41}'),
         (b'{\n  "name": "M\xc3\xbchle",\n  "humidity": 40.0\n}', b'{"name":"M\xc3\xbchle","humidity":40}'),
-        (b'{"humidity": 40.25, "far": 1e400}', b'{"humidity": 40.25, "far": 1e400}'),
+        (b'{"humidity": 40.25, "far": 1e400}', b'{"humidity":40.25,"far":1E+400}'),
+        (b'{"humidity": 40.25, "far": 1e1000}', b'{"humidity": 40.25, "far": 1e1000}'),
+        (b'{"v": 41.10000000000000012345}', b'{"v":41.10000000000000012345}'),
+        (b'{"v": 0.12345678901234567890123456789012345678}', b'{"v":0.1234567890123456789012345678901235}'),
         (b'{"a":1}\n{"a":2}', b'{"a":1}\n{"a":2}'),
         (b'"text"', b'"text"'),
         (b"\xff\xfe\x00", b"\xff\xfe\x00"),
@@ -63,7 +66,20 @@ def alerts(stack: Deployed) -> Iterator[str]:
         (b"9" * 5000, b"9" * 5000),
         (b'{"lone":"\\ud800"}', b'{"lone":"\\ud800"}'),
     ],
-    ids=["object", "rewritten", "infinite", "lines", "text", "bytes", "deep", "long", "surrogate"],
+    ids=[
+        "object",
+        "rewritten",
+        "far",
+        "infinite",
+        "exact",
+        "rounded",
+        "lines",
+        "text",
+        "bytes",
+        "deep",
+        "long",
+        "surrogate",
+    ],
 )
 def test_a_payload_reaches_the_stream_under_the_devices_name(
     stack: Deployed, device: Device, name: str, payload: bytes, data: bytes

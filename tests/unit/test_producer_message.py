@@ -87,6 +87,20 @@ def test_the_alert_rule_converts_as_iot_sql_does(payload: object, alert: tuple[s
     assert alert_of(json.dumps(payload).encode(), 35) == alert
 
 
+@pytest.mark.parametrize(
+    ("humidity", "told"),
+    [
+        ("34.99999999999999999999999999999999999999", "34.99999999999999999999999999999999999999"),
+        ("35.00000000000000000000000000000000000001", None),
+        ("-Infinity", None),
+        ("1e-400", "1E-400"),
+    ],
+)
+def test_the_alert_rule_compares_as_decimals(humidity: str, told: str | None) -> None:
+    found = alert_of(f'{{"name":"a","humidity":{humidity}}}'.encode(), 35)
+    assert found == (("a", told) if told else None)
+
+
 def fleet(count: int, mix: Mix, devices: int = 3) -> list[Message]:
     speakers = Fleet([f"d{i}" for i in range(devices)], mix, first_number=100, seed=1)
     messages = [speakers.next_message(NOW + i) for i in range(count)]

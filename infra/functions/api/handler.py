@@ -3,9 +3,11 @@
 Request `{"operation": "query", "sensorid": "<id>"[, "limit": 1..20][, "ExclusiveStartKey": {...}]}`; answer
 `{"Items": [{"SensorId", "Timestamp", "Value"[, "Measures"]}], "Count", "ScannedCount"[, "LastEvaluatedKey"]}`, newest
 first. A LastEvaluatedKey is the next request's ExclusiveStartKey. A bad request is answered `{"error": "<reason>"}`.
+Numbers have every digit that the table has, up to 38: a caller that wants them all must not read them as floats.
 Environment: SENSOR_TABLE.
 """
 
+import json
 import os
 from decimal import Decimal
 from typing import Any
@@ -14,6 +16,7 @@ import boto3
 
 MOST = 20
 LONGEST_ID = 2048  # bytes, DynamoDB's bound for a partition key
+DIGITS = 38  # of a number of DynamoDB; a longer whole number is written with an exponent
 
 dynamodb = boto3.client("dynamodb")
 
@@ -22,12 +25,19 @@ class BadRequest(Exception):
     """What is wrong with the request, for the one who sent it."""
 
 
-def handle(event: Any, _context: object) -> dict[str, Any]:
-    """See above; what DynamoDB refuses is raised."""
+def handle(event: Any, _context: object) -> bytes:
+    """See above; what DynamoDB refuses is raised.
+
+    The answer is JSON already: Lambda's Python runtime hands bytes on as they are (awslambdaric, marshal_response), and
+    would write a Decimal, depending on its version, as a float.
+    """
     try:
-        query = _query(event)
+        return _json(_answer(_query(event))).encode()
     except BadRequest as bad:
-        return {"error": str(bad)}
+        return _json({"error": str(bad)}).encode()
+
+
+def _answer(query: dict[str, Any]) -> dict[str, Any]:
     found = dynamodb.query(TableName=os.environ["SENSOR_TABLE"], **query)
     answer = {
         "Items": [_plain({"M": item}) for item in found["Items"]],
@@ -70,11 +80,22 @@ def _start(key: Any, sensor: str) -> dict[str, Any]:
 
 
 def _plain(attribute: dict[str, Any]) -> Any:
-    """DynamoDB's S, N and M, the only types a row has, as JSON values; whole numbers as int."""
+    """DynamoDB's S, N and M, the only types a row has, as Python's str, Decimal and dict."""
     [(kind, value)] = attribute.items()
     if kind == "N":
-        number = Decimal(value)
-        return int(number) if number == number.to_integral_value() else float(number)
+        return Decimal(value)
     if kind == "M":
         return {name: _plain(item) for name, item in value.items()}
     return value
+
+
+def _json(value: Any) -> str:
+    """As json.dumps writes it, and a Decimal with all its digits; a whole number has no point."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{json.dumps(name)}: {_json(item)}" for name, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_json, value)) + "]"
+    if isinstance(value, Decimal):
+        whole = value == value.to_integral_value() and value.adjusted() < DIGITS
+        return str(int(value) if whole else value)
+    return json.dumps(value)

@@ -10,6 +10,7 @@ import json
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from decimal import Context, Decimal
 from typing import Any
 
 from ministack.core import lambda_runtime
@@ -20,6 +21,7 @@ from infra.local.extension.roles import require, require_policy
 
 SERVICE = "iot.amazonaws.com"
 _TEMPLATE = re.compile(r"\$\{([^}]*)\}")
+_SQL_NUMBERS = Context(prec=34, Emax=999, Emin=-999)
 _calls = ThreadPoolExecutor(4, thread_name_prefix="rule-function")
 
 
@@ -121,28 +123,42 @@ def partition_key(template: str, published: Published) -> str:
 
 
 def record_data(event: Any, payload: bytes) -> bytes:
-    """What the rule puts: JSON written anew and compact, as the service does; anything else as it came."""
+    """What the rule puts: JSON written anew and compact, as the service does; anything else as it came.
+
+    The emulator's SQL reckons in floats. Where the rule has selected the whole payload, its numbers are taken from
+    there: the service keeps 34 digits (AWS IoT's developer guide, "Data types").
+    """
     if isinstance(event, str | bytes):
         return payload
     try:
-        text = json.dumps(_integral(event), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode()
+        if event == iot._rule_message(payload):
+            event = json.loads(payload, parse_float=_decimal, parse_int=_decimal)
+        return _written(event).encode()
     except (
+        ArithmeticError,
         RecursionError,
         ValueError,
     ):  # NaN, infinities, lone surrogates: the service does not take them for JSON
         return payload
 
 
-def _integral(value: Any) -> Any:
-    """IoT SQL of 2016-03-23 writes 10.0 as 10."""
-    if isinstance(value, float):
-        return int(value) if value.is_integer() and abs(value) < 1e15 else value
+def _decimal(text: str) -> Decimal:
+    """Rounded to the digits that the service keeps."""
+    return _SQL_NUMBERS.create_decimal(text)
+
+
+def _written(value: Any) -> str:
+    """Compact JSON; IoT SQL of 2016-03-23 writes 10.0 as 10."""
     if isinstance(value, dict):
-        return {key: _integral(item) for key, item in value.items()}
+        return "{" + ",".join(f"{_written(key)}:{_written(item)}" for key, item in value.items()) + "}"
     if isinstance(value, list):
-        return [_integral(item) for item in value]
-    return value
+        return "[" + ",".join(map(_written, value)) + "]"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    if isinstance(value, Decimal):
+        whole = value == value.to_integral_value() and value.adjusted() < _SQL_NUMBERS.prec
+        return str(int(value)) if whole else str(value)
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
 def call(account: str, region: str, function_arn: str, event: Any) -> None:
