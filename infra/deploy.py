@@ -114,7 +114,7 @@ class Deployment:
         self._parameters = dict(parameters)
         self._templates = templates
         self._on_event = on_event
-        self._poll = poll_seconds
+        self.poll_seconds = poll_seconds
         self._common: dict[str, Any] = {"Tags": [{"Key": "sensorstream:stack", "Value": stack}]}
         self._known = {"DataStack": stack}
         if role:
@@ -167,7 +167,9 @@ class Deployment:
 
     def stack(self, path: Path, on_event: OnEvent | None = None) -> Stack:
         """The stack of one of the templates."""
-        return Stack(self._client, self.name + SUFFIXES[path], on_event or self._on_event, self._poll, self._common)
+        return Stack(
+            self._client, self.name + SUFFIXES[path], on_event or self._on_event, self.poll_seconds, self._common
+        )
 
     def state(self, path: Path) -> State | None:
         """None when there is no such stack."""

@@ -1,5 +1,6 @@
 """Takes a deployment away, with what was made beside its stacks; readings only when that is asked for by name."""
 
+import time
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -8,7 +9,7 @@ import boto3
 from botocore.config import Config
 
 from infra.artifacts import bucket_name
-from infra.cloudformation import State
+from infra.cloudformation import DeployError, State
 from infra.deploy import DATA, NETWORK, SERVICE, SUFFIXES, Deployment, explained
 from infra.holdings import Holding, holdings
 from infra.leftovers import (
@@ -25,6 +26,9 @@ from producer.alerts import queue_name
 from producer.provision import deprovision_all
 
 PATIENT = Config(retries={"mode": "adaptive", "max_attempts": 10})  # IoT takes some ten changes a second
+
+DETACHED_SECONDS = 420.0  # AWS IoT: up to five minutes after its detachment before a policy can be deleted
+POLLS = 10  # between two attempts
 
 
 class Data(Enum):
@@ -56,12 +60,36 @@ def destroy(session: boto3.Session, deployment: Deployment, say: Say, data: Data
         deployment.stack(NETWORK).delete()
         now = deployment.state(DATA)
         kept = _unhinder(session, deployment.name, now, made[DATA], say, data) if now else []
-        deployment.stack(DATA).delete()
+        _delete_data(session, deployment, say)
         everything = [resource for found in made.values() for resource in found]
         remove_logs(session, own_logs(everything), say)
         remove_parameters(session, f"/sensorstream/{deployment.name}/", say)
         remove_bucket(session, bucket_name(session, deployment.name), say)
         return kept
+
+
+def _delete_data(session: boto3.Session, deployment: Deployment, say: Say) -> None:
+    """Deletes the data plane's stack, again and again while nothing but the device policy holds it up."""
+    deadline = time.monotonic() + DETACHED_SECONDS
+    while True:
+        try:
+            deployment.stack(DATA).delete()
+            return
+        except DeployError:
+            if _held_up(session, deployment.name) != {"AWS::IoT::Policy"} or time.monotonic() > deadline:
+                raise
+        left = (deadline - time.monotonic()) / 60
+        say(
+            f"waiting     up to {left:.0f} minutes more: until then AWS IoT may hold on to a policy of detached devices"
+        )
+        time.sleep(POLLS * deployment.poll_seconds)
+
+
+def _held_up(session: boto3.Session, stack: str) -> set[str]:
+    """Types of the stack's resources that could not be deleted."""
+    pages = session.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=stack)
+    found = [each for page in pages for each in page["StackResourceSummaries"]]
+    return {each["ResourceType"] for each in found if each["ResourceStatus"] == "DELETE_FAILED"}
 
 
 def stored(session: boto3.Session, stack: str) -> list[Holding]:

@@ -88,9 +88,13 @@ def remove_consumers(session: boto3.Session, stream: str, kept: set[str], say: S
 
 
 def remove_queue(session: boto3.Session, queue: str, topic: str, say: Say) -> None:
-    """A queue by its name, and its subscription to the topic."""
+    """A queue by its name, and its subscription to the topic, which may be gone."""
     sqs, sns = session.client("sqs"), session.client("sns")
-    for page in sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic):
+    try:
+        pages = list(sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic))
+    except sns.exceptions.NotFoundException:  # of a stack that is half gone; its subscriptions went with it
+        pages = []
+    for page in pages:
         for subscription in page["Subscriptions"]:
             if subscription.get("Endpoint", "").endswith(f":{queue}"):
                 sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])

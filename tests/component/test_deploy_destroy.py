@@ -11,6 +11,10 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra import holdings
+from infra.cloudformation import DeployError
+from infra.deploy import Deployment
+from infra.destroy import Data
+from infra.destroy import destroy as destroyed
 from infra.local.process import ROOT
 from producer.provision import deprovision_all, names, provision
 from tests.component.deploying import Shell, shell
@@ -153,6 +157,49 @@ def test_what_was_begun_is_ended_by_the_same_command(used: tuple[Shell, set[str]
     )
     shell.destroy()
     assert inventory(shell.session) == before
+
+
+def test_a_policy_that_iot_holds_on_to_is_waited_for(shell: Shell, tmp_path: Path) -> None:
+    """AWS IoT lets a policy go up to five minutes after its last detachment. The emulator does so at once, so that here
+    a certificate holds it from the detachment of the others until destroy waits."""
+    shell.deploy("--params", "ShardCount=1")
+    iot, policy = shell.session.client("iot"), shell.outputs()["DevicePolicy"]
+    provision([f"{shell.stack}-one"], policy, tmp_path)
+    made = iot.create_keys_and_certificate(setAsActive=False)
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if "with their certificates" in line:
+            iot.attach_policy(policyName=policy, target=made["certificateArn"])
+        if line.startswith("waiting"):
+            iot.detach_policy(policyName=policy, target=made["certificateArn"])
+
+    deployment = Deployment(shell.session, shell.stack, {}, lambda _: None, poll_seconds=0.05)
+    assert destroyed(shell.session, deployment, say, Data.DELETE) == []
+    assert len([line for line in said if line.startswith("waiting")]) == 1
+    assert shell.stacks() == set()
+    iot.delete_certificate(certificateId=made["certificateId"])
+
+
+def test_a_policy_that_is_not_let_go_in_time_fails(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell.deploy("--params", "ShardCount=1")
+    iot, policy = shell.session.client("iot"), shell.outputs()["DevicePolicy"]
+    arn = iot.create_keys_and_certificate(setAsActive=False)["certificateArn"]
+    monkeypatch.setattr("infra.destroy.DETACHED_SECONDS", 0.0)
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if "bucket" in line:  # the archive, after the devices
+            iot.attach_policy(policyName=policy, target=arn)
+
+    deployment = Deployment(shell.session, shell.stack, {}, lambda _: None, poll_seconds=0.05)
+    with pytest.raises(DeployError, match="DevicePolicy DELETE_FAILED"):
+        destroyed(shell.session, deployment, say, Data.DELETE)
+    assert not [line for line in said if line.startswith("waiting")]
+    iot.detach_policy(policyName=policy, target=arn)
+    iot.delete_certificate(certificateId=arn.rpartition("/")[2])
 
 
 def test_a_device_of_two_policies_loses_one_of_them(shell: Shell, tmp_path: Path) -> None:
