@@ -90,10 +90,14 @@ class Leases:
         return owned_by(self._worker_id, await self.rows())
 
     async def take(self, lease: Lost) -> bool:
-        """Makes a lost worker's lease ours, as the KCL's leader would; the daemon finds it within seconds.
+        """Makes a lost worker's lease ours, or one whose hand-over stands still, as the KCL's leader would; the daemon
+        finds it within seconds.
 
-        False when its owner, the leader or another worker was there first.
+        False when an owner of it, the leader or another worker was there first. The counter tells of every renewal and
+        assignment; the beginning of a hand-over leaves it as it is, and changes the owners.
         """
+        seen = {"leaseOwner": lease.owner, "checkpointOwner": lease.old_owner}
+        owners = [f"{name} = :{name}" if seen[name] else f"attribute_not_exists({name})" for name in seen]
         try:
             await self._client.update_item(
                 TableName=self._table,
@@ -102,12 +106,12 @@ class Leases:
                     "SET leaseOwner = :me, leaseCounter = leaseCounter + :one "
                     "ADD ownerSwitchesSinceCheckpoint :one REMOVE checkpointOwner"
                 ),
-                ConditionExpression="leaseOwner = :owner AND leaseCounter = :counter",
+                ConditionExpression=" AND ".join(["leaseCounter = :counter", *owners]),
                 ExpressionAttributeValues={
                     ":me": {"S": self._worker_id},
-                    ":owner": {"S": lease.owner},
                     ":counter": {"N": str(lease.counter)},
                     ":one": {"N": "1"},
+                    **{f":{name}": {"S": owner} for name, owner in seen.items() if owner},
                 },
             )
         except self._client.exceptions.ConditionalCheckFailedException:

@@ -5,6 +5,12 @@ A worker all of whose counters have stood still for longer than that is lost, or
 its leases are then another's. That rule is the leader's to apply, and if the leader is what was lost, for two minutes
 there is none. So every worker applies it, each to a part of the leases. Times are seconds of a clock that only goes
 forward.
+
+A lease that is being handed over (it has a `checkpointOwner`, the old owner, who renews it until it lets go) is judged
+by its own counter, whatever its owners do otherwise: a daemon that was started again under its worker id renews its
+other leases and knows nothing of this one. And it is lost when it goes on for much longer than the KCL lets it, renewed
+or not: an old owner that waits for the shard's parents renews it and never lets go.
+docs/decisions/0013-ends-and-hand-overs.md tells more.
 """
 
 from collections.abc import Mapping
@@ -15,9 +21,15 @@ LOOK: Final = 5.0
 """Seconds between two looks at the lease table."""
 LONGEST_GAP: Final = 2 * LOOK
 """After a longer one, nobody knows what the others did meanwhile: watching begins anew."""
+LONGEST_HAND_OVER: Final = 60.0
+"""Seconds, and three lives of a lease: the old owner is told at a renewal, and lets go after 30 s in any case."""
 
 Rows = Mapping[str, Mapping[str, Any]]
 """The lease table's rows by shard."""
+
+
+Holder = tuple[str, str]
+"""Whose counters are judged together: a worker and "", or "" and the one shard whose lease is being handed over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +37,15 @@ class Lost:
     """A lease to take, as it was seen: whoever changes it first has it."""
 
     shard: str
-    owner: str
+    owner: str | None
     counter: int
+    old_owner: str | None = None
+    """The `checkpointOwner` of a hand-over that stands still."""
+
+    @property
+    def worker(self) -> str | None:
+        """The worker that is lost; None where only a hand-over stands still."""
+        return None if self.old_owner else self.owner
 
 
 class Takeover:
@@ -35,50 +54,75 @@ class Takeover:
     def __init__(self, me: str, lease_seconds: float) -> None:
         self._me = me
         self._lease_seconds = lease_seconds
-        self._seen: dict[str, tuple[dict[str, int], float]] = {}
-        self._still: dict[str, float] = {}
+        self._seen: dict[str, tuple[int, float]] = {}  # by shard, its counter and since when it shows that
+        self._handed: dict[str, tuple[str, float]] = {}  # by shard, who hands it over and since when
+        self._still: dict[Holder, float] = {}
         self._looked = -LONGEST_GAP
 
     def look(self, rows: Rows, now: float) -> list[Lost]:
         """Called with each look at the table; returns the leases that are ours to take now."""
         if now - self._looked > LONGEST_GAP:
             self._seen.clear()
+            self._handed.clear()
         self._looked = now
-        held = _held(rows)
-        counters = {owner: {shard: _counter(rows[shard]) for shard in shards} for owner, shards in held.items()}
-        self._seen = {
-            owner: self._seen[owner] if owner in self._seen and self._seen[owner][0] == counts else (counts, now)
-            for owner, counts in counters.items()
+        self._seen = {shard: self._since(shard, _counter(row), now) for shard, row in rows.items()}
+        self._handed = {
+            shard: self._handed_since(shard, row["checkpointOwner"]["S"], now)
+            for shard, row in rows.items()
+            if "checkpointOwner" in row
         }
-        self._still = still = {owner: now - since for owner, (_, since) in self._seen.items()}
-        if still.get(self._me, 0.0) > LOOK:
+        held, me = _held(rows), (self._me, "")
+        self._still = still = {holder: self._stands(shards, now) for holder, shards in held.items()}
+        if still.get(me, 0.0) > LOOK:
             return []  # our own stand still too: the table is at fault, or we are
-        lost = {owner for owner, seconds in still.items() if seconds > self._lease_seconds and owner != self._me}
-        heirs = sorted((still.keys() - lost) | {self._me})
-        found = sorted((shard, still[owner]) for owner in lost for shard in held[owner])
+        lost = {holder for holder, seconds in still.items() if seconds > self._lease_seconds and holder != me}
+        heirs = sorted({worker for worker, handed in still.keys() - lost if not handed} | {self._me})
+        found = sorted((shard, still[holder]) for holder in lost for shard in held[holder])
         return [
-            Lost(shard, rows[shard]["leaseOwner"]["S"], _counter(rows[shard]))
+            _lost(shard, rows[shard])
             for index, (shard, seconds) in enumerate(found)
             # From look to look the next in turn, should the first not care.
             if heirs[(index + int((seconds - self._lease_seconds) / LOOK)) % len(heirs)] == self._me
         ]
 
+    def _since(self, shard: str, counter: int, now: float) -> tuple[int, float]:
+        seen = self._seen.get(shard)
+        return seen if seen and seen[0] == counter else (counter, now)
+
+    def _handed_since(self, shard: str, old_owner: str, now: float) -> tuple[str, float]:
+        seen = self._handed.get(shard)
+        return seen if seen and seen[0] == old_owner else (old_owner, now)
+
+    def _stands(self, shards: list[str], now: float) -> float:
+        """For how many seconds nothing was seen of a holder; a hand-over that lasts too long is as good as that."""
+        still = now - max(self._seen[shard][1] for shard in shards)
+        handed = max((now - self._handed[shard][1] for shard in shards if shard in self._handed), default=0.0)
+        return max(still, handed - LONGEST_HAND_OVER - 2 * self._lease_seconds)
+
     def unowned(self, rows: Rows) -> set[str]:
         """Of the shards in `rows`, which were looked at last, those that no living worker holds: their lease has no
         owner, or none whose counters have moved for as long as a lease lasts (this worker's too)."""
         held = _held(rows)
-        alive = {owner for owner, seconds in self._still.items() if seconds <= self._lease_seconds}
-        return rows.keys() - {shard for owner in alive for shard in held.get(owner, ())}
+        alive = {holder for holder, seconds in self._still.items() if seconds <= self._lease_seconds}
+        return rows.keys() - {shard for holder in alive for shard in held.get(holder, ())}
 
 
-def _held(rows: Rows) -> dict[str, list[str]]:
-    """The unfinished shards of each worker; one that is being handed over is still the old owner's."""
-    held: dict[str, list[str]] = {}
+def _held(rows: Rows) -> dict[Holder, list[str]]:
+    """The unfinished shards of each holder. Leases without an owner, new ones, are the leader's to assign."""
+    held: dict[Holder, list[str]] = {}
     for shard, row in rows.items():
-        owner = row.get("checkpointOwner") or row.get("leaseOwner")
-        if owner and "leaseOwner" in row and row["checkpoint"]["S"] != "SHARD_END":
-            held.setdefault(owner["S"], []).append(shard)
+        if row["checkpoint"]["S"] == "SHARD_END":
+            continue
+        if "checkpointOwner" in row:
+            held["", shard] = [shard]
+        elif "leaseOwner" in row:
+            held.setdefault((row["leaseOwner"]["S"], ""), []).append(shard)
     return held
+
+
+def _lost(shard: str, row: Mapping[str, Any]) -> Lost:
+    owner, old_owner = (row[name]["S"] if name in row else None for name in ("leaseOwner", "checkpointOwner"))
+    return Lost(shard, owner, _counter(row), old_owner)
 
 
 def _counter(row: Mapping[str, Any]) -> int:

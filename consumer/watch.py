@@ -111,10 +111,12 @@ class Heir:
         self._count(rows)
         for lease in lost:
             taken = await self._ask(partial(self._leases.take, lease))
-            log.warning("%s of %s, which is lost: %s", lease.shard, lease.owner, "ours now" if taken else "changed")
+            why = f"of {lease.worker}, which is lost" if lease.worker else f"that {lease.old_owner} does not hand over"
+            log.warning("%s %s: %s", lease.shard, why, "ours now" if taken else "changed")
             if taken:
                 self._metrics.taken_over.inc()
-                self._without_leader.add(lease.owner)
+            if taken and lease.worker:
+                self._without_leader.add(lease.worker)
         for owner in sorted(self._without_leader):
             if await self._ask(partial(self._release, owner)):
                 self._without_leader.discard(owner)

@@ -181,7 +181,8 @@ async def test_a_lost_workers_lease_is_taken_once_and_only_as_it_was_seen(endpoi
         lost = await aws.prepare("lost")
         await aws.set(FIRST, checkpointOwner={"S": "lost"}, checkpoint={"S": "496"})
         assert (await lost.rows())[FIRST]["leaseCounter"] == {"N": "0"}
-        seen = Lost(FIRST, "lost", 0)
+        assert not await aws.worker("a").take(Lost(FIRST, "lost", 0)), "it is being handed over by now"
+        seen = Lost(FIRST, "lost", 0, "lost")
         taken = await asyncio.gather(*(aws.worker(name).take(seen) for name in ("a", "b", "c")))
         assert sorted(taken) == [False, False, True]
         row = (await aws.rows())[FIRST]
@@ -191,3 +192,24 @@ async def test_a_lost_workers_lease_is_taken_once_and_only_as_it_was_seen(endpoi
         assert "checkpointOwner" not in row
         await aws.set(SECOND, leaseCounter={"N": "1"})
         assert not await aws.worker("a").take(Lost(SECOND, "lost", 0)), "it lives: it has renewed"
+
+
+@pytest.mark.parametrize("owner", ["next", "old", None])
+@in_loop
+async def test_a_hand_over_that_stands_still_is_taken_as_it_was_seen(endpoint: str, owner: str | None) -> None:
+    async with clients(endpoint, f"standing-{owner}") as aws:
+        await aws.prepare(owner or "old", seed=owner is not None)
+        if owner is None:
+            await aws.worker("old").seed(aws.table, aws.kinesis.list_shards)
+        await aws.set(FIRST, checkpointOwner={"S": "old"})
+        us = aws.worker("us")
+        assert not await us.take(Lost(FIRST, "next" if owner == "old" else "old", 0, "old")), "another got it"
+        assert not await us.take(Lost(FIRST, owner, 0, "other")), "another hands it over"
+        assert not await us.take(Lost(FIRST, owner, 1, "old")), "it is renewed"
+        assert await us.take(Lost(FIRST, owner, 0, "old"))
+        assert not await us.take(Lost(FIRST, owner, 0, "old"))
+        row = (await aws.rows())[FIRST]
+        assert row["leaseOwner"] == {"S": "us"}
+        assert (await us.claim(FIRST)) is not None, "a daemon finds it, and it can be claimed"
+        if owner is None:
+            assert not await us.take(Lost(SECOND, "us", 0)), "a new lease is the leader's to assign"

@@ -66,7 +66,9 @@ def draw(rng: random.Random, kinds: list[str]) -> Habits:
     theme = rng.random()
     if theme < 0.4:
         return _takeovers(rng, habits)
-    return _late_claims(habits) if theme < 0.45 else habits
+    if theme < 0.45:
+        return _late_claims(habits)
+    return _hand_overs(rng, habits) if theme < 0.5 else habits
 
 
 def _takeovers(rng: random.Random, habits: Habits) -> Habits:
@@ -98,6 +100,12 @@ def _late_claims(habits: Habits) -> Habits:
     weather = {**habits.weather, "leases": Weather(slow=0.5)}
     peril = {**habits.peril, "leases": 0.3}
     return replace(habits, weather=weather, peril=peril, strikes=("bounce", "steal", "hand_off"))
+
+
+def _hand_overs(rng: random.Random, habits: Habits) -> Habits:
+    """Leases of several shards that are handed over, perhaps to nobody, by owners whose daemons die meanwhile."""
+    strikes = ("abandon", "hand_off", rng.choice(("kill_daemon", "kill", "join")))
+    return replace(habits, workers=2, reshards=2, strikes=strikes, between=150.0, failover=3.0, leaderless=True)
 
 
 def _anything(rng: random.Random, kinds: list[str]) -> Habits:

@@ -26,6 +26,8 @@ class Hold:
     lost: bool = False
     asked: bool = False
     """It is to be handed over."""
+    shut: bool = False
+    """Its consumer has been shut down, but it is renewed all the same."""
 
 
 class Jvm:
@@ -47,6 +49,8 @@ class Jvm:
         self.stopping = False
         self.tasks = [world.clock.spawn(self.process, self._coordinate())]
         self._seen: dict[str, tuple[int, float]] = {}
+        self._starting = True
+        """It has not yet looked at the leases."""
 
     def kill(self) -> None:
         """Dies at once; the children see the ends of their pipes."""
@@ -74,18 +78,13 @@ class Jvm:
             if world.clock.now >= self.deaf_until:
                 for row in list(world.leases.rows.values()):
                     self._look(row)
+                self._starting = False
             await asyncio.sleep(world.habits.failover / 3 * world.rng.uniform(0.8, 1.2))
 
     def _look(self, row: Row) -> None:
         me, now, hold = self.worker.name, self.world.clock.now, self.held.get(row.shard)
         if hold:
-            if row.counter == hold.counter and me in (row.owner, row.handing):
-                row.counter += 1
-                hold.counter = row.counter
-                hold.asked = hold.asked or row.handing == me
-            else:
-                hold.lost = True
-                del self.held[row.shard]
+            self._renew(row, hold)
             return
         counter, since = self._seen.get(row.shard, (-1, now))
         if counter != row.counter:
@@ -93,23 +92,46 @@ class Jvm:
         self._seen[row.shard] = row.counter, since
         if row.ended:
             return
-        if row.handing and now - row.handing_since > HAND_OVER:
-            row.handing = None
+        if self._starting and row.owner == me and row.handing:  # held and renewed, but neither assigned nor read
+            row.counter += 1
+            self._hold(row)
+            return
         given = row.owner == me and not row.handing
         expired = not self.world.habits.leaderless and now - since > self.world.habits.failover
-        if given or row.owner is None or expired:
+        # The leader of KCL 3.1.3 gives no lease to its actual owner, for which it takes the old one of a hand-over.
+        expired = expired and row.handing != me
+        free = row.owner is None and not row.handing
+        if given or free or expired:
             row.owner, row.handing = me, None
             row.counter += 1
-            hold = self.held[row.shard] = Hold(row, row.counter)
-            self.world.note(self.process.name, f"takes {row.shard}")
-            self.spawn(self._consume(hold))
+            self._hold(row)
+
+    def _renew(self, row: Row, hold: Hold) -> None:
+        me = self.worker.name
+        if row.counter != hold.counter or me not in (row.owner, row.handing):
+            hold.lost = True
+            del self.held[row.shard]
+            return
+        row.counter += 1
+        hold.counter = row.counter
+        hold.asked = hold.asked or row.handing is not None
+        if row.handing == me and not hold.shut and self.world.clock.now - row.handing_since > HAND_OVER:
+            row.handing = None
+            row.counter += 1
+
+    def _hold(self, row: Row) -> None:
+        hold = self.held[row.shard] = Hold(row, row.counter)
+        hold.asked = row.handing is not None
+        self.world.note(self.process.name, f"takes {row.shard}")
+        self.spawn(self._consume(hold))
 
     async def _consume(self, hold: Hold) -> None:
         """A lease's life with us: waits for the parents, then converses."""
         world = self.world
         while not world.leases.parents_ended(hold.row):
             await asyncio.sleep(world.rng.uniform(0.5, 2.0))
-            if hold.lost:
+            hold.shut = hold.asked
+            if hold.lost or hold.shut:
                 return
         await asyncio.sleep(world.late_start(self))
         pipe = self.worker.connect(hold.row.shard)

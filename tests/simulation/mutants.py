@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from consumer import archive, parcel, retry, service, shard, shards, watch
+from consumer import archive, parcel, retry, service, shard, shards, takeover, watch
 from consumer.archive import DEAD_LETTERS, PARCELS, Archive, Fenced
 from consumer.lease import START, Claim, Leases
 from consumer.parcel import Packer, Parcel, Stamp, Verdict, decide
@@ -18,6 +18,8 @@ from consumer.reading import Decoded, decode
 from consumer.retry import until_done
 from consumer.shard import Rooms, Shard
 from consumer.table import Arrived, Table
+from consumer.table import Table
+from consumer.takeover import Holder, Rows
 from tests.simulation import ledger
 from tests.simulation.clock import Time
 from tests.simulation.variant import Variant
@@ -252,6 +254,16 @@ class NamedByClock(Packer):
         return replace(closed, key=closed.key.replace("hour=", f"minute={minute:02d}/hour="))
 
 
+def owner_of_hand_overs(rows: Rows) -> dict[Holder, list[str]]:
+    """A lease that is being handed over is judged by all leases of its old owner. It was so once."""
+    held: dict[Holder, list[str]] = {}
+    for shard_, row in rows.items():
+        owner = row.get("checkpointOwner") or row.get("leaseOwner")
+        if owner and row["checkpoint"]["S"] != "SHARD_END":
+            held.setdefault((owner["S"], ""), []).append(shard_)
+    return held
+
+
 def instead(verdict: Verdict, other: Verdict) -> Callable[[Stamp, Stamp], Verdict]:
     """`decide` with one of its answers turned into another."""
     return lambda mine, stored: other if (found := decide(mine, stored)) is verdict else found
@@ -314,5 +326,7 @@ MUTANTS = (
     _decide("equal object not replaced", believe_equal, rare=True),
     _decide("no adopt", instead(Verdict.ADOPT, Verdict.REPLACE)),
     Variant("daemon's log not read", ((service.Service, "_before_checkpoint", nothing),)),
+    Variant("standing hand-over left alone", ((takeover, "_held", owner_of_hand_overs),)),
+    Variant("hand-over without end left alone", ((takeover, "LONGEST_HAND_OVER", float("inf")),)),
     Variant("long pause not noticed", ((watch.Pulse, "awake", lambda self: True),)),
 )

@@ -111,6 +111,15 @@ class Strikes:
         if row and heir and row.owner == worker.name and not row.handing:
             row.owner, row.handing, row.handing_since = heir, worker.name, self._world.clock.now
 
+    def _abandon(self, worker: "Worker") -> None:
+        """Both ends of a hand-over die. The daemon of the old owner comes back under its id, as may the next owner."""
+        self._hand_off(worker)
+        begun = [row for row in self._world.leases.rows.values() if row.handing == worker.name]
+        for other in [other for other in self._world.workers if other.name in {row.owner for row in begun}]:
+            other.kill()
+        if begun and worker.jvm:
+            worker.jvm.kill()
+
     def _join(self, worker: "Worker") -> None:
         self._reinforce(also=True)
 
@@ -172,6 +181,7 @@ KINDS: Final[dict[str, Callable[[Strikes, "Worker"], None]]] = {
         Strikes._steal,
         Strikes._bounce,
         Strikes._hand_off,
+        Strikes._abandon,
         Strikes._join,
         Strikes._step_clock,
     )

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from consumer.takeover import LOOK, Lost, Takeover
+import pytest
+
+from consumer.takeover import LONGEST_HAND_OVER, LOOK, Lost, Takeover
 
 LEASE = 10.0
 
@@ -47,9 +49,55 @@ def test_finished_and_free_leases_are_left_alone() -> None:
     assert watch("me", *[{"a": row("lost", 7, "SHARD_END"), "b": row(None, 1)}] * 9) == []
 
 
-def test_a_lease_that_a_lost_worker_was_handing_over_is_still_its_own() -> None:
-    tables = [{"a": row("me", 7, checkpointOwner={"S": "lost"}), "b": row("me", n)} for n in range(4)]
-    assert watch("me", *tables) == [Lost("a", "me", 7)]
+HANDED: dict[str, Any] = {"checkpointOwner": {"S": "old"}}
+
+
+@pytest.mark.parametrize("owner", ["me", "other", "lost", "old", None])
+def test_a_hand_over_that_stands_still_is_taken_whoever_its_owners_are(owner: str | None) -> None:
+    """`old` is alive: it was started again under its id, and renews `b`. The leader never gives `old` this lease."""
+    tables = [{"a": row(owner, 7, **HANDED), "b": row("old", n), "x": row("me", n)} for n in range(6)]
+    assert watch("me", *tables[:3]) == []
+    assert Lost("a", owner, 7, "old") in [lost for count in (4, 5) for lost in watch("me", *tables[:count])]
+
+
+def test_a_worker_takes_its_own_hand_over_that_stands_still() -> None:
+    for others in ({}, {"b": row("me", 3)}):
+        tables = [{"a": row("lost", 7, checkpointOwner={"S": "me"})} | others for _ in range(4)]
+        assert watch("me", *tables) == ([] if others else [Lost("a", "lost", 7, "me")]), (
+            "not while ours stand still too"
+        )
+    moving = [{"a": row("lost", 7, checkpointOwner={"S": "me"}), "b": row("me", n)} for n in range(4)]
+    assert watch("me", *moving) == [Lost("a", "lost", 7, "me")]
+
+
+def test_a_hand_over_that_goes_on_is_left_alone_however_long_it_takes() -> None:
+    """30 s, by the KCL's default; the old owner renews the lease meanwhile. Its other leases may be lost."""
+    tables = [{"a": row("other", n, **HANDED), "b": row("me", n)} for n in range(9)]
+    assert watch("me", *tables) == []
+    assert watch("me", *({"a": row("old", n), "b": row("me", n)} for n in range(3)), *tables[3:]) == []
+    assert watch("other", *({**rows, "c": row("old", 1)} for rows in tables[:4])) == [Lost("c", "old", 1)]
+
+
+def test_a_hand_over_that_never_ends_is_taken_although_it_is_renewed() -> None:
+    """As by an old owner that was waiting for the shard's parents: KCL 3.1.3 shuts its consumer down, and renews on."""
+    takeover = Takeover("me", LEASE)
+    taken, owned = {}, {}
+    for number in range(25):
+        rows = {"a": row("other", number, **HANDED), "b": row("me", number), "c": row("old", number)}
+        taken[number * LOOK] = takeover.look(rows, 1000 + number * LOOK)
+        owned[number * LOOK] = takeover.unowned(rows) == set()
+    first = min(seconds for seconds, found in taken.items() if found)
+    assert 30 + LEASE < LONGEST_HAND_OVER + 3 * LEASE < first <= LONGEST_HAND_OVER + 3 * LEASE + 3 * LOOK
+    assert taken[first] == [Lost("a", "other", int(first / LOOK), "old")]
+    assert owned[60]
+    assert not owned[first]
+
+
+def test_a_hand_over_that_begins_does_not_make_the_old_owner_live_longer() -> None:
+    """It leaves the counter as it is."""
+    tables = [{"a": row("old", 7), "c": row("old", 3), "b": row("me", n)} for n in range(2)]
+    tables += [{"a": row("me", 7, **HANDED), "c": row("old", 3), "b": row("me", n)} for n in range(2, 4)]
+    assert watch("me", *tables) == [Lost("a", "me", 7, "old"), Lost("c", "old", 3)]
 
 
 def test_the_survivors_share_what_is_left_and_leave_none() -> None:
@@ -78,8 +126,10 @@ def test_leases_without_a_living_owner_are_known_ours_too() -> None:
     assert unowned[3] == {"a", "c", "d"}
 
 
-def test_a_lease_that_is_being_handed_over_has_an_owner() -> None:
-    rows = {"a": row("me", 7, checkpointOwner={"S": "other"})}
+@pytest.mark.parametrize("owner", ["me", "other", None])
+def test_a_lease_that_is_being_handed_over_has_an_owner_as_long_as_it_is_renewed(owner: str | None) -> None:
     takeover = Takeover("me", LEASE)
-    takeover.look(rows, 1000)
-    assert takeover.unowned(rows) == set()
+    for number, counter in enumerate((7, 8, 9, 10, 11, 11, 11, 11)):
+        rows = {"a": row(owner, counter, checkpointOwner={"S": "other"})}
+        takeover.look(rows, 1000 + number * LOOK)
+        assert takeover.unowned(rows) == (set() if number < 7 else {"a"})
