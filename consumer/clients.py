@@ -34,6 +34,7 @@ class Clients:
     """An async context: the clients live as long as it does."""
 
     dynamodb: "DynamoDBClient"
+    kinesis: Any  # no stubs: consumer/lease.py types the one operation that is used
     s3: "S3Client"
     cloudwatch: "CloudWatchClient"
 
@@ -45,6 +46,7 @@ class Clients:
     async def __aenter__(self) -> "Clients":
         self.dynamodb = await self._client("dynamodb", pool=self._settings.table_concurrency + 4)
         self.s3 = await self._client("s3")
+        self.kinesis = await self._client("kinesis")
         if self._settings.cloudwatch_namespace:
             self.cloudwatch = await self._client("cloudwatch")
         return self

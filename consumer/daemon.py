@@ -189,6 +189,12 @@ class Daemon:
         if self._log.skipped:
             raise BatchSkipped(self._log.skipped)
 
+    def gone(self, shard: str) -> bool:
+        """Whether the KCL was told that the shard, or its registered consumer, does not exist. Reads the log first, as
+        `drain_log`."""
+        self.drain_log()
+        return shard in self._log.gone
+
     def _write_files(self) -> None:
         self._run_dir.mkdir(parents=True, exist_ok=True)
         (self._run_dir / PROPERTIES).write_text(kcl_properties(self._settings), encoding="latin-1")

@@ -7,6 +7,7 @@ Three kinds of events are more than words:
   that records may never be delivered, so that no checkpoint may pass it any more: `skipped`.
 - An aggregated record that cannot be taken apart is dropped; its bytes stand at the end of the line:
   `on_undeliverable`.
+- It takes the answer that a shard or its registered consumer does not exist for the shard's end: `gone`.
 - While the daemon starts, its steps tell what is being waited for: `phase`.
 
 A read that failed goes to `on_failed_read` (reasons.py). The daemon tries again several times a second and says so each
@@ -38,6 +39,13 @@ SKIPPED: Final = (
 
 UNDELIVERABLE: Final = ("retrieval.AggregatorUtil", "Unexpected exception during deaggregation, record was:")
 
+GONE: Final = (
+    ("retrieval.fanout.FanOutRecordsPublisher", "(FanOutRecordsPublisher#errorOccurred)"),
+    ("retrieval.polling.KinesisDataFetcher", "Caught ResourceNotFoundException when fetching records for shard"),
+    ("retrieval.polling.KinesisDataFetcher", "Caught ResourceNotFoundException when getting an iterator for shard"),
+)
+"""The same for events after which the KCL reports the end of a shard, if they name a ResourceNotFoundException."""
+
 PHASES: Final = (
     ("coordinator.Scheduler", "Initializing LeaseCoordinator attempt", "preparing the lease table"),
     ("coordinator.Scheduler", "Lease table is still empty", "waiting for the first look at the shards"),
@@ -57,6 +65,7 @@ _LEVELS: Final = {
 }
 # Anchored at the end, which the KCL writes itself; what stands before it comes out of the record.
 _RAW_RECORD: Final = re.compile(r"Sequence number: (\d+) Raw data: ([A-Za-z0-9+/]*={0,2}) *\Z")
+_SHARD: Final = re.compile(r"shardId-\d+")
 _SHOWN: Final = 2000
 
 log = logging.getLogger("kcl")
@@ -98,6 +107,8 @@ class DaemonLog:
     ) -> None:
         self.phase = "starting Java"
         self.skipped: str | None = None
+        self.gone: set[str] = set()
+        """Shards whose end the KCL takes from a ResourceNotFoundException."""
         self._on_undeliverable = on_undeliverable
         self._on_failed_read = on_failed_read
         self._repeats = Repeats(clock)
@@ -119,6 +130,10 @@ class DaemonLog:
             return
         if failed := failed_read(name, exception, message):
             self._on_failed_read(*failed)
+        if "ResourceNotFoundException" in message + exception and any(
+            name == where and what in message for where, what in GONE
+        ):
+            self.gone.update(_SHARD.findall(message)[:1])
         self._step(name, message)
         repeated = self._repeats.take(level, name, exception, message)
         if repeated is not None:

@@ -23,7 +23,7 @@ from consumer.reads import REASONS as READ_REASONS
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 OUTCOMES: Final = ("new", "settled", "replaced", "adopted", "fenced")
-SINKS: Final = ("table", "archive", "leases")
+SINKS: Final = ("table", "archive", "leases", "stream")
 BOUNDS: Final = ("past", "future", "no-arrival")
 RESTARTS: Final = (
     "exit",
@@ -31,6 +31,7 @@ RESTARTS: Final = (
     "CheckpointRefused",
     "ClientError",
     "ConversationEnded",
+    "FalseEnd",
     "ForeignObject",
     "ProtocolError",
     "TimeoutError",

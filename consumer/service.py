@@ -17,6 +17,7 @@ from consumer.archive import Archive
 from consumer.clients import Clients
 from consumer.cloudwatch import Publisher, Sums
 from consumer.daemon import Daemon
+from consumer.ending import Ends
 from consumer.http import Http
 from consumer.lease import Leases
 from consumer.metrics import VERSION, Metrics, total
@@ -107,6 +108,7 @@ class Service:
                 metrics,
             ),
             archive=self._archive,
+            ends=Ends(self._clients.kinesis.list_shards, settings.stream_name, self._daemon.gone, metrics),
             sums=self._sums if settings.cloudwatch_namespace else None,
             metrics=metrics,
             reads=self._reads,

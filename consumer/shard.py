@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from consumer.archive import Adopt, Archive, Fenced
 from consumer.cloudwatch import Sums
+from consumer.ending import Ends
 from consumer.lease import Claim, Leases
 from consumer.metrics import Metrics
 from consumer.parcel import Cut, Packer
@@ -57,6 +58,7 @@ class Rooms:
     leases: Leases
     table: Table
     archive: Archive
+    ends: Ends
     sums: Sums | None
     metrics: Metrics
     reads: Reads
@@ -276,6 +278,7 @@ class Shard:
         """The shard is read to its end. Answering without this checkpoint would keep its children shut for ever."""
         if not (self.live and self._rooms.awake()):
             raise ProtocolError(f"{self.name} ended in a conversation that lost it")
+        await self._rooms.ends.confirm(self.name, self.guard)
         if self._packer:
             await self._settle()
             if self._packer:

@@ -39,6 +39,11 @@ class Consumer:
             if self._hold.asked:
                 await self._hand_over()
                 break
+            if self._world.happens(self._world.habits.false_ends):
+                self._jvm.gone.add(self._shard.name)
+                await self._tell_end()
+                self._world.clock.later(self._world.rng.uniform(10.0, 60.0), self._sync)
+                return
             self._prefetch()
             if self._queue:
                 records, behind = self._queue.popleft()
@@ -101,6 +106,17 @@ class Consumer:
                 await asyncio.sleep(1)
                 return
             self._world.leases.create(name, parents)
+        await self._tell_end()
+
+    def _sync(self) -> None:
+        """What the leader does now and then: children that nobody has told it of get their leases too."""
+        rows = self._world.leases.rows
+        for name in self._shard.children if self._hold.row.ended else ():
+            parents = self._world.stream.shards[name].parents
+            if all(parent in rows for parent in parents):
+                self._world.leases.create(name, parents)
+
+    async def _tell_end(self) -> None:
         await self._ask("shardEnded")
         if not self._hold.row.ended and self._action == "shardEnded" and not self._pipe.retired:
             self._world.note(self._jvm.process.name, f"{self._shard.name}: wedged")  # renewed for ever, never served

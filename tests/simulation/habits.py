@@ -20,6 +20,8 @@ class Habits:
     """How a world behaves until the faults are over. Probabilities, unless a unit is named."""
 
     workers: int
+    shards: int
+    """At the beginning."""
     records: int
     """Times at which something is published."""
     spacing: float
@@ -33,6 +35,8 @@ class Habits:
     batch: int
     """Records in a delivery, at most."""
     skips: float
+    false_ends: float
+    """How often the KCL reports the end of a shard that is open (see consumer/ending.py)."""
     stale: float
     late_start: float
     refused_checkpoint: float
@@ -82,12 +86,13 @@ def _takeovers(rng: random.Random, habits: Habits) -> Habits:
         spacing=rng.choice((0.3, 1.0)),
         weather=dict.fromkeys(habits.weather, Weather()),
         skips=0.0,
+        false_ends=0.0,
         late_start=rng.choice((0.0, 0.5)),
         refused_checkpoint=0.0,
         cuts=cuts,
         mix=replace(habits.mix, odd=rng.choice((0.0, 0.3))),
         fields=SETTINGS,
-        peril={"s3": 0.2, "table": 0.02, "leases": 0.02, "checkpoint": 0.1},
+        peril={"s3": 0.2, "table": 0.02, "leases": 0.02, "checkpoint": 0.1, "stream": 0.02},
         between=1000.0,
         strikes=tuple(rng.sample(TAKEOVERS, 3)),
         failover=3.0,
@@ -105,7 +110,9 @@ def _late_claims(habits: Habits) -> Habits:
 def _hand_overs(rng: random.Random, habits: Habits) -> Habits:
     """Leases of several shards that are handed over, perhaps to nobody, by owners whose daemons die meanwhile."""
     strikes = ("abandon", "hand_off", rng.choice(("kill_daemon", "kill", "join")))
-    return replace(habits, workers=2, reshards=2, strikes=strikes, between=150.0, failover=3.0, leaderless=True)
+    return replace(
+        habits, workers=2, shards=3, reshards=1, strikes=strikes, between=400.0, failover=3.0, leaderless=True
+    )
 
 
 def _anything(rng: random.Random, kinds: list[str]) -> Habits:
@@ -120,9 +127,10 @@ def _anything(rng: random.Random, kinds: list[str]) -> Habits:
 
         return Weather(ill(), ill(), ill(), ill(), hopeless=0.02 if rng.random() < 0.1 else 0.0)
 
-    services = ("s3", "table", "leases")
+    services = ("s3", "table", "leases", "stream")
     return Habits(
         workers=rng.choice((1, 2, 2, 3)),
+        shards=rng.choice((1, 1, 2)),
         records=rng.randint(3, 18),
         spacing=rng.choice((0.05, 0.5, 1.5)),
         reshards=rng.choice((0, 0, 1, 2)),
@@ -141,6 +149,7 @@ def _anything(rng: random.Random, kinds: list[str]) -> Habits:
         prefetch=rng.choice((1, 2, 4)),
         batch=rng.choice((1, 3, 6, 30)),
         skips=now_and_then(0.05, 0.2) if rng.random() < 0.5 else 0.0,
+        false_ends=now_and_then(0.02, 0.1) if rng.random() < 0.5 else 0.0,
         stale=now_and_then(0.3, 0.8),
         late_start=now_and_then(0.2, 0.5),
         refused_checkpoint=now_and_then(0.1, 0.4),

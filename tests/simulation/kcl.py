@@ -46,6 +46,8 @@ class Jvm:
         """Records that it could not de-aggregate, as its log tells."""
         self.skipped = False
         """Whether its log tells of a batch that it went past."""
+        self.gone: set[str] = set()
+        """Shards that it was told do not exist, as its log tells."""
         self.stopping = False
         self.tasks = [world.clock.spawn(self.process, self._coordinate())]
         self._seen: dict[str, tuple[int, float]] = {}

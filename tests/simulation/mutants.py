@@ -11,7 +11,8 @@ from typing import Any
 
 from consumer import archive, parcel, retry, service, shard, shards, takeover, watch
 from consumer.archive import DEAD_LETTERS, PARCELS, Archive, Fenced
-from consumer.lease import START, Claim, Leases
+from consumer.ending import Ends
+from consumer.lease import START, Claim, Leases, ListShards
 from consumer.parcel import Packer, Parcel, Stamp, Verdict, decide
 from consumer.protocol import Action, CheckpointRefused, Conversation, Position, ProcessRecords, Record
 from consumer.reading import Decoded, decode
@@ -153,6 +154,20 @@ class LogReadLate(Shard):
     async def _checkpoint(self, position: Position | None) -> None:
         await self._read_log()
         await super()._checkpoint(position)
+
+
+class EndsBelieved(Ends):
+    """What the KCL says of an end is not doubted. It was so once."""
+
+    async def confirm(self, shard: str, guard: Guard) -> None:
+        pass
+
+
+class ClosedIsEnded(Ends):
+    """A closed shard is taken for one that has been read to its end, whatever the KCL was told."""
+
+    def __init__(self, list_shards: ListShards, stream: str, gone: Any, metrics: Any) -> None:
+        super().__init__(list_shards, stream, lambda shard: False, metrics)
 
 
 class MuteForgotten(Shard):
@@ -312,6 +327,8 @@ MUTANTS = (
     _shard("daemon's log read after the parcel", LogReadLate, rare=True),
     _shard("mute forgotten by a claim under way", MuteForgotten, rare=True),
     Variant("first conversation not muted", ((service, "Shards", NoMute),)),
+    Variant("end of a shard not doubted", ((service, "Ends", EndsBelieved),)),
+    Variant("closed taken for read to its end", ((service, "Ends", ClosedIsEnded),)),
     Variant("older of equal keys wins", ((service, "Table", OlderWins),)),
     Variant("UnprocessedItems ignored", ((service, "Table", UnprocessedIgnored),)),
     Variant("failed rows given up", ((service, "Table", GiveUpRows),)),

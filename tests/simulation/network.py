@@ -27,6 +27,7 @@ CONVERSATION: "ContextVar[Pipe]" = ContextVar("conversation")
 REFUSALS: Final = {
     "s3": ("SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout"),
     "table": ("ProvisionedThroughputExceededException", "ThrottlingException", "InternalServerError", "503"),
+    "stream": ("LimitExceededException", "AccessDeniedException", "InternalFailure", "ResourceNotFoundException"),
     "leases": ("ThrottlingException", "InternalServerError", "ProvisionedThroughputExceededException"),
 }
 

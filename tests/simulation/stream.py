@@ -58,6 +58,8 @@ class SimShard:
     items: list[Item] = field(default_factory=list)
     children: list[str] = field(default_factory=list)
     closed: bool = False
+    expires: bool = False
+    """Soon after it was closed it is listed no more."""
     passed: int = 0
     """How many of its items are at or below the checkpoint."""
     ended: bool = False
@@ -97,7 +99,7 @@ class Stream:
             self._open((), [f"d{number}{letter}" for letter in "ab"])
 
     def _open(self, parents: tuple[str, ...], devices: list[str]) -> SimShard:
-        shard = SimShard(f"shardId-{len(self.shards):012d}", parents, devices)
+        shard = SimShard(f"shardId-{len(self.shards):012d}", parents, devices, expires=self._rng.random() < 0.3)
         self.shards[shard.name] = shard
         for parent in parents:
             self.shards[parent].children.append(shard.name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from consumer import service
 from consumer.daemonlog import BatchSkipped
+from consumer.ending import FalseEnd
 from consumer.parcel import Cut
 from consumer.protocol import ConversationEnded, ProtocolError
 from consumer.reading import Fields
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
-EXPECTED = (BatchSkipped, ConversationEnded, ProtocolError, TimeoutError)
+EXPECTED = (BatchSkipped, ConversationEnded, FalseEnd, ProtocolError, TimeoutError)
 
 
 class Door:
@@ -76,6 +77,12 @@ class SimDaemon:
         if self.jvm.skipped:
             raise BatchSkipped("a batch was skipped")
 
+    def gone(self, shard: str) -> bool:
+        """As the real one."""
+        self.drain_log()
+        assert self.jvm
+        return shard in self.jvm.gone
+
     def read_log(self) -> None:
         """As the real one, which the event loop calls too, some time after something was written."""
         assert self.jvm
@@ -104,10 +111,11 @@ class SimService(Service):
             run_dir="run",
             sensor_table="rows",
             shutdown_seconds=20.0,
+            stream_name="stream",
             table_concurrency=2,
             worker_id=worker.name,
         )
-        clients: Any = SimpleNamespace(s3=world.bucket, dynamodb=world.dynamodb)
+        clients: Any = SimpleNamespace(s3=world.bucket, dynamodb=world.dynamodb, kinesis=world.kinesis)
         with replaced((service, "Daemon", lambda *_: SimDaemon(worker))):
             super().__init__(settings, Path("java"), clients)
         self._door: Any = worker.door

@@ -13,6 +13,7 @@ from tests.simulation.clock import Clock, Process
 from tests.simulation.kcl import Jvm
 from tests.simulation.leases import LeaseClient, LeaseTable, Row
 from tests.simulation.ledger import Ledger
+from tests.simulation.listing import Listing
 from tests.simulation.network import Network, Weather
 from tests.simulation.sinks import Bucket, Rows
 from tests.simulation.stream import Stream
@@ -47,12 +48,13 @@ class World:
         self.violation: str | None = None
         self.habits = habits.draw(rng, list(KINDS))
         self.clock = Clock(self._strike)
-        self.stream = Stream(rng, self.habits.mix, rng.choice((1, 1, 2)))
+        self.stream = Stream(rng, self.habits.mix, self.habits.shards)
         self.ledger = Ledger(self.stream, self.fail)
         self.network = Network(self.clock, rng, dict(self.habits.weather), self._peril)
         self.bucket = Bucket(self.network, self.ledger, rng, self.habits.conflicts)
         self._rows = Rows(self.network, self.ledger, rng, self.habits.unprocessed)
         self.leases = LeaseTable(self.ledger)
+        self.kinesis = Listing(self)
         self.dynamodb = DynamoDB(self._rows, LeaseClient(self.network, self.leases, self.ledger))
         self.fence: Counter[str] = Counter()
         self.calm = False

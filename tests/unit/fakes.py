@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 from consumer import protocol
 from consumer.archive import Archive
 from consumer.cloudwatch import Sums
+from consumer.ending import Ends
 from consumer.lease import Claim
 from consumer.metrics import Metrics
 from consumer.parcel import Cut
@@ -116,11 +117,36 @@ class FakeLeases:
         return Claim(self.epoch, self.checkpoint)
 
 
+class FakeStream:
+    """ListShards, a shard a page. `fail` may raise; `shards` are as the service shows them."""
+
+    def __init__(self) -> None:
+        self.shards = [listed(SHARD, "17"), listed("shardId-000000000001")]
+        self.requests = 0
+        self.fail: Callable[[], None] = lambda: None
+        self.gone = False
+
+    async def list_shards(self, *, StreamName: str | None = None, NextToken: str | None = None) -> dict[str, Any]:
+        self.requests += 1
+        self.fail()
+        assert (StreamName is None) != (NextToken is None)
+        number = int(NextToken or 0)
+        more = {"NextToken": str(number + 1)} if number + 1 < len(self.shards) else {}
+        return {"Shards": self.shards[number : number + 1], **more}
+
+
+def listed(shard: str, ending: str | None = None) -> dict[str, Any]:
+    """A shard as ListShards shows it; a closed one has an `ending`."""
+    end = {"EndingSequenceNumber": ending} if ending else {}
+    return {"ShardId": shard, "SequenceNumberRange": {"StartingSequenceNumber": "1", **end}}
+
+
 class World:
     """A bucket, a table and a lease row, and the rooms of the service around them."""
 
     def __init__(self, cut: Cut = Cut(records=4, size=1 << 20, window_ms=60_000)) -> None:  # noqa: B008
         self.s3, self.dynamodb, self.leases = FakeS3(), FakeDynamoDB(), FakeLeases()
+        self.stream = FakeStream()
         self.metrics = Metrics()
         self.reads = Reads()
         self.awake = True
@@ -142,6 +168,7 @@ class World:
             leases=self.leases,  # type: ignore[arg-type]
             table=Table(self.dynamodb, "rows", self.ttl_days, 8, self.metrics),  # type: ignore[arg-type]
             archive=Archive(self.s3, "bucket", self.metrics),  # type: ignore[arg-type]
+            ends=Ends(self.stream.list_shards, "stream", lambda _: self.stream.gone, self.metrics),
             sums=Sums(per_sensor=False),
             metrics=self.metrics,
             reads=self.reads,

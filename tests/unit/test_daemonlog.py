@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.daemon import CONFIG, jars
-from consumer.daemonlog import AGGREGATE_MAGIC, PHASES, SKIPPED, UNDELIVERABLE, DaemonLog, Lines
+from consumer.daemonlog import AGGREGATE_MAGIC, GONE, PHASES, SKIPPED, UNDELIVERABLE, DaemonLog, Lines
 
 KCL = "software.amazon.kinesis."
 
@@ -61,6 +61,29 @@ def test_an_event_after_which_a_batch_may_be_missing_is_kept(where: str, what: s
 )
 def test_other_events_are_only_words(logger: str, message: str) -> None:
     assert Read(laid_out("ERROR", logger, message)).log.skipped is None
+
+
+RNF = "software.amazon.awssdk.services.kinesis.model.ResourceNotFoundException: no such consumer"
+FANOUT = "%s: [SubscriptionLifetime] - (FanOutRecordsPublisher#errorOccurred) @ 2026-01-01T12:00:00Z id: %s-9 -- %s."
+
+
+def test_a_shard_that_the_kcl_was_told_is_not_there_is_kept() -> None:
+    one, two, three = (f"shardId-00000000000{number}" for number in range(3))
+    read = Read(
+        laid_out("WARN", KCL + GONE[0][0], FANOUT % (one, one, f"CompletionException/{RNF}")),
+        laid_out("WARN", KCL + GONE[0][0], FANOUT % (two, two, "ReadTimeout"), "java.io.IOException"),
+        laid_out("INFO", KCL + GONE[1][0], f"{GONE[1][1]} {three}"),
+        laid_out("WARN", KCL + "retrieval.Other", FANOUT % (two, two, RNF)),
+    )
+    assert read.log.gone == {one, three}
+    assert read.log.skipped is None
+    read = Read(laid_out("INFO", KCL + GONE[2][0], f"{GONE[2][1]} 123:stream:7:{two}"))
+    assert read.log.gone == {two}
+
+
+def test_the_kcl_still_tells_why_a_subscription_failed() -> None:
+    assert "[SubscriptionLifetime] - (FanOutRecordsPublisher#errorOccurred)" in constants(GONE[0][0])
+    assert "model/ResourceNotFoundException" in constants(GONE[0][0])
 
 
 def test_a_dropped_aggregate_is_handed_over_with_its_exact_bytes() -> None:
@@ -146,7 +169,7 @@ def constants(logger: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("logger", "message"), [*SKIPPED, UNDELIVERABLE, *((logger, message) for logger, message, _ in PHASES)]
+    ("logger", "message"), [*SKIPPED, UNDELIVERABLE, *GONE[1:], *((logger, message) for logger, message, _ in PHASES)]
 )
 def test_the_kcl_still_uses_these_words(logger: str, message: str) -> None:
     assert message in constants(logger), "the KCL was upgraded: read anew what it says when it skips a batch"

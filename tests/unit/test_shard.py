@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from consumer import retry
+from consumer import ending, retry
+from consumer.ending import FalseEnd
 from consumer.lease import Claim
 from consumer.parcel import Cut
 from consumer.protocol import CheckpointRefused, ConversationEnded, ProtocolError
-from tests.unit.fakes import T0, FakeDaemon, World, error, record
+from tests.unit.fakes import SHARD, T0, FakeDaemon, World, error, listed, record
 
 
 @pytest.fixture(autouse=True)
@@ -252,6 +253,47 @@ def test_a_shard_end_is_never_answered_by_who_lost_the_shard() -> None:
             world.awake = False
             with pytest.raises(ProtocolError):
                 await daemon.do("shardEnded")
+
+    run(test())
+
+
+def test_the_end_of_a_shard_that_kinesis_lists_as_open_is_not_checkpointed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such is what the KCL makes of a registered consumer that is gone. The daemon starts again, and reads on."""
+    monkeypatch.setattr(ending, "BETWEEN", 0.0)
+
+    async def test() -> None:
+        async with FakeDaemon(world := World()) as daemon:
+            world.stream.shards = [listed(SHARD)]
+            await daemon.start()
+            await daemon.deliver([record(1)])
+            with pytest.raises(FalseEnd, match=f"{SHARD}, which Kinesis lists as open"):
+                await daemon.do("shardEnded")
+            assert daemon.checkpoints == []
+        assert not world.s3.objects
+
+    run(test())
+
+
+def test_a_shard_whose_end_kinesis_cannot_confirm_waits_without_an_answer() -> None:
+    async def test() -> None:
+        world, asked = World(), asyncio.Event()
+
+        def denied() -> None:
+            asked.set()
+            raise error("AccessDeniedException", "ListShards")
+
+        async with FakeDaemon(world) as waiting, FakeDaemon(world) as other:
+            world.stream.fail = denied
+            await waiting.start()
+            end = asyncio.create_task(waiting.do("shardEnded"))
+            await asked.wait()
+            await other.start()
+            await other.deliver([record(number) for number in range(4)])
+            assert other.checkpoints == [(3, 0)], "only that shard waits"
+            assert not end.done()
+            world.stream.fail = lambda: None
+            await end
+            assert waiting.checkpoints == [None]
 
     run(test())
 
