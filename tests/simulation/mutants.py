@@ -279,6 +279,9 @@ def owner_of_hand_overs(rows: Rows) -> dict[Holder, list[str]]:
     return held
 
 
+WITHOUT_END = (takeover, "LONGEST_HAND_OVER", float("inf"))
+
+
 def instead(verdict: Verdict, other: Verdict) -> Callable[[Stamp, Stamp], Verdict]:
     """`decide` with one of its answers turned into another."""
     return lambda mine, stored: other if (found := decide(mine, stored)) is verdict else found
@@ -343,7 +346,7 @@ MUTANTS = (
     _decide("equal object not replaced", believe_equal, rare=True),
     _decide("no adopt", instead(Verdict.ADOPT, Verdict.REPLACE)),
     Variant("daemon's log not read", ((service.Service, "_before_checkpoint", nothing),)),
-    Variant("standing hand-over left alone", ((takeover, "_held", owner_of_hand_overs),)),
-    Variant("hand-over without end left alone", ((takeover, "LONGEST_HAND_OVER", float("inf")),)),
+    Variant("standing hand-over left alone", ((takeover, "_held", owner_of_hand_overs), WITHOUT_END)),
+    Variant("hand-over without end left alone", (WITHOUT_END,)),
     Variant("long pause not noticed", ((watch.Pulse, "awake", lambda self: True),)),
 )
