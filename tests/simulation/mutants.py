@@ -19,7 +19,6 @@ from consumer.reading import Decoded, decode
 from consumer.retry import until_done
 from consumer.shard import Rooms, Shard
 from consumer.table import Arrived, Table
-from consumer.table import Table
 from consumer.takeover import Holder, Rows
 from tests.simulation import ledger
 from tests.simulation.clock import Time
