@@ -9,11 +9,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
+from functools import partial
 from typing import Any, Final
 
 from consumer.lease import ListShards
 from consumer.metrics import Metrics
-from consumer.retry import until_done
+from consumer.reads import Reads
+from consumer.reasons import reason
+from consumer.retry import FAILURES, until_done
 
 log = logging.getLogger(__name__)
 
@@ -53,18 +56,22 @@ def verdict(shard: str, listed: Sequence[Mapping[str, Any]]) -> Verdict:
 class Ends:
     """Asks about shards of the stream `stream`."""
 
-    def __init__(self, list_shards: ListShards, stream: str, gone: Callable[[str], bool], metrics: Metrics) -> None:
+    def __init__(
+        self, list_shards: ListShards, stream: str, gone: Callable[[str], bool], reads: Reads, metrics: Metrics
+    ) -> None:
         """`gone` says of a shard whether the KCL was told that it, or the registered consumer, does not exist."""
         self._list_shards = list_shards
         self._stream = stream
         self._gone = gone
+        self._reads = reads
         self._metrics = metrics
 
     async def confirm(self, shard: str, guard: Callable[[], None]) -> None:
         """Returns when the shard has ended, and the KCL has come to its end.
 
         Raises FalseEnd when it has not, and what `guard` raises, which is asked before each request. As long as Kinesis
-        cannot tell (denied, throttled, out of reach, the stream gone) it asks again: the shard waits, and only it.
+        cannot tell (denied, throttled, out of reach, the stream gone) it asks again: the shard waits, and only it, and
+        counts as one that cannot be read.
         """
         # A shard that was closed just now may have records that the KCL, which met no end, has not read.
         ends = (Verdict.EXPIRED,) if self._gone(shard) else (Verdict.CLOSED, Verdict.EXPIRED)
@@ -72,7 +79,7 @@ class Ends:
         for look in range(LOOKS):
             if look:
                 await asyncio.sleep(BETWEEN)
-            found = verdict(shard, await until_done("stream", self._all, self._metrics, guard))
+            found = verdict(shard, await until_done("stream", partial(self._listed, shard), self._metrics, guard))
             if found in ends:
                 log.info("%s: Kinesis says that it is %s", shard, found.value)
                 return
@@ -80,6 +87,14 @@ class Ends:
             f"the KCL reports the end of {shard}, which Kinesis lists as {found.value}: nothing is checkpointed"
             " (was the stream's registered consumer deleted?)"
         )
+
+    async def _listed(self, shard: str) -> list[Mapping[str, Any]]:
+        try:
+            return await self._all()
+        except FAILURES as error:
+            text = f"{type(error).__name__}: {error}"
+            self._reads.failed(shard, reason(text), f"its end cannot be confirmed: {text}")
+            raise
 
     async def _all(self) -> list[Mapping[str, Any]]:
         """All shards that have not expired."""

@@ -108,7 +108,7 @@ class Service:
                 metrics,
             ),
             archive=self._archive,
-            ends=Ends(self._clients.kinesis.list_shards, settings.stream_name, self._daemon.gone, metrics),
+            ends=Ends(self._clients.kinesis.list_shards, settings.stream_name, self._daemon.gone, self._reads, metrics),
             sums=self._sums if settings.cloudwatch_namespace else None,
             metrics=metrics,
             reads=self._reads,

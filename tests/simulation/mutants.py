@@ -165,8 +165,8 @@ class EndsBelieved(Ends):
 class ClosedIsEnded(Ends):
     """A closed shard is taken for one that has been read to its end, whatever the KCL was told."""
 
-    def __init__(self, list_shards: ListShards, stream: str, gone: Any, metrics: Any) -> None:
-        super().__init__(list_shards, stream, lambda shard: False, metrics)
+    def __init__(self, list_shards: ListShards, stream: str, gone: Any, *others: Any) -> None:
+        super().__init__(list_shards, stream, lambda shard: False, *others)
 
 
 class MuteForgotten(Shard):

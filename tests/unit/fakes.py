@@ -168,7 +168,7 @@ class World:
             leases=self.leases,  # type: ignore[arg-type]
             table=Table(self.dynamodb, "rows", self.ttl_days, 8, self.metrics),  # type: ignore[arg-type]
             archive=Archive(self.s3, "bucket", self.metrics),  # type: ignore[arg-type]
-            ends=Ends(self.stream.list_shards, "stream", lambda _: self.stream.gone, self.metrics),
+            ends=Ends(self.stream.list_shards, "stream", lambda _: self.stream.gone, self.reads, self.metrics),
             sums=Sums(per_sensor=False),
             metrics=self.metrics,
             reads=self.reads,

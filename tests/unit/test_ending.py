@@ -10,6 +10,7 @@ from botocore.exceptions import EndpointConnectionError
 from consumer import ending, retry
 from consumer.ending import LOOKS, Ends, FalseEnd, Verdict, verdict
 from consumer.metrics import Metrics
+from consumer.reads import Reads
 from consumer.shard import Muted
 from tests.unit.fakes import SHARD, FakeStream, error, listed
 
@@ -41,9 +42,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "delay", lambda attempt: 0.0)
 
 
-def confirm(stream: FakeStream, guard: Callable[[], None] = NOTHING) -> Metrics:
+def confirm(stream: FakeStream, guard: Callable[[], None] = NOTHING, reads: Reads | None = None) -> Metrics:
     metrics = Metrics()
-    asyncio.run(Ends(stream.list_shards, "stream", lambda shard: stream.gone, metrics).confirm(SHARD, guard))
+    ends = Ends(stream.list_shards, "stream", lambda shard: stream.gone, reads or Reads(), metrics)
+    asyncio.run(ends.confirm(SHARD, guard))
     return metrics
 
 
@@ -89,29 +91,33 @@ def test_a_list_that_is_older_than_the_reshard_is_no_false_end() -> None:
 
 
 FAILURES = [
-    error("AccessDeniedException", "ListShards"),
-    error("LimitExceededException", "ListShards"),
-    error("ThrottlingException", "ListShards"),
-    error("ResourceNotFoundException", "ListShards"),
-    error("ResourceInUseException", "ListShards"),
-    error("ExpiredNextTokenException", "ListShards"),
-    error("InternalFailure", "ListShards"),
-    error("ExpiredTokenException", "ListShards"),
-    EndpointConnectionError(endpoint_url="https://kinesis"),
-    TimeoutError(),
+    (error("AccessDeniedException", "ListShards"), "access-denied"),
+    (error("LimitExceededException", "ListShards"), "throttled"),
+    (error("ThrottlingException", "ListShards"), "throttled"),
+    (error("ResourceNotFoundException", "ListShards"), "not-found"),
+    (error("ResourceInUseException", "ListShards"), "other"),
+    (error("ExpiredNextTokenException", "ListShards"), "other"),
+    (error("InternalFailure", "ListShards"), "other"),
+    (error("ExpiredTokenException", "ListShards"), "credentials"),
+    (EndpointConnectionError(endpoint_url="https://kinesis"), "network"),
+    (TimeoutError(), "network"),
 ]
 
 
-@pytest.mark.parametrize("failure", FAILURES, ids=retry.code)
-def test_as_long_as_kinesis_cannot_tell_it_is_asked_again(failure: Exception) -> None:
-    stream = FakeStream()
+@pytest.mark.parametrize(("failure", "reason"), FAILURES, ids=[retry.code(failure) for failure, _ in FAILURES])
+def test_as_long_as_kinesis_cannot_tell_it_is_asked_again(failure: Exception, reason: str) -> None:
+    """And the shard counts as one that cannot be read, for the reason that Kinesis gives."""
+    stream, reads = FakeStream(), Reads()
+    reads.hold([SHARD])
 
     def fail() -> None:
         if stream.requests < 60:
             raise failure
 
     stream.fail = fail
-    metrics = confirm(stream)
+    metrics = confirm(stream, reads=reads)
+    [unread] = reads.unread(seconds=-1)
+    assert (unread.shard, unread.reason) == (SHARD, reason)
     assert stream.requests == 61  # two pages in the end
     assert metrics.retries.labels("stream", retry.code(failure))._value.get() == 59
 
