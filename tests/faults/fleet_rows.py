@@ -1,5 +1,6 @@
 """Several workers: one joins, one leaves, one is lost, one wakes up and believes that it still owns its shards."""
 
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -68,6 +69,45 @@ def zombie(bench: Bench) -> Iterator[None]:
     yield
 
 
+def hand_over(bench: Bench, shards: list[str], old: str, to: str) -> None:
+    """Begins hand-overs as the leader does: the old owner is asked to let go at its next renewal."""
+    for shard in shards:
+        bench.client("dynamodb").update_item(
+            TableName=bench.local.outputs["ApplicationName"],
+            Key={"leaseKey": {"S": shard}},
+            UpdateExpression="SET leaseOwner = :to, checkpointOwner = :old",
+            ConditionExpression="leaseOwner = :old AND attribute_not_exists(checkpointOwner)",
+            ExpressionAttributeValues={":to": {"S": to}, ":old": {"S": old}},
+        )
+
+
+@contextmanager
+def abandoned_hand_over(bench: Bench) -> Iterator[None]:
+    """Leases stand between a worker that is lost and one whose daemon was started again under its id, alone. The leader
+    of KCL 3.1.3 leaves them to the latter, for ever, and that one does not know of them."""
+    worker = bench.worker
+    daemon = worker.daemon()
+    os.kill(daemon, signal.SIGSTOP)
+    hand_over(bench, sorted(worker.shards())[:2], worker.name, "lost-long-ago")
+    os.kill(daemon, signal.SIGKILL)
+    yield
+
+
+@contextmanager
+def live_hand_over(bench: Bench) -> Iterator[None]:
+    """The KCL's own way between two that live."""
+    old = bench.worker
+    joining = bench.add_worker()
+    hand_over(bench, sorted(bench.open_shards())[:2], old.name, joining.name)
+    yield
+    share(bench, joining)
+
+
+def none_taken(bench: Bench) -> None:
+    if taken := sum(worker.metric("sensorstream_leases_taken_over_total") for worker in bench.workers):
+        raise NotHeld(f"{taken:g} leases were taken over that no one had lost")
+
+
 @contextmanager
 def lost_worker(bench: Bench) -> Iterator[None]:
     """Its machine is gone: nobody starts it again."""
@@ -114,5 +154,7 @@ ROWS = (
     Row("lost-worker", lost_worker, setup=PAIR, within=LEASES_EXPIRE),
     Row("lost-leader", lost_leader, setup=PAIR, within=LEADER_LOST),
     Row("rolling-deploy", rolling_deploy, setup=Setup({"FAST_START": "false"}), within=LEADER_LOST),
+    Row("abandoned-hand-over", abandoned_hand_over, setup=Setup({"FAST_START": "false"}), within=LEASES_EXPIRE),
+    Row("live-hand-over", live_hand_over, check=none_taken, setup=Setup({"FAST_START": "false"}), within=LEASES_EXPIRE),
     Row("lease-steal", steal, setup=Setup({"FAST_START": "false"}), within=LEASES_EXPIRE),
 )

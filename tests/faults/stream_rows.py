@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from consumer.archive import DEAD_LETTERS, PARCELS, UNDELIVERABLE
 from producer.fleet import Mix
 from producer.simulate import Plan
-from tests.faults.bench import Bench, NotHeld
-from tests.faults.row import Row, nothing
+from tests.faults.bench import Bench, NotHeld, Setup
+from tests.faults.row import LEASES_EXPIRE, Row, nothing
 from tests.system.aggregates import aggregate, mixed_aggregate
 from tests.unit.malformed import malformed
 
@@ -19,6 +19,8 @@ RESHARD = 60.0
 POISONS = 10_000
 BROKEN = 20
 LARGEST = 1 << 20
+FANOUT = Setup({"RETRIEVAL_MODE": "FANOUT"})
+RESTARTS = "sensorstream_daemon_restarts_total"
 
 
 def _bounds(shard: dict[str, dict[str, str]]) -> tuple[int, int]:
@@ -144,10 +146,29 @@ def large_records(bench: Bench) -> Iterator[None]:
     yield
 
 
+@contextmanager
+def deregistered(bench: Bench) -> Iterator[None]:
+    """The registered consumer goes while tasks use it: the KCL takes that for the end of every shard. The daemon that is
+    started again registers it anew, which the stack's own role may not."""
+    kinesis = bench.client("kinesis")
+    arn = kinesis.describe_stream_summary(StreamName=bench.stack.stream)["StreamDescriptionSummary"]["StreamARN"]
+    for consumer in kinesis.list_stream_consumers(StreamARN=arn)["Consumers"]:
+        kinesis.deregister_stream_consumer(ConsumerARN=consumer["ConsumerARN"])
+    bench.until("the end is not believed", lambda: bench.worker.metric(RESTARTS, reason="FalseEnd") > 0, 60)
+    yield
+
+
+def none_ended(bench: Bench) -> None:
+    pages = bench.client("dynamodb").scan(TableName=bench.local.outputs["ApplicationName"])
+    if ended := [row["leaseKey"]["S"] for row in pages["Items"] if row.get("checkpoint") == {"S": "SHARD_END"}]:
+        raise NotHeld(f"{', '.join(ended)}: checkpointed to the end, but open")
+
+
 ROWS = (
     Row("split", split, within=RESHARD),
     Row("merge", merge, within=RESHARD),
     Row("update-shard-count", up_and_down, within=RESHARD),
+    Row("consumer-deregistered", deregistered, check=none_ended, within=LEASES_EXPIRE, setup=FANOUT),
     Row("poison", poison, check=poison_kept, drain=120),
     Row("crafted-aggregate", broken_aggregates, check=broken_kept),
     Row("mixed-shard-aggregate", mixed_aggregates),

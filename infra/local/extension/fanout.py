@@ -1,7 +1,9 @@
 """SubscribeToShard: small events, the true lag, and an end for closed shards.
 
 The emulator sends a whole backlog as one event and cannot end a shard: the KCL starts the children only after an
-event that carries `ChildShards` and no `ContinuationSequenceNumber`.
+event that carries `ChildShards` and no `ContinuationSequenceNumber`. Nor does it end the subscriptions of a consumer
+that is deregistered: here they end, and SubscribeToShard then answers ResourceNotFoundException, as the service's does
+for what is not there. (How the service ends them its documentation does not say.)
 """
 
 import asyncio
@@ -76,6 +78,8 @@ class Subscription:
         try:
             await self._send(send, "initial-response", {})
             while not gone.done() and time.monotonic() < deadline:
+                if self._key[0] not in kinesis._consumers:
+                    return  # deregistered
                 if (kinesis._subscriptions.get(self._key) or {}).get("id") != self.id:
                     return
                 event, more = self._next()
