@@ -148,8 +148,8 @@ def large_records(bench: Bench) -> Iterator[None]:
 
 @contextmanager
 def deregistered(bench: Bench) -> Iterator[None]:
-    """The registered consumer goes while tasks use it: the KCL takes that for the end of every shard. The daemon that is
-    started again registers it anew, which the stack's own role may not."""
+    """The registered consumer goes while tasks use it: the KCL takes that for the end of every shard. The daemon that
+    is started again registers it anew, which the stack's own role may not."""
     kinesis = bench.client("kinesis")
     arn = kinesis.describe_stream_summary(StreamName=bench.stack.stream)["StreamDescriptionSummary"]["StreamARN"]
     for consumer in kinesis.list_stream_consumers(StreamARN=arn)["Consumers"]:
