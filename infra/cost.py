@@ -10,7 +10,11 @@ RATES = (100, 1_000, 10_000)  # readings a second
 # $, us-east-1 (N. Virginia), without free tiers, discounts and taxes.
 VCPU_HOUR, GB_HOUR = 0.03238, 0.00356  # Fargate, ARM64
 SHARD_HOUR, RETENTION_HOUR, MILLION_PUTS = 0.015, 0.020, 0.014  # Kinesis; retention of 24 hours to 7 days
-MILLION_MESSAGES, MILLION_RULES, MILLION_MINUTES = 1.00, 0.30, 0.08  # IoT Core; a rule with its action
+MILLION_MESSAGES, MILLION_MINUTES = 1.00, 0.08  # IoT Core
+MILLION_TRIGGERS, MILLION_ACTIONS = (
+    0.15,
+    0.15,
+)  # IoT Core's rules: each time for each rule, at least one action for each
 MILLION_WRITES, TABLE_GB, BACKUP_GB = 0.625, 0.25, 0.20  # DynamoDB
 MILLION_OBJECTS, ARCHIVE_GB = 5.00, 0.023  # S3
 ENDPOINT_HOUR, ENDPOINT_GB = 0.01, 0.01  # PrivateLink
@@ -22,6 +26,8 @@ SHARD_READINGS = 800  # a second and shard: a fifth of its limit is kept free
 TASK_READINGS = 3_000  # a second and task of half a vCPU
 ROW_BYTES, PARCEL_BYTES, RECORD_BYTES = 230, 20, 200  # a row with DynamoDB's own; a record in a parcel; on the stream
 ALERT_SHARE = 0.01
+RULES = 2  # that each message meets: readings and low humidity
+TIERED_KB = 128  # below it S3's lifecycle moves no object to intelligent tiering
 
 
 def millions(rate: float) -> float:
@@ -42,6 +48,11 @@ def parcels(rate: float) -> float:
     return max(shards(rate) / 60, rate / 10_000)
 
 
+def object_kb(rate: float) -> float:
+    """KB of an archive object, compressed."""
+    return rate / parcels(rate) * PARCEL_BYTES / 1024
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One line of the bill. `formula` is what `dollars` computes, for people; r is readings a second, in millions a
@@ -54,9 +65,9 @@ class Item:
 
 ITEMS = (
     Item(
-        "IoT Core: messages, one rule with its action",
-        "M x (1.00 + 0.30)",
-        lambda r: millions(r) * (MILLION_MESSAGES + MILLION_RULES),
+        "IoT Core: messages, two rules with an action each",
+        "M x (1.00 + 2 x (0.15 + 0.15))",
+        lambda r: millions(r) * (MILLION_MESSAGES + RULES * (MILLION_TRIGGERS + MILLION_ACTIONS)),
     ),
     Item(
         "IoT Core: connections, a device a reading a minute",
@@ -84,7 +95,7 @@ ITEMS = (
         lambda r: millions(r) * ROW_BYTES / 1000 * (TABLE_GB + BACKUP_GB),
     ),
     Item(
-        "S3: parcels, and a month's archive",
+        "S3: parcels, and a month's archive (Standard)",
         "parcels x 5.00 a million + M x 0.02 GB x 0.023",
         lambda r: millions(parcels(r)) * MILLION_OBJECTS + millions(r) * PARCEL_BYTES / 1000 * ARCHIVE_GB,
     ),
@@ -106,6 +117,8 @@ def table() -> list[str]:
         f"| $ a month | formula | {' | '.join(f'{rate:,}/s' for rate in RATES)} |",
         f"|---|---|{'---:|' * len(RATES)}",
         f"| *shards, tasks* | | {' | '.join(f'*{shards(rate)}, {tasks(rate)}*' for rate in RATES)} |",
+        f"| *KB an archive object; tiered from {TIERED_KB}* | |"
+        f" {' | '.join(f'*{object_kb(rate):.0f}*' for rate in RATES)} |",
     ]
     lines += [row(item.name, item.formula, [item.dollars(rate) for rate in RATES]) for item in ITEMS]
     sums = [sum(item.dollars(rate) for item in ITEMS) for rate in RATES]

@@ -25,7 +25,7 @@ FIELDS = (
     ("gb_hour", "$ a GB hour", "0.00356", "Fargate."),
     ("shard_hour", "$ a shard hour", "0.035", "Kinesis: a provisioned shard that keeps its records for 48 hours."),
     ("million_puts", "$ a million records", "0.014", "Kinesis, payload units of 25 KB."),
-    ("million_messages", "$ a million messages", "1.30", "IoT Core: message, rule and action. 0 without IoT Core."),
+    ("million_messages", "$ a million messages", "1.60", "IoT Core: message, two rules, actions. 0 without it."),
     ("device_month", "$ a device month", "0.0035", "IoT Core: a device that is always connected. 0 without IoT Core."),
     ("million_rows", "$ a million rows", "0.73", "DynamoDB on demand: the write, a month's keeping and backup."),
     ("thousand_puts", "$ a thousand PUTs", "0.005", "S3."),
