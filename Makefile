@@ -93,7 +93,7 @@ docs: .venv/ready  ## write docs/resources.md and the tables of docs/security.md
 dashboards: .venv/ready  ## write config/grafana/dashboards anew; RUNBOOK=https://... is where docs/operations.md is read
 	@$(PY) -m infra.dashboards $(RUNBOOK)
 
-pictures: setup .local-prometheus/ready  ## draw docs/pictures: the dashboards over eight minutes of the local stack
+pictures: setup .local-prometheus/ready  ## draw docs/pictures: the dashboards over four minutes of the local stack
 	@exec $(PY) -m infra.dashboards.pictures $(given)
 
 check: setup .lint/checkov/ready .lint/sam/ready .local-prometheus/ready  ## ruff, mypy --strict, cfn-lint, sam, checkov, hadolint, promtool; warnings are errors

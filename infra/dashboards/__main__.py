@@ -1,40 +1,63 @@
-"""`python -m infra.dashboards [RUNBOOK]`: writes config/grafana/dashboards anew.
+"""`python -m infra.dashboards [RUNBOOK]`: writes config/grafana/dashboards anew, and the links of the alert rules.
 
-RUNBOOK is the address of docs/operations.md, for the links of the panels.
+RUNBOOK is where docs/operations.md is read. Without one the rules name its path in this repository, and a
+panel tells its section in words: a link that leads nowhere would be worse.
 """
 
 import json
+import re
 import sys
+from typing import Any
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from infra.dashboards.cost import cost
 from infra.dashboards.fleet import fleet
-from infra.dashboards.frame import RUNBOOK
 from infra.dashboards.service import service
 from infra.local.process import ROOT
 
 FOLDER = ROOT / "config/grafana/dashboards"
+RULES = ROOT / "config/prometheus/rules/alerts.yml"
 EXPR = '"expr"'
+PAGE = "docs/operations.md"
+BOARDS = {"fleet.json": fleet, "service.json": service, "cost.json": cost}
 
 
-def documents(runbook: str = RUNBOOK) -> dict[str, str]:
+def documents(runbook: str = PAGE) -> dict[str, str]:
     """The text of each dashboard by the name of its file."""
-    made = {"fleet.json": fleet(runbook), "service.json": service(runbook), "cost.json": cost(runbook)}
-    return {
-        name: json.dumps(board.build(), cls=JSONEncoder, indent=2, sort_keys=True) + "\n"
-        for name, board in made.items()
-    }
+    found = {}
+    for name, board in BOARDS.items():
+        document = json.loads(json.dumps(board().build(), cls=JSONEncoder))
+        for panel in document["panels"]:
+            _lead(panel, runbook)
+        found[name] = json.dumps(document, indent=2, sort_keys=True) + "\n"
+    return found
+
+
+def _lead(panel: dict[str, Any], runbook: str) -> None:
+    """Lets the panel's link lead to the page, or says where to look."""
+    for link in panel.get("links", ()):
+        link["url"] = runbook + link["url"]
+    if runbook == PAGE and panel.get("links"):
+        panel["description"] += f" Runbook: {panel.pop('links')[0]['url']}."
+
+
+def rules(text: str, runbook: str = PAGE) -> str:
+    """The alert rules with the links of all alerts leading to the page."""
+    return re.sub(r"(?m)^( +runbook_url: )\S+#", lambda found: f"{found[1]}{runbook}#", text)
 
 
 def main(arguments: list[str]) -> int:
     """Exit code."""
-    if len(arguments) > 1 or not all(argument.startswith(("https://", "http://")) for argument in arguments):
+    if len(arguments) > 1 or not all(re.fullmatch(r"https?://[^\s#]+", argument) for argument in arguments):
         print("usage: python -m infra.dashboards [RUNBOOK], RUNBOOK being a URL", file=sys.stderr)
         return 2
     for name, text in documents(*arguments).items():
         (FOLDER / name).write_text(text)
         print(f"{FOLDER.relative_to(ROOT) / name}: {text.count(EXPR)} queries")
+    text = rules(RULES.read_text(), *arguments)
+    RULES.write_text(text)
+    print(f"{RULES.relative_to(ROOT)}: {text.count('runbook_url: ')} links to {arguments[0] if arguments else PAGE}")
     return 0
 
 

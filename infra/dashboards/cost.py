@@ -10,11 +10,14 @@ from infra.dashboards.parts import (
     PER_SECOND,
     PURPLE,
     RED,
+    SMOOTH,
     WORKER,
     YELLOW,
     Query,
     line_panel,
+    most,
     rate,
+    smooth,
     stat_panel,
 )
 
@@ -41,8 +44,10 @@ MONTH_MILLIONS = MONTH_HOURS * 3600 / 1e6  # what one a second makes in a month,
 def items(window: str) -> dict[str, str]:
     """Dollars a month by what they are paid for, at the load of the window."""
 
-    def load(metric: str) -> str:
-        return f"sum(rate({metric}{{{WORKER}}}[{window}]))"
+    def load(metric: str, over: str = window) -> str:
+        return f"sum(rate({metric}{{{WORKER}}}[{over}]))"
+
+    slow = SMOOTH if window == "$__rate_interval" else window  # what happens once an archive object
 
     records, million = load("sensorstream_records_total"), f"{MONTH_MILLIONS:g}"
     compute = "($vcpu * $vcpu_hour + $gb * $gb_hour)"
@@ -52,8 +57,8 @@ def items(window: str) -> dict[str, str]:
         "stream": f"{shards} * $shard_hour * {MONTH_HOURS} + {records} * {million} * $million_puts",
         "intake": f"{records} * {million} * $million_messages + sum(sensorstream_devices{{{WORKER}}}) * $device_month",
         "table": f"{load('sensorstream_rows_written_total')} * {million} * $million_rows",
-        "archive": f"{load('sensorstream_parcels_total')} * {million} * 1000 * $thousand_puts"
-        f" + {load('sensorstream_parcel_bytes_total')} * {million} / 1000 * $gb_month",
+        "archive": f"{load('sensorstream_parcels_total', slow)} * {million} * 1000 * $thousand_puts"
+        f" + {load('sensorstream_parcel_bytes_total', slow)} * {million} / 1000 * $gb_month",
         "fixed": "vector($fixed)",
     }
 
@@ -143,13 +148,14 @@ MONEY = [
     ),
     line_panel(
         "Stream used, by shard",
-        "Of the 1,000 records and the 1 MB a second that a shard takes in. Above the line: more shards. An aggregate "
-        "of the KPL is one record in the stream, but counts here by what is in it.",
+        "The ten fullest, of the 1,000 records and the 1 MB a second that a shard takes in. Above the line: more "
+        "shards. An aggregate of the KPL is one record in the stream, but counts here by what is in it.",
         "LagGrowing",
         "percentunit",
-        Query(SHARD_RECORDS, "{{shard}}: records"),
-        Query(SHARD_BYTES, "{{shard}}: bytes"),
+        Query(most(SHARD_RECORDS), "{{shard}}: records"),
+        Query(most(SHARD_BYTES), "{{shard}}: bytes"),
         width=12,
+        table=True,
         limit=0.8,
         top=1,
     ),
@@ -207,19 +213,19 @@ VOLUMES = [
         "PARCEL_SECONDS or have fewer shards.",
         None,
         PER_SECOND,
-        Query(rate("sensorstream_parcels_total", WORKER), "PUTs", GREEN),
+        Query(smooth("sensorstream_parcels_total", WORKER), "PUTs", GREEN),
     ),
     line_panel(
         "Archive growth",
         "Compressed bytes per day at the load of each moment; what is kept grows by it.",
         None,
         "decbytes",
-        Query(f"86400 * {rate('sensorstream_parcel_bytes_total', WORKER)}", "a day", GREEN),
+        Query(f"86400 * {smooth('sensorstream_parcel_bytes_total', WORKER)}", "a day", GREEN),
     ),
 ]
 
 
-def cost(runbook: str) -> dashboard.Dashboard:
+def cost() -> dashboard.Dashboard:
     """Money, machines, volumes."""
     return frame(
         "Cost and capacity",
@@ -227,5 +233,4 @@ def cost(runbook: str) -> dashboard.Dashboard:
         [("", OVERVIEW), ("", MONEY), ("Machines", MACHINES), ("Volumes", VOLUMES)],
         since="now-24h",
         fields=FIELDS,
-        runbook=runbook,
     )

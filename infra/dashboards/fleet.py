@@ -14,7 +14,6 @@ from infra.dashboards.parts import (
     YELLOW,
     Query,
     line_panel,
-    or_none,
     quantile,
     rate,
     stat_panel,
@@ -24,7 +23,8 @@ from infra.dashboards.parts import (
 ACCEPTED = rate("sensorstream_readings_decoded_total", WORKER)
 REJECTED = f"({rate('sensorstream_readings_rejected_total', WORKER)} or vector(0))"
 AGE = "sensorstream_event_age_seconds"
-FIRING = 'ALERTS{alertname=~"Sensorstream.*",alertstate="firing",job=~"($job)?"}'
+FIRING = 'ALERTS{alertname=~"Sensorstream.*",alertstate="firing",job=~"($job)?"'
+SEVERITY = {"warning": 1, "critical": 2}
 
 READINGS = stat_panel(
     "Readings",
@@ -32,6 +32,7 @@ READINGS = stat_panel(
     "A topic rule could not deliver",
     PER_SECOND,
     Query(ACCEPTED),
+    width=3,
 )
 DEVICES = stat_panel(
     "Devices",
@@ -41,24 +42,27 @@ DEVICES = stat_panel(
     "short",
     Query(f"sum(sensorstream_devices{{{WORKER}}})"),
     decimals=0,
+    width=3,
 )
 MEDIAN_AGE = stat_panel(
-    "Age when stored, half",
-    "Half of the readings have their row sooner after their measurement than this. Usually below a second. Grows "
-    "for all alike: the service lags, see the dashboard Service.",
+    "Age when stored, p50",
+    "Median: half of the readings have their row sooner after their measurement than this. Usually below a second. "
+    "Grows for all alike: the service lags, see the dashboard Service.",
     "LagGrowing",
     "s",
     Query(quantile(0.5, AGE, WORKER)),
     steps=[(5, YELLOW), (60, RED)],
+    width=3,
 )
 HIGH_AGE = stat_panel(
-    "Age when stored, 99 %",
-    "All but one in a hundred have their row sooner than this. High while the half is low: some devices send late "
+    "Age when stored, p99",
+    "All but one in a hundred have their row sooner than this. High while the median is low: some devices send late "
     "or their clocks are wrong.",
     "LagGrowing",
     "s",
     Query(quantile(0.99, AGE, WORKER)),
     steps=[(30, YELLOW), (300, RED)],
+    width=3,
 )
 SHARE = stat_panel(
     "Rejected",
@@ -67,24 +71,51 @@ SHARE = stat_panel(
     "DeadLetterRatio",
     "percentunit",
     Query(f"{REJECTED} / ({ACCEPTED} + {REJECTED})"),
-    steps=[(0.05, YELLOW), (0.5, RED)],
+    steps=[(0.05, YELLOW), (0.25, RED)],
+    width=3,
 )
-ALERTS = stat_panel(
-    "Alerts firing",
-    "Alerts of this service that fire now. The panel below names them; each has its heading in the runbook.",
+OLDEST = stat_panel(
+    "Oldest record not written",
+    "Age of the oldest record that is not durable, in hand or still in the stream. Up to the parcel's window and a "
+    "little more, when all is well.",
+    "LagGrowing",
+    "s",
+    Query(f"max(sensorstream_lag_seconds{{{WORKER}}})"),
+    steps=[(180, YELLOW), (600, RED)],
+    width=3,
+    decimals=0,
+)
+CRITICAL = stat_panel(
+    "Critical alerts",
+    "Alerts that fire now and cannot wait: records wait, or no one looks after them. The panel below names them.",
     "Alarms and symptoms",
     "short",
-    Query(f"count({FIRING}) or vector(0)"),
+    Query(f'count({FIRING},severity="critical"}}) or vector(0)'),
     steps=[(1, RED)],
+    width=3,
+    decimals=0,
+)
+WARNINGS = stat_panel(
+    "Warnings",
+    "Alerts that fire now and can wait for the morning. The panel below names them.",
+    "Alarms and symptoms",
+    "short",
+    Query(f'count({FIRING},severity="warning"}}) or vector(0)'),
+    steps=[(1, YELLOW)],
+    width=3,
     decimals=0,
 )
 ALERT_TIMES = state_panel(
     "Alerts",
-    "Which alert fired when. Look it up in the runbook by its name.",
+    "Which alert fired when: yellow a warning, red a critical one. Look it up in the runbook by its name.",
     "Alarms and symptoms",
-    Query(or_none(f"count by (alertname) ({FIRING})", "alertname"), "{{alertname}}"),
-    steps=[(0, GREEN), (1, RED)],
+    *(
+        Query(f'{worth} * max by (alertname) ({FIRING},severity="{severity}"}})', "{{alertname}}")
+        for severity, worth in SEVERITY.items()
+    ),
+    steps=[(0, GREEN), (1, YELLOW), (2, RED)],
     height=5,
+    quiet="no alert has fired",
 )
 READING_RATES = line_panel(
     "Readings per second",
@@ -102,9 +133,9 @@ AGES = line_panel(
     "arrears are in it, so compare with the lag on the dashboard Service.",
     "LagGrowing",
     "s",
-    Query(quantile(0.5, AGE, WORKER), "half", GREEN),
-    Query(quantile(0.9, AGE, WORKER), "90 %", YELLOW),
-    Query(quantile(0.99, AGE, WORKER), "99 %", ORANGE),
+    Query(quantile(0.5, AGE, WORKER), "p50", GREEN),
+    Query(quantile(0.9, AGE, WORKER), "p90", YELLOW),
+    Query(quantile(0.99, AGE, WORKER), "p99", ORANGE),
     width=12,
 )
 DEVICE_COUNT = line_panel(
@@ -121,8 +152,9 @@ REASONS = line_panel(
     "nothing is lost, and they can be sent again when the service can read them.",
     "DeadLetters",
     PER_SECOND,
-    Query(or_none(rate("sensorstream_readings_rejected_total", WORKER, "reason"), "reason"), "{{reason}}"),
+    Query(f"{rate('sensorstream_readings_rejected_total', WORKER, 'reason')} > 0", "{{reason}}"),
     bars=True,
+    quiet="none is rejected",
 )
 ROWS = line_panel(
     "Rows",
@@ -136,17 +168,16 @@ ROWS = line_panel(
 )
 
 
-def fleet(runbook: str) -> dashboard.Dashboard:
+def fleet() -> dashboard.Dashboard:
     """Readings, devices, their age, dead letters, alerts."""
     return frame(
         "Fleet",
         "What the devices send: how much, how old it is, and what cannot be read.",
         [
-            ("", [READINGS, DEVICES, MEDIAN_AGE, HIGH_AGE, SHARE, ALERTS]),
+            ("", [OLDEST, READINGS, DEVICES, MEDIAN_AGE, HIGH_AGE, SHARE, CRITICAL, WARNINGS]),
             ("", [READING_RATES, AGES]),
             ("", [DEVICE_COUNT, REASONS, ROWS]),
             ("", [ALERT_TIMES]),
         ],
         since="now-6h",
-        runbook=runbook,
     )

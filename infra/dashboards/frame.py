@@ -9,9 +9,20 @@ from grafana_foundation_sdk.models import dashboard as model
 
 from infra.dashboards.parts import DATA_SOURCE, JOB, TAG, WORKER
 
-RUNBOOK = "https://example.org/sensorstream/docs/operations.md"
-"""Where docs/operations.md can be read in a browser; `make dashboards RUNBOOK=https://...` writes another address."""
 BUILD = "sensorstream_build_info"
+STARTED = f"(time() - process_start_time_seconds{{{JOB}}}) < 60"
+VERSIONS = f"count by (version) ({BUILD}{{{JOB}}})"
+VERSIONS_BEFORE = f"count by (version) ({BUILD}{{{JOB}}} offset 2m)"
+EVENTS = (
+    ("New version", f"{VERSIONS} unless on (version) {VERSIONS_BEFORE}", "purple"),
+    ("Worker started", STARTED, "blue"),
+    (
+        "Daemon restarted",
+        f"sum by (instance, reason) (increase(sensorstream_daemon_restarts_total{{{JOB}}}[1m])) > 0",
+        "orange",
+    ),
+)
+"""What is marked on every panel: name, query, colour. Grafana shows the labels."""
 Field = tuple[str, str, str, str]
 
 
@@ -27,7 +38,6 @@ def frame(
     sections: Sequence[tuple[str, Sequence[Panel]]],
     *,
     since: str,
-    runbook: str,
     shards: bool = False,
     fields: Sequence[Field] = (),
 ) -> dashboard.Dashboard:
@@ -41,9 +51,10 @@ def frame(
         .time(since, "now")
         .refresh("30s")
         .tooltip(model.DashboardCursorSync.CROSSHAIR)
-        .readonly()
+        .editable()
         .link(_others())
-        .variables(_variables(shards, fields, runbook))
+        .variables(_variables(shards, fields))
+        .annotations([_event(*event) for event in EVENTS])
     )
     number = 0
     for heading, panels in sections:
@@ -56,12 +67,16 @@ def frame(
     return made
 
 
+def _event(name: str, expr: str, colour: str) -> dashboard.AnnotationQuery:
+    return dashboard.AnnotationQuery().name(name).datasource(DATA_SOURCE).enable(True).icon_color(colour).expr(expr)
+
+
 def _others() -> dashboard.DashboardLink:
     link = dashboard.DashboardLink("Other dashboards").type(model.DashboardLinkType.DASHBOARDS).tags([TAG])
     return link.include_vars(True).keep_time(True)
 
 
-def _variables(shards: bool, fields: Sequence[Field], runbook: str) -> list[Builder[model.VariableModel]]:
+def _variables(shards: bool, fields: Sequence[Field]) -> list[Builder[model.VariableModel]]:
     job = _query("job", "Application", f"label_values({BUILD}, job)", "The scrape job: one for each deployed stack.")
     worker = _query("instance", "Worker", f"label_values({BUILD}{{{JOB}}}, instance)", "One container of the service.")
     owned = f"label_values(sensorstream_checkpoint_age_seconds{{{WORKER}}}, shard)"
@@ -72,7 +87,6 @@ def _variables(shards: bool, fields: Sequence[Field], runbook: str) -> list[Buil
         _several(worker),
         *([_several(shard)] if shards else []),
         *(_field(*field) for field in fields),
-        dashboard.ConstantVariable("runbook").value(runbook),
     ]
 
 

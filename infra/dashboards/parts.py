@@ -20,6 +20,8 @@ TAG = "sensorstream"
 
 BLUE, GREEN, YELLOW, ORANGE, RED, PURPLE, GREY = "blue", "green", "yellow", "orange", "red", "purple", "text"
 PER_SECOND = "si:/s"
+SMOOTH = "15m"
+MOST = 10
 
 Steps = Sequence[tuple[float, str]]
 P = TypeVar("P", timeseries.Panel, stat.Panel, statetimeline.Panel)
@@ -47,9 +49,15 @@ def quantile(share: float, metric: str, labels: str, by: str = "") -> str:
     return f"histogram_quantile({share:g}, {buckets})"
 
 
-def or_none(expr: str, label: str) -> str:
-    """Only what happens now; where nothing does, one series of 0, named `none`."""
-    return f'{expr} > 0 or on() label_replace(vector(0), "{label}", "none", "", "")'
+def smooth(metric: str, labels: str) -> str:
+    """Per second, of what happens once an archive object: over the window of an object and more, however short the
+    interval is that Grafana would take. Else the curve shows whether an object fell into it."""
+    return f"sum(rate({metric}{{{labels}}}[{SMOOTH}]))"
+
+
+def most(expr: str) -> str:
+    """The highest ones of what there may be hundreds of."""
+    return f"topk({MOST}, {expr})"
 
 
 def stat_panel(
@@ -90,14 +98,20 @@ def line_panel(
     bars: bool = False,
     limit: float | None = None,
     top: float | None = None,
+    table: bool = False,
+    quiet: str = "",
 ) -> timeseries.Panel:
     """Lines over time from 0 up; `stacked` areas, or `bars` for what happens now and then.
 
-    A dashed red line at `limit`; `top` is the least upper end of the axis.
+    A dashed red line at `limit`; `top` is the least upper end of the axis; a legend as a `table` for what there may be
+    many of. `quiet` is what stands there when nothing happens, which is not the same as no data.
     """
-    legend = (
-        common.VizLegendOptions().display_mode(kinds.LegendDisplayMode.LIST).placement(kinds.LegendPlacement.BOTTOM)
-    )
+    legend = common.VizLegendOptions().placement(kinds.LegendPlacement.BOTTOM)
+    if table:
+        legend.display_mode(kinds.LegendDisplayMode.TABLE).calcs(["lastNotNull", "max"])
+        legend.sort_by("Last *").sort_desc(True)
+    else:
+        legend.display_mode(kinds.LegendDisplayMode.LIST)
     panel = (
         timeseries.Panel()
         .height(8)
@@ -106,7 +120,7 @@ def line_panel(
         .fill_opacity(80 if bars else 35 if stacked else 8)
         .draw_style(kinds.GraphDrawStyle.BARS if bars else kinds.GraphDrawStyle.LINE)
         .show_points(kinds.VisibilityMode.NEVER)
-        .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
+        .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC))
         .legend(legend.show_legend(True))
         .tooltip(common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING))
     )
@@ -117,6 +131,8 @@ def line_panel(
     if limit is not None:
         style = common.GraphThresholdsStyleConfig().mode(kinds.GraphThresholdsStyleMode.DASHED)
         panel.thresholds(_thresholds([(limit, RED)], "transparent")).thresholds_style(style)
+    if quiet:
+        panel.no_value(quiet)
     for query in queries:
         if query.colour:
             panel.override_by_name(query.legend, _style(query))
@@ -124,9 +140,16 @@ def line_panel(
 
 
 def state_panel(
-    title: str, text: str, runbook: str | None, *queries: Query, steps: Steps, width: int = 24, height: int = 6
+    title: str,
+    text: str,
+    runbook: str | None,
+    *queries: Query,
+    steps: Steps,
+    width: int = 24,
+    height: int = 6,
+    quiet: str = "",
 ) -> statetimeline.Panel:
-    """A bar per series, coloured by its value: `steps` are (from, colour)."""
+    """A bar per series, coloured by its value: `steps` are (from, colour). `quiet` as for lines."""
     (_, first), *rest = steps
     panel = (
         statetimeline.Panel()
@@ -138,6 +161,8 @@ def state_panel(
         .thresholds(_thresholds(rest, first))
         .legend(common.VizLegendOptions().show_legend(False).display_mode(kinds.LegendDisplayMode.HIDDEN))
     )
+    if quiet:
+        panel.no_value(quiet)
     return _dress(panel.span(width), title, text, runbook, "none", queries)
 
 
@@ -146,9 +171,9 @@ def _dress(panel: P, title: str, text: str, runbook: str | None, unit: str, quer
     for index, query in enumerate(queries):
         target = prometheus.Dataquery().expr(query.expr).legend_format(query.legend).ref_id("ABCDEFGH"[index])
         panel.with_target(target.range().datasource(DATA_SOURCE))
-    if runbook:
-        url = "${runbook}#" + anchor(runbook)
-        panel.links([dashboard.DashboardLink(f"What to do: {runbook}").url(url).target_blank(True)])
+    if runbook:  # where the page is, documents() puts in
+        link = dashboard.DashboardLink(f"What to do: {runbook}").url(f"#{anchor(runbook)}").target_blank(True)
+        panel.links([link])
     return panel
 
 

@@ -8,21 +8,38 @@ from infra.dashboards.parts import (
     GREEN,
     ORANGE,
     RED,
+    SHARD,
     WORKER,
     YELLOW,
     Query,
     line_panel,
-    or_none,
     rate,
     stat_panel,
     state_panel,
 )
-from infra.dashboards.work import AGE, LAG, PARCELS, SHARDS, STAGES
+from infra.dashboards.work import LAG, PARCELS, SHARDS, STAGES
 
 OPEN = f'max(sensorstream_leases{{{WORKER},state="open"}})'
 UNOWNED = f'max(sensorstream_leases{{{WORKER},state="unowned"}})'
 
+# Red as soon as the daemon was down for one scrape, or was started anew between two.
+RUNNING = (
+    f"min by (instance) (min_over_time(sensorstream_daemon_up{{{WORKER}}}[$__rate_interval]))"
+    f" * on (instance) (sum by (instance) (increase(sensorstream_daemon_restarts_total{{{WORKER}}}[$__rate_interval]))"
+    " < bool 0.5)"
+)
+
 OVERVIEW = [
+    stat_panel(
+        "Oldest record not written",
+        "Age of the oldest record that is not durable: in hand, in an open parcel, or still in the stream. Up to the "
+        "parcel's window and a little more, when all is well; it grows while the stream cannot be read.",
+        "LagGrowing",
+        "s",
+        Query(f"max({LAG})"),
+        steps=[(180, YELLOW), (600, RED)],
+        decimals=0,
+    ),
     stat_panel(
         "Workers",
         "Containers that answer Prometheus. Fewer than wanted: a task does not start.",
@@ -51,22 +68,13 @@ OVERVIEW = [
         decimals=0,
     ),
     stat_panel(
-        "Lag",
-        "How far the slowest shard is behind the newest record, at its last delivery.",
-        "LagGrowing",
+        "Longest not read",
+        "Time since the last successful read of a shard, an empty one too. Seconds, when all is well; minutes: the "
+        "stream cannot be read, and the panel Reads that fail tells why.",
+        "StreamUnreadable",
         "s",
-        Query(f"max({LAG}) / 1000"),
-        steps=[(30, YELLOW), (300, RED)],
-        decimals=1,
-    ),
-    stat_panel(
-        "Oldest not checkpointed",
-        "Age of the oldest record that would be read again after a restart. Up to the parcel's window and a little "
-        "more, when all is well.",
-        "CheckpointStale",
-        "s",
-        Query(f"max({AGE})"),
-        steps=[(180, YELLOW), (600, RED)],
+        Query(f"max(sensorstream_read_age_seconds{{{SHARD}}})"),
+        steps=[(30, YELLOW), (120, RED)],
         decimals=0,
     ),
     stat_panel(
@@ -90,6 +98,7 @@ WORKERS: list[Panel] = [
         "short",
         Query(f"sum by (instance) (sensorstream_owned_shards{{{WORKER}}})", "{{instance}}"),
         stacked=True,
+        table=True,
     ),
     line_panel(
         "Leases",
@@ -101,9 +110,10 @@ WORKERS: list[Panel] = [
     ),
     state_panel(
         "Daemon running",
-        "Red while a worker's KCL daemon does not run: it starts again in seconds. Often red: see why below.",
+        "Red where a worker's KCL daemon did not run or was started anew: it starts again in seconds. Often red: see "
+        "why below.",
         "DaemonRestarts",
-        Query(f"max by (instance) (sensorstream_daemon_up{{{WORKER}}})", "{{instance}}"),
+        Query(RUNNING, "{{instance}}"),
         steps=[(0, RED), (1, GREEN)],
         width=8,
         height=8,
@@ -136,18 +146,16 @@ PROCESSES = [
         "DaemonRestarts",
         "short",
         Query(
-            or_none(
-                f"sum by (reason) (increase(sensorstream_daemon_restarts_total{{{WORKER}}}[$__rate_interval]))",
-                "reason",
-            ),
+            f"sum by (reason) (increase(sensorstream_daemon_restarts_total{{{WORKER}}}[$__rate_interval])) > 0",
             "{{reason}}",
         ),
         bars=True,
+        quiet="no restarts",
     ),
 ]
 
 
-def service(runbook: str) -> dashboard.Dashboard:
+def service() -> dashboard.Dashboard:
     """Lag, stages, parcels, daemons, processes."""
     return frame(
         "Service",
@@ -162,5 +170,4 @@ def service(runbook: str) -> dashboard.Dashboard:
         ],
         since="now-1h",
         shards=True,
-        runbook=runbook,
     )

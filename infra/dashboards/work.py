@@ -9,47 +9,73 @@ from infra.dashboards.parts import (
     WORKER,
     Query,
     line_panel,
-    or_none,
+    most,
     quantile,
     rate,
+    smooth,
 )
 
-LAG = f"sensorstream_millis_behind_latest{{{SHARD}}}"
+LAG = f"sensorstream_lag_seconds{{{SHARD}}}"
 AGE = f"sensorstream_checkpoint_age_seconds{{{SHARD}}}"
 LIMIT = f"max(sensorstream_parcel_seconds_limit{{{WORKER}}})"
 STAGE = "sensorstream_stage_seconds"
 
 SHARDS = [
     line_panel(
-        "Lag by shard",
-        "How far each shard was behind the newest record at its last delivery. It stands still while a delivery "
-        "cannot be written: then the age beside it grows. One shard alone: one device floods it.",
+        "Oldest record not written, by shard",
+        "The ten that are worst off. A saw-tooth up to the parcel's window is normal: what is younger waits in the "
+        "open parcel. A line that climbs: the stream cannot be read, or what was read cannot be written. One shard "
+        "alone: one device floods it.",
         "LagGrowing",
         "s",
-        Query(f"max by (shard) ({LAG}) / 1000", "{{shard}}"),
-        top=1,
+        Query(most(f"max by (shard) ({LAG})"), "{{shard}}"),
+        Query(LIMIT, "window", RED, limit=True),
+        table=True,
     ),
     line_panel(
         "Age of the oldest record not checkpointed",
-        "A saw-tooth up to the parcel's window is normal. Without its teeth nothing gets checkpointed: look at "
-        "retries and throttles below.",
+        "Of what has been read, the ten oldest. A saw-tooth up to the parcel's window is normal. Without its teeth "
+        "nothing gets checkpointed: look at retries and throttles below.",
         "CheckpointStale",
         "s",
-        Query(f"max by (shard) ({AGE})", "{{shard}}"),
+        Query(most(f"max by (shard) ({AGE})"), "{{shard}}"),
         Query(LIMIT, "window", RED, limit=True),
+        table=True,
     ),
     line_panel(
         "Records by shard",
-        "Records taken from each shard per second. A shard takes in 1,000 a second at most; far apart: the keys are "
-        "unevenly spread.",
+        "Records taken from each shard per second, the ten fullest. A shard takes in 1,000 a second at most; far "
+        "apart: the keys are unevenly spread.",
         "LagGrowing",
         PER_SECOND,
-        Query(rate("sensorstream_shard_records_total", SHARD, "shard"), "{{shard}}"),
+        Query(most(rate("sensorstream_shard_records_total", SHARD, "shard")), "{{shard}}"),
+        table=True,
+    ),
+    line_panel(
+        "Time since the last read, by shard",
+        "The ten that have not been read for longest, empty reads count as reads. Seconds are normal, also of a shard "
+        "where nothing comes.",
+        "StreamUnreadable",
+        "s",
+        Query(most(f"max by (shard) (sensorstream_read_age_seconds{{{SHARD}}})"), "{{shard}}"),
+        width=12,
+        limit=120,
+        table=True,
+    ),
+    line_panel(
+        "Reads that fail",
+        "Shards that cannot be read, by the reason that the daemon gives. The table in the runbook tells what to do.",
+        "StreamUnreadable",
+        "short",
+        Query(f"sum by (reason) (sensorstream_reads_failing{{{WORKER}}}) > 0", "{{reason}}"),
+        width=12,
+        bars=True,
+        quiet="every shard is read",
     ),
 ]
 STAGES = [
     line_panel(
-        "Time of a batch by stage, half",
+        "Time of a batch by stage, p50",
         "Half of the batches take less. decode is our CPU, rows is the table, archive is packing and now and then "
         "a parcel.",
         "LagGrowing",
@@ -57,7 +83,7 @@ STAGES = [
         Query(quantile(0.5, STAGE, WORKER, "stage"), "{{stage}}"),
     ),
     line_panel(
-        "Time of a batch by stage, 99 %",
+        "Time of a batch by stage, p99",
         "All but one in a hundred take less. rows in seconds: the table is throttled or slow. archive in seconds: "
         "S3 is slow, or the parcels are large.",
         "TableThrottled",
@@ -70,43 +96,46 @@ STAGES = [
         "meanwhile; the log of the worker tells the reason.",
         "TableThrottled",
         PER_SECOND,
-        Query(or_none(rate("sensorstream_retries_total", WORKER, "sink"), "sink"), "retries: {{sink}}"),
-        Query(or_none(rate("sensorstream_throttles_total", WORKER, "sink"), "sink"), "throttles: {{sink}}"),
+        Query(f"{rate('sensorstream_retries_total', WORKER, 'sink')} > 0", "retries: {{sink}}"),
+        Query(f"{rate('sensorstream_throttles_total', WORKER, 'sink')} > 0", "throttles: {{sink}}"),
         bars=True,
+        quiet="none",
     ),
 ]
 PARCELS = [
     line_panel(
         "Open parcels",
-        "Records of each shard that wait in its open parcel to be archived. They are durable as rows, and in the "
-        "stream; a full parcel is archived at once.",
+        "Records of each shard that wait in its open parcel to be archived, the ten fullest. They are durable as "
+        "rows, and in the stream; a full parcel is archived at once.",
         "ParcelOpenTooLong",
         "short",
-        Query(f"max by (shard) (sensorstream_open_parcel_records{{{SHARD}}})", "{{shard}}"),
+        Query(most(f"max by (shard) (sensorstream_open_parcel_records{{{SHARD}}})"), "{{shard}}"),
+        table=True,
     ),
     line_panel(
         "Age of the open parcels",
-        "Since the first record of each arrived. Far above the window while records come in: the archive is out of "
-        "reach, or the service catches up.",
+        "Since the first record of each arrived, the ten oldest. Far above the window while records come in: the "
+        "archive is out of reach, or the service catches up.",
         "ParcelOpenTooLong",
         "s",
-        Query(f"max by (shard) (sensorstream_parcel_age_seconds{{{SHARD}}})", "{{shard}}"),
+        Query(most(f"max by (shard) (sensorstream_parcel_age_seconds{{{SHARD}}})"), "{{shard}}"),
         Query(LIMIT, "window", RED, limit=True),
+        table=True,
     ),
     line_panel(
         "Parcels archived",
-        "Per minute, over all shards. None for longer than the window while records come in: the archive is out of "
-        "reach.",
+        "Per minute over all shards, as an average of 15 minutes. None for longer than the window while records come "
+        "in: the archive is out of reach.",
         "The archive is out of reach",
         "short",
-        Query(f"60 * {rate('sensorstream_parcels_total', WORKER)}", "per minute", BLUE),
+        Query(f"60 * {smooth('sensorstream_parcels_total', WORKER)}", "per minute", BLUE),
     ),
     line_panel(
         "Archive",
-        "Bytes per second that go to the archive, compressed.",
+        "Bytes per second that go to the archive, compressed, as an average of 15 minutes.",
         "The archive is out of reach",
         "Bps",
-        Query(rate("sensorstream_parcel_bytes_total", WORKER), "compressed", BLUE),
+        Query(smooth("sensorstream_parcel_bytes_total", WORKER), "compressed", BLUE),
     ),
     line_panel(
         "How parcels were settled",
@@ -115,16 +144,17 @@ PARCELS = [
         "without a deploy: workers stand still.",
         "FenceEvents",
         PER_SECOND,
-        Query(or_none(rate("sensorstream_fence_outcomes_total", WORKER, "outcome"), "outcome"), "{{outcome}}"),
+        Query(f"{rate('sensorstream_fence_outcomes_total', WORKER, 'outcome')} > 0", "{{outcome}}"),
         bars=True,
+        quiet="none settled",
     ),
     line_panel(
         "Checkpoints",
-        "Made, and refused by the KCL, per second. Refused for the lease table's capacity: it is tried again. "
-        "ShutdownException: the shard went to another worker.",
+        "Made, and refused by the KCL, per second, as an average of 15 minutes. Refused for the lease table's "
+        "capacity: it is tried again. ShutdownException: the shard went to another worker.",
         "A worker is lost",
         PER_SECOND,
-        Query(rate("sensorstream_checkpoints_total", WORKER), "made", GREEN),
-        Query(f"{rate('sensorstream_checkpoint_errors_total', WORKER)} or vector(0)", "refused", RED),
+        Query(smooth("sensorstream_checkpoints_total", WORKER), "made", GREEN),
+        Query(f"{smooth('sensorstream_checkpoint_errors_total', WORKER)} or vector(0)", "refused", RED),
     ),
 ]

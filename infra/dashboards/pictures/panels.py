@@ -2,7 +2,7 @@
 
 from infra.dashboards.pictures.ask import Series
 from infra.dashboards.pictures.lines import lines
-from infra.dashboards.pictures.panel import EDGE, FRONT, INK, Panel, axis_of_time, places, runs
+from infra.dashboards.pictures.panel import DIM, EDGE, FRONT, INK, Panel, axis_of_time, places, runs
 from infra.dashboards.pictures.svg import Box, Canvas, shortened, width_of
 
 
@@ -12,6 +12,9 @@ def draw(canvas: Canvas, panel: Panel, box: Box) -> None:
     title = shortened(panel.document["title"], 13, box.width - 20)
     canvas.words(box.x + 10, box.y + 20, title, INK, 13, weight=600)
     inner = box.inside(10, 30, 10, 8)
+    if not panel.series and (quiet := panel.defaults.get("noValue")):
+        canvas.words(inner.x + inner.width / 2, inner.y + inner.height / 2, quiet, DIM, 14, anchor="middle")
+        return
     match panel.document["type"]:
         case "stat":
             _stat(canvas, panel, inner)

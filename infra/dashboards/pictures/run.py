@@ -19,7 +19,7 @@ from infra.local.stack import LocalStack
 FOLDER = LOCAL / "pictures"
 SCRAPE_SECONDS = 2
 INTERVAL = "20s"  # of rates; Grafana takes four scrapes at least
-SETTLED, KILLED, RUBBISH, CLEAN, END = 30, 150, 270, 330, 420  # seconds since the fleet began to send
+SETTLED, KILLED, RUBBISH, CLEAN, END = 20, 80, 150, 190, 240  # seconds since the fleet began to send
 DEVICES, RATE = 200, 300
 NOTE = (
     f"{END // 60} minutes of the local stack (2 shards, one worker): {DEVICES} devices, {RATE} readings a second. "
