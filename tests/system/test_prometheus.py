@@ -23,7 +23,7 @@ from infra.local.emulator import HOST, free_port
 from infra.local.process import ROOT
 from infra.local.stack import LocalStack, Options
 from tests.faults.http_faults import TABLE_THROTTLE, names_table, refused
-from tests.faults.proxy import Proxy
+from tests.faults.proxy import Proxy, Request
 from tests.rules import metrics, rules
 from tests.system.conftest import SETTINGS, System, wait_for
 from tests.system.prometheus import FASTER, Prometheus
@@ -78,7 +78,7 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
     aws, mqtt, http = free_port(), free_port(), free_port()
     with pytest.MonkeyPatch.context() as patch, Proxy(HOST, aws) as proxy:
         patch.setattr(local, "LOCAL", folder)  # beside the other system, whose devices are in the usual folder
-        settings = SETTINGS | {"AWS_ENDPOINT_URL_DYNAMODB": proxy.urls["dynamodb"]}
+        settings = SETTINGS | {f"AWS_ENDPOINT_URL_{each.upper()}": proxy.urls[each] for each in ("dynamodb", "kinesis")}
         options = Options("patient", aws, mqtt, http, enforce=False, consumer_settings=settings)
         with (
             LocalStack(options, print) as running,
@@ -176,6 +176,20 @@ def test_a_table_that_refuses_everything_is_told_of_five_times(patient: Patient)
                 assert labels["job"] == "sensorstream"
                 assert labels["shard"].startswith("shardId-")
         patient.quiet()
+
+
+def test_a_stream_that_may_not_be_read_is_told_of_with_the_reason(patient: Patient) -> None:
+    """Nothing is delivered, so nothing that was delivered grows old but the archive object that is open."""
+    with patient.load():
+        patient.quiet()
+        with patient.proxy.fault(refused(reads, 400, "AccessDeniedException")):
+            patient.expect("StreamUnreadable", "LagGrowing", may=tuple(STUCK), seconds=180)
+            assert {labels["reason"] for labels in patient.prometheus.alerts()["StreamUnreadable"]} == {"access-denied"}
+        patient.quiet(180)
+
+
+def reads(request: Request) -> bool:
+    return request.service == "kinesis" and request.headers.get("x-amz-target", "").endswith(".GetRecords")
 
 
 def test_a_daemon_that_is_killed_three_times_is_told_of(patient: Patient) -> None:
