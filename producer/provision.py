@@ -1,14 +1,16 @@
 """Things, certificates and keys of a fleet: made in AWS IoT, kept in a private folder, taken away again.
 
-<folder>/<name>/certificate.pem, private.key, device.json (certificate id and ARN)
+
+A device is made in an order in which a crash leaves nothing that could connect, and nothing that `make destroy` does
+not find: the thing, marked as this deployment's; the certificate, inactive; its policy; the thing's attachment; the
+saved key; and last of all the certificate is activated. A crash within the one request between the certificate and its
+policy leaves an inactive certificate without any right: AWS IoT names certificates itself and keeps no tags of them.
 """
 
-import json
-import shlex
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,73 +18,27 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from producer.errors import UserError
+from producer.credentials import Credentials as Credentials
+from producer.credentials import names as names
+from producer.credentials import private_folder as private_folder
+from producer.credentials import saved as saved
+from producer.errors import AWS_ERRORS, UserError, explain
 
 if TYPE_CHECKING:
     from types_boto3_iot import IoTClient
 
 AT_ONCE = 8
+OWNER = "sensorstream-policy"
+"""Attribute of each thing that is made here: the deployment's policy for devices, by which destroy finds it."""
 TEMPORARY = {"sensorstream": "temporary"}
 """Attribute of a thing that `simulate --provision` has made and takes away again (producer/temporary.py)."""
 DETACHED_SECONDS, AGAIN_SECONDS = 30.0, 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Where one device's certificate and key are."""
-
-    name: str
-    folder: Path
-
-    @property
-    def certificate(self) -> Path:
-        return self.folder / "certificate.pem"
-
-    @property
-    def key(self) -> Path:
-        return self.folder / "private.key"
-
-    @property
-    def identity(self) -> Path:
-        return self.folder / "device.json"
-
-    def certificate_id(self) -> str | None:
-        """None when nothing, or not everything, is saved."""
-        if not (self.certificate.is_file() and self.key.is_file() and self.identity.is_file()):
-            return None
-        return str(json.loads(self.identity.read_text())["certificateId"])
-
-
-def names(prefix: str, count: int) -> list[str]:
-    return [f"{prefix}{i}" for i in range(1, count + 1)]
-
-
-def saved(folder: Path, prefix: str, count: int, stack: str) -> list[Credentials]:
-    """The saved credentials of a stack's devices; raises UserError for the first one that has none."""
-    found = [Credentials(name, folder / name) for name in names(prefix, count)]
-    for device in found:
-        if device.certificate_id() is None:
-            raise UserError(
-                f"device {device.name} has no certificate in {folder}; "
-                f"first: .venv/bin/python -m producer provision --stack {stack} --prefix {shlex.quote(prefix)} "
-                f"--devices {count}"
-            )
-    return found
 
 
 def iot_client() -> "IoTClient":
     """One that slows down as AWS IoT wishes, which makes and deletes some ten certificates a second."""
     client: IoTClient = boto3.client("iot", config=Config(retries={"mode": "adaptive", "max_attempts": 10}))
     return client
-
-
-def private_folder(folder: Path) -> None:
-    """Makes it; raises UserError when it cannot be written to."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        folder.chmod(0o700)
-    except OSError as error:
-        raise UserError(f"cannot write to {folder} ({error.strerror}); choose another with DEVICES_DIR=...") from None
 
 
 def provision(
@@ -109,18 +65,34 @@ def deprovision(wanted: list[str], folder: Path) -> int:
 
 
 def deprovision_all(client: "IoTClient", policy: str) -> int:
-    """Takes away the certificates that the policy is attached to, and their things; returns how many
-    certificates.
+    """Takes away the certificates that the policy is attached to, their things, and the things that a crash left
+    without a certificate; returns how many certificates and lonely things.
 
     What other policies or other certificates need as well is only detached. Saved keys stay on the disk.
     """
     try:
         pages = list(client.get_paginator("list_targets_for_policy").paginate(policyName=policy))
     except client.exceptions.ResourceNotFoundException:
-        return 0
+        pages = []
     targets = [target for page in pages for target in page["targets"]]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        return sum(pool.map(lambda target: _take_away(client, target, policy), targets))
+        count = sum(pool.map(lambda target: _take_away(client, target, policy), targets))
+        things = client.get_paginator("list_things").paginate(attributeName=OWNER, attributeValue=policy)
+        marked = [thing["thingName"] for page in things for thing in page["things"]]
+        return count + sum(pool.map(lambda name: _take_thing_away(client, name), marked))
+
+
+def _take_thing_away(client: "IoTClient", name: str) -> bool:
+    """A thing of ours with the certificates that only it has and that no policy needs; whether it is gone."""
+    for arn in client.list_thing_principals(thingName=name)["principals"]:
+        if ":cert/" not in arn or client.list_attached_policies(target=arn)["policies"]:
+            return False  # somebody gave it another right: theirs
+        client.detach_thing_principal(thingName=name, principal=arn)
+        if not client.list_principal_things(principal=arn)["things"]:
+            deactivate(client, arn)
+            delete_certificate(client, arn)
+    delete_thing(client, name)
+    return True
 
 
 def _take_away(client: "IoTClient", target: str, policy: str) -> bool:
@@ -139,8 +111,8 @@ def _take_away(client: "IoTClient", target: str, policy: str) -> bool:
 
 def _provision(client: "IoTClient", device: Credentials, policy: str) -> None:
     try:
-        client.create_thing(thingName=device.name)
-    except client.exceptions.ResourceAlreadyExistsException:  # with attributes, else this would be no error
+        client.create_thing(thingName=device.name, attributePayload={"attributes": {OWNER: policy}})
+    except client.exceptions.ResourceAlreadyExistsException:  # made before, with these attributes or others
         if is_temporary(client, device.name):
             raise UserError(
                 f"device {device.name} is one of a simulate --provision that runs, or was killed; "
@@ -148,7 +120,12 @@ def _provision(client: "IoTClient", device: Credentials, policy: str) -> None:
             ) from None
     arn = known_certificate(client, device.certificate_id())
     if arn is None:
-        arn = new_certificate(client, device)
+        new_certificate(client, device, policy)
+    else:
+        _attach(client, device, policy, arn)
+
+
+def _attach(client: "IoTClient", device: Credentials, policy: str, arn: str) -> None:
     client.attach_policy(policyName=policy, target=arn)
     client.attach_thing_principal(thingName=device.name, principal=arn)
 
@@ -172,20 +149,41 @@ def known_certificate(client: "IoTClient", certificate_id: str | None) -> str | 
     return description["certificateArn"] if description["status"] == "ACTIVE" else None
 
 
-def new_certificate(client: "IoTClient", device: Credentials) -> str:
-    made = client.create_keys_and_certificate(setAsActive=True)
-    device.folder.mkdir(exist_ok=True, mode=0o700)
-    _write_private(device.certificate, made["certificatePem"])
-    _write_private(device.key, made["keyPair"]["PrivateKey"])
-    identity = {"certificateId": made["certificateId"], "certificateArn": made["certificateArn"]}
-    _write_private(device.identity, json.dumps(identity))  # last: only then the three are complete
-    return made["certificateArn"]
+def new_certificate(client: "IoTClient", device: Credentials, policy: str) -> str:
+    """Makes a certificate for a thing that is there, with its policy, saves it with its key, and returns its ARN.
+
+    When any step fails it is taken back. Raises UserError when it cannot be saved, or one of AWS_ERRORS.
+    """
+    device.check_space()  # before anything is made
+    made = client.create_keys_and_certificate(setAsActive=False)
+    arn = made["certificateArn"]
+    try:
+        _attach(client, device, policy, arn)
+        device.save(made["certificatePem"], made["keyPair"]["PrivateKey"], made["certificateId"], arn)
+        client.update_certificate(certificateId=made["certificateId"], newStatus="ACTIVE")
+    except BaseException as error:
+        problem = _take_back(client, device, policy, arn)
+        if isinstance(error, OSError):
+            raise device.unsaved(error, problem or "its certificate was taken back") from None
+        raise
+    return arn
 
 
-def _write_private(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(text)
+def _take_back(client: "IoTClient", device: Credentials, policy: str, arn: str) -> str | None:
+    """Removes what `new_certificate` has made so far; what is left, in words, when that fails too."""
+    gone = client.exceptions.ResourceNotFoundException
+    with suppress(OSError):  # the disk may be the reason for all this
+        device.forget()
+    try:
+        with suppress(gone):
+            client.detach_thing_principal(thingName=device.name, principal=arn)
+        with suppress(gone):
+            client.detach_policy(policyName=policy, target=arn)
+        deactivate(client, arn)
+        delete_certificate(client, arn)
+    except AWS_ERRORS as error:
+        return f"and its certificate {arn.rpartition('/')[2]} could not be taken back: {explain(error)}"
+    return None
 
 
 def remove(client: "IoTClient", device: Credentials) -> bool:
@@ -205,16 +203,8 @@ def remove(client: "IoTClient", device: Credentials) -> bool:
     if is_temporary(client, device.name) is not None:
         delete_thing(client, device.name)
         found = True
-    forget(device)
+    device.forget()
     return found
-
-
-def forget(device: Credentials) -> None:
-    """Deletes what is saved of it."""
-    for path in (device.certificate, device.key, device.identity):
-        path.unlink(missing_ok=True)
-    if device.folder.is_dir() and not any(device.folder.iterdir()):
-        device.folder.rmdir()
 
 
 def deactivate(client: "IoTClient", certificate: str) -> None:

@@ -12,7 +12,7 @@ What `simulate --provision` asks of AWS, and for which resource a role needs the
     iot:AttachThingPrincipal   cert/*, or * (*)   principal
     iot:DetachThingPrincipal   cert/*, or * (*)   principal; from here on at the end
     iot:DetachPolicy           cert/*             target
-    iot:UpdateCertificate      cert/*             only an inactive one can be deleted
+    iot:UpdateCertificate      cert/*             activated when all is saved; only an inactive one can be deleted
     iot:DeleteCertificate      cert/*
     iot:DeleteThing            thing/<name>
     iot:ListThingPrincipals    thing/<name>, or * (*)  only of what a killed run has left
@@ -33,7 +33,7 @@ from pathlib import Path
 
 from producer import provision
 from producer.errors import AWS_ERRORS, explain
-from producer.provision import AT_ONCE, TEMPORARY, Credentials
+from producer.provision import AT_ONCE, OWNER, TEMPORARY, Credentials
 
 
 @dataclass(slots=True)
@@ -53,6 +53,7 @@ class TemporaryDevices:
     def __init__(self, policy: str, folder: Path) -> None:
         self._client = provision.iot_client()
         self._policy = policy
+        self._marks = {**TEMPORARY, OWNER: policy}
         self._folder = folder
         self._made: list[_Made] = []
 
@@ -89,12 +90,12 @@ class TemporaryDevices:
         made = _Made(device)
         self._made.append(made)
         if temporary is not False:  # there is none, or none any more
-            self._client.create_thing(thingName=device.name, attributePayload={"attributes": TEMPORARY})
+            self._client.create_thing(thingName=device.name, attributePayload={"attributes": self._marks})
             made.thing = True
         arn = provision.known_certificate(self._client, device.certificate_id())
         if arn is None:
-            arn, made.new = provision.new_certificate(self._client, device), True
-        if made.thing or made.new:
+            made.certificate, made.new = provision.new_certificate(self._client, device, self._policy), True
+        elif made.thing:
             made.certificate = arn
             self._client.attach_policy(policyName=self._policy, target=arn)
             self._client.attach_thing_principal(thingName=device.name, principal=arn)
@@ -114,7 +115,7 @@ class TemporaryDevices:
                 # Not before: by its policy `make destroy` finds what is left.
                 self._client.detach_policy(policyName=self._policy, target=made.certificate)
                 provision.delete_certificate(self._client, made.certificate)
-            provision.forget(made.device)
+            made.device.forget()
         if made.thing:
             provision.delete_thing(self._client, made.device.name)
 
