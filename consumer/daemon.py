@@ -42,6 +42,8 @@ def kcl_properties(settings: Settings) -> str:
         extra["leaseAssignmentIntervalMillis"] = 1000
         extra["inMemoryWorkerMetricsCaptureFrequencyMillis"] = 250
         extra["parentShardPollIntervalMillis"] = 1000
+    if settings.retrieval_mode == "FANOUT":
+        extra["fanoutConfig.consumerName"] = settings.stream_consumer
     if endpoint := settings.endpoint("kinesis"):
         extra["kinesisEndpoint"] = endpoint
     if endpoint := settings.endpoint("dynamodb"):

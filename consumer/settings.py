@@ -166,6 +166,7 @@ class Settings:
     worker_id: str = _setting(_worker_id, "")  # derived
     initial_position: datetime | None = _setting(_position, None)  # noqa: RUF009  # in UTC; None: TRIM_HORIZON
     retrieval_mode: str = _choice("POLLING", "FANOUT")
+    stream_consumer: str = _setting(_stream_name, "")  # derived
     max_records: int = _whole(500, 1, 10_000)
     poll_millis: int = _whole(250, 200, 10_000)
     failover_seconds: int = _whole(10, 2, 300)
@@ -229,6 +230,7 @@ def _derived(settings: Settings, environ: Mapping[str, str]) -> Settings:
     return dataclasses.replace(
         settings,
         application_name=application,
+        stream_consumer=settings.stream_consumer or application,
         worker_id=worker,
         run_dir=settings.run_dir or _parsed("RUN_DIR", folder, _run_dir),
         reading_fields=dataclasses.replace(settings.reading_fields, measures=settings.measures),

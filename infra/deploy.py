@@ -31,6 +31,7 @@ from infra.cloudformation import (
     outputs,
     state,
 )
+from infra.moved import require_free_consumer
 from infra.tasks import why_stopped
 from producer.errors import explain
 
@@ -125,6 +126,7 @@ class Deployment:
         """See `deploy_all`."""
         made: dict[str, str] = {}
         with explained(self.name):
+            require_free_consumer(self._session, self.name, self.state(DATA))
             for path, template, given in self._layers(image, made, upload=True):
                 if path == SERVICE:
                     self._apply_service(template, given, on_plan)

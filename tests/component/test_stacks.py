@@ -73,7 +73,7 @@ def test_every_option_makes_its_resources(own: boto3.Session, before: set[str], 
 
 def test_the_consumer_of_the_stream_is_the_one_that_the_kcl_looks_for(own: boto3.Session, full: dict[str, str]) -> None:
     found = own.client("kinesis").describe_stream_consumer(
-        StreamARN=full["StreamArn"], ConsumerName=full["ApplicationName"]
+        StreamARN=full["StreamArn"], ConsumerName=environment(own, full)["STREAM_CONSUMER"]
     )["ConsumerDescription"]
     assert (found["ConsumerARN"], found["ConsumerStatus"]) == (full["StreamConsumerArn"], "ACTIVE")
     assert environment(own, full)["RETRIEVAL_MODE"] == "FANOUT"

@@ -13,7 +13,7 @@ from tests.conftest import Deployed
 OUTPUTS = {
     "StreamName", "StreamArn", "SensorTable", "ArchiveBucket", "AlertTopicArn", "AlertFunction", "ApiFunction",
     "IotEndpoint", "DevicePolicy", "Region", "ClientRoleArn", "OperatorRoleArn", "ApplicationName", "RepositoryUri",
-    "RepositoryArn", "StreamConsumerArn", "UndeliveredQueue", "ReadingsRule", "HumidityRule",
+    "RepositoryArn", "UndeliveredQueue", "ReadingsRule", "HumidityRule",
 }  # fmt: skip
 
 

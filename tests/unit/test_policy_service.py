@@ -96,7 +96,43 @@ def test_the_lease_tables_have_the_names_that_the_kcl_makes_of_the_application()
     application = data["Outputs"]["ApplicationName"]["Value"]["Fn::Sub"]
     tables = {t.properties.get("TableName", {}).get("Fn::Sub") for t in of("AWS::DynamoDB::Table")} - {None}
     assert tables == {f"{application}{suffix}" for suffix in ("", "-CoordinatorState", "-WorkerMetricStats")}
-    assert data["Resources"]["StreamConsumer"]["Properties"]["ConsumerName"]["Fn::Sub"] == application
+
+
+def named(value: Any) -> set[str]:
+    """What a template's value refers to."""
+    if isinstance(value, list):
+        return set().union(*map(named, value))
+    if not isinstance(value, dict):
+        return set()
+    found = set().union(*map(named, value.values()))
+    for function, argument in value.items():
+        if function in ("Ref", "DependsOn", "Fn::GetAtt"):
+            found |= {str(name).partition(".")[0] for name in ([argument] if isinstance(argument, str) else argument)}
+        elif function == "Fn::Sub":
+            found |= set(re.findall(r"\$\{(\w+)", argument if isinstance(argument, str) else argument[0]))
+    return found
+
+
+def made_before(name: str) -> set[str]:
+    """Resources of the service's stack that CloudFormation makes before this one, and deletes after it."""
+    found: set[str] = set()
+    new = {name}
+    while new:
+        new = set().union(*(named(SERVICE["Resources"][each]) for each in new)) & SERVICE["Resources"].keys() - found
+        found |= new
+    return found
+
+
+def test_the_consumer_of_the_stream_goes_after_the_tasks_and_by_the_name_that_the_kcl_looks_for() -> None:
+    """The KCL takes the answer that it is not there for the end of every shard."""
+    consumer = SERVICE["Resources"]["StreamConsumer"]
+    assert "StreamConsumer" in made_before("Service")
+    assert made_before("StreamConsumer") == set()
+    assert consumer["Condition"] == "HasFanOut"
+    name = consumer["Properties"]["ConsumerName"]
+    assert environment()["STREAM_CONSUMER"] == {"Fn::If": ["HasFanOut", name, ""]}
+    assert name != TEMPLATES["template"]["Outputs"]["ApplicationName"]["Value"], "the one that the data plane once had"
+    assert "AWS::Kinesis::StreamConsumer" not in text(TEMPLATES["template"])
 
 
 def test_the_task_may_not_make_change_or_delete_a_table_stream_or_consumer() -> None:
