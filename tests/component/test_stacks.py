@@ -1,13 +1,16 @@
 """All three templates with every option on: made, changed and taken away by CloudFormation alone."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import boto3
 import pytest
 
+from infra.cloudformation import state
 from infra.deploy import DeployError, deploy_all
 from infra.local.emulator import Emulator
+from infra.moved import require_free_consumer
 from tests.component.inventory import inventory
 
 NAME = "everything"
@@ -130,3 +133,19 @@ def test_a_stream_without_a_number_of_shards_is_on_demand(own: boto3.Session) ->
     found = own.client("kinesis").describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]
     assert found["StreamModeDetails"] == {"StreamMode": "ON_DEMAND"}
     remove(own, "demand")
+
+
+def test_a_registered_consumer_of_the_data_plane_is_not_taken_from_running_tasks(own: boto3.Session) -> None:
+    """As a version before this one left it."""
+    output = {"Description": "once", "Value": "arn:aws:kinesis:eu-central-1:000000000000:stream/s/consumer/c:1"}
+    topic = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}, "Outputs": {"StreamConsumerArn": output}}
+    own.client("cloudformation").create_stack(StackName="moves", TemplateBody=json.dumps(topic))
+    ecs = own.client("ecs")
+    ecs.create_cluster(clusterName="moves")
+    task = ecs.register_task_definition(family="moves", containerDefinitions=[{"name": "c", "image": "i"}])
+    arn = task["taskDefinition"]["taskDefinitionArn"]
+    ecs.create_service(cluster="moves", serviceName="consumer", taskDefinition=arn, desiredCount=1)
+    with pytest.raises(DeployError, match=r"--cluster moves --service consumer --desired-count 0.*FanOut=true"):
+        deployed(own, "moves", {})
+    ecs.update_service(cluster="moves", service="consumer", desiredCount=0)
+    require_free_consumer(own, "moves", state(own.client("cloudformation"), "moves"))
