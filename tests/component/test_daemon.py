@@ -224,12 +224,23 @@ def test_a_split_shard_is_read_to_its_end_and_its_children_follow(endpoint: str,
 
 def test_enhanced_fan_out_delivers(endpoint: str, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Rig(endpoint, tmp_path / "run", "fanned", RETRIEVAL_MODE="FANOUT") as rig:
+        settings = {"RETRIEVAL_MODE": "FANOUT", "STREAM_CONSUMER": "apart"}
+        async with Rig(endpoint, tmp_path / "run", "fanned", **settings) as rig:
             await rig.create_stream(1)
             await rig.prepare()
             await rig.put(b"one")
             await rig.daemon.start()
             await rig.until(lambda: texts(rig) == {"one"})
+            [shard] = rig.shards("initialize")
+            assert not rig.daemon.gone(shard)
+            summary = await rig.kinesis.describe_stream_summary(StreamName="fanned")
+            arn = summary["StreamDescriptionSummary"]["StreamARN"]
+            [consumer] = (await rig.kinesis.list_stream_consumers(StreamARN=arn))["Consumers"]
+            assert consumer["ConsumerName"] == "apart"
+            # What the KCL makes of a registered consumer that is gone, and how it can be known.
+            await rig.kinesis.deregister_stream_consumer(ConsumerARN=consumer["ConsumerARN"])
+            await rig.until(lambda: rig.shards("shardEnded") == {shard})
+            assert rig.daemon.gone(shard)
 
     asyncio.run(scenario())
 
