@@ -37,6 +37,8 @@ HOPE: Final = SILENCE + 90.0
 """Seconds without a word of a shard, a start of the daemon among them, after which a new container is worth a try."""
 DOWN: Final = 30.0
 """Seconds between two lives of the daemon that need no new container."""
+SOME: Final = 5
+"""Shards that a line for people names."""
 ANSWERED: Final = frozenset({"access-denied", "kms", "not-found", "throttled"})
 """Reasons that Kinesis itself gave: the daemon lives and asks on, another start of it changes nothing."""
 
@@ -201,12 +203,12 @@ class Watchdog:
         limit = self._silence
         silent = [each.shard for each in candidates if each.shard in live and min(each.seconds, runs) > limit]
         if silent:
-            return f"no word of {', '.join(silent)} for {limit:.0f} s"
+            return f"no word of {_names(silent)} for {limit:.0f} s"
         if self._heir.failing:  # who owns the others now is not known, and the daemon cannot know either
             return ""
         limit += UNSERVED - SILENCE
         unserved = [each.shard for each in candidates if each.shard not in live and min(each.seconds, runs) > limit]
-        return f"the lease of {', '.join(unserved)} is ours, but no one serves it" if unserved else ""
+        return f"the lease of {_names(unserved)} is ours, but no one serves it" if unserved else ""
 
     def _tries(self, unread: Unread) -> bool:
         """Whether the daemon still asks for this shard, and Kinesis itself refuses."""
@@ -221,14 +223,12 @@ class Watchdog:
         self._ready = self._ready or self._reads.ever or spare
 
     def _tell(self, unread: list[Unread]) -> None:
-        """Says once of each shard that it cannot be read, and when it can be again."""
-        for each in unread:
-            if each.shard not in self._told:
-                words = each.failure.text if each.failure else "the daemon does not say why"
-                log.error("%s cannot be read: %s", each.shard, words, extra={"reason": each.reason})
+        """Says once of each shard that it cannot be read, and when it can be again; in one line for all."""
         now = {each.shard for each in unread}
-        for shard in sorted((self._told - now) & set(self._reads.held)):
-            log.info("%s is read again", shard)
+        if new := [each for each in unread if each.shard not in self._told]:
+            log.error("%s", _words(new))
+        if again := sorted((self._told - now) & set(self._reads.held)):
+            log.info("%s: read again", _names(again))
         self._told = now
 
     def trouble(self, phase: str, runs: bool) -> Trouble | None:
@@ -260,7 +260,13 @@ def _words(unread: list[Unread]) -> str:
     parts = []
     for name, shards in found.items():
         text = next((each.failure.text for each in shards if each.failure), "the daemon does not say why")
-        names = ", ".join(each.shard for each in shards[:5]) + (", ..." if len(shards) > 5 else "")
+        names = _names([each.shard for each in shards])
         longest = max(each.seconds for each in shards)
         parts.append(f"{names} cannot be read for {longest:.0f} s: {name}: {text}")
     return "; ".join(parts)
+
+
+def _names(shards: list[str]) -> str:
+    """Some of them, and how many more there are."""
+    more = f" and {len(shards) - SOME} more" if len(shards) > SOME else ""
+    return ", ".join(shards[:SOME]) + more

@@ -5,11 +5,13 @@ proxy puts them into the daemon's own connections, so that the real KCL and SDK 
 """
 
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from consumer.reads import UNREAD
+from consumer.watch import SILENCE
 from tests.faults.bench import Bench, NotHeld
 from tests.faults.row import Row, Suffering
 from tests.faults.worker import Worker
@@ -20,6 +22,8 @@ TOLD = UNREAD + 60
 """Seconds until metrics and /healthz tell."""
 ALERT = 120
 """Seconds from there to the alert, whose own times are divided by Prometheus's fast motion."""
+RESTART = SILENCE + 60
+"""Seconds from there to a start of the daemon."""
 BUSIEST = 40
 """Lines of the daemon's log for a minute of failures in four shards, where each shard fails several times a second."""
 
@@ -68,13 +72,27 @@ def unreadable(reason: str, refuse: Suffering) -> Suffering:
 
 
 def _alert(prometheus: Prometheus, reason: str) -> bool:
-    firing = prometheus.alerts()
-    return any(labels.get("reason") == reason for each in firing.values() for labels in each)
+    return any(labels["reason"] == reason for labels in prometheus.alerts().get("StreamUnreadable", ()))
 
 
 def _lines(worker: Worker) -> int:
     with worker.log_file.open("rb") as lines:
         return sum(1 for _ in lines)
+
+
+@contextmanager
+def unreachable(bench: Bench) -> Iterator[None]:
+    """Longer than it takes until the daemon is started again: that alone must not make the worker healthy."""
+    worker, shards = bench.worker, len(bench.open_shards())
+    with bench.proxy.down("kinesis"):
+        bench.until("metrics that tell of network", told(worker, "network", shards), TOLD)
+        bench.until("a restart of the daemon", lambda: worker.metric("sensorstream_daemon_restarts_total") > 0, RESTART)
+        restarted = time.monotonic()
+        while time.monotonic() - restarted < 40:
+            bench.hold(2, "the daemon was started again")
+            if not told(worker, "network", shards)():
+                raise NotHeld(f"after the restart: {worker.health()}")
+        yield
 
 
 def answered(error: str, operation: str = GET_RECORDS) -> Suffering:
@@ -83,5 +101,6 @@ def answered(error: str, operation: str = GET_RECORDS) -> Suffering:
 
 ROWS = (
     Row("stream-denied", unreadable("access-denied", answered("AccessDeniedException")), steady=True, drain=180),
+    Row("stream-unreachable", unreachable, steady=True, within=60, drain=180),
     Row("stream-key-disabled", unreadable("kms", answered("KMSDisabledException")), steady=True, drain=180),
 )

@@ -209,7 +209,7 @@ def test_what_kinesis_refuses_is_named_and_neither_daemon_nor_container_are_repl
     rig.dog.look()
     assert rig.trouble() is None
     told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert told == [f"a cannot be read: {reason}!"]
+    assert told == [f"a cannot be read for 65 s: {reason}: {reason}!"]
 
 
 @pytest.mark.parametrize("reason", ["network", "credentials", "other"])
@@ -250,6 +250,13 @@ def test_a_daemon_that_says_nothing_is_started_again_and_then_the_container(rig:
     assert not (rig.trouble() or Trouble("", replace=True)).replace
     rig.wait(HOPE - SILENCE)
     assert (rig.trouble() or Trouble("", replace=False)).replace
+
+
+def test_many_shards_make_one_line(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
+    rig.serve(*(f"{number:03d}" for number in range(100)))
+    rig.wait(UNREAD + 20, "kms")
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert line == "000, 001, 002, 003, 004 and 95 more cannot be read for 65 s: kms: kms!"
 
 
 def test_a_lease_that_no_one_serves_starts_the_daemon_again(rig: Rig) -> None:
