@@ -13,6 +13,7 @@ from pathlib import Path
 from consumer.reads import UNREAD
 from consumer.watch import SILENCE
 from tests.faults.bench import Bench, NotHeld
+from tests.faults.http_faults import refused, to
 from tests.faults.row import Row, Suffering
 from tests.faults.worker import Worker
 from tests.system.prometheus import Prometheus
@@ -99,8 +100,17 @@ def answered(error: str, operation: str = GET_RECORDS) -> Suffering:
     return lambda bench: bench.proxy.shaping.refuse(error, operation)
 
 
+@contextmanager
+def no_stream(bench: Bench) -> Iterator[None]:
+    """Whoever asks Kinesis hears that there is no such stream. The KCL takes that for the end of each shard."""
+    fault = refused(to("kinesis"), 400, "ResourceNotFoundException")
+    with bench.proxy.shaping.refuse("ResourceNotFoundException"), bench.proxy.fault(fault):
+        yield
+
+
 ROWS = (
     Row("stream-denied", unreadable("access-denied", answered("AccessDeniedException")), steady=True, drain=180),
     Row("stream-unreachable", unreachable, steady=True, within=60, drain=180),
     Row("stream-key-disabled", unreadable("kms", answered("KMSDisabledException")), steady=True, drain=180),
+    Row("stream-gone", unreadable("not-found", no_stream), steady=True, within=60, drain=180),
 )
