@@ -6,6 +6,7 @@ import subprocess
 import time
 from base64 import b64decode
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from consumer.metrics import Metrics
 from consumer.process import DaemonProcess
 from consumer.reading import REASONS, Reading
+from consumer.reads import REASONS as READ_REASONS
 from consumer.shards import Shards
 from consumer.watch import Heir
 from tests.unit.fakes import SHARD, FakeDaemon, World, record
@@ -68,6 +70,42 @@ def test_a_shard_has_six_series_as_long_as_it_is_owned() -> None:
     asyncio.run(asyncio.wait_for(test(), 20))
 
 
+def test_a_lease_of_ours_that_no_one_serves_has_lag_and_age_and_stands_among_the_shards() -> None:
+    world = World()
+    shards = Shards(world.metrics, lambda error: None, world.reads)
+    world.reads.hold({SHARD})
+    (state,) = shards.observe()
+    assert (state["shard"], state["live"], state["cannotBeRead"]) == (SHARD, False, None)
+    for name in ("lag_seconds", "read_age_seconds"):
+        found = value(world.metrics, name, shard=SHARD)
+        assert found is not None
+        assert 0 <= found < 20
+    world.reads.hold(())
+    assert shards.observe() == []
+    assert value(world.metrics, "lag_seconds", shard=SHARD) is None
+    assert value(world.metrics, "read_age_seconds", shard=SHARD) is None
+
+
+def test_a_shard_that_cannot_be_read_is_told_of_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        async with FakeDaemon(world := World()) as daemon:
+            await daemon.start()
+            shards = served(daemon, world)
+            world.reads.hold({SHARD})
+            await daemon.deliver([])
+            world.reads.failed(SHARD, "kms", "KMSDisabledException: disabled")
+            later = time.monotonic() + 100
+            monkeypatch.setattr("consumer.reads.time", SimpleNamespace(monotonic=lambda: later, time=time.time))
+            (state,) = shards.observe()
+            assert state["live"]
+            assert state["cannotBeRead"] == "kms"
+            assert state["lagSeconds"] == state["readAgeSeconds"] == pytest.approx(100, abs=20)
+            assert value(world.metrics, "reads_failing", reason="kms") == 1
+            assert value(world.metrics, "read_age_seconds", shard=SHARD) == pytest.approx(100, abs=20)
+
+    asyncio.run(asyncio.wait_for(test(), 20))
+
+
 def test_counters_with_known_labels_begin_at_zero() -> None:
     metrics = Metrics()
     for reason in REASONS:
@@ -75,6 +113,8 @@ def test_counters_with_known_labels_begin_at_zero() -> None:
     assert value(metrics, "fence_outcomes_total", outcome="fenced") == 0
     assert value(metrics, "throttles_total", sink="table") == 0
     assert value(metrics, "daemon_restarts_total", reason="exit") == 0
+    for reason in READ_REASONS:
+        assert value(metrics, "reads_failing", reason=reason) == 0
 
 
 def test_devices_are_counted_by_their_names() -> None:

@@ -1,0 +1,66 @@
+"""What the service tells CloudWatch of its shards and of the lease table."""
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from consumer.cloudwatch import LEVELS
+from consumer.service import Service
+from tests.unit.test_takeover import row
+
+
+class Client:
+    """DynamoDB with a lease table; no other request is made."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def get_paginator(self, _: str) -> "Client":
+        return self
+
+    async def paginate(self, **_: object) -> Any:
+        yield {"Items": self.rows}
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> tuple[Service, Client]:
+    client = Client()
+    settings: Any = SimpleNamespace(
+        application_name="leases",
+        archive_bucket="bucket",
+        cloudwatch_per_sensor=False,
+        failover_seconds=10,
+        parcel_seconds=60,
+        run_dir=str(tmp_path),
+        shutdown_seconds=20,
+        worker_id="me",
+    )
+    clients: Any = SimpleNamespace(s3=None, dynamodb=client, kinesis=None)
+    return Service(settings, Path("java"), clients), client
+
+
+def test_levels_of_a_worker_whose_lease_is_not_served(
+    service: tuple[Service, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, client = service
+    found = worker._counters()
+    assert found["LagSeconds"] == found["ReadAgeSeconds"] == found["OwnedShards"] == 0
+    assert not {"OpenShards", "UnownedShards"} & set(found)  # the lease table has not been seen: no data
+    client.rows = [
+        row("me", 1) | {"leaseKey": {"S": "a"}},
+        row("other", 1) | {"leaseKey": {"S": "b"}},
+        row(None, 1) | {"leaseKey": {"S": "c"}},
+        row("me", 1, "SHARD_END") | {"leaseKey": {"S": "d"}},
+    ]
+    asyncio.run(worker._heir.look())
+    worker._counters()
+    clock: Any = SimpleNamespace(time=lambda: 0.0, monotonic=lambda: 10.0**9)
+    monkeypatch.setattr("consumer.reads.time", clock)
+    found = worker._counters()
+    assert found["OpenShards"] == 3
+    assert found["UnownedShards"] == 1
+    assert found["LagSeconds"] == found["ReadAgeSeconds"] > 1000
+    assert found.keys() >= LEVELS.keys()
