@@ -152,6 +152,7 @@ class World:
         self.awake = True
         self.cut = cut
         self.ttl_days = 0
+        self.fields = DEFAULT
         self.superseded: list[Shard] = []
         self.before_checkpoint: Callable[[], None] = lambda: None
 
@@ -163,7 +164,7 @@ class World:
             self.before_checkpoint()
 
         return Rooms(
-            fields=DEFAULT,
+            fields=self.fields,
             cut=self.cut,
             leases=self.leases,  # type: ignore[arg-type]
             table=Table(self.dynamodb, "rows", self.ttl_days, 8, self.metrics),  # type: ignore[arg-type]

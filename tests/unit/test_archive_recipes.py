@@ -30,6 +30,9 @@ ODD = [
     b'"text with \\"payload\\":1}"',
     b'{"name":"a","humidity":"n/a","timeStampEpoch":1795604400000}',
     b'{"name":"a","humidity":[1],"timeStampEpoch":"then"}',
+    b'{"name":"a","humidity":1e300,"timeStampEpoch":9223372036854775807}',
+    b'{"name":"a","humidity":"1e300","timeStampEpoch":-9223372036854775808}',
+    b'{"name":{"a":1},"humidity":{"b":1},"timeStampEpoch":{"c":1}}',
     b'{"name":"a","Name":"b","NAME":"c","humidity":1,"timeStampEpoch":1795604400000}',
     b'{"name":"a","name":"b","humidity":1,"humidity":2,"timeStampEpoch":1795604400000}',
     b'[{"name":"x","humidity":1,"timeStampEpoch":1795604400000},{"name":"y","humidity":"2","timeStampEpoch":1795604400001}]',
@@ -140,6 +143,8 @@ def test_one_odd_device_hides_no_reading_of_the_others(duck: duckdb.DuckDBPyConn
     row = duck.execute("SELECT count(*), count(humidity), sum(humidity) FROM readings WHERE device = 'good'").fetchone()
     assert row is not None
     assert (row[0], row[1], float(row[2])) == (len(good), len(good), sum(n + 0.5 for n in range(len(good))))
+    everything = duck.execute("SELECT * FROM readings").fetchall()  # no value, however odd, is an error in any column
+    assert len(everything) > len(good)
     found = duck.execute(
         "SELECT device, humidity::VARCHAR FROM readings WHERE device IN ('x', 'y', 'l1', 'l2', 'spaces', 'big', 'long')"
         " AND humidity IS NOT NULL ORDER BY device"
@@ -192,9 +197,13 @@ def test_the_views_for_athena_say_the_same(archive: Path, duck: duckdb.DuckDBPyC
         columns = "sequence_number, sub_sequence_number, shard, partition_key, rejected, payload, data"
         both = [duck.execute(f"SELECT {columns} FROM {name} ORDER BY 1").fetchall() for name in (ours, theirs)]  # noqa: S608
         assert both[0] == both[1]
+    for view in ("sensorstream_archive", "sensorstream_readings"):
+        assert duck.execute(f"SELECT * FROM {view}").fetchall()  # noqa: S608
     row = duck.execute("SELECT count(*), sum(humidity) FROM sensorstream_readings WHERE device = 'good'").fetchone()
     assert row == duck.execute("SELECT count(*), sum(humidity) FROM readings WHERE device = 'good'").fetchone()
-    assert "date=${day}/hour=${hour}" in table
+    (template,) = re.findall(r"'storage.location.template' = 's3://BUCKET/(.*)'", table)
+    place = template.replace("${day}", "2026-11-25").replace("${hour}", "11")
+    assert [path.name for path in (archive / place).iterdir()] == [SHARD]
 
 
 def test_a_line_is_never_refused_by_the_tables_regular_expression() -> None:
