@@ -131,6 +131,13 @@ def test_actions_exist_and_know_the_keys_of_their_conditions(resource: Resource)
         assert [*authorization.unknown(statement), *authorization.conditions(statement)] == []
 
 
+@pytest.mark.parametrize("resource", [r for r in RESOURCES if r.kind in OF_ROLES], ids=label)
+def test_a_reason_that_says_that_actions_have_no_resources_is_true(resource: Resource) -> None:
+    for statement in parsed(resource):
+        if re.search(r"no resource|knows? only", resource.reasons.get(statement.sid, "")):
+            assert {action.name for action in statement.actions() if action.required} == set()
+
+
 @every_role
 def test_resources_tags_and_dependent_actions_are_as_the_reference_wants(role: str) -> None:
     assert complaints(role, ROLES[role]) == []
