@@ -1,0 +1,64 @@
+"""What documents and scripts say to the AWS command line are operations and options that it knows, by the SDK's own
+description of each service: most of it runs against AWS only, where a wrong word would be found too late."""
+
+import re
+from collections.abc import Iterator
+
+import botocore.session
+import pytest
+from botocore import xform_name
+from botocore.model import ServiceModel
+
+from infra.artifacts import INFRA
+
+ROOT = INFRA.parent
+CALL = re.compile(r"\baws (?P<service>[a-z0-9-]+) (?P<operation>[a-z0-9-]+)(?P<rest>[^\n`)|;]*)")
+OPTION = re.compile(r"(?<=\s)--([a-z0-9-]+)")
+OF_THE_PROGRAM = {"max-items", "no-cli-pager", "output", "page-size", "profile", "query", "region"}
+ITS_OWN = {
+    ("cloudformation", "deploy"),
+    ("configure", "list-profiles"),
+    ("s3", "cp"),
+    ("s3", "rb"),
+    ("s3", "sync"),
+    ("sso", "login"),
+}
+SESSION = botocore.session.get_session()
+
+
+def commands() -> Iterator[tuple[str, str, str, str]]:
+    """File, service, operation and what follows."""
+    for path in sorted(
+        [ROOT / "README.md", *ROOT.glob("docs/*.md"), *INFRA.rglob("*.sh"), *INFRA.glob("*.py"), *INFRA.glob("*.yaml")]
+    ):
+        text = re.sub(r"\\+\n\s*", "", path.read_text())
+        for found in CALL.finditer(text):
+            if found["service"] in SESSION.get_available_services() or found["service"] == "configure":
+                yield path.name, found["service"], found["operation"], found["rest"]
+
+
+COMMANDS = list(commands())
+
+
+def operation(service: ServiceModel, name: str) -> str | None:
+    """The operation that the command line calls by this name."""
+    return next((each for each in service.operation_names if xform_name(each, "-") == name), None)
+
+
+def test_there_are_commands() -> None:
+    assert len(COMMANDS) > 10
+
+
+@pytest.mark.parametrize(("file", "service", "name", "rest"), COMMANDS)
+def test_a_command_for_aws_is_one_that_it_takes(file: str, service: str, name: str, rest: str) -> None:
+    if (service, name) in ITS_OWN:
+        return
+    if name == "wait":
+        assert rest.split()[0] in {xform_name(each, "-") for each in SESSION.get_waiter_model(service).waiter_names}
+        return
+    model = SESSION.get_service_model(service)
+    found = operation(model, name)
+    assert found, f"{file}: aws {service} {name}"
+    shape = model.operation_model(found).input_shape
+    known = {xform_name(member, "-") for member in shape.members} if shape else set()
+    assert set(OPTION.findall(rest)) - known - OF_THE_PROGRAM == set(), file
