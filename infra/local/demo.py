@@ -98,7 +98,7 @@ class Demo:
             if time.monotonic() > deadline:
                 raise LocalError(f"the consumer has not all shards after {SHARD_SECONDS:g} s; see {LOCAL / 'log'}")
             owned = consumer.shards if consumer else 0
-            self._view.live(f"KCL: {owned} of {self._settings.shards} shards", time.monotonic())
+            self._view.live([f"KCL: {owned} of {self._settings.shards} shards"], time.monotonic())
             time.sleep(0.2)
 
     def publish(self, stop: threading.Event) -> None:

@@ -2,9 +2,10 @@
 
 import http.client
 import json
-import shutil
+import os
 import urllib.request
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,13 +15,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """The consumer's counters by name without their prefix and labels, and the worst lag of its shards in ms.
+    """The consumer's counters by name without their prefix and labels, and of its shards the worst: `lag` is the age of
+    the oldest record that is not durable, `read_age` the time since the last successful read, both in seconds.
 
     All 0 while it does not answer. `memory` are the resident MiB of the service and of the daemon, or None.
     """
 
     counters: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    lag_ms: float = 0
+    lag: float = 0
+    read_age: float = 0
     shards: int = 0
     memory: tuple[float | None, float | None] = (None, None)
 
@@ -36,15 +39,16 @@ def ask(url: str) -> Consumer | None:
 def read(metrics: str, state: dict[str, Any]) -> Consumer:
     """From the text of /metrics and the document of /shards."""
     counters: dict[str, float] = defaultdict(float)
-    lag = 0.0
+    worst = {"lag_seconds": 0.0, "read_age_seconds": 0.0}
     for family in text_string_to_metric_families(metrics):
         for sample in family.samples:
             name = sample.name.removeprefix("sensorstream_").removesuffix("_total")
             counters[name] += sample.value
-            if name == "millis_behind_latest":
-                lag = max(lag, sample.value)
+            if name in worst:
+                worst[name] = max(worst[name], sample.value)
     memory = (resident(state.get("pid")), resident(state.get("daemonPid")))
-    return Consumer(counters, lag, sum(shard["live"] for shard in state["shards"]), memory)
+    live = sum(shard["live"] for shard in state["shards"])
+    return Consumer(counters, worst["lag_seconds"], worst["read_age_seconds"], live, memory)
 
 
 def _get(url: str) -> str:
@@ -75,31 +79,48 @@ class View:
     def say(self, line: str) -> None:
         print(f"\r\033[K{line}" if self._terminal else line, file=self._out, flush=True)
 
-    def live(self, line: str, now: float) -> None:
-        """`now` in seconds of any clock that only goes forward."""
+    def live(self, parts: Sequence[str], now: float) -> None:
+        """Of the parts as many as the terminal is wide for. `now` in seconds of any clock that only goes forward."""
         if self._terminal:
-            width = shutil.get_terminal_size().columns - 1
-            print(f"\r\033[K{line[:width]}", end="", file=self._out, flush=True)
+            print(f"\r\033[K{fitted(parts, self._columns() - 1)}", end="", file=self._out, flush=True)
         elif now - self._shown >= self.EVERY:
             self._shown = now
-            print(line, file=self._out, flush=True)
+            print("  ".join(parts), file=self._out, flush=True)
+
+    def _columns(self) -> int:
+        """Of the terminal that is written to; 80 where it does not know."""
+        try:
+            return os.get_terminal_size(self._out.fileno()).columns or 80
+        except OSError:
+            return 80
 
 
-def line(seconds: float, rate: float, sums: dict[str, Any], consumer: Consumer | None, row_ms: int | None) -> str:
-    """The live line. `sums` are what the simulator counted: published, alerts, alerts_expected."""
-    parts = [f"{int(seconds) // 60:02d}:{int(seconds) % 60:02d}"]
-    parts.append(f"published {sums['published']:,} ({rate:,.0f}/s)")
+def fitted(parts: Sequence[str], width: int) -> str:
+    """The first parts that fit into so many characters."""
+    for count in range(len(parts), 0, -1):
+        if len(text := "  ".join(parts[:count])) <= width:
+            return text
+    return parts[0][:width]
+
+
+def line(seconds: float, rate: float, sums: dict[str, Any], consumer: Consumer | None, row_ms: int | None) -> list[str]:
+    """The live line's parts, the most important first. `sums` are what the simulator counted: published, alerts,
+    alerts_expected."""
+    time = f"{int(seconds) // 60:02d}:{int(seconds) % 60:02d}"
+    published = f"published {sums['published']:,} ({rate:,.0f}/s)"
     if consumer is None:
-        return "  ".join([*parts, "the consumer does not answer"])
+        return [time, "the consumer does not answer", published]
     count = consumer.counters
-    parts += [
-        f"readings {count['readings_decoded']:,.0f}",
+    row = [] if row_ms is None else [f"row after {row_ms:,} ms"]
+    return [
+        time,
+        f"lag {consumer.lag:.1f} s",
+        f"read {consumer.read_age:.1f} s ago",
+        published,
         f"rows {count['rows_written']:,.0f}",
-        f"parcels {count['parcels']:,.0f}",
-        f"dead letters {count['dead_letter_records']:,.0f}",
         f"alerts {sums['alerts']:,}/{sums['alerts_expected']:,}",
-        f"lag {consumer.lag_ms / 1000:.1f} s",
+        *row,
+        f"objects {count['parcels']:,.0f}",
+        f"dead letters {count['dead_letter_records']:,.0f}",
+        f"readings {count['readings_decoded']:,.0f}",
     ]
-    if row_ms is not None:
-        parts.append(f"row after {row_ms:,} ms")
-    return "  ".join(parts)

@@ -9,7 +9,7 @@ from consumer.metrics import Metrics
 from infra.cloudformation import InputError
 from infra.local.choices import Settings
 from infra.local.demo import Speed
-from infra.local.live import View, line, read
+from infra.local.live import Consumer, View, fitted, line, read
 from infra.local.stack import Options
 
 
@@ -76,22 +76,37 @@ def test_the_live_line_shows_the_consumers_own_metrics() -> None:
     metrics.rows.inc(1198)
     metrics.parcels.inc(3)
     metrics.dead_letters.inc(12)
-    for shard, lag in (("a", 100), ("b", 2500)):
-        metrics.behind.labels(shard).set(lag)
+    for shard, seconds in (("a", 0.1), ("b", 2.5)):
+        metrics.lag.labels(shard).set(seconds)
+        metrics.read_age.labels(shard).set(seconds / 10)
     state = {"pid": None, "daemonPid": None, "shards": [{"live": True}, {"live": False}]}
     consumer = read(generate_latest(metrics.registry).decode(), state)
     assert consumer.shards == 1
-    assert line(75, 99.6, {"published": 1212, "alerts": 5, "alerts_expected": 6}, consumer, 431) == (
-        "01:15  published 1,212 (100/s)  readings 1,200  rows 1,198  parcels 3  dead letters 12  alerts 5/6  "
-        "lag 2.5 s  row after 431 ms"
+    parts = line(75, 99.6, {"published": 1212, "alerts": 5, "alerts_expected": 6}, consumer, 431)
+    assert "  ".join(parts) == (
+        "01:15  lag 2.5 s  read 0.2 s ago  published 1,212 (100/s)  rows 1,198  alerts 5/6  row after 431 ms  "
+        "objects 3  dead letters 12  readings 1,200"
     )
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80, 132, 200])
+def test_the_live_line_fits_the_terminal_and_begins_with_the_lag(columns: int) -> None:
+    sums = {"published": 12_345_678, "alerts": 123_456, "alerts_expected": 123_456}
+    parts = line(3599, 10_000, sums, Consumer(lag=12.5, read_age=3.2), 12_431)
+    shown = fitted(parts, columns - 1)
+    assert len(shown) < columns
+    assert shown.startswith("59:59  lag 12.5 s"[: columns - 1])
+    if columns >= 80:
+        assert "read 3.2 s ago" in shown
+        assert "published 12,345,678 (10,000/s)" in shown
+    assert fitted(["too long for it"], 5) == "too l"
 
 
 def test_without_a_terminal_a_line_comes_only_now_and_then() -> None:
     out = io.StringIO()
     view = View(out)
     for second in range(11):
-        view.live(f"second {second}", second)
+        view.live([f"second {second}"], second)
     view.say("done")
     assert out.getvalue().splitlines() == ["second 0", "second 5", "second 10", "done"]
 
