@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # lock.sh UV: compiles the hashed requirements; they hold no index addresses.
 set -euo pipefail
+eval "$(.venv/bin/python infra/indexes.py)"  # uv knows nothing of pip's
 compile() {
   "$1" pip compile -q --generate-hashes --no-header --universal --python-version 3.11 \
     --no-emit-index-url --no-emit-find-links "${@:2}"

