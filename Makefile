@@ -19,7 +19,7 @@ $(foreach name,$(foreign),$(eval override $(name) :=) $(eval unexport $(name)))
 # The chosen ones as words for a command.
 given = $(foreach name,$(filter $(answer),$(named)),$(call quoted,$(name)=$(value $(name))))
 
-.PHONY: help setup demo up watch deploy plan destroy package image image-test push sbom test crashtest crashtest-mutants faults check audit-dependencies format lock docs dashboards pictures clean
+.PHONY: help setup demo up watch deploy plan destroy package wheel image image-test push sbom test crashtest crashtest-mutants faults check audit-dependencies format lock docs dashboards pictures clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
@@ -64,6 +64,11 @@ package: .venv/ready  ## templates with their artifacts for the console or the a
 
 test: setup .local-prometheus/ready .lint/audit/ready  ## all tests
 	@$(PY) -m pytest
+
+wheel: .venv/ready  ## build/wheel: the service and the commands as a Python package
+	@rm -rf build/lib build/wheel
+	@.venv/bin/uv build -q --wheel --build-constraints requirements/build.txt --require-hashes --out-dir build/wheel
+	@ls build/wheel/*.whl
 
 image:  ## build the container's image: [IMAGE=sensorstream:local] [ARCH=ARM64|X86_64] [BASE=debian:bookworm-slim@sha256:...]
 	@infra/image/build.sh $(or $(IMAGE),sensorstream:local) $(ARCH)

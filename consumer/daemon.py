@@ -24,7 +24,8 @@ from consumer.settings import Settings
 __all__ = ["BatchSkipped", "Daemon", "java_command", "kcl_properties"]
 
 HERE = Path(__file__).parent
-CONFIG = HERE.parent / "config"
+CONFIG = HERE / "config" if (HERE / "config").is_dir() else HERE.parent / "config"
+"""Of a wheel, or of a checkout."""
 PROPERTIES = "kcl.properties"
 CONNECTOR = "connector.sh"
 READ_BYTES = 1 << 18

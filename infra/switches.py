@@ -37,7 +37,9 @@ TARGETS = {
     "faults": ("ROUNDS", "SEED", "ONLY"),
     "dashboards": ("RUNBOOK",),
     "pictures": PORTS,
-    **dict.fromkeys(("help", "setup", "test", "docs", "check", "format", "audit-dependencies", "lock", "clean"), ()),
+    **dict.fromkeys(
+        ("help", "setup", "test", "docs", "check", "format", "audit-dependencies", "lock", "wheel", "clean"), ()
+    ),
 }  # type: Dict[str, Tuple[str, ...]]
 SWITCHES = tuple(sorted({name for names in TARGETS.values() for name in names}))
 
