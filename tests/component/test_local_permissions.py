@@ -105,6 +105,8 @@ CASES = [
     Case("changes the archive", "operator", "s3.put_object", BUCKET | {"Key": "redriven/x", "Body": b"y"},
          {"Key": "readings/x"}),
     Case("deletes the bucket", "operator", "s3.list_objects_v2", BUCKET, BUCKET, "s3.delete_bucket"),
+    Case("reads another table", "operator", "dynamodb.scan", TABLE, {"TableName": "other"}),
+    Case("reads a row of another table", "operator", "dynamodb.get_item", TABLE | {"Key": KEY}, {"TableName": "other"}),
     Case("deletes the table", "operator", "dynamodb.describe_table", TABLE, TABLE, "dynamodb.delete_table"),
     Case("moves a lease", "operator", "dynamodb.scan", {"TableName": "{ApplicationName}"},
          {"TableName": "{ApplicationName}"} | LEASE, "dynamodb.delete_item"),
