@@ -44,7 +44,7 @@ setup: .venv/ready .local-aws/ready  ## create both environments (every target d
 demo: setup  ## local stack + simulator + audit; FOR=60 DEVICES=50 RATE=100 for a bounded run
 	@exec $(PY) -m infra.local demo $(given)
 
-up: setup  ## local stack in the foreground until Ctrl-C; writes .local/env; [PARAMS="ParcelSeconds=5"]
+up: setup  ## local stack in the foreground until Ctrl-C; writes .local/env; CONSUMER=no for one of your own; [PARAMS="ParcelSeconds=5"]
 	@exec $(PY) -m infra.local up $(given)
 
 watch: .venv/ready .local-prometheus/ready  ## Prometheus with the rules beside the running local stack: [PROMETHEUS_PORT=9090]

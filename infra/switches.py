@@ -22,7 +22,7 @@ FLEET = (
 DEPLOY = ("STACK", "REGION", "EMAIL", "PARAMS", "IMAGE", "ROLE")
 TARGETS = {
     "demo": (*LOCAL, *FLEET),
-    "up": LOCAL,
+    "up": (*LOCAL, "CONSUMER"),
     "watch": ("PROMETHEUS_PORT",),
     "deploy": DEPLOY,
     "plan": DEPLOY,

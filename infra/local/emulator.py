@@ -88,7 +88,7 @@ class Emulator:
         """Returns when HTTP and MQTT answer; LocalError when a port is taken or the emulator ends."""
         require_free(self.aws_port, "AWS_PORT")
         require_free(self.mqtt_port, "MQTT_PORT")
-        python = ROOT / ".local-aws/bin/python"
+        python = Path(os.environ.get("LOCAL_AWS") or ROOT / ".local-aws") / "bin/python"
         if not python.exists():
             raise LocalError(f"{python} is missing; run make setup")
         self._state = Path(tempfile.mkdtemp(prefix="sensorstream-"))

@@ -17,13 +17,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from infra.deploy import DeployError, Event, InputError, require_name
+from infra.deploy import DATA, NETWORK, SERVICE, DeployError, Event, InputError, require_name
+from infra.local import elsewhere
 from infra.local.deployer import IMAGE as IMAGE
 from infra.local.deployer import deploy_as_account, deploy_as_deployer
 from infra.local.emulator import HOST, Emulator, require_free
 from infra.local.identity import as_person, as_task, settings_of, write_profiles
 from infra.local.process import LOCAL, ROOT, Child, LocalError
 from infra.options import assignments
+from infra.parameters import require_valid
+from infra.switches import yes
 
 CONSUMER_SECONDS = 180.0  # the KCL's cold start, with a wide margin
 STOP_SECONDS = 30.0
@@ -59,7 +62,9 @@ class Options:
         require_different(ports)
         window = {"ParcelSeconds": given["PARCEL_SECONDS"]} if given.get("PARCEL_SECONDS") else {}
         parameters = {"ShardCount": "2"} | window | assignments(given.get("PARAMS"))
-        return cls(name, ports["AWS_PORT"], ports["MQTT_PORT"], ports["HTTP_PORT"], parameters)
+        require_valid(parameters, (DATA, NETWORK, SERVICE))
+        consumer = yes("CONSUMER", given.get("CONSUMER") or "yes")
+        return cls(name, ports["AWS_PORT"], ports["MQTT_PORT"], ports["HTTP_PORT"], parameters, consumer)
 
 
 def port(given: Mapping[str, str], variable: str, default: int) -> int:
@@ -108,10 +113,13 @@ class LocalStack:
             self.outputs = deploy(self.emulator, self.options.name, self.options.parameters, self._tell)
         except DeployError as error:
             raise LocalError(f"{error} (log: {LOCAL / 'log/emulator.log'})") from error
+        elsewhere.forget(LOCAL / "consumer")  # what another run may have left
         self._say(f"stack deployed: {self.options.name}")
         self._write_env()
         if self.options.consumer:
             self.start_consumer()
+        elif self.options.enforce:  # one that is started elsewhere finds what it needs
+            elsewhere.write(self.emulator, self.outputs["TaskDefinitionArn"], LOCAL / "consumer")
 
     def _tell(self, event: Event) -> None:
         if event.status.endswith("_FAILED"):
@@ -201,6 +209,7 @@ class LocalStack:
             self.stop_consumer()
         finally:
             env_file().unlink(missing_ok=True)
+            elsewhere.forget(LOCAL / "consumer")
             shutil.rmtree(self._run_dir, ignore_errors=True)
             self.emulator.stop()
 

@@ -1,0 +1,92 @@
+"""compose.yaml, as far as it can be looked at without an engine: nothing here runs it."""
+
+import re
+import shlex
+import subprocess
+import sys
+from typing import Any
+
+import yaml
+
+from infra.local.process import ROOT
+from infra.switches import words
+from producer import options
+from producer.cli import COMMANDS
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
+KNOWN = {
+    "build", "cap_drop", "command", "depends_on", "environment", "healthcheck", "image", "init", "network_mode",
+    "ports", "read_only", "security_opt", "stop_grace_period", "tmpfs", "volumes",
+}  # fmt: skip
+
+
+def mounts(service: dict[str, Any]) -> dict[str, str]:
+    """Source of each mount by its target."""
+    return {each.split(":")[1]: each.split(":")[0] for each in service.get("volumes", [])}
+
+
+def test_only_options_of_compose_are_used() -> None:
+    assert COMPOSE.keys() == {"name", "services", "volumes"}
+    for service in SERVICES.values():
+        assert service.keys() <= KNOWN
+
+
+def test_what_is_mounted_is_there() -> None:
+    for service in SERVICES.values():
+        for source in mounts(service).values():
+            assert (ROOT / source).exists() if source.startswith(".") else source in COMPOSE["volumes"]
+
+
+def test_all_share_the_network_of_the_emulator_which_publishes_on_loopback_only() -> None:
+    for name, service in SERVICES.items():
+        assert name == "aws" or service["network_mode"] == "service:aws"
+    assert all(port.startswith("127.0.0.1:") for port in SERVICES["aws"]["ports"])
+
+
+def test_dependencies_are_services_and_what_is_waited_for_has_a_check() -> None:
+    for service in SERVICES.values():
+        for name, how in service.get("depends_on", {}).items():
+            assert name in SERVICES
+            if how["condition"] == "service_healthy" and name != "consumer":  # whose image has one
+                assert "test" in SERVICES[name]["healthcheck"]
+    assert "HEALTHCHECK" in (ROOT / "Dockerfile").read_text()
+
+
+def test_the_emulator_is_started_with_what_make_up_takes_and_of_files_that_the_build_gets() -> None:
+    command = SERVICES["aws"]["command"]
+    assert command[:4] == ["python", "-m", "infra.local", "up"]
+    assert words("up", command[4:]) == ({"CONSUMER": "no"}, [])
+    recipe = SERVICES["aws"]["build"]["dockerfile_inline"]
+    allowed = (ROOT / ".dockerignore").read_text().splitlines()
+    for path in re.search(r"COPY (.*) /tmp/requirements/", recipe)[1].split():  # type: ignore[index]
+        assert (ROOT / path).is_file()
+        assert f"!{path.partition('/')[0]}" in allowed
+
+
+def test_the_packages_of_the_emulators_container_are_all_that_its_code_imports() -> None:
+    """Beside the standard library and this checkout: boto3 with botocore, and yaml."""
+    code = "import sys, infra.local.__main__; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    third = set(done.stdout.split()) - set(sys.stdlib_module_names)
+    of_boto3 = {"boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six"}
+    where_there = {"awscrt", "certifi"}  # botocore takes them if it finds them
+    own = {"consumer", "infra", "producer"}
+    allowed = of_boto3 | where_there | own | {"yaml", "cython_runtime"}
+    assert {name for name in third if not name.startswith("_")} <= allowed
+
+
+def test_the_devices_command_is_one_of_the_producer() -> None:
+    script = SERVICES["devices"]["command"][-1]
+    line = script.partition("python -m producer ")[2]
+    options.parser(COMMANDS).parse_args(shlex.split(line))
+
+
+def test_prometheus_and_grafana_are_configured_by_what_is_mounted() -> None:
+    prometheus, grafana = SERVICES["prometheus"], SERVICES["grafana"]
+    config = prometheus["command"][0].partition("=")[2]
+    source = mounts(prometheus)["/etc/prometheus"]
+    assert (ROOT / source / config.removeprefix("/etc/prometheus/")).is_file()
+    assert grafana["environment"].keys() >= {"PROMETHEUS_URL", "SENSORSTREAM_DASHBOARDS"}
+    assert grafana["environment"]["SENSORSTREAM_DASHBOARDS"] in mounts(grafana)
+    assert grafana["image"] in (ROOT / "docs/operations.md").read_text()
