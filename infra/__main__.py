@@ -8,7 +8,7 @@ from pathlib import Path
 
 import boto3
 
-from infra import container, package
+from infra import container, exits, package
 from infra.cloudformation import POLL_SECONDS, DeployError, Event, InputError
 from infra.deploy import DATA, NETWORK, SERVICE, Deployment, Image, require_name
 from infra.destroy import Data, destroy, stored
@@ -196,4 +196,4 @@ def ask(stack: str) -> None:
 COMMANDS = {"deploy": _deploy, "plan": _plan, "destroy": _destroy, "package": _package}
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exits.told(main(), exits.DEPLOYMENT))

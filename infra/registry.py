@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import boto3
 
-from infra import container
+from infra import container, exits
 from infra.cloudformation import DeployError, InputError
 from producer.errors import told
 
@@ -78,4 +78,4 @@ def _fail(line: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(exits.told(main(sys.argv[1:]), exits.DEPLOYMENT))

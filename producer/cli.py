@@ -79,7 +79,7 @@ def _provision(arguments: Arguments, stack: Stack) -> int:
 
 
 def _deprovision(arguments: Arguments, stack: Stack) -> int:
-    count = deprovision(names(arguments.prefix, arguments.devices), devices_dir())
+    count = deprovision(names(arguments.prefix, arguments.devices), devices_dir(), stack.device_policy)
     unsubscribe(stack.name, stack.alert_topic)
     print(f"{count} devices and the audit's queue are gone")
     return 0

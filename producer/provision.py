@@ -55,13 +55,35 @@ def provision(
     return devices
 
 
-def deprovision(wanted: list[str], folder: Path) -> int:
-    """Takes things and certificates away, in AWS IoT and in the folder; returns how many devices there
-    were."""
+def deprovision(wanted: list[str], folder: Path, policy: str) -> int:
+    """Takes things and certificates away, in AWS IoT and in the folder; returns how many devices there were.
+
+    UserError, before anything is taken away, for the first one with a certificate of other policies: it belongs to
+    another stack, whose devices have the same names.
+    """
     client = iot_client()
     with ThreadPoolExecutor(AT_ONCE) as pool:
+        for name, others in zip(wanted, pool.map(lambda name: _others(client, name, policy), wanted), strict=True):
+            if others:
+                raise UserError(
+                    f"device {name} has the policy {others[0]}, not this stack's {policy}; nothing was taken away. "
+                    "Name its stack (--stack), or other devices (--prefix)"
+                )
         gone = list(pool.map(lambda name: remove(client, Credentials(name, folder / name)), wanted))
     return sum(gone)
+
+
+def _others(client: "IoTClient", name: str, policy: str) -> list[str]:
+    """Policies of the device's certificates, where this one is not among those of each."""
+    try:
+        principals = client.list_thing_principals(thingName=name)["principals"]
+    except client.exceptions.ResourceNotFoundException:
+        return []
+    for arn in principals:
+        found = [each["policyName"] for each in client.list_attached_policies(target=arn)["policies"]]
+        if found and policy not in found:
+            return found
+    return []
 
 
 def deprovision_all(client: "IoTClient", policy: str) -> int:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Mapping
 from types import FrameType
 
+from infra import exits
 from infra.cloudformation import InputError
 from infra.local.process import LOCAL, LocalError
 from infra.local.stack import LocalStack, Options, env_file
@@ -115,4 +116,4 @@ def _run(command: str, given: Mapping[str, str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(exits.told(main(sys.argv[1:]), exits.LOCAL))

@@ -142,6 +142,7 @@ def test_the_environment_destroys_nothing(shell: Shell, monkeypatch: pytest.Monk
     assert (code, error) == (2, "sensorstream: name the deployment: STACK=name\n")
     done = subprocess.run(["make", "destroy"], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, "name the deployment: STACK=name" in done.stderr) == (2, True)
+    assert "\nstopped with exit code 2: what was asked for cannot be, or may not\n" in done.stderr
     assert shell.stacks() == {"", "-network", "-service"}
 
 

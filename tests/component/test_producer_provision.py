@@ -178,7 +178,7 @@ def test_what_was_there_stays(strict: Strict, cloud: Cloud, variables: dict[str,
         assert cloud() == before
         assert [path.name for path in folder.iterdir()] == [saved]
         assert (folder / saved / "private.key").read_bytes() == key
-        assert provision.deprovision([saved, foreign], folder) == 2
+        assert provision.deprovision([saved, foreign], folder, strict.names["DevicePolicy"]) == 2
 
 
 def test_devices_of_a_run_are_not_for_others(
@@ -188,7 +188,7 @@ def test_devices_of_a_run_are_not_for_others(
     with acting(variables):
         assert main(["provision", "--stack", NAME, "--devices", "1", "--prefix", f"{PREFIX}own-"]) == 2
         assert "is one of a simulate --provision that runs, or was killed" in capsys.readouterr().err
-        provision.deprovision([f"{PREFIX}own-1"], Path(variables["DEVICES_DIR"]))
+        provision.deprovision([f"{PREFIX}own-1"], Path(variables["DEVICES_DIR"]), strict.names["DevicePolicy"])
 
 
 def test_only_devices_are_provisioned(variables: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:

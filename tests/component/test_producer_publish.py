@@ -40,7 +40,7 @@ def names(stack: Deployed) -> Stack:
 def devices(names: Stack, tmp_path: Path) -> Iterator[list[provision.Credentials]]:
     folder = tmp_path / "devices"
     yield provision.provision(["soilSensor1", "soilSensor2"], names.device_policy, folder)
-    provision.deprovision(["soilSensor1", "soilSensor2"], folder)
+    provision.deprovision(["soilSensor1", "soilSensor2"], folder, names.device_policy)
 
 
 def stream_numbers(stream: str) -> Counter[int]:
@@ -106,11 +106,27 @@ def test_deprovisioning_leaves_nothing(names: Stack, tmp_path: Path) -> None:
     folder = tmp_path / "devices"
     [device] = provision.provision(["goner"], names.device_policy, folder)
     certificate = device.certificate_id()
-    assert provision.deprovision(["goner", "never"], folder) == 1
+    assert provision.deprovision(["goner", "never"], folder, names.device_policy) == 1
     iot = boto3.client("iot")
     assert certificate not in [c["certificateId"] for c in iot.list_certificates()["certificates"]]
     assert "goner" not in [thing["thingName"] for thing in iot.list_things()["things"]]
     assert list(folder.iterdir()) == []
+
+
+def test_devices_of_another_stack_are_not_taken_away(
+    names: Stack, devices: list[provision.Credentials], tmp_path: Path
+) -> None:
+    """Two stacks of an account whose devices have the same names: all or nothing."""
+    iot, folder = boto3.client("iot"), tmp_path / "devices"
+    iot.create_policy(policyName="another-stack", policyDocument='{"Version": "2012-10-17", "Statement": []}')
+    [other] = provision.provision(["soilSensor3"], "another-stack", folder)
+    fleet = ["soilSensor1", "soilSensor2", "soilSensor3"]
+    with pytest.raises(UserError, match="device soilSensor3 has the policy another-stack, not this stack's"):
+        provision.deprovision(fleet, folder, names.device_policy)
+    assert [each.certificate_id() for each in devices] != [None, None]
+    assert {thing["thingName"] for thing in iot.list_things()["things"]} >= set(fleet)
+    assert provision.deprovision([other.name], folder, "another-stack") == 1
+    iot.delete_policy(policyName="another-stack")
 
 
 class Refusing:

@@ -84,13 +84,21 @@ def chosen(only: str, rounds: int, seed: int) -> list[Row]:
     return found
 
 
+def number(name: str, default: int) -> int:
+    """A variable of make's command line; LocalError unless it is a whole number."""
+    text = os.environ.get(name) or str(default)
+    if not text.isdecimal():
+        raise LocalError(f"{name}={text} is not a whole number")
+    return int(text)
+
+
 def main() -> int:
     raise_once()
     view = View()
-    seed = int(os.environ.get("SEED") or random.randrange(10**6))
     found: list[dict[str, Any]] = []
     try:
-        rows = chosen(os.environ.get("ONLY", ""), int(os.environ.get("ROUNDS") or 1), seed)
+        seed = number("SEED", random.randrange(10**6))
+        rows = chosen(os.environ.get("ONLY", ""), number("ROUNDS", 1), seed)
         view.say(f"{len(rows)} rows, SEED={seed}")
         for result in results(rows, seed, view):
             found.append(result)

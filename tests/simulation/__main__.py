@@ -189,7 +189,10 @@ def mutants(schedules: int, seed: int) -> int:
 def main(arguments: list[str]) -> int:
     command, *numbers = arguments or [""]
     known = {"crashtest": (crashtest, 10_000), "mutants": (mutants, 10_000)}
-    if command not in known or len(numbers) > 2 or not all(number.isdecimal() for number in numbers):
+    if wrong := next((number for number in numbers if not number.isdecimal()), None):
+        print(f"crashtest: {wrong} is not a whole number, such as SCHEDULES=10000 SEED=1", file=sys.stderr)
+        return 2
+    if command not in known or len(numbers) > 2:
         print(__doc__, file=sys.stderr)
         return 2
     work, schedules = known[command]
