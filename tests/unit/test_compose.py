@@ -65,7 +65,7 @@ def test_the_emulator_is_started_with_what_make_up_takes_and_of_files_that_the_b
 
 
 def test_the_packages_of_the_emulators_container_are_all_that_its_code_imports() -> None:
-    """Beside the standard library and this checkout: boto3 with botocore, and yaml."""
+    """requirements/local.txt is enough for the code that deploys, too."""
     code = "import sys, infra.local.__main__; print(*{name.partition('.')[0] for name in sys.modules})"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     third = set(done.stdout.split()) - set(sys.stdlib_module_names)
@@ -74,6 +74,9 @@ def test_the_packages_of_the_emulators_container_are_all_that_its_code_imports()
     own = {"consumer", "infra", "producer"}
     allowed = of_boto3 | where_there | own | {"yaml", "cython_runtime"}
     assert {name for name in third if not name.startswith("_")} <= allowed
+    installed = (ROOT / "requirements/local.txt").read_text()
+    for package in ("boto3", "botocore", "s3transfer", "jmespath", "python-dateutil", "urllib3", "six", "pyyaml"):
+        assert f"\n{package}==" in f"\n{installed}"
 
 
 def test_the_devices_command_is_one_of_the_producer() -> None:
