@@ -13,6 +13,7 @@ from pathlib import Path
 sys.modules["awscrt"] = None  # type: ignore[assignment]
 
 from consumer import java, log  # noqa: E402
+from consumer.aws_errors import told  # noqa: E402
 from consumer.clients import Clients, Unreachable  # noqa: E402
 from consumer.service import Service  # noqa: E402
 from consumer.settings import Settings, SettingsError  # noqa: E402
@@ -34,6 +35,10 @@ def main() -> int:
         return 0  # asked to stop before anything had begun
     except (Hopeless, Unreachable) as error:
         return _fail(str(error), 1)
+    except Exception as error:
+        if (line := told(error)) is None:
+            raise
+        return _fail(line, 1)
     return 0
 
 

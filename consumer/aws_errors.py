@@ -7,6 +7,7 @@ about keys and tokens quotes is left out.
 
 import json
 import os
+import ssl
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Final
@@ -24,6 +25,14 @@ SDK: Final = ("botocore", "boto3", "aiobotocore", "s3transfer", "awscrt")
 
 LOCAL: Final = "for the local stack: source .local/env"
 
+
+class NotRenewed(BotoCoreError):
+    """Credentials that have ended, or are about to, and no new ones; `why` is a line for people."""
+
+    fmt = "the AWS credentials cannot be renewed: {why}"
+
+
+NOT_AWS: Final = "what answers is not AWS: check AWS_ENDPOINT_URL... and proxies"
 _HEADER: Final = "an AWS key or token holds a character that no header may hold (a line break?); set it anew"
 _EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
 _CLOCK: Final = frozenset({"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"})
@@ -67,7 +76,7 @@ _NO_SERVICE: Final = frozenset({"OptInRequired", "SubscriptionRequiredException"
 
 def told(error: BaseException) -> str | None:
     """One line about an error of the AWS SDK; None for any other, which is not the SDK's."""
-    if type(error).__module__.partition(".")[0] in SDK:
+    if isinstance(error, AWS_ERRORS) or type(error).__module__.partition(".")[0] in SDK:
         return explain(error)
     plain = isinstance(error, OSError | ValueError | RuntimeError | LookupError | TypeError | AttributeError)
     return _plain(error) if plain and any(name in SDK for name in _packages(error.__traceback__)) else None
@@ -77,7 +86,7 @@ def explain(error: BaseException) -> str:
     """One line for any error of the AWS SDK, with the fix."""
     if isinstance(error, ClientError):
         return _answered(error)
-    if "header value" in str(error):  # its text quotes the token
+    if isinstance(error, sdk.HTTPClientError) and " header" in str(error):  # its text may quote the token
         return _HEADER
     for kinds, fix in _FIXES:
         if isinstance(error, kinds):
@@ -127,7 +136,7 @@ def _plain(error: BaseException) -> str:
     if isinstance(error, RuntimeError) and "expired" in text:
         return f"the AWS credentials are expired even when fetched anew: {_renew()}, or look at credential_process"
     if isinstance(error, LookupError):
-        text = f"{text} is missing in what gives the AWS credentials"
+        return f"{text} is missing in what gives the AWS credentials (a cached login?): {_renew()}"
     return f"{text}; look at the AWS configuration (~/.aws/config, AWS_... variables)"
 
 
@@ -147,7 +156,10 @@ def _no_credentials(_: BaseException) -> str:
 
 def _unreachable(error: BaseException) -> str:
     """Nothing listens, no name, no answer: of AWS itself or of an address that was set."""
-    where = str(getattr(error, "kwargs", {}).get("endpoint_url") or "")
+    known = getattr(error, "kwargs", {})
+    if isinstance(known.get("error"), FileNotFoundError | ssl.SSLError):
+        return f"{_line(error)}; AWS_CA_BUNDLE (or ca_bundle of the profile) must name a file of certificates"
+    where = str(known.get("endpoint_url") or "")
     host = urlsplit(where).hostname or ""
     if host in ("localhost", "127.0.0.1", "::1"):
         return f"{_line(error)}; is the local stack up (make up)?"
@@ -161,6 +173,7 @@ def _then(fix: Callable[[], str] | str) -> Callable[[BaseException], str]:
 
 
 _CREDENTIALS: Final = (
+    NotRenewed,
     sdk.NoCredentialsError,
     sdk.PartialCredentialsError,
     sdk.CredentialRetrievalError,
@@ -179,6 +192,7 @@ _CREDENTIALS: Final = (
 )
 
 _FIXES: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseException], str]], ...]] = (
+    ((NotRenewed,), lambda error: _line(error)),
     ((sdk.NoCredentialsError, sdk.NoAuthTokenError), _no_credentials),
     ((sdk.PartialCredentialsError,), _then("set the missing part too, in the environment or in the profile")),
     ((sdk.SSOError, sdk.TokenRetrievalError), _then(lambda: f"the single sign-on is absent or over: {_renew()}")),
@@ -191,7 +205,7 @@ _FIXES: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseExcepti
     ((sdk.InvalidRegionError,), _then("set AWS_REGION to one such as eu-central-1")),
     ((sdk.SSLError,), _then("set AWS_CA_BUNDLE to the authority's file where a proxy signs anew")),
     ((sdk.ConnectionError, sdk.HTTPClientError), _unreachable),
-    ((parsers.ResponseParserError,), _then("what answers is not AWS: check AWS_ENDPOINT_URL... and proxies")),
+    ((parsers.ResponseParserError,), _then(NOT_AWS)),
     ((sdk.MissingDependencyException,), _then("take another kind of profile, such as sso or credential_process")),
 )
 

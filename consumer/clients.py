@@ -9,6 +9,8 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
+from consumer.aws_errors import NOT_AWS, explain, of_credentials, told
+from consumer.credentials import Credentials
 from consumer.retry import FAILURES
 from consumer.settings import Service, Settings
 
@@ -33,6 +35,7 @@ class Unreachable(Exception):
 class Clients:
     """An async context: the clients live as long as it does."""
 
+    credentials: Credentials
     dynamodb: "DynamoDBClient"
     kinesis: Any  # no stubs: consumer/lease.py types the one operation that is used
     s3: "S3Client"
@@ -44,6 +47,8 @@ class Clients:
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> "Clients":
+        """Raises what the AWS SDK raises where it finds no credentials (see aws_errors.told)."""
+        self.credentials = await Credentials.find(self._session, self._settings.aws_region)
         self.dynamodb = await self._client("dynamodb", pool=self._settings.table_concurrency + 4)
         self.s3 = await self._client("s3")
         self.kinesis = await self._client("kinesis")
@@ -76,19 +81,24 @@ class Clients:
         settings = self._settings
         async with self._create("kinesis") as kinesis:
             question = kinesis.describe_stream_summary(StreamName=settings.stream_name)
-            await self._ask("STREAM_NAME", "kinesis", question)
-        await self._ask("SENSOR_TABLE", "dynamodb", self.dynamodb.describe_table(TableName=settings.sensor_table))
-        await self._ask("ARCHIVE_BUCKET", "s3", self.s3.head_bucket(Bucket=settings.archive_bucket))
+            await self._ask("STREAM_NAME", "kinesis", question, "StreamDescriptionSummary")
+        table = self.dynamodb.describe_table(TableName=settings.sensor_table)
+        await self._ask("SENSOR_TABLE", "dynamodb", table, "Table")
+        await self._ask("ARCHIVE_BUCKET", "s3", self.s3.head_bucket(Bucket=settings.archive_bucket), "ResponseMetadata")
 
-    async def _ask(self, variable: str, service: Service, question: Any) -> None:
+    async def _ask(self, variable: str, service: Service, question: Any, expected: str) -> None:
         name = getattr(self._settings, variable.lower())
         try:
-            await question
-        except ClientError as error:
-            raise Unreachable(f"{variable}: {name}: {error}") from error
-        except BotoCoreError as error:
+            answer = await question
+        except (BotoCoreError, ClientError) as error:
+            if of_credentials(error):
+                raise Unreachable(explain(error)) from error
+            if isinstance(error, ClientError):
+                raise Unreachable(f"{variable}: {name}: {explain(error)}") from error
             where = self._settings.endpoint(service) or f"AWS in {self._settings.aws_region}"
-            raise Unreachable(f"{variable}: {name}: {service} at {where} does not answer: {error}") from error
+            raise Unreachable(f"{variable}: {name}: {service} at {where} does not answer: {explain(error)}") from error
+        if expected not in answer:
+            raise Unreachable(f"{variable}: {name}: {NOT_AWS}")
 
     async def prepare(self, leases: "Leases") -> None:
         """Gives an empty lease table its first rows; makes it before, where the service makes its tables itself.
@@ -101,7 +111,7 @@ class Clients:
             async with asyncio.timeout(PREPARE if makes else SEED), self._create("kinesis") as kinesis:
                 await self._prepare(leases, kinesis.list_shards)
         except FAILURES as error:
-            why = str(error) or "no answer in time"
+            why = told(error) or str(error) or "no answer in time"
             if makes:
                 raise Unreachable(f"APPLICATION_NAME: {settings.application_name}: no lease table: {why}") from error
             log.warning("no first leases written: %s", why)  # then the KCL does it, in its own time

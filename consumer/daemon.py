@@ -12,7 +12,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -113,12 +113,15 @@ class Daemon:
         socket_path: Path,
         run_dir: Path,
         on_undeliverable: Callable[[bytes], None],
+        environment: Callable[[Mapping[str, str]], Mapping[str, str]],
         on_failed_read: FailedRead = lambda shard, reason, text: None,
     ) -> None:
+        """`environment` makes the daemon's of the service's: in it are its credentials."""
         self._settings = settings
         self._java = java
         self._socket_path = socket_path
         self._run_dir = run_dir
+        self._environment = environment
         self._new_log = partial(DaemonLog, on_undeliverable, on_failed_read)
         self._log = self._new_log()
         self._pipes: dict[int, Lines] = {}
@@ -150,7 +153,11 @@ class Daemon:
                 stdout=out_end,
                 stderr=err_end,
                 cwd=self._run_dir,
-                env={**os.environ, "AWS_REGION": self._settings.aws_region, "LC_ALL": "C.UTF-8"},
+                env={
+                    **self._environment(os.environ),
+                    "AWS_REGION": self._settings.aws_region,
+                    "LC_ALL": "C.UTF-8",
+                },
                 start_new_session=True,
             )
         except BaseException:

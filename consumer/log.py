@@ -14,6 +14,8 @@ _STANDARD: Final = frozenset(
 )
 # They tell of every request at INFO or DEBUG; what goes wrong there is raised to us anyway.
 _CHATTY: Final = ("aiobotocore", "aiohttp", "asyncio", "botocore", "urllib3")
+# A traceback for each failed renewal, which credentials.py tells in one line.
+_SAID: Final = ("aiobotocore.credentials", "botocore.credentials", "aiobotocore.tokens", "botocore.tokens")
 
 
 def setup(level: str, format: str) -> None:
@@ -25,6 +27,8 @@ def setup(level: str, format: str) -> None:
     logging.captureWarnings(True)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _SAID:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 class JsonFormatter(logging.Formatter):

@@ -16,6 +16,7 @@ from typing import Any
 from consumer.archive import Archive
 from consumer.clients import Clients
 from consumer.cloudwatch import Publisher, Sums
+from consumer.credentials import Endpoint
 from consumer.daemon import Daemon
 from consumer.ending import Ends
 from consumer.http import Http
@@ -55,7 +56,16 @@ class Service:
         self._undeliverable: list[bytes] = []
         run_dir = Path(settings.run_dir)
         self._door = run_dir / "connectors"
-        self._daemon = Daemon(settings, java, self._door, run_dir, self._undeliverable.append, self._reads.failed)
+        self._keys = Endpoint(clients.credentials)
+        self._daemon = Daemon(
+            settings,
+            java,
+            self._door,
+            run_dir,
+            self._undeliverable.append,
+            self._keys.environment,
+            self._reads.failed,
+        )
         self._metrics.registry.register(DaemonProcess(lambda: self._daemon.pid))
 
     async def run(self) -> None:
@@ -69,9 +79,11 @@ class Service:
         port = await self._listen(http)
         try:
             log.info("started", extra={"version": VERSION, "port": port, "worker": self._settings.worker_id})
+            await self._keys.start()
             await self._clients.prepare(self._leases)
             await self._work()
         finally:
+            await self._keys.stop()
             await http.stop()
 
     async def _work(self) -> None:

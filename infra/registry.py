@@ -12,7 +12,7 @@ import boto3
 
 from infra import container, exits
 from infra.cloudformation import DeployError, InputError
-from producer.errors import told
+from producer.errors import NOT_AWS, told
 
 USAGE = "usage: python -m infra.registry push | token REGION"
 
@@ -30,10 +30,11 @@ def main(argv: Sequence[str]) -> int:
         return _fail(str(error), 2)
     except DeployError as error:
         return _fail(str(error), 1)
-    except KeyError as error:
-        return _fail(f"an answer lacks {error}: what answers is not AWS; check AWS_ENDPOINT_URL... and proxies", 2)
     except Exception as error:
-        if (line := told(error)) is None:
+        line = told(error)
+        if line is None and isinstance(error, KeyError):
+            line = f"an answer lacks {error}: {NOT_AWS}"
+        if line is None:
             raise
         return _fail(line, 2)
     return 0

@@ -1,8 +1,8 @@
 """What goes wrong through no fault of this program: one clear line for a person, exit code 2."""
 
-from consumer.aws_errors import AWS_ERRORS, explain, told
+from consumer.aws_errors import AWS_ERRORS, NOT_AWS, explain, told
 
-__all__ = ["AWS_ERRORS", "UserError", "explain", "told"]
+__all__ = ["AWS_ERRORS", "NOT_AWS", "UserError", "explain", "told"]
 
 
 class UserError(Exception):

@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 from aiobotocore.session import get_session
 
 from consumer import java
+from consumer.credentials import Credentials, Endpoint
 from consumer.daemon import Daemon
 from consumer.lease import Leases
 from consumer.settings import Settings
@@ -57,7 +58,10 @@ class Rig:
         assert runtime is not None
         self.undeliverable: list[bytes] = []
         self.socket_path = run_dir / "consumer.sock"
-        self.daemon = Daemon(self.settings, runtime, self.socket_path, run_dir, self.undeliverable.append)
+        self._session = get_session()
+        self.daemon = Daemon(
+            self.settings, runtime, self.socket_path, run_dir, self.undeliverable.append, self._environment
+        )
         self.got: list[Got] = []
         self.actions: list[tuple[str, str]] = []
         self.failures: list[BaseException] = []
@@ -66,7 +70,10 @@ class Rig:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "Rig":
-        session = get_session()
+        session = self._session
+        self.endpoint = Endpoint(await Credentials.find(session, self.settings.aws_region))
+        await self.endpoint.start()
+        self._stack.push_async_callback(self.endpoint.stop)
         where: Any = {"endpoint_url": self.settings.aws_endpoint_url, "region_name": self.settings.aws_region}
         self.kinesis: Any = await self._stack.enter_async_context(session.create_client("kinesis", **where))
         self.dynamodb: Any = await self._stack.enter_async_context(session.create_client("dynamodb", **where))
@@ -86,6 +93,9 @@ class Rig:
         await asyncio.gather(self._accepting, *self._conversations, return_exceptions=True)
         self._listener.close()
         await self._stack.aclose()
+
+    def _environment(self, environ: Mapping[str, str]) -> dict[str, str]:
+        return self.endpoint.environment(environ)
 
     async def create_stream(self, shards: int) -> None:
         await self.kinesis.create_stream(StreamName=self.settings.stream_name, ShardCount=shards)

@@ -18,6 +18,7 @@ Case = tuple[dict[str, str], str]
 Make = Callable[[Path, str], Case]
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIAPLANTEDPLANTED00", "AWS_SECRET_ACCESS_KEY": "planted-secret"}
+PLANTED = "planted-token"
 PAST = datetime.now(UTC) - timedelta(hours=1)
 
 
@@ -64,18 +65,21 @@ sso_account_id = 123456789012
 sso_role_name = Reader"""
 
 
-def cached_login(folder: Path, name: str, expires: datetime, text: str | None = None) -> None:
+def cached_login(
+    folder: Path, name: str, expires: datetime, *, token: str = PLANTED, text: str | None = None, **more: str
+) -> None:
     """A single sign-on's token where botocore looks for it (HOME must be the folder)."""
     cache = folder / ".aws/sso/cache"
     cache.mkdir(parents=True, exist_ok=True)
-    token = {
+    login = {
         "startUrl": "https://example.awsapps.com/start",
         "region": "eu-central-1",
-        "accessToken": "planted-token",
+        "accessToken": token,
         "expiresAt": expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **more,
     }
     key = sha1(name.encode(), usedforsecurity=False).hexdigest()
-    (cache / f"{key}.json").write_text(json.dumps(token) if text is None else text)
+    (cache / f"{key}.json").write_text(json.dumps(login) if text is None else text)
 
 
 def _expired_login(folder: Path, _: str) -> Case:
@@ -89,7 +93,7 @@ def _expired_session(folder: Path, _: str) -> Case:
 
 
 def _broken_login(folder: Path, _: str) -> Case:
-    cached_login(folder, "s", PAST, "{")
+    cached_login(folder, "s", PAST, text="{")
     return profile(folder, SSO_SESSION, "aws sso login --profile p")
 
 
@@ -123,7 +127,7 @@ CASES: Mapping[str, Make] = {
     "sso-legacy-expired": _expired_login,
     "sso-session-expired": _expired_session,
     "sso-broken-cache": _broken_login,
-    "sso-incomplete": lambda folder, _: profile(folder, "sso_session = s", "sso.*AWS configuration"),
+    "sso-incomplete": lambda folder, _: profile(folder, "sso_session = s", "sso.*AWS configuration|no AWS credentials"),
     "login-absent": lambda folder, _: profile(folder, "login_session = arn:aws:iam::1:user/u", "log in again|another"),
     "process-absent": lambda folder, _: profile(folder, "credential_process = /not/there", "/not/there.*correct it"),
     "process-fails": lambda folder, _: process(folder, "", "process says no.*credential_process", code=3),

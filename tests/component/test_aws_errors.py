@@ -2,16 +2,22 @@
 
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import boto3
 import pytest
+from botocore.credentials import SSOProvider
+from botocore.tokens import SSOTokenProvider
 
 import infra.__main__
 import infra.registry
 import producer.cli
 from tests.component.misconfigured import CASES, base, refusing
+
+ROOT = Path(__file__).parents[2]
 
 PROGRAMS: dict[str, Callable[[], int]] = {
     "producer audit": lambda: producer.cli.main(["audit", "--stack", "s"]),
@@ -35,7 +41,7 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture
-def only(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[dict[str, str]], None]]:
+def only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[dict[str, str]], None]]:
     """Makes the given variables the process's environment, but for what a program needs to run."""
 
     def become(environ: dict[str, str]) -> None:
@@ -46,6 +52,8 @@ def only(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[dict[str, str]],
             monkeypatch.setenv(name, value)
         boto3.DEFAULT_SESSION = None
 
+    for provider in (SSOProvider, SSOTokenProvider):  # who have looked at HOME already
+        monkeypatch.setattr(provider, "_SSO_TOKEN_CACHE_DIR", str(tmp_path / ".aws/sso/cache"))
     yield become
     boto3.DEFAULT_SESSION = None
 
@@ -69,6 +77,27 @@ def test_every_program_names_the_fix(
         assert re.search(fix, lines[-1]), (name, told.err)
         assert len(lines) <= 2, (name, told.err)  # deploy says first where it goes
         assert "planted" not in told.err.replace("AKIAPLANTED", ""), (name, told.err)
+
+
+@pytest.mark.parametrize("case", sorted(CASES.keys() - {"retry-mode", "attempts"}))  # it has its own
+def test_the_consumer_names_the_fix(case: str, server: str, tmp_path: Path) -> None:
+    environ, fix = CASES[case](tmp_path, server)
+    names = {"STREAM_NAME": "events", "SENSOR_TABLE": "table", "ARCHIVE_BUCKET": "bucket", "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        [sys.executable, "-m", "consumer"],
+        cwd=ROOT,
+        env=base(tmp_path) | names | {"RUN_DIR": str(tmp_path / "run"), "HTTP_PORT": "0"} | environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert re.search(fix, done.stderr), done.stderr
+    assert "planted" not in done.stderr
+    credentials = not environ.get("AWS_ENDPOINT_URL") and "HTTPS_PROXY" not in environ
+    assert not (credentials and "STREAM_NAME" in done.stderr), "it is not about the stream"
 
 
 def test_no_region_is_named(

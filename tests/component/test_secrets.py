@@ -83,6 +83,12 @@ def consumer(folder: Path, environ: dict[str, str]) -> Iterator[Running]:
         process.wait()
 
 
+def environment_of(pid: int) -> dict[str, str]:
+    """What a process was started with."""
+    pairs = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")
+    return dict(pair.split("=", 1) for pair in pairs if pair)
+
+
 @contextmanager
 def forbidden(strict: Strict, action: str) -> Iterator[None]:
     """The consumer's role may not do this as long as the block lasts."""
@@ -105,6 +111,7 @@ def test_a_working_and_failing_consumer_writes_no_secret(strict: Strict, tmp_pat
     ]
     with consumer(tmp_path, settings_of(strict.emulator, strict.names["TaskDefinitionArn"])) as running:
         running.until(lambda: running.shards() == 1, "shard")
+        daemon = environment_of(running.state()["daemonPid"])
         for data in payloads:
             kinesis.put_record(StreamName=stream, Data=data, PartitionKey="soil")
         running.until(lambda: 'reason="not-json"} 1.0' in running.get("/metrics"), "rejected reading")
@@ -121,7 +128,10 @@ def test_a_working_and_failing_consumer_writes_no_secret(strict: Strict, tmp_pat
     assert "Picked up JAVA_TOOL_OPTIONS" in written, "the daemon's own words are there"
     assert "executableName" in written, "and its settings"
     key, secret, token = strict.task_keys("TaskDefinitionArn")
-    for planted in (key, secret, token, str(token)[:40], ENVIRONMENT, PAYLOAD):
+    assert daemon["AWS_CONTAINER_CREDENTIALS_FULL_URI"].startswith("http://127.0.0.1:")
+    assert not any(str(secret) in value for value in daemon.values())
+    own = daemon["AWS_CONTAINER_AUTHORIZATION_TOKEN"]
+    for planted in (key, secret, token, str(token)[:40], own, ENVIRONMENT, PAYLOAD):
         assert str(planted) not in written + told
 
 
@@ -137,7 +147,7 @@ def test_keys_that_are_refused_are_not_told(strict: Strict, tmp_path: Path, endp
     with consumer(tmp_path, environ | keys | {endpoint: strict.emulator.endpoint}) as running:
         assert running.process.wait(60) == 1
         written = running.written()
-    assert "sensorstream: STREAM_NAME: " in written
+    assert "AWS does not accept these credentials: set AWS_ACCESS_KEY_ID" in written
     assert not any(planted in written for planted in keys.values() if planted != keys["AWS_ACCESS_KEY_ID"])
 
 

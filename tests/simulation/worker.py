@@ -115,7 +115,8 @@ class SimService(Service):
             table_concurrency=2,
             worker_id=worker.name,
         )
-        clients: Any = SimpleNamespace(s3=world.bucket, dynamodb=world.dynamodb, kinesis=world.kinesis)
+        sinks = {"s3": world.bucket, "dynamodb": world.dynamodb, "kinesis": world.kinesis}
+        clients: Any = SimpleNamespace(**sinks, credentials=None)
         with replaced((service, "Daemon", lambda *_: SimDaemon(worker))):
             super().__init__(settings, Path("java"), clients)
         self._door: Any = worker.door

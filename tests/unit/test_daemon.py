@@ -46,7 +46,7 @@ def test_the_properties_carry_the_settings() -> None:
         "streamName": "readings",
         "applicationName": "readings-consumer",
         "regionName": "eu-west-3",
-        "AwsCredentialsProvider": "DefaultCredentialsProvider",
+        "AwsCredentialsProvider": "ContainerCredentialsProvider",
         "workerId": REQUIRED["WORKER_ID"],
         "initialPositionInStream": "TRIM_HORIZON",
         "retrievalMode": "POLLING",
@@ -134,7 +134,7 @@ def make(tmp_path: Path) -> Make:
         java.write_text(f"#!/bin/sh\n{script}\n")
         java.chmod(0o755)
         settings = Settings.load(REQUIRED)
-        return Daemon(settings, java, tmp_path / "s.sock", tmp_path / "run dir", lambda _: None)
+        return Daemon(settings, java, tmp_path / "s.sock", tmp_path / "run dir", lambda _: None, dict)
 
     return with_java
 
@@ -235,7 +235,7 @@ from consumer.settings import Settings
 
 async def main():
     folder = Path({str(tmp_path)!r})
-    daemon = Daemon(Settings.load({REQUIRED!r}), folder / "java", folder / "s", folder / "run", print)
+    daemon = Daemon(Settings.load({REQUIRED!r}), folder / "java", folder / "s", folder / "run", print, dict)
     await daemon.start()
     print(daemon.pid, flush=True)
     await daemon.wait()

@@ -1,0 +1,56 @@
+"""The real daemon lives on the credentials that the service renews, and tells why where there are none."""
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+
+from consumer import credentials, log
+from infra.local.emulator import Emulator
+from tests.component.kcl_rig import Rig
+from tests.component.misconfigured import base
+from tests.component.test_credentials import configure, process, runs
+
+
+def test_the_daemon_works_on_renewed_credentials_and_through_their_absence(
+    emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A profile whose process gives credentials of six seconds, which no SDK but ours reads: Java's ends at once."""
+    for name, value in (base(tmp_path) | configure(tmp_path, process(tmp_path, 6))).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(credentials, "PAUSE", 0.5)
+    caplog.set_level(logging.INFO)
+    for name in log._SAID:
+        monkeypatch.setattr(logging.getLogger(name), "level", logging.CRITICAL)
+
+    def said() -> str:
+        return "\n".join(f"{record.getMessage()} {vars(record)}" for record in list(caplog.records))
+
+    async def until_said(text: str) -> None:
+        async with asyncio.timeout(60):
+            while text not in said():  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+
+    async def scenario() -> None:
+        async with Rig(emulator.endpoint, tmp_path / "run", "renewed") as rig:
+            await rig.create_stream(1)
+            await rig.prepare()
+            await rig.daemon.start()
+            await rig.put(b"one")
+            await rig.until(lambda: len(rig.got) == 1)
+            first = runs(tmp_path)
+            async with asyncio.timeout(90):
+                while runs(tmp_path) < first + 3:  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+            await rig.put(b"two")
+            await rig.until(lambda: len(rig.got) == 2)
+            (tmp_path / "broken").touch()
+            await until_said("the vault is closed (Service: ")  # the daemon's own words
+            (tmp_path / "broken").unlink()
+            await until_said("AWS credentials are renewed again")
+            await rig.put(b"three")
+            await rig.until(lambda: len(rig.got) == 3)
+
+    asyncio.run(scenario())
+    assert "planted" not in said()
