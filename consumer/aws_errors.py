@@ -129,6 +129,8 @@ def _plain(error: BaseException) -> str:
         return f"an answer with AWS credentials, or a cached login, is no JSON; check credential_process, or {_renew()}"
     if isinstance(error, OSError):
         what = f"{error.filename}: {error.strerror}" if error.filename else _line(error)
+        if not isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError | NotADirectoryError):
+            return what
         return f"{what}; the AWS configuration names it (credential_process, AWS_CA_BUNDLE, a token's file): correct it"
     text = _line(error)
     if "header" in text.lower():

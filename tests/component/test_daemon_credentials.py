@@ -46,7 +46,8 @@ def test_the_daemon_works_on_renewed_credentials_and_through_their_absence(
             await rig.put(b"two")
             await rig.until(lambda: len(rig.got) == 2)
             (tmp_path / "broken").touch()
-            await until_said("the vault is closed (Service: ")  # the daemon's own words
+            await until_said("Failed to load credentials")  # the daemon's own words
+            assert "the vault is closed" in said(), "ours say why"
             (tmp_path / "broken").unlink()
             await until_said("AWS credentials are renewed again")
             await rig.put(b"three")
