@@ -38,7 +38,7 @@ def service(tmp_path: Path) -> tuple[Service, Client]:
         shutdown_seconds=20,
         worker_id="me",
     )
-    clients: Any = SimpleNamespace(s3=None, dynamodb=client, kinesis=None)
+    clients: Any = SimpleNamespace(s3=None, dynamodb=client, kinesis=None, credentials=None)
     return Service(settings, Path("java"), clients), client
 
 
