@@ -75,7 +75,7 @@ SHARE = stat_panel(
     width=3,
 )
 OLDEST = stat_panel(
-    "Oldest record not written",
+    "Oldest unwritten",
     "Age of the oldest record that is not durable, in hand or still in the stream. Up to the parcel's window and a "
     "little more, when all is well.",
     "LagGrowing",

@@ -31,7 +31,7 @@ RUNNING = (
 
 OVERVIEW = [
     stat_panel(
-        "Oldest record not written",
+        "Oldest unwritten",
         "Age of the oldest record that is not durable: in hand, in an open parcel, or still in the stream. Up to the "
         "parcel's window and a little more, when all is well; it grows while the stream cannot be read.",
         "LagGrowing",

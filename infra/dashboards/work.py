@@ -99,7 +99,7 @@ STAGES = [
         Query(f"{rate('sensorstream_retries_total', WORKER, 'sink')} > 0", "retries: {{sink}}"),
         Query(f"{rate('sensorstream_throttles_total', WORKER, 'sink')} > 0", "throttles: {{sink}}"),
         bars=True,
-        quiet="none",
+        quiet="no retries",
     ),
 ]
 PARCELS = [

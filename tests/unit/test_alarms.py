@@ -187,7 +187,8 @@ def test_a_task_that_was_taken_away_is_not_added_again_at_once() -> None:
 def test_the_dashboard_is_a_document_that_shows_every_alarm_and_leads_with_the_lag() -> None:
     template = SERVICE["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     body = json.loads(re.sub(r"\$\{[\w.:]+\}", "x", template))
-    assert len(body["widgets"]) == 7
+    assert len(body["widgets"]) == 8
+    assert body["widgets"][1]["properties"]["title"] == "Oldest record not written"
     assert set(re.findall(r"\$\{(\w+)\.Arn\}", template)) == {alarm.name for alarm in FOR_PEOPLE}
     shown = [each for widget in body["widgets"] for each in widget["properties"].get("metrics", ())]
     assert "LagSeconds" in [each[1] for each in shown if len(each) > 1]

@@ -106,7 +106,7 @@ def test_deploys_and_restarts_are_marked(name: str, board: dict[str, Any]) -> No
 def test_it_leads_with_the_age_of_the_oldest_record_that_is_not_written(name: str) -> None:
     first, *others = panels(BOARDS[name])
     assert (first.title, metrics(substituted(first.expressions[0], BOARDS[name]))) == (
-        "Oldest record not written",
+        "Oldest unwritten",
         {"sensorstream_lag_seconds"},
     )
     assert not [each.title for each in others if "millis_behind_latest" in str(each.expressions)]

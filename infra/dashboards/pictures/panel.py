@@ -19,7 +19,10 @@ COLOURS = {
     "purple": "#b877d9",
     "transparent": "none",
 }
-PALETTE = ("#73bf69", "#f2cc0c", "#5794f2", "#ff9830", "#b877d9", "#6ed0e0", "#f2495c", "#ff85b8")
+PALETTE = (
+    *("#73bf69", "#f2cc0c", "#5794f2", "#ff9830", "#b877d9", "#6ed0e0", "#f2495c", "#ff85b8"),
+    *("#c8f2c2", "#ffee99", "#1f60c4", "#c4612d", "#8f3bb8", "#117a8b", "#8e1b2b", "#a05195"),
+)
 
 
 @dataclass(frozen=True)
