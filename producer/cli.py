@@ -17,7 +17,7 @@ from itertools import islice
 
 import boto3
 
-from producer import console, options, redeliver, redrive
+from producer import console, doctor, options, redeliver, redrive
 from producer.alerts import Subscriber, alerts_file, unsubscribe
 from producer.audit import audit, audit_archive
 from producer.catalogue import Span
@@ -42,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: Arguments) -> int:
     if region := os.environ.get("AWS_REGION"):  # which the other SDKs look at, but not this one
         boto3.setup_default_session(region_name=region)
+    if arguments.run is _doctor:  # a stack that is not there is its finding
+        return _examine(arguments)
     run: Callable[[Arguments, Stack], int] = arguments.run
     return run(arguments, Stack.load(arguments.stack))
 
@@ -63,6 +65,16 @@ def _told(command: Callable[[], int]) -> int:
             raise
         print(f"producer: {line}", file=sys.stderr)
     return 2
+
+
+def _doctor(arguments: Arguments, _: Stack) -> int:
+    return _examine(arguments)
+
+
+def _examine(arguments: Arguments) -> int:
+    report = doctor.examine(arguments.stack, arguments.probe)
+    print(json.dumps(report.as_json()) if arguments.json else report.as_text())
+    return 0 if report.ok else 1
 
 
 def _provision(arguments: Arguments, stack: Stack) -> int:
@@ -232,4 +244,5 @@ COMMANDS: dict[str, Callable[[Arguments, Stack], int]] = {
     "replay": _replay,
     "query": _query,
     "publish": _publish,
+    "doctor": _doctor,
 }

@@ -54,7 +54,14 @@ def parser(run: Mapping[str, Callable[..., int]]) -> argparse.ArgumentParser:
     publish = command("publish", "put readings onto the stream, now, a millisecond apart")
     publish.add_argument("sensorid")
     publish.add_argument("value", nargs="+")
-    for both in (query, publish):
+    doctor = command("doctor", "look for what is wrong with a deployment, or with who asks; exit code 1: something is")
+    doctor.add_argument(
+        "--probe",
+        action="store_true",
+        help="publish nine odd messages as the device STACK-probe and tell what the topic rules make of them; "
+        "they leave a row and dead letters",
+    )
+    for both in (query, publish, doctor):
         both.add_argument("--json", action="store_true", help="print JSON")
     return main
 

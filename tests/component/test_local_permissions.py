@@ -16,7 +16,7 @@ from infra.local.identity import acting
 from producer.cli import main
 from tests.component.strict import Strict, records
 
-REFUSED = r"AccessDenied|not authorized|AuthorizationError"
+REFUSED = r"AccessDenied|not authorized|AuthorizationError|ForbiddenException"
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,13 @@ CASES = [
          {"QueueUrl": "{UndeliveredQueueUrl}"}, {"QueueUrl": "{UndeliveredQueueUrl}"}, "sqs.purge_queue"),
     Case("reads another queue", "operator", "sqs.receive_message", {"QueueUrl": "{UndeliveredQueueUrl}"},
          {"QueueUrl": "{OtherQueueUrl}"}),
+    Case("publishes as a device", "operator", "iot-data.publish",
+         {"topic": "device/strict-probe/devicePayload", "qos": 1, "payload": b"x"},
+         {"topic": "device/soilSensor1/devicePayload"}),
+    Case("sees other topics' subscribers", "operator", "sns.list_subscriptions_by_topic",
+         {"TopicArn": "{AlertTopicArn}"}, {"TopicArn": "{OtherTopicArn}"}),
+    Case("subscribes to alerts", "operator", "sns.list_subscriptions_by_topic", {"TopicArn": "{AlertTopicArn}"},
+         {"TopicArn": "{AlertTopicArn}", "Protocol": "email", "Endpoint": "a@example.com"}, "sns.subscribe"),
     Case("publishes an alert", "operator", "kinesis.put_record", STREAM | RECORD,
          {"TopicArn": "{AlertTopicArn}", "Message": "x"}, "sns.publish"),
     Case("gives itself rights", "operator", "kinesis.put_record", STREAM | RECORD,

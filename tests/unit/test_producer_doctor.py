@@ -1,0 +1,144 @@
+"""What the doctor makes of answers that the emulator does not give."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+from unittest import mock
+
+import boto3
+import pytest
+from botocore.stub import Stubber
+
+from producer import checks, doctor, probes
+from producer.doctor import Check, Report
+from producer.errors import UserError
+from producer.stack import Stack
+
+STACK = cast(Stack, SimpleNamespace(name="s", alert_topic="arn:aws:sns:eu-central-1:000000000000:t"))
+PLACE = {"region_name": "eu-central-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
+
+
+@pytest.fixture(autouse=True)
+def _in_the_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+
+
+def answered(service: str, *answers: tuple[str, Any]) -> Any:
+    """A client of the service that gives these answers, in place of boto3.client."""
+    client = boto3.session.Session(**cast(Any, PLACE)).client(cast(Any, service))
+    stubber = Stubber(client)
+    for operation, answer in answers:
+        if isinstance(answer, str):
+            stubber.add_client_error(operation, answer)
+        else:
+            stubber.add_response(operation, answer)
+    stubber.activate()
+    return mock.patch("boto3.client", return_value=client)
+
+
+def subscription(arn: str) -> dict[str, str]:
+    return {"SubscriptionArn": arn, "Owner": "0", "Protocol": "email", "Endpoint": "a@b", "TopicArn": "t"}
+
+
+def test_an_address_that_was_not_confirmed_is_a_finding() -> None:
+    answer = {"Subscriptions": [subscription("PendingConfirmation"), subscription("arn:aws:sns:x")]}
+    with answered("sns", ("list_subscriptions_by_topic", answer)):
+        [check] = checks.subscriptions(STACK)
+    assert (check.state, check.detail) == ("finding", "a@b: not confirmed, hears nothing")
+
+
+def alarm(name: str, missing: str, state: str = "OK") -> dict[str, Any]:
+    metric = {"Namespace": "Sensor", "MetricName": name, "Dimensions": [{"Name": "Application", "Value": "s-consumer"}]}
+    return {"AlarmName": f"s-{name}", "StateValue": state, "TreatMissingData": missing, **metric}
+
+
+def test_an_alarm_whose_metric_never_had_data_is_a_finding() -> None:
+    """But not one that is quiet without data."""
+    alarms = {"MetricAlarms": [alarm("LagSeconds", "breaching"), alarm("RowsThrottled", "notBreaching")]}
+    with answered("cloudwatch", ("describe_alarms", alarms), ("list_metrics", {"Metrics": []})):
+        [check] = checks.alarms(STACK)
+    assert (check.name, check.state) == ("alarm metrics", "finding")
+    assert check.detail == "no data: Sensor LagSeconds Application=s-consumer"
+
+
+def test_alarms_that_ring_are_told_by_name() -> None:
+    alarms = {"MetricAlarms": [alarm("LagSeconds", "notBreaching", "ALARM")]}
+    with answered("cloudwatch", ("describe_alarms", alarms)):
+        [check] = checks.alarms(STACK)
+    assert check.detail == "ringing: s-LagSeconds"
+
+
+def test_tasks_that_do_not_start_say_why() -> None:
+    service: dict[str, Any] = {"runningCount": 0, "desiredCount": 1, "events": [{"message": "CannotPullContainer"}]}
+    with answered("ecs", ("describe_services", {"services": [service]})):
+        [check] = checks.tasks(STACK)
+    assert (check.state, check.detail) == ("finding", "0 of 1 tasks run: CannotPullContainer")
+
+
+def test_quotas_that_may_not_be_asked_are_no_finding() -> None:
+    limits = {"ShardLimit": 20, "OpenShardCount": 16, "OnDemandStreamCount": 0, "OnDemandStreamCountLimit": 9}
+    with answered("kinesis", ("describe_limits", limits)):
+        assert next(checks.quotas(STACK)).state == "finding"
+    with answered("kinesis", ("describe_limits", "AccessDeniedException")):
+        assert next(checks.quotas(STACK)).state == "skipped"
+
+
+@pytest.mark.parametrize(("minutes", "state"), [(0, "ok"), (3, "finding"), (-3, "finding")])
+def test_a_wrong_clock_is_a_finding(minutes: int, state: str) -> None:
+    at = datetime.now(UTC) + timedelta(minutes=minutes)
+    headers = {"date": at.strftime("%a, %d %b %Y %H:%M:%S GMT")}
+    session = mock.Mock(region_name="eu-central-1")
+    session.client.return_value.get_caller_identity.return_value = {
+        "Arn": "arn:aws:iam::0:user/x",
+        "ResponseMetadata": {"HTTPHeaders": headers},
+    }
+    session.get_credentials.return_value.method = "env"
+    with mock.patch.object(boto3, "DEFAULT_SESSION", session):
+        assert [check.state for check in checks.identity()] == ["ok", state]
+
+
+@pytest.mark.parametrize(
+    ("must", "came", "state", "word"),
+    [
+        (True, [b'{"a":10.0}'], "ok", "byte for byte"),
+        (True, [b'{"a":10}'], "ok", 'is in the stream as {"a":10}'),
+        (True, [], "finding", "not in the stream"),
+        (False, [], "ok", "does not reach the stream"),
+        (False, [b"1", b"2"], "ok", "2 times"),
+    ],
+)
+def test_what_became_of_a_probe(must: bool, came: list[bytes], state: str, word: str) -> None:
+    check = probes.judged(probes.Probe("x", b'{"a":10.0}', must), came)
+    assert (check.state, word in check.detail) == (state, True)
+
+
+def test_no_probe_raises_an_alert_and_each_names_its_device_or_none() -> None:
+    found = probes.messages("s-probe", 1)
+    assert not any(b"humidity" in probe.payload for probe in found[1:])
+    assert b'"humidity":99.0' in found[0].payload
+
+
+def test_the_report_is_for_people_and_programs() -> None:
+    report = Report([Check("clock", "ok", "as AWS's"), Check("stream", "finding", "DELETING", "wait")])
+    assert report.as_text().splitlines() == [
+        "ok       clock   as AWS's",
+        "FINDING  stream  DELETING",
+        "                 -> wait",
+        "",
+        "1 finding",
+    ]
+    assert report.as_json()["checks"][1] == {
+        "name": "stream",
+        "state": "finding",
+        "detail": "DELETING",
+        "remedy": "wait",
+    }
+
+
+def test_an_error_is_a_finding_of_its_part() -> None:
+    def ask() -> Iterator[Check]:
+        yield from ()
+        raise UserError("no queue")
+
+    assert list(doctor.guarded("queue", "deploy", ask)) == [Check("queue", "finding", "no queue", "deploy")]
