@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +12,11 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
+from infra.cloudformation import DeployError
+
 INFRA = Path(__file__).resolve().parent
 LONGEST_BODY = 51_200  # bytes of a template within a request to CloudFormation
+NAME_SECONDS, AGAIN_SECONDS = 120.0, 5.0  # how long, and how often, a name is asked for that S3 has not let go of
 
 
 def package() -> bytes:
@@ -61,8 +65,7 @@ class Artifacts:
     def _make(self) -> None:
         if _exists(lambda: self._s3.head_bucket(Bucket=self.bucket)):
             return
-        where: Any = {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
-        self._s3.create_bucket(Bucket=self.bucket, **({} if self._region == "us-east-1" else where))
+        self._create()
         self._s3.put_public_access_block(
             Bucket=self.bucket,
             PublicAccessBlockConfiguration={
@@ -82,6 +85,24 @@ class Artifacts:
         }
         policy = {"Version": "2012-10-17", "Statement": [only_tls]}
         self._s3.put_bucket_policy(Bucket=self.bucket, Policy=json.dumps(policy))
+
+    def _create(self) -> None:
+        """The bucket alone. After destroy S3 may hold on to its name, mostly for seconds; DeployError after minutes."""
+        where: Any = {"CreateBucketConfiguration": {"LocationConstraint": self._region}}
+        deadline = time.monotonic() + NAME_SECONDS
+        while True:
+            try:
+                self._s3.create_bucket(Bucket=self.bucket, **({} if self._region == "us-east-1" else where))
+                return
+            except ClientError as error:
+                if error.response["Error"]["Code"] != "OperationAborted":
+                    raise
+                if time.monotonic() > deadline:
+                    raise DeployError(
+                        f"S3 still holds on to the name of bucket {self.bucket}, which was deleted a short while ago; "
+                        "the same command again in some minutes, at most an hour"
+                    ) from error
+            time.sleep(AGAIN_SECONDS)
 
 
 def bucket_name(session: boto3.Session, stack: str) -> str:
