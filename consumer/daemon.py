@@ -196,6 +196,7 @@ class Daemon:
         """
         for pipe in list(self._pipes):
             self._read(pipe)
+        self._log.rest()
         if self._log.skipped:
             raise BatchSkipped(self._log.skipped)
 
@@ -245,6 +246,7 @@ class Daemon:
             self._read(pipe)
         for pipe in list(self._pipes):
             self._close(pipe)
+        self._log.rest(end=True)
         await _end_group(group)
         return code
 

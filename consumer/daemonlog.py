@@ -20,7 +20,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from consumer.reasons import failed_read
 from consumer.repeats import Repeats
@@ -71,6 +71,24 @@ _SHOWN: Final = 2000
 log = logging.getLogger("kcl")
 
 
+class _Event(NamedTuple):
+    """One line; without a source it is the JVM's own words."""
+
+    level: str
+    source: str
+    exception: str
+    message: str
+
+
+def _tell(event: _Event, repeated: int) -> None:
+    extra: dict[str, object] = {"source": event.source} if event.source else {}
+    if event.exception:
+        extra["exception"] = event.exception[:_SHOWN]
+    if repeated:
+        extra["repeated"] = repeated
+    log.log(_LEVELS[event.level], "%s", event.message[:_SHOWN], extra=extra)
+
+
 class BatchSkipped(Exception):
     """The daemon may have skipped a batch: nothing may be checkpointed until it has started again."""
 
@@ -111,7 +129,7 @@ class DaemonLog:
         """Shards whose end the KCL takes from a ResourceNotFoundException."""
         self._on_undeliverable = on_undeliverable
         self._on_failed_read = on_failed_read
-        self._repeats = Repeats(clock)
+        self._repeats: Repeats[_Event] = Repeats(_tell, clock)
 
     def line(self, line: str) -> None:
         """Takes one line, without its end."""
@@ -126,7 +144,7 @@ class DaemonLog:
             return
         if any(name == where and what in message for where, what in SKIPPED):
             self.skipped = f"{name}: {message} {exception}"[:_SHOWN]
-            self._tell(level, name, exception, message, 0)
+            _tell(_Event(level, name, exception, message), 0)
             return
         if failed := failed_read(name, exception, message):
             self._on_failed_read(*failed)
@@ -135,23 +153,16 @@ class DaemonLog:
         ):
             self.gone.update(_SHARD.findall(message)[:1])
         self._step(name, message)
-        repeated = self._repeats.take(level, name, exception, message)
-        if repeated is not None:
-            self._tell(level, name, exception, message, repeated)
+        self._repeats.take(_Event(level, name, exception, message), level, name, exception, message)
 
     def words(self, line: str) -> None:
         """Takes a line that is no event: the JVM's own words, or what a connector says."""
-        if line and (repeated := self._repeats.take(line)) is not None:
-            log.warning("%s", line[:_SHOWN], extra={"repeated": repeated} if repeated else {})
+        if line:
+            self._repeats.take(_Event("WARN", "", "", line), line)
 
-    @staticmethod
-    def _tell(level: str, name: str, exception: str, message: str, repeated: int) -> None:
-        extra: dict[str, object] = {"source": name}
-        if exception:
-            extra["exception"] = exception[:_SHOWN]
-        if repeated:
-            extra["repeated"] = repeated
-        log.log(_LEVELS[level], "%s", message[:_SHOWN], extra=extra)
+    def rest(self, *, end: bool = False) -> None:
+        """Tells how often lines came that were not told and did not come again; with `end` of all of them."""
+        self._repeats.rest(end=end)
 
     def _step(self, name: str, message: str) -> None:
         for where, what, words in PHASES:

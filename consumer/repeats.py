@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Callable
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
 
 WINDOW: Final = 60.0
 """Seconds in which lines of one shape are told once."""
 MOST: Final = 200
-"""Shapes that are known at a time; one more and the oldest is forgotten."""
+"""Shapes that are known at a time; with one more the oldest is forgotten, and told if it came again."""
 
 _VARIABLE: Final = re.compile(r"[\w-]*\d[\w-]*")
 _HEAD: Final = 300
@@ -18,23 +21,44 @@ def shape(text: str) -> str:
     return _VARIABLE.sub("#", text[:_HEAD])
 
 
-class Repeats:
-    """Which lines to tell now."""
+@dataclass(slots=True)
+class _Kind(Generic[T]):
+    told: float
+    line: T
+    """The last one that was not told."""
+    untold: int = 0
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+
+class Repeats(Generic[T]):
+    """Calls `tell` with a line and how often lines of its shape came untold before it."""
+
+    def __init__(self, tell: Callable[[T, int], None], clock: Callable[[], float]) -> None:
+        self._tell = tell
         self._clock = clock
-        self._told: dict[tuple[str, ...], tuple[float, int]] = {}  # when it was told, how often it came since
+        self._kinds: dict[tuple[str, ...], _Kind[T]] = {}  # the one that was told last stands last
 
-    def take(self, *texts: str) -> int | None:
-        """How often lines of this shape came untold since the last one that was told; None when this one is not to be
-        told either."""
+    def take(self, line: T, *texts: str) -> None:
+        """Tells the line at once if none of the shape of its `texts` was told in this window; else it is counted."""
         now, key = self._clock(), tuple(map(shape, texts))
-        told, untold = self._told.get(key, (now - WINDOW, 0))
-        if now - told < WINDOW:
-            self._told[key] = told, untold + 1
-            return None
-        self._told.pop(key, None)  # the newest stands last
-        if len(self._told) >= MOST:
-            del self._told[next(iter(self._told))]
-        self._told[key] = now, 0
-        return untold
+        kind = self._kinds.get(key)
+        if kind and now - kind.told < WINDOW:
+            kind.line, kind.untold = line, kind.untold + 1
+            return
+        self._kinds.pop(key, None)
+        while len(self._kinds) >= MOST:
+            self._forget(next(iter(self._kinds)))
+        self._kinds[key] = _Kind(now, line)
+        self._tell(line, kind.untold if kind else 0)
+
+    def rest(self, *, end: bool = False) -> None:
+        """Tells what came untold and has not come again since its window ended; with `end` all that is untold."""
+        now = self._clock()
+        for key, kind in list(self._kinds.items()):
+            if not end and now - kind.told < WINDOW:
+                return  # neither are the others
+            self._forget(key)
+
+    def _forget(self, key: tuple[str, ...]) -> None:
+        kind = self._kinds.pop(key)
+        if kind.untold:
+            self._tell(kind.line, kind.untold - 1)

@@ -183,3 +183,32 @@ def test_the_kcl_still_logs_the_record_that_it_drops(part: str) -> None:
 def test_there_is_one_kcl() -> None:
     assert len(list(kcl_jars())) == 1
     assert isinstance(jars(), Path)
+
+
+def test_a_line_that_comes_again_is_told_once_with_its_count_but_for_those_that_matter(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    now = [0.0]
+    failed: list[tuple[str | None, str, str]] = []
+    log = DaemonLog(lambda record: None, lambda *found: failed.append(found), lambda: now[0])
+    where = KCL + "retrieval.polling.PrefetchRecordsPublisher"
+    refused = "software.amazon.awssdk.services.kinesis.model.AccessDeniedException: no (Request ID: %s)\n\tat a.B.c(D)"
+
+    def fail(times: int) -> None:
+        for number in range(times):
+            message = f"s:shardId-{number % 4:012d} :  Exception thrown while fetching records from Kinesis"
+            log.line(laid_out("ERROR", where, message, refused % number))
+
+    fail(1000)
+    now[0] = 61
+    fail(1)
+    assert [record.__dict__.get("repeated") for record in caplog.records] == [None, 999]
+    assert len(failed) == 1001
+    assert failed[5] == ("shardId-000000000001", "access-denied", "AccessDeniedException: no (Request ID: 5)")
+    caplog.clear()
+    for _ in range(3):
+        log.line(laid_out("ERROR", KCL + SKIPPED[0][0], SKIPPED[0][1]))
+        log.line("Terminating due to java.lang.OutOfMemoryError")
+    log.rest(end=True)
+    assert [record.getMessage() for record in caplog.records].count(SKIPPED[0][1]) == 3
+    assert [record.__dict__.get("repeated") for record in caplog.records][-1] == 1

@@ -1,0 +1,64 @@
+"""The first rows of the lease table: never waited for without a limit, and no reason not to start."""
+
+import asyncio
+import contextlib
+import logging
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from consumer import clients as module
+from consumer.clients import Clients, Unreachable
+from tests.unit.fakes import error
+
+
+class Leases:
+    """A lease table that cannot be reached, or with None does not answer."""
+
+    def __init__(self, failure: Exception | None) -> None:
+        self._failure = failure
+
+    async def seed(self, *_: object, **__: object) -> None:
+        if self._failure is None:
+            await asyncio.Event().wait()
+        assert self._failure
+        raise self._failure
+
+    prepare = seed
+
+
+OUTAGES = [error("ThrottlingException"), OSError("refused"), TimeoutError(), None]
+
+
+@pytest.fixture
+def prepare(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(module, "PREPARE", 0.01)
+    monkeypatch.setattr(module, "SEED", 0.01)
+
+    async def run(tables: str, leases: Any) -> None:
+        settings: Any = SimpleNamespace(
+            lease_tables=tables, initial_position=None, stream_name="s", application_name="sensors"
+        )
+        clients = Clients(settings)
+        client = SimpleNamespace(list_shards=None)
+        clients.kinesis = client
+        monkeypatch.setattr(clients, "_create", lambda service: contextlib.nullcontext(client))
+        await clients.prepare(leases)
+
+    return lambda tables, failure: asyncio.run(asyncio.wait_for(run(tables, Leases(failure)), 20))
+
+
+@pytest.mark.parametrize("failure", OUTAGES)
+def test_without_first_rows_the_service_starts_all_the_same(
+    prepare: Any, failure: Exception | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        prepare("existing", failure)
+    assert "no first leases written" in caplog.text
+
+
+@pytest.mark.parametrize("failure", OUTAGES)
+def test_a_table_that_has_to_be_made_and_cannot_is_one_line(prepare: Any, failure: Exception | None) -> None:
+    with pytest.raises(Unreachable, match="APPLICATION_NAME: sensors: no lease table: .+"):
+        prepare("create", failure)
