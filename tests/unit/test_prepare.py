@@ -60,5 +60,5 @@ def test_without_first_rows_the_service_starts_all_the_same(
 
 @pytest.mark.parametrize("failure", OUTAGES)
 def test_a_table_that_has_to_be_made_and_cannot_is_one_line(prepare: Any, failure: Exception | None) -> None:
-    with pytest.raises(Unreachable, match="APPLICATION_NAME: sensors: no lease table: .+"):
+    with pytest.raises(Unreachable, match=r"APPLICATION_NAME: sensors: no lease table: .+"):
         prepare("create", failure)
