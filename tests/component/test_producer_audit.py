@@ -13,7 +13,9 @@ from typing import Any
 import boto3
 import pytest
 
+from consumer.parcel import undeliverable_line
 from producer.alerts import Subscriber, alerts_file, unsubscribe
+from producer.archive import UNDELIVERABLE
 from producer.audit import Report, audit, audit_archive
 from producer.catalogue import Span
 from producer.ledger import Ledger, entry
@@ -123,6 +125,23 @@ def test_a_faithful_copy_is_clean(world: World) -> None:
     wanted = {"published": 9, "stream_records": 9, "archived": 9, "rows_expected": 6, "rows": 6, "superseded": 1}
     assert report.counts | wanted | {"dead_letters_expected": 2, "dead_letters": 2} == report.counts
     assert report.as_text().endswith("clean")
+
+
+def test_dead_letters_of_a_replaced_object_and_undeliverable_records_are_no_finding(world: World) -> None:
+    world.write()
+    s3, bucket = boto3.client("s3"), world.stack.bucket
+    (key, *_) = [item["Key"] for item in s3.list_objects_v2(Bucket=bucket, Prefix="readings/")["Contents"]]
+    archived = s3.get_object(Bucket=bucket, Key=key)
+    earlier = archived["Metadata"] | {"epoch": "6"}
+    name = key.replace("readings/", "dead-letters/")
+    body = archived["Body"].read()
+    s3.put_object(Bucket=bucket, Key=name, Body=body, Metadata=earlier)
+    broken = gzip.compress(undeliverable_line(b"\xf3\x89\x9a\xc2broken"))
+    s3.put_object(Bucket=bucket, Key=f"{UNDELIVERABLE}abc.ndjson.gz", Body=broken)
+    report = audit(world.stack, world.ledger)
+    assert (report.findings, report.counts["dead_letters"]) == ({}, 2)
+    s3.put_object(Bucket=bucket, Key=name, Body=body, Metadata=archived["Metadata"])  # as if they were its own
+    assert list(audit(world.stack, world.ledger).findings) == ["dead_letter_unexpected"]
 
 
 def drop_line(world: World, number: int) -> None:
