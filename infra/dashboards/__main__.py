@@ -17,7 +17,8 @@ from infra.dashboards.service import service
 from infra.local.process import ROOT
 
 FOLDER = ROOT / "config/grafana/dashboards"
-RULES = ROOT / "config/prometheus/rules/alerts.yml"
+PROMETHEUS = ROOT / "config/prometheus"
+RULES = PROMETHEUS / "rules/alerts.yml"
 EXPR = '"expr"'
 PAGE = "docs/operations.md"
 BOARDS = {"fleet.json": fleet, "service.json": service, "cost.json": cost}
@@ -43,7 +44,7 @@ def _lead(panel: dict[str, Any], runbook: str) -> None:
 
 
 def rules(text: str, runbook: str = PAGE) -> str:
-    """The alert rules with the links of all alerts leading to the page."""
+    """Alert rules, or promtool's tests of them, with the links of all alerts leading to the page."""
     return re.sub(r"(?m)^( +runbook_url: )\S+#", lambda found: f"{found[1]}{runbook}#", text)
 
 
@@ -55,8 +56,9 @@ def main(arguments: list[str]) -> int:
     for name, text in documents(*arguments).items():
         (FOLDER / name).write_text(text)
         print(f"{FOLDER.relative_to(ROOT) / name}: {text.count(EXPR)} queries")
-    text = rules(RULES.read_text(), *arguments)
-    RULES.write_text(text)
+    for path in (RULES, *(PROMETHEUS / "tests").glob("*.yml")):
+        path.write_text(rules(path.read_text(), *arguments))
+    text = RULES.read_text()
     print(f"{RULES.relative_to(ROOT)}: {text.count('runbook_url: ')} links to {arguments[0] if arguments else PAGE}")
     return 0
 

@@ -23,7 +23,8 @@ from infra.local.emulator import HOST, free_port
 from infra.local.process import ROOT
 from infra.local.stack import LocalStack, Options
 from tests.faults.http_faults import TABLE_THROTTLE, names_table, refused
-from tests.faults.proxy import Proxy, Request
+from tests.faults.proxy import Proxy
+from tests.faults.read_rows import GET_RECORDS
 from tests.rules import metrics, rules
 from tests.system.conftest import SETTINGS, System, wait_for
 from tests.system.prometheus import FASTER, Prometheus
@@ -182,14 +183,10 @@ def test_a_stream_that_may_not_be_read_is_told_of_with_the_reason(patient: Patie
     """Nothing is delivered, so nothing that was delivered grows old but the archive object that is open."""
     with patient.load():
         patient.quiet()
-        with patient.proxy.fault(refused(reads, 400, "AccessDeniedException")):
+        with patient.proxy.shaping.refuse("AccessDeniedException", GET_RECORDS):
             patient.expect("StreamUnreadable", "LagGrowing", may=tuple(STUCK), seconds=180)
             assert {labels["reason"] for labels in patient.prometheus.alerts()["StreamUnreadable"]} == {"access-denied"}
         patient.quiet(180)
-
-
-def reads(request: Request) -> bool:
-    return request.service == "kinesis" and request.headers.get("x-amz-target", "").endswith(".GetRecords")
 
 
 def test_a_daemon_that_is_killed_three_times_is_told_of(patient: Patient) -> None:

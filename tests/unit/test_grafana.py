@@ -76,7 +76,9 @@ def test_the_links_of_the_rules_go_where_those_of_the_dashboards_go() -> None:
     text = RULES.read_text()
     absolute = alert_rules(text, ADDRESS)
     assert absolute.count(f"runbook_url: {ADDRESS}#") == text.count("runbook_url: ")
-    assert alert_rules(absolute) == text
+    assert alert_rules(absolute) == alert_rules(text)
+    (led,) = set(re.findall(r"runbook_url: (\S+)#", text))
+    assert documents(*([led] if led.startswith("http") else [])) == {n: (FOLDER / n).read_text() for n in BOARDS}
 
 
 @pytest.mark.parametrize(("name", "panel"), PANELS, ids=NAMES)
