@@ -119,5 +119,7 @@ audit-dependencies: .venv/ready .lint/audit/ready  ## known vulnerabilities in r
 lock: .venv/ready  ## compile the hashed requirements again from pyproject.toml
 	@infra/lock.sh .venv/bin/uv
 
-clean:  ## remove the environments and the local state
-	rm -rf .venv .local-aws .lint .local-prometheus .local-registry .local .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean:  ## remove the environments and the local state, but not .local/devices, the keys of devices in the cloud
+	rm -rf .venv .local-aws .lint .local-prometheus .local-registry .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@if [ -d .local ]; then find .local -mindepth 1 -maxdepth 1 ! -name devices -exec rm -rf {} +; fi
+	@if [ -d .local ]; then find .local -maxdepth 1 -type d -empty -delete; fi

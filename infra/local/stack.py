@@ -126,8 +126,11 @@ class LocalStack:
             self._say(f"{event.resource} {event.status}: {event.reason}")
 
     def _write_env(self) -> None:
-        """.local/env, .local/iot-ca.pem, and an empty folder for devices: the emulator knows none of an earlier run."""
-        ca, devices = LOCAL / "iot-ca.pem", LOCAL / "devices"
+        """.local/env, .local/iot-ca.pem, and an empty folder for devices: the emulator knows none of an earlier run.
+
+        It is not the producer's own, .local/devices: that may hold the only keys of devices in the cloud.
+        """
+        ca, devices = LOCAL / "iot-ca.pem", LOCAL / "emulated-devices"
         shutil.rmtree(devices, ignore_errors=True)
         devices.mkdir(parents=True)
         ca.write_text(self.emulator.ca())

@@ -49,7 +49,8 @@ def test_a_taken_port_is_one_line_that_names_its_variable(variable: str) -> None
     with socket.create_server((HOST, 0)) as taken:
         ports = {name: str(free_port()) for name in ("AWS_PORT", "MQTT_PORT", "HTTP_PORT")}
         ports[variable] = str(taken.getsockname()[1])
-        found = subprocess.run(UP, cwd=ROOT, env={**os.environ, **ports}, capture_output=True, text=True, timeout=30)
+        command = [*UP, *(f"{name}={port}" for name, port in ports.items())]
+        found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
     assert (found.returncode, found.stdout) == (1, "")
     assert found.stderr.count("\n") == 1
     assert f"{variable}=" in found.stderr
@@ -92,9 +93,8 @@ time.sleep(60)
 @pytest.mark.parametrize("presses", [1, 2])
 def test_ctrl_c_during_start_stops_everything(presses: int) -> None:
     ports = {name: str(free_port()) for name in ("AWS_PORT", "MQTT_PORT", "HTTP_PORT")}
-    process = subprocess.Popen(
-        UP, cwd=ROOT, env={**os.environ, **ports}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    command = [*UP, *(f"{name}={port}" for name, port in ports.items())]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     until(lambda: listens(int(ports["AWS_PORT"])))
     for _ in range(presses):
         process.send_signal(signal.SIGINT)
