@@ -84,7 +84,7 @@ def test_readings_are_kept_unless_their_deletion_is_asked_for_by_name(used: tupl
     for options, why in (
         (("--delete-data", "another"), "DELETE_DATA=another is not the deployment's name"),
         (("KEEPDATA=1",), "did you mean KEEP_DATA?"),
-        (("PARAMS=x",), "make destroy takes no PARAMS (make deploy, make plan would)"),
+        (("PARAMS=x",), "make destroy takes no PARAMS (make demo, make up, make deploy, make plan would)"),
         (("KEEP_DATA=yes", "--delete-data", shell.stack), "contradict each other"),
         (("KEEP_DATA=false",), f"DELETE_DATA={shell.stack}"),
         (("KEEP_DATA=maybe",), "KEEP_DATA=maybe must be one of yes, true, 1, no, false, 0"),

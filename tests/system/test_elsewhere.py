@@ -25,7 +25,7 @@ def test_it_consumes_in_its_tasks_role(tmp_path: Path) -> None:
             consumer.wait_until(lambda: health(f"http://127.0.0.1:{port}")[0], 180)
             publish = [sys.executable, "-m", "producer", "publish", "greenhouse-7", "41.5", "41.7"]
             subprocess.run(publish, cwd=ROOT, env=os.environ | stack.as_role("client"), check=True, timeout=60)
-            table = stack.emulator.session().resource("dynamodb").Table(stack.outputs["SensorTable"])
-            wait_for(lambda: table.scan()["Count"] == 2, "both rows")
+            dynamodb, table = stack.emulator.session().client("dynamodb"), stack.outputs["SensorTable"]
+            wait_for(lambda: dynamodb.scan(TableName=table)["Count"] == 2, "both rows")
         finally:
             assert consumer.stop(120) == 0
