@@ -14,6 +14,12 @@ answer := $(shell $(firstword $(wildcard $(PY)) $(PYTHON)) infra/switches.py $(f
 ifeq ($(firstword $(answer)),refused:)
 $(error $(wordlist 2,$(words $(answer)),$(answer)))
 endif
+# Without any Python the only thing to be done is to say so, as setup does; else nothing runs unchecked.
+ifeq ($(answer),)
+ifneq ($(wildcard $(PY)),)
+$(error infra/switches.py does not run with $(PY); see above, or remove .venv)
+endif
+endif
 foreign := $(foreach name,$(answer),$(if $(filter environment,$(firstword $(origin $(name)))),$(name)))
 $(foreach name,$(foreign),$(eval override $(name) :=) $(eval unexport $(name)))
 # The chosen ones as words for a command.

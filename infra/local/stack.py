@@ -104,6 +104,7 @@ class LocalStack:
 
     def start(self) -> None:
         """Returns when readings can be sent and are consumed; after a LocalError call stop() all the same."""
+        elsewhere.forget(LOCAL / "consumer")  # what another run may have left
         if self.options.consumer:
             require_free(self.options.http_port, "HTTP_PORT")
         self.emulator.start()
@@ -113,7 +114,6 @@ class LocalStack:
             self.outputs = deploy(self.emulator, self.options.name, self.options.parameters, self._tell)
         except DeployError as error:
             raise LocalError(f"{error} (log: {LOCAL / 'log/emulator.log'})") from error
-        elsewhere.forget(LOCAL / "consumer")  # what another run may have left
         self._say(f"stack deployed: {self.options.name}")
         self._write_env()
         if self.options.consumer:
