@@ -8,6 +8,7 @@ in which case.
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -89,7 +90,7 @@ class Heir:
         self._leases = leases
         self._metrics = metrics
         self._without_leader: set[str] = set()  # lost workers whose lock may still stand
-        self._failures = 0
+        self._failures: Counter[str] = Counter()
         self.owned: frozenset[str] | None = None
         """The shards that are ours to read, as they were seen last; None before the first look."""
         self.open, self.unowned = 0, 0
@@ -105,14 +106,15 @@ class Heir:
 
     async def look(self) -> None:
         """One look, and what follows from it. What fails is tried again at the next."""
-        rows = await self._ask(self._leases.rows)
+        rows = await self._ask("the lease table does not answer", self._leases.rows)
         if rows is None:
             return
+        self.failing = None
         self.owned = frozenset(owned_by(self._worker_id, rows))
         lost = self._takeover.look(rows, time.monotonic())
         self._count(rows)
         for lease in lost:
-            taken = await self._ask(partial(self._leases.take, lease))
+            taken = await self._ask("a lease cannot be taken over", partial(self._leases.take, lease))
             why = f"of {lease.worker}, which is lost" if lease.worker else f"that {lease.old_owner} does not hand over"
             log.warning("%s %s: %s", lease.shard, why, "ours now" if taken else "changed")
             if taken:
@@ -120,31 +122,32 @@ class Heir:
             if taken and lease.worker:
                 self._without_leader.add(lease.worker)
         for owner in sorted(self._without_leader):
-            if await self._ask(partial(self._release, owner)):
+            if await self._ask("the leader's lock cannot be given up", partial(self._release, owner)):
                 self._without_leader.discard(owner)
 
     async def _release(self, owner: str) -> bool:
         await self._leases.release_leadership(owner)
         return True
 
-    async def _ask(self, request: Callable[[], Awaitable[T]]) -> T | None:
-        """One try, with a limit; None when it failed."""
+    async def _ask(self, failed: str, request: Callable[[], Awaitable[T]]) -> T | None:
+        """One try, with a limit; None when it failed, which is told now and then in these words."""
         try:
             async with asyncio.timeout(PATIENCE):
                 answer = await request()
         except FAILURES as error:
             name = code(error)
-            self.failing = str(error) or name
             self._metrics.retries.labels("leases", name).inc()
             if name in THROTTLED:
                 self._metrics.throttles.labels("leases").inc()
-            if self._failures in (0, 5) or self._failures % 50 == 0:
-                log.warning("the lease table does not answer: %s", self.failing, extra={"attempt": self._failures + 1})
-            self._failures += 1
+            if request == self._leases.rows:
+                self.failing = str(error) or name
+            failures = self._failures[failed]
+            if failures in (0, 5) or failures % 50 == 0:
+                log.warning("%s: %s", failed, str(error) or name, extra={"attempt": failures + 1})
+            self._failures[failed] += 1
             return None
-        if self.failing:
-            log.info("the lease table answers again", extra={"attempts": self._failures + 1})
-        self.failing, self._failures = None, 0
+        if attempts := self._failures.pop(failed, 0):
+            log.info("no longer: %s", failed, extra={"attempts": attempts + 1})
         return answer
 
     def _count(self, rows: Rows) -> None:

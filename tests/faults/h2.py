@@ -26,7 +26,8 @@ Frame = tuple[int, int, int, bytes]
 class Shaping:
     """What share of the requests is refused, how many were, and the error that the service's protocol names for it.
 
-    With `operation` only requests are meant whose headers name it; the client writes short values as they are.
+    With `operation` only requests are meant whose headers name it; the client writes short values as they are. Without
+    an error they are never answered.
     """
 
     share: float = 0.0
@@ -89,6 +90,8 @@ class _Relay:
 
     def _refuse(self, stream: int) -> None:
         self._shaping.refused += 1
+        if not self._shaping.error:
+            return
         error = _literal(b"x-amzn-errortype", self._shaping.error.encode())
         block = STATUS_400 + error + _literal(b"content-length", b"0")
         self._client.write(_pack(HEADERS, END_HEADERS | END_STREAM, stream, block))

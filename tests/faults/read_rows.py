@@ -112,5 +112,6 @@ ROWS = (
     Row("stream-denied", unreadable("access-denied", answered("AccessDeniedException")), steady=True, drain=180),
     Row("stream-unreachable", unreachable, steady=True, within=60, drain=180),
     Row("stream-key-disabled", unreadable("kms", answered("KMSDisabledException")), steady=True, drain=180),
+    Row("stream-hanging", unreadable("network", answered("")), steady=True, within=60, drain=180),
     Row("stream-gone", unreadable("not-found", no_stream), steady=True, within=60, drain=180),
 )

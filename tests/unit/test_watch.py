@@ -185,6 +185,23 @@ def test_a_container_that_never_saw_the_lease_table_is_not_ready(rig: Rig, table
     assert found.why.startswith("the lease table does not answer")
 
 
+def test_a_takeover_that_is_refused_is_told_now_and_then_and_is_no_outage(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def take(lease: object) -> bool:
+        raise error("AccessDeniedException", "UpdateItem")
+
+    rig.heir._leases.take = take  # type: ignore[method-assign]
+    rig.serve("a")
+    for number in range(40):
+        rig.table = {"a": row("me", number), "b": row("lost", 1)}
+        rig.look_at_table()
+        rig.clock.now += 5
+    assert rig.heir.failing is None
+    told = [record.getMessage() for record in caplog.records if "cannot be taken over" in record.getMessage()]
+    assert len(told) == 2
+
+
 def test_a_spare_worker_is_healthy(rig: Rig) -> None:
     rig.table = {"a": row("other", 1), "b": row("other", 1)}
     rig.look_at_table()
