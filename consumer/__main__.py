@@ -1,12 +1,15 @@
-"""`python -m consumer`: settings from the environment, then the service until SIGTERM.
+"""`python -m consumer [--check]`: settings from the environment, then the service until SIGTERM.
 
-Exit codes: 0 stopped as asked, 1 cannot run, 2 a setting is wrong; each with one line that names the mend.
+Exit codes: 0 stopped as asked (with --check: every setting is fine), 1 cannot run, 2 a setting or an argument is wrong;
+each with lines that name the fix.
 """
 
+import argparse
 import asyncio
 import os
 import signal
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 # botocore loads awscrt wherever it is installed (for the simulator's MQTT) and has no use for it here: 6 MB of memory.
@@ -15,30 +18,52 @@ sys.modules["awscrt"] = None  # type: ignore[assignment]
 from consumer import java, log  # noqa: E402
 from consumer.aws_errors import told  # noqa: E402
 from consumer.clients import Clients, Unreachable  # noqa: E402
+from consumer.metrics import VERSION  # noqa: E402
 from consumer.service import Service  # noqa: E402
 from consumer.settings import Settings, SettingsError  # noqa: E402
 from consumer.supervisor import Hopeless  # noqa: E402
 
+DERIVED = ("APPLICATION_NAME", "STREAM_CONSUMER", "WORKER_ID", "RUN_DIR")
 
-def main() -> int:
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
     try:
         settings = Settings.load(os.environ)
     except SettingsError as error:
-        return _fail(str(error), 2)
-    log.setup(settings.log_level, settings.log_format)
+        return _fail(2, *error.faults)
     runtime = java.find()
     if runtime is None:
-        return _fail(f"java >= {java.MINIMUM} not found: install one, or set JAVA to its path", 1)
+        return _fail(1, f"java >= {java.MINIMUM} not found: install one, or set JAVA to its path")
+    if arguments.check:
+        print("\n".join(_summary(settings, runtime)))
+        return 0
+    return _serve(settings, runtime)
+
+
+def _summary(settings: Settings, runtime: Path) -> Iterator[str]:
+    """What is set, and what follows from it and from the host."""
+    chosen = [name for name in Settings.variables() if os.environ.get(name, "").strip()]
+    for name in chosen:
+        yield f"{name}={os.environ[name].strip()}"
+    for name in DERIVED:
+        if name not in chosen:
+            yield f"{name}={getattr(settings, name.lower())} (derived)"
+    yield f"{len(chosen)} settings are set and fine, the others have their defaults; java: {runtime}; AWS was not asked"
+
+
+def _serve(settings: Settings, runtime: Path) -> int:
+    log.setup(settings.log_level, settings.log_format)
     try:
         asyncio.run(_run(settings, runtime))
     except asyncio.CancelledError:
         return 0  # asked to stop before anything had begun
     except (Hopeless, Unreachable) as error:
-        return _fail(str(error), 1)
+        return _fail(1, str(error))
     except Exception as error:
         if (line := told(error)) is None:
             raise
-        return _fail(line, 1)
+        return _fail(1, line)
     return 0
 
 
@@ -52,8 +77,21 @@ async def _run(settings: Settings, runtime: Path) -> None:
         await Service(settings, runtime, clients).run()
 
 
-def _fail(line: str, code: int) -> int:
-    print(f"sensorstream: {line}", file=sys.stderr)
+def _parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(
+        prog="python -m consumer",
+        description="Reads a stream's shards into the table and the archive, until SIGTERM.",
+        epilog="Settings are environment variables: docs/settings.md. Exit codes: 0 stopped as asked, 1 cannot run, "
+        "2 a setting or an argument is wrong.",
+    )
+    made.add_argument("--check", action="store_true", help="look at the settings, print them, and do nothing else")
+    made.add_argument("--version", action="version", version=VERSION)
+    return made
+
+
+def _fail(code: int, *lines: str) -> int:
+    for line in lines:
+        print(f"sensorstream: {line}", file=sys.stderr)
     return code
 
 

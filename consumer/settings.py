@@ -1,4 +1,4 @@
-"""The environment, read once into one frozen object; the process fails at start, naming the variable.
+"""The environment, read once into one frozen object; the process fails at start, naming every variable that is wrong.
 
 A setting is the attribute's name in capitals, its default and its bounds: one line of `Settings`.
 An empty variable counts as not set. docs/settings.md tells the meaning of each; a test compares the two.
@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
+from consumer.misspelt import misspelt
 from consumer.reading import DEFAULT, Fields
 
 Service = Literal["kinesis", "dynamodb", "s3", "cloudwatch"]
@@ -21,7 +22,11 @@ RUN_DIR_BYTES = 85
 
 
 class SettingsError(Exception):
-    """One line: `VARIABLE: what is wrong and how to mend it`."""
+    """`faults`: a line for each, `VARIABLE: what is wrong and how to fix it`; the text is all of them."""
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
 
 
 def _setting(parse: Callable[[str], Any], default: object = dataclasses.MISSING) -> Any:
@@ -194,44 +199,56 @@ class Settings:
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> "Settings":
-        """Reads and checks every setting; raises SettingsError at the first that is missing or wrong."""
+        """Reads and checks every setting; raises SettingsError with all that are missing, wrong or misspelt."""
         found: dict[str, Any] = {}
+        faults: list[str] = []
         for field in dataclasses.fields(cls):
             variable = field.name.upper()
             text = environ.get(variable, "").strip()
             if not text and field.name == "aws_region":
                 variable, text = "AWS_DEFAULT_REGION", environ.get("AWS_DEFAULT_REGION", "").strip()
             if text:
-                found[field.name] = _parsed(variable, text, field.metadata["parse"])
+                found[field.name] = _parsed(variable, text, field.metadata["parse"], faults)
             elif field.default is dataclasses.MISSING:
-                raise SettingsError(
-                    f"{field.name.upper()}: is not set and has no default; set it (see docs/settings.md)"
-                )
-        return _derived(cls(**found), environ)
+                faults.append(f"{field.name.upper()}: is not set and has no default; set it (see docs/settings.md)")
+        _derive(found, environ, faults)
+        for name, near in misspelt(environ, cls.variables()):
+            faults.append(f"{name}: is no setting; did you mean {near}? If it is another program's, empty it here")
+        if faults:
+            raise SettingsError(*faults)
+        return cls(**found)
+
+    @classmethod
+    def variables(cls) -> list[str]:
+        """The names of all variables that are read."""
+        return [*(field.name.upper() for field in dataclasses.fields(cls)), "AWS_DEFAULT_REGION"]
 
     def endpoint(self, service: Service) -> str | None:
         """The service's address: its own AWS_ENDPOINT_URL_<SERVICE>, else AWS_ENDPOINT_URL, else None (AWS's own)."""
         return cast("str | None", getattr(self, f"aws_endpoint_url_{service}")) or self.aws_endpoint_url
 
 
-def _parsed(variable: str, text: str, parse: Callable[[str], Any]) -> Any:
+def _parsed(variable: str, text: str, parse: Callable[[str], Any], faults: list[str]) -> Any:
+    """The value, or None and a line more in `faults`."""
     try:
         return parse(text)
     except ValueError as error:
-        raise SettingsError(f"{variable}: {error}") from None
+        faults.append(f"{variable}: {error}")
+        return None
 
 
-def _derived(settings: Settings, environ: Mapping[str, str]) -> Settings:
+def _derive(found: dict[str, Any], environ: Mapping[str, str], faults: list[str]) -> None:
     """Fills in the defaults that come from other settings or from the host."""
-    application = settings.application_name or f"{settings.stream_name}-consumer"
-    worker = settings.worker_id or _parsed("WORKER_ID", socket.gethostname(), _worker_id)
+    application = found.get("application_name") or f"{found.get('stream_name')}-consumer"
+    worker = found.get("worker_id") or _parsed("WORKER_ID", socket.gethostname(), _worker_id, faults)
     # The end of an ECS task's ARN is what tells it from others.
-    folder = f"{environ.get('TMPDIR') or '/tmp'}/sensorstream-{re.sub('[/:]', '-', worker)[-32:]}"  # noqa: S108
-    return dataclasses.replace(
-        settings,
-        application_name=application,
-        stream_consumer=settings.stream_consumer or application,
-        worker_id=worker,
-        run_dir=settings.run_dir or _parsed("RUN_DIR", folder, _run_dir),
-        reading_fields=dataclasses.replace(settings.reading_fields, measures=settings.measures),
-    )
+    folder = f"{environ.get('TMPDIR') or '/tmp'}/sensorstream-{re.sub('[/:]', '-', str(worker))[-32:]}"  # noqa: S108
+    run_dir = found["run_dir"] if "run_dir" in found else _parsed("RUN_DIR", folder, _run_dir, faults)
+    fields = found.get("reading_fields") or DEFAULT
+    found |= {
+        "application_name": application,
+        "stream_consumer": found.get("stream_consumer") or application,
+        "worker_id": worker,
+        "run_dir": run_dir,
+        "reading_fields": dataclasses.replace(fields, measures=found.get("measures") or ()),
+    }

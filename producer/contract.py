@@ -29,4 +29,4 @@ def consumer_settings(stack: Stack, table: str | None, chosen: dict[str, str | N
     try:
         return Settings.load(environ)
     except SettingsError as error:
-        raise UserError(str(error)) from None
+        raise UserError("; ".join(error.faults)) from None

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from consumer.metrics import VERSION
 from tests.conftest import Deployed
 
 ROOT = Path(__file__).parents[2]
 
 
-def start(environ: dict[str, str]) -> tuple[int, str]:
-    """Exit code and stderr of `python -m consumer`."""
+def start(environ: dict[str, str], *arguments: str) -> tuple[int, str]:
+    """Exit code and stderr of `python -m consumer`; with arguments also what it prints."""
     base = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     done = subprocess.run(
-        [sys.executable, "-m", "consumer"],
+        [sys.executable, "-m", "consumer", *arguments],
         cwd=ROOT,
         env=base | environ,
         capture_output=True,
@@ -26,7 +27,7 @@ def start(environ: dict[str, str]) -> tuple[int, str]:
         timeout=120,
         check=False,
     )
-    return done.returncode, done.stderr
+    return done.returncode, done.stderr + (done.stdout if arguments else "")
 
 
 def last_line(text: str) -> str:
@@ -56,6 +57,43 @@ def test_a_bad_setting_is_named(environ: dict[str, str]) -> None:
     code, err = start(environ | {"INITIAL_POSITION": "LATEST"})
     assert (code, err.count("\n")) == (2, 1)
     assert err.startswith("sensorstream: INITIAL_POSITION: ")
+
+
+@pytest.mark.parametrize("arguments", [(), ("--check",)])
+def test_all_faults_are_told_at_once(environ: dict[str, str], arguments: tuple[str, ...]) -> None:
+    wrong = {"STREAM_NAME": "", "MEASURE": "a", "PARCEL_SECOND": "5", "HTTP_PORT": "many", "FAST_START": "yes"}
+    code, err = start(environ | wrong, *arguments)
+    assert code == 2
+    assert [line.split(": ")[1] for line in err.splitlines()] == [
+        "STREAM_NAME",
+        "FAST_START",
+        "HTTP_PORT",
+        "MEASURE",
+        "PARCEL_SECOND",
+    ]
+    assert "did you mean MEASURES?" in err
+
+
+def test_a_check_tells_what_is_set_and_asks_nobody(environ: dict[str, str]) -> None:
+    code, out = start(
+        environ | {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_SECRET_ACCESS_KEY": "planted"}, "--check"
+    )
+    assert code == 0
+    assert f"STREAM_NAME={environ['STREAM_NAME']}\n" in out
+    assert f"APPLICATION_NAME={environ['STREAM_NAME']}-consumer (derived)\n" in out
+    assert "settings are set and fine" in out.splitlines()[-1]
+    assert "planted" not in out
+
+
+def test_help_version_and_unknown_arguments() -> None:
+    code, text = start({}, "--help")
+    assert code == 0
+    assert "docs/settings.md" in text
+    assert start({}, "--version") == (0, f"{VERSION}\n")
+    for unknown in ("--chekc", "run"):
+        code, text = start({}, unknown)
+        assert code == 2
+        assert "unrecognized arguments" in text
 
 
 def test_a_missing_java_is_named(environ: dict[str, str], tmp_path: Path) -> None:

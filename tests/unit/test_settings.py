@@ -43,6 +43,22 @@ def test_a_missing_one_is_named(variable: str, text: str | None) -> None:
         Settings.load(environ)
 
 
+def test_every_fault_is_told() -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.load({"STREAM_NAME": "a b", "HTTP_PORT": "x", "REDING_FIELDS": "y", "WORKER_ID": "a b", "TMPDIR": "t"})
+    assert [fault.partition(":")[0] for fault in raised.value.faults] == [
+        "STREAM_NAME",
+        "SENSOR_TABLE",
+        "ARCHIVE_BUCKET",
+        "AWS_REGION",
+        "WORKER_ID",
+        "HTTP_PORT",
+        "RUN_DIR",
+        "REDING_FIELDS",
+    ]
+    assert str(raised.value) == "\n".join(raised.value.faults)
+
+
 def test_the_region_may_come_from_either_variable() -> None:
     environ = {name: value for name, value in REQUIRED.items() if name != "AWS_REGION"}
     assert Settings.load(environ | {"AWS_DEFAULT_REGION": "us-gov-west-1"}).aws_region == "us-gov-west-1"
