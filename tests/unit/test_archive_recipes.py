@@ -52,8 +52,8 @@ ODD = [
     b"\x00" * 10,
     b"[" * 60 + b"]" * 60,
     b"[" * 5000,
-    b'{"name":"long","humidity":1,"timeStampEpoch":1795604400000,"x":"%s"}' % (b"y" * 3_000_000),
-    b'{"name":"lines",\n"x":"%s"}' % (b"z" * 1_000_000),
+    b'{"name":"long","humidity":1,"timeStampEpoch":1795604400000,"x":"%s"}' % (b"y" * 300_000),
+    b'{"name":"lines",\n"x":"%s"}' % (b"z" * 10_000_000),  # Kinesis takes 10 MiB; this is kept twice, once in base64
     b'a,b;c\t"d"\\N|e',
     b"\xef\xbb\xbf{}",
 ]
@@ -136,6 +136,11 @@ def test_every_record_is_read_with_its_fields_and_the_very_bytes_that_were_sent(
     assert duck.execute("SELECT rejected, payload FROM archive ORDER BY sequence_number").fetchall() == wanted
     days = duck.execute("SELECT DISTINCT date::VARCHAR, hour, shard, min(epoch_ms(arrival)) FROM archive GROUP BY ALL")
     assert days.fetchall() == [("2026-11-25", 11, SHARD, T0)]
+
+
+def test_a_condition_on_date_and_hour_reads_those_objects_only(duck: duckdb.DuckDBPyConnection, archive: Path) -> None:
+    plan = duck.execute("EXPLAIN SELECT count(*) FROM readings WHERE date = '2026-11-25' AND hour = 10").fetchall()
+    assert re.search(r"Scanning Files:\s+0/\d+|EMPTY_RESULT", str(plan)), plan
 
 
 def test_one_odd_device_hides_no_reading_of_the_others(duck: duckdb.DuckDBPyConnection) -> None:
