@@ -129,9 +129,11 @@ class Shard:
     async def _handle(self, action: Action) -> None:
         try:
             match action:
-                case ProcessRecords():
+                case ProcessRecords() if self.live:
                     with self._rooms.reads.delivery(self.name, action.millis_behind_latest):
                         await self._process(action)
+                case ProcessRecords():
+                    pass  # fenced, muted or refused: the daemon will learn of it; until then the shard counts as unread
                 case Initialize():
                     await self._initialize(action)
                 case LeaseLost():
@@ -163,8 +165,6 @@ class Shard:
 
     async def _process(self, delivery: ProcessRecords) -> None:
         self.behind = delivery.millis_behind_latest
-        if not self.live:
-            return  # fenced or refused: the daemon will learn of it; nothing is written, nothing checkpointed
         fresh = [record for record in delivery.records if record.position > self.last]
         metrics = self._rooms.metrics
         metrics.redelivered.inc(len(delivery.records) - len(fresh))

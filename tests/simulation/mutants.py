@@ -178,6 +178,16 @@ class MuteForgotten(Shard):
             pass
 
 
+class MutedButRead(Shard):
+    """What is delivered to a conversation that lost its shard counts as read. It was so once."""
+
+    async def _handle(self, action: Action) -> None:
+        if isinstance(action, ProcessRecords) and not self.live:
+            with self._rooms.reads.delivery(self.name, action.millis_behind_latest):
+                return
+        await super()._handle(action)
+
+
 class NoMute(shards.Shards):
     async def supersede(self, shard: Shard) -> None:
         self._shards[shard.name] = shard
@@ -328,6 +338,7 @@ MUTANTS = (
     _shard("refused checkpoint taken for done", ShutdownIgnored),
     _shard("daemon's log read after the parcel", LogReadLate, rare=True),
     _shard("mute forgotten by a claim under way", MuteForgotten, rare=True),
+    _shard("muted conversation counts as reading", MutedButRead),
     Variant("first conversation not muted", ((service, "Shards", NoMute),)),
     Variant("end of a shard not doubted", ((service, "Ends", EndsBelieved),)),
     Variant("closed taken for read to its end", ((service, "Ends", ClosedIsEnded),)),

@@ -257,6 +257,23 @@ def test_a_shard_end_is_never_answered_by_who_lost_the_shard() -> None:
     run(test())
 
 
+def test_what_a_muted_conversation_is_delivered_does_not_count_as_read() -> None:
+    """Else nothing would notice that the lease is ours and that no one serves it."""
+
+    async def test() -> None:
+        async with FakeDaemon(world := World()) as daemon:
+            world.reads.hold([SHARD])
+            await daemon.start()
+            await daemon.deliver([record(1)])
+            await daemon.shard.mute()
+            before = world.reads.age(SHARD)
+            await daemon.deliver([record(2)], behind=1)
+            assert world.reads.age(SHARD) > before
+            assert world.dynamodb.values() == ["1"]
+
+    run(test())
+
+
 def test_the_end_of_a_shard_that_kinesis_lists_as_open_is_not_checkpointed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Such is what the KCL makes of a registered consumer that is gone. The daemon starts again, and reads on."""
     monkeypatch.setattr(ending, "BETWEEN", 0.0)
