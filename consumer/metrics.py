@@ -78,7 +78,7 @@ class Metrics:
         self.restarts = counter("daemon_restarts", "Starts of the KCL daemon after the first.", "reason")
         self.cloudwatch_errors = counter("cloudwatch_errors", "Failed PutMetricData requests; never in the way.")
         self.cloudwatch_omitted = counter("cloudwatch_omitted", "Readings CloudWatch would refuse.", "reason")
-        self.taken_over = counter("leases_taken_over", "Leases taken over from workers that are lost.")
+        self.taken_over = counter("leases_taken_over", "Leases taken over from lost workers and hand-overs.")
         self.shard_records = counter("shard_records", "Stream records done with: in table and parcel.", "shard")
         self.owned = gauge("owned_shards", "Shards with a live conversation in this worker.")
         self.daemon_up = gauge("daemon_up", "1 while the KCL daemon runs.")

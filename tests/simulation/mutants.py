@@ -338,7 +338,7 @@ MUTANTS = (
     _shard("refused checkpoint taken for done", ShutdownIgnored),
     _shard("daemon's log read after the parcel", LogReadLate, rare=True),
     _shard("mute forgotten by a claim under way", MuteForgotten, rare=True),
-    _shard("muted conversation counts as reading", MutedButRead),
+    _shard("muted conversation counts as reading", MutedButRead, rare=True),
     Variant("first conversation not muted", ((service, "Shards", NoMute),)),
     Variant("end of a shard not doubted", ((service, "Ends", EndsBelieved),)),
     Variant("closed taken for read to its end", ((service, "Ends", ClosedIsEnded),)),
