@@ -25,6 +25,12 @@ EVERYTHING = {
     "MetricsCidr": "10.0.0.0/16",
     "MetricsSecurityGroupId": "sg-0a1b2c3d",
     "SimulatorDevices": "3",
+    "InitialPosition": "AT_TIMESTAMP:2026-11-22T10:48:16Z",
+    "ParcelSeconds": "300",
+    "TableConcurrency": "16",
+    "CloudWatchNamespace": "Fleet/One",
+    "LogLevel": "DEBUG",
+    "Runbook": "https://wiki.example.com/operations",
 }
 NOTHING = {"FanOut": "false", "SNSEmail": "", "KmsKeyArn": "", "Zones": "2", "MinTasks": "1", "MaxTasks": "1"}
 NOTHING |= {"MetricsCidr": "", "MetricsSecurityGroupId": "", "SimulatorDevices": "0", "ShardCount": "3"}
@@ -94,6 +100,16 @@ def test_alarms_on_expressions_are_kept_as_they_are(own: boto3.Session, full: di
         alarm["AlarmName"].removeprefix(f"{NAME}-") for alarm in found
     }
     assert {action for alarm in found for action in alarm["AlarmActions"]} > {full["AlertTopicArn"]}
+
+
+def test_settings_of_the_consumer_are_parameters(own: boto3.Session, full: dict[str, str]) -> None:
+    asked = ("InitialPosition", "ParcelSeconds", "TableConcurrency", "CloudWatchNamespace", "LogLevel")
+    names = ("INITIAL_POSITION", "PARCEL_SECONDS", "TABLE_CONCURRENCY", "CLOUDWATCH_NAMESPACE", "LOG_LEVEL")
+    given = environment(own, full)
+    assert [given[name] for name in names] == [EVERYTHING[parameter] for parameter in asked]
+    [stale] = own.client("cloudwatch").describe_alarms(AlarmNames=[f"{NAME}-CheckpointStale"])["MetricAlarms"]
+    assert stale["Metrics"][0]["Expression"] == "age - 300"
+    assert stale["AlarmDescription"].endswith(" https://wiki.example.com/operations#checkpointstale")
 
 
 def test_the_kcls_tables_are_there_before_it_is(own: boto3.Session, full: dict[str, str]) -> None:
