@@ -15,7 +15,7 @@ from pathlib import Path
 # botocore loads awscrt wherever it is installed (for the simulator's MQTT) and has no use for it here: 6 MB of memory.
 sys.modules["awscrt"] = None  # type: ignore[assignment]
 
-from consumer import java, log  # noqa: E402
+from consumer import descriptors, java, log  # noqa: E402
 from consumer.aws_errors import told  # noqa: E402
 from consumer.clients import Clients, Unreachable  # noqa: E402
 from consumer.metrics import VERSION  # noqa: E402
@@ -54,11 +54,12 @@ def _summary(settings: Settings, runtime: Path) -> Iterator[str]:
 
 def _serve(settings: Settings, runtime: Path) -> int:
     log.setup(settings.log_level, settings.log_format)
+    descriptors.raise_limit()
     try:
         asyncio.run(_run(settings, runtime))
     except asyncio.CancelledError:
         return 0  # asked to stop before anything had begun
-    except (Hopeless, Unreachable) as error:
+    except (Hopeless, Unreachable, descriptors.TooFewDescriptors) as error:
         return _fail(1, str(error))
     except Exception as error:
         if (line := told(error)) is None:

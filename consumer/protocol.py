@@ -7,6 +7,7 @@ messages, each of which it answers with a `checkpoint` message. A checkpoint is 
 """
 
 import asyncio
+import errno
 import os
 import socket
 from typing import Final
@@ -139,14 +140,17 @@ class Conversation:
 async def accept(connection: socket.socket) -> Conversation:
     """Takes the pipes that a connector sends over its socket (see connector.py).
 
-    Raises ConversationEnded when the connector went away before it sent them.
+    Raises ConversationEnded when the connector went away before it sent them, OSError (EMFILE) when there is no room
+    for them here.
     """
     loop = asyncio.get_running_loop()
     await _readable(connection)
-    _, fds, _, _ = socket.recv_fds(connection, 1, 2)
+    _, fds, flags, _ = socket.recv_fds(connection, 1, 2)
     if len(fds) != 2:
         for fd in fds:
             os.close(fd)
+        if flags & socket.MSG_CTRUNC:  # the kernel leaves out what would be too many
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         raise ConversationEnded("the connector sent no pipes")
     stdin, stdout = os.fdopen(fds[0], "rb", 0), os.fdopen(fds[1], "wb", 0)
     reader = asyncio.StreamReader(limit=LINE_LIMIT)

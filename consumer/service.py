@@ -13,6 +13,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from consumer import descriptors
 from consumer.archive import Archive
 from consumer.clients import Clients
 from consumer.cloudwatch import Publisher, Sums
@@ -78,7 +79,13 @@ class Service:
         http = Http(self._metrics, self.state)
         port = await self._listen(http)
         try:
-            log.info("started", extra={"version": VERSION, "port": port, "worker": self._settings.worker_id})
+            told = {
+                "version": VERSION,
+                "port": port,
+                "worker": self._settings.worker_id,
+                "open_files": descriptors.limit(),
+            }
+            log.info("started", extra=told)
             await self._keys.start()
             await self._clients.prepare(self._leases)
             await self._work()

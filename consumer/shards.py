@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from consumer import protocol
+from consumer import descriptors, protocol
 from consumer.metrics import Metrics
 from consumer.reads import Reads
 from consumer.shard import Rooms, Shard
@@ -31,7 +31,10 @@ class Shards:
         loop = asyncio.get_running_loop()
         with _door(path) as door:
             while True:
-                connection, _ = await loop.sock_accept(door)
+                try:
+                    connection, _ = await loop.sock_accept(door)
+                except OSError as error:
+                    raise self._named(error) from error
                 task = asyncio.create_task(self._converse(connection, rooms))
                 self.conversations.add(task)
                 task.add_done_callback(self.conversations.discard)
@@ -111,12 +114,16 @@ class Shards:
                 shard = Shard(await protocol.accept(connection), rooms)
                 await self._talk(shard, connection)
             except Exception as error:  # noqa: BLE001 (handed on: it ends the daemon)
-                self._fail(error)
+                self._fail(self._named(error))
             finally:
                 if shard and self._shards.get(shard.name) is shard:
                     self._reads.left(shard.name, shard.oldest_arrival())
                     del self._shards[shard.name]
                     self._metrics.forget(shard.name)
+
+    def _named(self, error: Exception) -> Exception:
+        """The error, or what to raise where it says that no more files can be open."""
+        return descriptors.of_shards(len(self._shards)) if descriptors.reached(error) else error
 
     async def _talk(self, shard: Shard, connection: socket.socket) -> None:
         talk = asyncio.create_task(shard.run())

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from consumer import descriptors
 from consumer.daemon import Daemon
 from consumer.metrics import Metrics
 from consumer.shards import Shards
@@ -79,6 +80,8 @@ class Supervisor:
         try:
             await daemon.start()
         except OSError as error:
+            if descriptors.reached(error):
+                raise descriptors.of_shards(0) from error
             raise Hopeless(f"RUN_DIR: the daemon cannot be started: {error}") from error
         self._metrics.daemon_up.set(1)
         ended = asyncio.create_task(daemon.wait())
@@ -88,6 +91,8 @@ class Supervisor:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if self._failed.done():
                 failure = self._failed.result()
+                if isinstance(failure, descriptors.TooFewDescriptors):
+                    raise failure
                 log.error("starting the daemon again from the checkpoint: %s", failure, exc_info=failure)
                 return type(failure).__name__
             if ended.done():

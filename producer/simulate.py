@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from consumer import descriptors
 from producer.errors import UserError
 from producer.fleet import Fleet, Mix
 from producer.kinesis import KinesisOutlet
@@ -104,6 +105,12 @@ class Simulator:
     def _open(self, stack: Stack) -> Outlet:
         if self._plan.via == "kinesis":
             return KinesisOutlet(stack.stream, self._done)
+        room = descriptors.raise_limit() - descriptors.BESIDE
+        if self._plan.devices > room:
+            raise UserError(
+                f"each device is a connection, and the limit of {descriptors.limit()} open files has room for {room}; "
+                "raise it (ulimit -n), use fewer --devices, or --via kinesis"
+            )
         devices = saved(devices_dir(), self._plan.prefix, self._plan.devices, stack.name)
         return MqttOutlet(stack.iot_host, stack.iot_port, ca_file(), devices, self._done)
 
