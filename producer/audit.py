@@ -24,7 +24,7 @@ from producer.archive import DEAD_LETTERS, PARCELS, UNDELIVERABLE, Bucket, Line,
 from producer.catalogue import Span
 from producer.comparison import Comparison, Findings, content, normal
 from producer.errors import UserError
-from producer.integrity import inspect
+from producer.integrity import Counts, inspect
 from producer.message import iso_utc, number_of
 from producer.parcels import Parcel, belongs, overlaps
 from producer.retained import Stream
@@ -35,23 +35,34 @@ CLOCK_SKEW_MS = 300_000  # between this machine and the services
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Counts by name, findings by kind. `parcels` is the number of objects read."""
+    """Counts by name, findings by kind. `parcels` is the number of objects read. With `nothing`, a reason, there was
+    nothing to compare, which is neither clean nor a fault."""
 
     counts: dict[str, int]
     findings: Findings
     parcels: int
+    nothing: str | None = None
 
     @property
     def ok(self) -> bool:
-        return not self.findings
+        """Something was compared, and all of it is right."""
+        return not self.findings and not self.nothing
+
+    @property
+    def exit_code(self) -> int:
+        """0 clean, 1 not, 3 nothing compared."""
+        return 1 if self.findings else 3 if self.nothing else 0
 
     def as_json(self) -> dict[str, Any]:
-        return {**self.counts, "parcels": self.parcels, "findings": self.findings.as_json(), "ok": self.ok}
+        return {**self.counts, "parcels": self.parcels, "findings": self.findings.as_json(), "ok": self.ok} | (
+            {"nothing": self.nothing} if self.nothing else {}
+        )
 
     def as_text(self) -> str:
         lines = [f"{name.replace('_', ' '):<24}{count:>12}" for name, count in self.as_json().items() if _shown(count)]
         lines += self.findings.as_lines()
-        lines += ["", "clean" if self.ok else "NOT clean"]
+        verdict = f"NOTHING compared: {self.nothing}" if self.nothing else "clean"
+        lines += ["", "NOT clean" if self.findings else verdict]
         return "\n".join(lines)
 
 
@@ -75,9 +86,19 @@ def audit_archive(stack: Stack, span: Span, with_stream: bool, wait: float = 0) 
     def once() -> Report:
         made = inspect(stack, span, with_stream)
         counts = asdict(made.counts)
-        return Report(counts, made.findings, counts.pop("parcels"))
+        return Report(counts, made.findings, counts.pop("parcels"), _nothing(made.counts, span))
 
     return _until_clean(once, wait)
+
+
+def _nothing(counts: Counts, span: Span) -> str | None:
+    """Why nothing was compared; None when something was."""
+    if counts.lines:
+        return None
+    told = "no archive object" + ("" if span == Span() else " of that time")
+    if counts.waiting:
+        told += f"; {counts.waiting} records wait in the stream for theirs, ask again with --wait"
+    return told
 
 
 def _until_clean(once: Callable[[], Report], wait: float) -> Report:

@@ -1,7 +1,7 @@
 """The command line: python -m producer <command>.
 
-Exit codes: 0 fine, 1 something was found (by the audit, or unreadable in the archive), messages are uncertain, or
-devices could not be taken away, 2 a user error.
+Exit codes: 0 fine, 1 something was found (by the audit or the doctor, or unreadable in the archive), messages are
+uncertain or left, or devices could not be taken away, 2 a user error, 3 the audit had nothing to compare.
 """
 
 import argparse
@@ -162,7 +162,7 @@ def _audit(arguments: Arguments, stack: Stack) -> int:
     else:
         report = audit_archive(stack, span, not arguments.no_stream, arguments.wait)
     print(json.dumps(report.as_json()) if arguments.json else report.as_text())
-    return 0 if report.ok else 1
+    return report.exit_code
 
 
 def _redrive(arguments: Arguments, stack: Stack) -> int:

@@ -22,7 +22,9 @@ def parser(run: Mapping[str, Callable[..., int]]) -> argparse.ArgumentParser:
     main = Parser(
         prog="producer",
         description="Devices, readings and the audit of a Sensorstream stack.",
-        epilog="Where AWS is comes from the SDK's environment variables; for the local stack: source .local/env",
+        epilog="Exit codes: 0 fine; 1 something was found, is uncertain or was left; 2 a wrong command line, or an "
+        "obstacle told in one line; 3 the audit had nothing to compare; 130 interrupted. Where AWS is comes from the "
+        "SDK's environment variables; for the local stack: source .local/env",
     )
     commands = main.add_subparsers(required=True, metavar="COMMAND")
 

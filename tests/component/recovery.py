@@ -93,7 +93,7 @@ class Site:
     def new_table(self) -> None:
         """The table deleted and made again, empty."""
         self.session.client("dynamodb").delete_table(TableName=self.stack.table)
-        make_table(self.session, self.stack.table)
+        make_table(self.session.client("dynamodb"), self.stack.table)
 
     def keys(self, prefix: str) -> list[str]:
         listed = self.session.client("s3").list_objects_v2(Bucket=self.stack.bucket, Prefix=prefix)
@@ -123,8 +123,8 @@ def packed(shard: str, cut: Cut, records: list[tuple[Record, Decoded]], epoch: i
         yield packer
 
 
-def make_table(session: boto3.Session, name: str) -> None:
-    session.client("dynamodb").create_table(
+def make_table(dynamodb: Any, name: str) -> None:
+    dynamodb.create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key, _ in KEYS],
@@ -137,7 +137,7 @@ def site(deployed: Deployed) -> Iterator[Site]:
     """Made for one test; what it leaves behind goes with the emulator, but the names are its own."""
     session, name = deployed.session, f"recovery-{uuid.uuid4().hex[:8]}"
     session.client("kinesis").create_stream(StreamName=name, ShardCount=1)
-    make_table(session, name)
+    make_table(session.client("dynamodb"), name)
     session.client("s3").create_bucket(
         Bucket=name, CreateBucketConfiguration={"LocationConstraint": deployed.emulator.region}
     )

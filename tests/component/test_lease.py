@@ -1,6 +1,7 @@
-"""The lease table on the local AWS: claims, refusals, first rows."""
+"""The lease table on the local AWS and on DynamoDB Local: claims, refusals, first rows."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,15 +14,16 @@ from consumer.takeover import Lost
 from infra.local.emulator import Emulator
 from tests.running import in_loop
 
+Endpoints = tuple[str, str]
 FIRST, SECOND = "shardId-000000000000", "shardId-000000000001"
 
 
 @pytest.fixture
-def endpoint(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Its address; the environment has the credentials for it."""
+def endpoint(emulator: Emulator, tables: str, monkeypatch: pytest.MonkeyPatch) -> Endpoints:
+    """Addresses of Kinesis and of DynamoDB; the environment has the credentials for both."""
     for name, value in emulator.variables().items():
         monkeypatch.setenv(name, value)
-    return emulator.endpoint
+    return emulator.endpoint, tables
 
 
 class Clients:
@@ -54,18 +56,23 @@ class Clients:
 
 
 @asynccontextmanager
-async def clients(endpoint: str, name: str) -> AsyncIterator[Clients]:
+async def clients(endpoint: Endpoints, name: str) -> AsyncIterator[Clients]:
     session = get_session()
-    where: Any = {"endpoint_url": endpoint, "region_name": "eu-central-1"}
-    async with session.create_client("dynamodb", **where) as d, session.create_client("kinesis", **where) as k:
+    region: Any = {"region_name": "eu-central-1"}
+    streams, tables = endpoint
+    async with (
+        session.create_client("dynamodb", endpoint_url=tables, **region) as d,
+        session.create_client("kinesis", endpoint_url=streams, **region) as k,
+    ):
         kinesis: Any = k
+        name = f"{name}-{uuid.uuid4().hex[:8]}"
         await kinesis.create_stream(StreamName=name, ShardCount=2)
         await kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})
         yield Clients(d, kinesis, name)
 
 
 @in_loop
-async def test_every_claim_is_greater_than_all_before(endpoint: str) -> None:
+async def test_every_claim_is_greater_than_all_before(endpoint: Endpoints) -> None:
     async with clients(endpoint, "claims") as aws:
         leases = await aws.prepare("a")
         first = await leases.claim(FIRST)
@@ -80,7 +87,7 @@ async def test_every_claim_is_greater_than_all_before(endpoint: str) -> None:
 
 
 @in_loop
-async def test_a_claim_tells_the_checkpoint(endpoint: str) -> None:
+async def test_a_claim_tells_the_checkpoint(endpoint: Endpoints) -> None:
     async with clients(endpoint, "checkpoints") as aws:
         leases = await aws.prepare("a")
         await aws.set(FIRST, checkpoint={"S": "496"}, checkpointSubSequenceNumber={"N": "3"})
@@ -92,7 +99,7 @@ async def test_a_claim_tells_the_checkpoint(endpoint: str) -> None:
 
 
 @in_loop
-async def test_a_lease_of_another_is_refused_and_left_alone(endpoint: str) -> None:
+async def test_a_lease_of_another_is_refused_and_left_alone(endpoint: Endpoints) -> None:
     async with clients(endpoint, "refusals") as aws:
         leases = await aws.prepare("a")
         before = await aws.rows()
@@ -105,7 +112,7 @@ async def test_a_lease_of_another_is_refused_and_left_alone(endpoint: str) -> No
 
 
 @in_loop
-async def test_other_errors_propagate(endpoint: str) -> None:
+async def test_other_errors_propagate(endpoint: Endpoints) -> None:
     async with clients(endpoint, "errors") as aws:
         leases = aws.worker("a")
         with pytest.raises(aws.dynamodb.exceptions.ResourceNotFoundException):
@@ -113,7 +120,7 @@ async def test_other_errors_propagate(endpoint: str) -> None:
 
 
 @in_loop
-async def test_the_first_worker_fills_the_table_for_all(endpoint: str) -> None:
+async def test_the_first_worker_fills_the_table_for_all(endpoint: Endpoints) -> None:
     async with clients(endpoint, "seeds") as aws:
         first, second = await asyncio.gather(aws.prepare("a"), aws.prepare("b"))
         rows = await aws.rows()
@@ -127,7 +134,7 @@ async def test_the_first_worker_fills_the_table_for_all(endpoint: str) -> None:
 
 
 @in_loop
-async def test_a_table_with_rows_is_never_filled_up(endpoint: str) -> None:
+async def test_a_table_with_rows_is_never_filled_up(endpoint: Endpoints) -> None:
     async with clients(endpoint, "partial") as aws:
         leases = await aws.prepare("a")
         await aws.dynamodb.delete_item(TableName=aws.table, Key={"leaseKey": {"S": SECOND}})
@@ -137,7 +144,7 @@ async def test_a_table_with_rows_is_never_filled_up(endpoint: str) -> None:
 
 
 @in_loop
-async def test_rows_that_are_nobodys_wait_for_the_leader(endpoint: str) -> None:
+async def test_rows_that_are_nobodys_wait_for_the_leader(endpoint: Endpoints) -> None:
     async with clients(endpoint, "nobodys") as aws:
         leases = await aws.prepare("a", seed=False)
         await leases.seed(aws.table, aws.kinesis.list_shards)
@@ -149,7 +156,7 @@ async def test_rows_that_are_nobodys_wait_for_the_leader(endpoint: str) -> None:
 
 
 @in_loop
-async def test_without_seeding_the_table_is_only_made(endpoint: str) -> None:
+async def test_without_seeding_the_table_is_only_made(endpoint: Endpoints) -> None:
     async with clients(endpoint, "unseeded") as aws:
         leases = await aws.prepare("a", seed=False)
         assert await aws.rows() == {}
@@ -157,7 +164,7 @@ async def test_without_seeding_the_table_is_only_made(endpoint: str) -> None:
 
 
 @in_loop
-async def test_only_a_leader_lock_in_our_name_is_given_up(endpoint: str) -> None:
+async def test_only_a_leader_lock_in_our_name_is_given_up(endpoint: Endpoints) -> None:
     async with clients(endpoint, "leader") as aws:
         ours = aws.worker("us")
         await ours.release_leadership()  # no table yet: nothing to give up
@@ -176,7 +183,7 @@ async def test_only_a_leader_lock_in_our_name_is_given_up(endpoint: str) -> None
 
 
 @in_loop
-async def test_a_lost_workers_lease_is_taken_once_and_only_as_it_was_seen(endpoint: str) -> None:
+async def test_a_lost_workers_lease_is_taken_once_and_only_as_it_was_seen(endpoint: Endpoints) -> None:
     async with clients(endpoint, "takeover") as aws:
         lost = await aws.prepare("lost")
         await aws.set(FIRST, checkpointOwner={"S": "lost"}, checkpoint={"S": "496"})
@@ -196,7 +203,7 @@ async def test_a_lost_workers_lease_is_taken_once_and_only_as_it_was_seen(endpoi
 
 @pytest.mark.parametrize("owner", ["next", "old", None])
 @in_loop
-async def test_a_hand_over_that_stands_still_is_taken_as_it_was_seen(endpoint: str, owner: str | None) -> None:
+async def test_a_hand_over_that_stands_still_is_taken_as_it_was_seen(endpoint: Endpoints, owner: str | None) -> None:
     async with clients(endpoint, f"standing-{owner}") as aws:
         await aws.prepare(owner or "old", seed=owner is not None)
         if owner is None:

@@ -213,8 +213,13 @@ def test_a_ledger_and_a_time_are_too_much(site: Site, capsys: pytest.CaptureFixt
 
 def test_records_that_wait_for_their_parcel_are_no_finding(stack: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
     with new_site(stack) as fresh:
+        assert audited(fresh, capsys, code=3)["nothing"] == "no archive object"
         fresh.put("a", b"{}", b"{}")
-        assert audited(fresh, capsys)["waiting"] == 2
+        report = audited(fresh, capsys, code=3)
+        assert (report["waiting"], report["ok"], report["findings"]) == (2, False, {})
+        assert main(["audit", "--stack", fresh.stack.name]) == 3
+        told = capsys.readouterr().out.splitlines()[-1]
+        assert told.startswith("NOTHING compared: no archive object; 2 records wait in the stream for theirs")
         fresh.consume()
         fresh.put("a", b"{}")
         report = audited(fresh, capsys)

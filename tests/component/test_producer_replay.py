@@ -92,7 +92,7 @@ def test_rows_of_wrong_clocks_expire_as_before_and_expired_ones_are_left_out(
 
 def test_rows_go_into_another_table_as_well(site: Site) -> None:
     fill(site)
-    make_table(site.session, f"{site.stack.table}-copy")
+    make_table(site.session.client("dynamodb"), f"{site.stack.table}-copy")
     assert run(site, "replay", "--to-table", f"{site.stack.table}-copy", "--rate", "100000") == 0
     assert site.rows(f"{site.stack.table}-copy") == site.rows()
 

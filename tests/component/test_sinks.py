@@ -1,11 +1,14 @@
-"""Table and archive against a real API: what the emulator accepts here, DynamoDB and S3 accept."""
+"""Table and archive against a real API: the table also on DynamoDB Local, the archive on the emulator's S3."""
 
 import asyncio
 import gzip
 import os
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -17,14 +20,16 @@ from consumer.parcel import Gzip, Parcel, Stamp
 from consumer.reading import Reading
 from consumer.settings import Settings
 from consumer.table import Table
+from tests.component.recovery import make_table
 from tests.conftest import Deployed
 
 T0 = 1_767_268_800_000  # 2026-01-01T12:00:00Z
 
 
-def with_clients(stack: Deployed, test: Callable[[Clients], Awaitable[None]]) -> None:
+def with_clients(stack: Deployed, test: Callable[[Clients], Awaitable[None]], tables: str = "") -> None:
+    variables = stack.variables | ({"AWS_ENDPOINT_URL_DYNAMODB": tables} if tables else {})
     environ = {
-        **stack.variables,
+        **variables,
         "STREAM_NAME": stack.outputs["StreamName"],
         "SENSOR_TABLE": stack.outputs["SensorTable"],
         "ARCHIVE_BUCKET": stack.outputs["ArchiveBucket"],
@@ -34,8 +39,34 @@ def with_clients(stack: Deployed, test: Callable[[Clients], Awaitable[None]]) ->
         async with Clients(Settings.load(environ)) as clients:
             await test(clients)
 
-    with mock.patch.dict(os.environ, stack.variables):
+    with mock.patch.dict(os.environ, variables):
         asyncio.run(run())
+
+
+@dataclass(frozen=True)
+class Readings:
+    """A table of readings on the emulator or on DynamoDB Local."""
+
+    client: Any
+    address: str
+    name: str
+
+    def of(self, device: str) -> list[dict[str, Any]]:
+        """Its rows, by time."""
+        found = self.client.query(
+            TableName=self.name,
+            KeyConditionExpression="SensorId = :id",
+            ExpressionAttributeValues={":id": {"S": device}},
+        )
+        items: list[dict[str, Any]] = found["Items"]
+        return items
+
+
+@pytest.fixture
+def readings(stack: Deployed, tables: str) -> Readings:
+    client, name = stack.session.client("dynamodb", endpoint_url=tables), f"readings-{uuid.uuid4().hex[:8]}"
+    make_table(client, name)
+    return Readings(client, tables, name)
 
 
 def go_on() -> None:
@@ -56,41 +87,33 @@ def held(stack: Deployed, key: str) -> tuple[int, str]:
     return gzip.decompress(answer["Body"].read()).count(b"\n"), answer["Metadata"]["epoch"]
 
 
-def test_rows_hold_exactly_the_number_sent(stack: Deployed) -> None:
+def test_rows_hold_exactly_the_number_sent(stack: Deployed, readings: Readings) -> None:
     values = ["20.1", "-0.000000000000000000000000000000000012345678901234567890", "1E+125", "3"]
     metrics = Metrics()
 
     async def test(clients: Clients) -> None:
-        table = Table(clients.dynamodb, stack.outputs["SensorTable"], 7, 4, metrics)
-        readings = [Reading("exact", T0 + i, Decimal(value), None) for i, value in enumerate(values)]
-        readings.append(Reading("exact", T0 + len(values), Decimal(1), {"gps.lat": Decimal("47.4979")}))
-        await table.put([(reading, T0 + 5000) for reading in readings], go_on)
+        table = Table(clients.dynamodb, readings.name, 7, 4, metrics)
+        sent = [Reading("exact", T0 + i, Decimal(value), None) for i, value in enumerate(values)]
+        sent.append(Reading("exact", T0 + len(values), Decimal(1), {"gps.lat": Decimal("47.4979")}))
+        await table.put([(reading, T0 + 5000) for reading in sent], go_on)
 
-    with_clients(stack, test)
-    rows = stack.session.client("dynamodb").query(
-        TableName=stack.outputs["SensorTable"],
-        KeyConditionExpression="SensorId = :id",
-        ExpressionAttributeValues={":id": {"S": "exact"}},
-    )["Items"]
+    with_clients(stack, test, readings.address)
+    rows = readings.of("exact")
     assert [Decimal(row["Value"]["N"]) for row in rows] == [*map(Decimal, values), Decimal(1)]
     assert rows[0]["Timestamp"]["S"] == "2026-01-01T12:00:00.000Z"
     assert rows[0]["ExpiresAt"]["N"] == str(T0 // 1000 + 7 * 86_400)
     assert rows[-1]["Measures"]["M"] == {"gps.lat": {"N": "47.4979"}}
 
 
-def test_more_rows_than_a_batch_takes_and_keys_that_repeat(stack: Deployed) -> None:
+def test_more_rows_than_a_batch_takes_and_keys_that_repeat(stack: Deployed, readings: Readings) -> None:
     metrics = Metrics()
 
     async def test(clients: Clients) -> None:
-        table = Table(clients.dynamodb, stack.outputs["SensorTable"], 0, 4, metrics)
+        table = Table(clients.dynamodb, readings.name, 0, 4, metrics)
         await table.put([(Reading("many", T0 + i % 90, Decimal(i), None), T0) for i in range(100)], go_on)
 
-    with_clients(stack, test)
-    rows = stack.session.client("dynamodb").query(
-        TableName=stack.outputs["SensorTable"],
-        KeyConditionExpression="SensorId = :id",
-        ExpressionAttributeValues={":id": {"S": "many"}},
-    )["Items"]
+    with_clients(stack, test, readings.address)
+    rows = readings.of("many")
     assert [int(row["Value"]["N"]) for row in rows] == [*range(90, 100), *range(10, 90)]
     assert (total(metrics.rows), total(metrics.superseded)) == (90, 10)
 
