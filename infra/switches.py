@@ -80,6 +80,8 @@ def _refusal(command: str, name: str, taken: List[str]) -> str:  # noqa: UP006
     if others:
         meant = f"did you mean {near}? " if near else ""
         return f"{command} takes no {name} ({', '.join(others)} would): {meant}{takes}"
+    if not near and "PARAMS" in taken and not name.isupper():
+        return f'{command} takes no {name}: parameters of the templates go into PARAMS="{name}=..."'
     return f"{command} takes no {name}: {f'did you mean {near}?' if near else takes}"
 
 

@@ -1,5 +1,6 @@
 """The variables of make's command line: what a target does not take is refused; the environment counts for nothing."""
 
+import ast
 import os
 import re
 import subprocess
@@ -29,6 +30,7 @@ def make(*arguments: str, environment: Mapping[str, str] | None = None) -> subpr
         (["destroy", "stack=s"], "did you mean STACK?"),
         (["plan", "PARAM=ShardCount=2"], "make plan takes no PARAM: did you mean PARAMS?"),
         (["demo", "DEVICE=5"], "make demo takes no DEVICE: did you mean DEVICES?"),
+        (["plan", "STACK=s", "ShardCount=4"], 'parameters of the templates go into PARAMS="ShardCount=..."'),
         (["up", "DEVICES=5"], "make up takes no DEVICES (make demo would): "),
         (["demo", "KEEP_DATA=1"], "make demo takes no KEEP_DATA (make destroy would): it takes "),
         (["image", "STACK=s"], "make image takes no STACK (make demo, make up, "),
@@ -109,3 +111,8 @@ def test_yes_and_no(text: str, on: bool) -> None:
 def test_the_nearest_is_like_it_or_none() -> None:
     assert nearest("KEEPDATA", ["STACK", "KEEP_DATA"]) == "KEEP_DATA"
     assert nearest("XYZ", ["STACK", "KEEP_DATA"]) is None
+
+
+@pytest.mark.parametrize("program", ["switches.py", "indexes.py"])
+def test_what_runs_before_there_is_an_environment_is_read_by_old_pythons(program: str) -> None:
+    ast.parse((ROOT / "infra" / program).read_text(), feature_version=(3, 8))
