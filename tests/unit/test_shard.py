@@ -474,3 +474,20 @@ def test_a_delivery_that_cannot_be_written_shows_its_age() -> None:
             assert daemon.shard.oldest_age() == 0
 
     run(test())
+
+
+def test_what_a_fenced_conversation_gets_is_not_read() -> None:
+    """The lease may still be ours, and then the watchdog has to notice that no one works on the shard."""
+
+    async def test() -> None:
+        world = World()
+        world.leases.refuse = True
+        async with FakeDaemon(world) as daemon:
+            await daemon.start()
+            world.reads.hold({SHARD})
+            await daemon.deliver([record(1)])
+            assert not world.reads.ever
+            assert not world.dynamodb.rows
+            assert world.reads.age(SHARD) > 0
+
+    asyncio.run(asyncio.wait_for(test(), 20))
