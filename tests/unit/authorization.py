@@ -209,6 +209,17 @@ def creates(action: Action) -> bool:
     return verb.startswith(("Create", "Register", "Put", "Allocate", "Run", "Request"))
 
 
+def uncreatable(statements: list[Statement]) -> Iterator[str]:
+    """Creations that are allowed only for what has tags, or aliases, already. What is put may be there already."""
+    for name, action in granted(statements).items():
+        if (
+            creates(action)
+            and ":Put" not in name
+            and not any(known_at_creation(each) for each in allowing(statements, name))
+        ):
+            yield f"{name} is bound to what nothing has at its creation"
+
+
 def untagged(statements: list[Statement]) -> Iterator[str]:
     """Creations that take tags where none can be given: the tagging action is missing for what is created, or bound to
     tags that it does not have yet."""

@@ -120,7 +120,9 @@ def complaints(role: str, about: list[Statement]) -> list[str]:
     """All that the reference has against a role's statements."""
     single = [text for each in about for text in authorization.resources(each)]
     depend = [f"{action} depends on {other}" for action, other in authorization.dependents(about)]
-    found = [*single, *depend, *authorization.uncovered(about), *authorization.untagged(about)]
+    found = [*single, *depend]
+    for rule in (authorization.uncovered, authorization.uncreatable, authorization.untagged):
+        found += rule(about)
     return [text for text in found if text not in EXCUSED.get(role, {})]
 
 
@@ -185,6 +187,8 @@ STREAM = "arn:aws:kinesis:eu-central-1:123456789012:stream/sensorstream*"
     ("edit", "found"),
     [
         (bound("kms:TagResource"), "kms:CreateKey depends on kms:TagResource"),
+        (bound("kms:CreateKey"), "kms:CreateKey is bound to what nothing has at its creation"),
+        (bound("dynamodb:CreateTable"), "dynamodb:CreateTable is bound to what nothing has at its creation"),
         (
             bound("kms:TagResource"),
             "kms:CreateKey (NewKeys) takes tags; at creation none of kms:TagResource is allowed",
