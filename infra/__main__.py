@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -46,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _deploy(arguments: Arguments) -> int:
     require_name(arguments.stack)
+    asked(arguments)
     session = connect(arguments.region)
     with Progress() as progress:
         progress.say(f"{arguments.stack}: {place(session)}")
@@ -58,6 +60,7 @@ def _deploy(arguments: Arguments) -> int:
 
 def _plan(arguments: Arguments) -> int:
     require_name(arguments.stack)
+    asked(arguments)
     session = connect(arguments.region)
     with Progress() as progress:
         deployment, image = _deployment(arguments, session, progress, build=False)
@@ -134,10 +137,7 @@ def _deployment(
     arguments: Arguments, session: boto3.Session, progress: Progress, build: bool
 ) -> tuple[Deployment, Image]:
     """The deployment, and its image: named, or that of this checkout (which `build` may build and push)."""
-    parameters = assignments(arguments.params)
-    if arguments.email is not None:
-        parameters["SNSEmail"] = arguments.email
-    require_valid(parameters, (DATA, NETWORK, SERVICE))
+    parameters = asked(arguments)
 
     def deployment() -> Deployment:
         return Deployment(session, arguments.stack, parameters, progress.event, poll_seconds(), arguments.role)
@@ -163,6 +163,17 @@ def _deployment(
         return container.build_and_push(session, made["RepositoryUri"], wanted, architecture, progress.say)
 
     return deployment(), image
+
+
+def asked(arguments: Arguments) -> dict[str, str]:
+    """Parameters as they were asked for; InputError for what cannot be, before AWS is asked anything."""
+    parameters = assignments(arguments.params)
+    if arguments.email is not None:
+        if not re.fullmatch(r"[^@\s]+@[^@\s]+", arguments.email):
+            raise InputError(f"EMAIL={arguments.email} is no e-mail address, such as you@example.com")
+        parameters["SNSEmail"] = arguments.email
+    require_valid(parameters, (DATA, NETWORK, SERVICE))
+    return parameters
 
 
 def connect(region: str | None) -> boto3.Session:

@@ -126,7 +126,7 @@ def test_a_service_that_fails_is_told_with_the_reason_of_its_last_task(shell: Sh
         (("--params", "MaxTasks=5"), "MaxTasks=5 is more than the 4 shards of the stream"),  # on demand
         (("--stack", "a-name-that-is-much-too-long"), "STACK=a-name-that-is-much-too-long: a name is"),
         (("--stack", ""), "name the deployment: STACK=name"),
-        (("--email", "nobody"), "SNSEmail=nobody is not an e-mail address, or nothing"),
+        (("--email", "nobody"), "EMAIL=nobody is no e-mail address, such as you@example.com"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_made(shell: Shell, options: tuple[str, ...], why: str) -> None:
