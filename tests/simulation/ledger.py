@@ -176,7 +176,8 @@ class Ledger:
         count = item.dead if dead else item.archived
         due = bool(item.refused) if dead else 1
         where = "dead letters" if dead else "archive"
-        if was_there and due and not count:
+        # What only some settings reject: an older owner may still say that it is none, until the newer one has written.
+        if was_there and due and not count and not (dead and item.odd):
             self._fail(f"(g) record {position} has disappeared from the {where}")
         elif item.checkpointed and count != due:
             self._fail(f"(b) record {position} is checkpointed and {count} times in the {where}")
