@@ -28,7 +28,7 @@ given = $(foreach name,$(filter $(answer),$(named)),$(call quoted,$(name)=$(valu
 .PHONY: help setup demo up watch deploy plan destroy package wheel image image-test push sbom test crashtest crashtest-mutants faults check audit-dependencies format lock docs dashboards pictures clean
 
 help:  ## print the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':[^#]*## ' '{ printf "%-20s%s\n", $$1, $$2 }'
 
 setup: .venv/ready .local-aws/ready  ## create both environments (every target does this by itself)
 
@@ -114,6 +114,7 @@ check: setup .lint/checkov/ready .lint/sam/ready .local-prometheus/ready  ## ruf
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy consumer producer infra tests
+	$(PY) -m mypy --platform darwin consumer producer infra
 	@infra/lint.sh
 	.venv/bin/hadolint Dockerfile
 	.local-prometheus/promtool check config config/prometheus/prometheus.yml config/prometheus/prometheus-local.yml

@@ -1,8 +1,8 @@
 """The KCL daemon: renders its settings, starts it, reads its log, ends it.
 
 The daemon is one Java process in a process group of its own, and the connectors that it starts in the same
-group. It never outlives the service: java has a parent-death signal (leash.py), connectors see the end of
-their sockets.
+group. It never outlives the service: java has a parent-death signal or a guard (leash.py), connectors see
+the end of their sockets.
 """
 
 import asyncio
@@ -29,6 +29,8 @@ CONFIG = HERE / "config" if (HERE / "config").is_dir() else HERE.parent / "confi
 PROPERTIES = "kcl.properties"
 CONNECTOR = "connector.sh"
 READ_BYTES = 1 << 18
+DEATH_SIGNAL = sys.platform == "linux"
+"""Whether the kernel can end java with the service; elsewhere (macOS) a small process waits for the end of a pipe."""
 
 log = logging.getLogger("kcl")
 
@@ -147,9 +149,9 @@ class Daemon:
         err, err_end = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", str(HERE / "leash.py"), str(os.getpid())),
+                *(sys.executable, "-I", "-S", str(HERE / "leash.py"), str(os.getpid()) if DEATH_SIGNAL else "stdin"),
                 *java_command(self._java, self._settings.java_heap_mb),
-                stdin=asyncio.subprocess.DEVNULL,
+                stdin=asyncio.subprocess.DEVNULL if DEATH_SIGNAL else asyncio.subprocess.PIPE,
                 stdout=out_end,
                 stderr=err_end,
                 cwd=self._run_dir,

@@ -1,4 +1,4 @@
-"""What the KCL daemon uses, read from /proc when Prometheus asks."""
+"""What the KCL daemon uses, read from /proc when Prometheus asks; nothing where there is no /proc (macOS)."""
 
 import os
 from collections.abc import Callable, Iterator

@@ -190,7 +190,8 @@ class Service:
     def _reap(self) -> None:
         """As PID 1: takes the exit status of processes that lost their parent (connectors of a killed daemon)."""
         with contextlib.suppress(ChildProcessError):
-            while child := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            # macOS has no waitid, and no containers of its own in which it would be asked for.
+            while child := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):  # type: ignore[attr-defined,unused-ignore]
                 if child.si_pid == self._daemon.pid:
                     return  # asyncio's to take
                 os.waitpid(child.si_pid, 0)

@@ -7,6 +7,7 @@ An empty variable counts as not set. docs/settings.md tells the meaning of each;
 import dataclasses
 import re
 import socket
+import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
@@ -242,7 +243,9 @@ def _derive(found: dict[str, Any], environ: Mapping[str, str], faults: list[str]
     application = found.get("application_name") or f"{found.get('stream_name')}-consumer"
     worker = found.get("worker_id") or _parsed("WORKER_ID", socket.gethostname(), _worker_id, faults)
     # The end of an ECS task's ARN is what tells it from others.
-    folder = f"{environ.get('TMPDIR') or '/tmp'}/sensorstream-{re.sub('[/:]', '-', str(worker))[-32:]}"  # noqa: S108
+    own = f"sensorstream-{re.sub('[/:]', '-', str(worker))[-32:]}"
+    # TMPDIR of macOS alone takes 49 of the 103 bytes that a Unix socket's path may have there.
+    folder = f"{(sys.platform != 'darwin' and environ.get('TMPDIR')) or '/tmp'}/{own}"  # noqa: S108
     run_dir = found["run_dir"] if "run_dir" in found else _parsed("RUN_DIR", folder, _run_dir, faults)
     fields = found.get("reading_fields") or DEFAULT
     found |= {

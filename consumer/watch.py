@@ -58,7 +58,8 @@ class Pulse:
 
     @staticmethod
     def _now() -> float:
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
+        # macOS has no such name: its CLOCK_MONOTONIC goes on while the machine sleeps (clock_gettime(3) there).
+        return time.clock_gettime(time.CLOCK_BOOTTIME if hasattr(time, "CLOCK_BOOTTIME") else time.CLOCK_MONOTONIC)
 
     def awake(self) -> bool:
         """Whether it has been running all the time."""

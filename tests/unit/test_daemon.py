@@ -225,13 +225,18 @@ def test_sigterm_reaches_java_alone_and_sigkill_the_whole_group(make: Make) -> N
     asyncio.run(scenario())
 
 
-def test_java_dies_with_a_service_that_is_killed(tmp_path: Path, make: Make) -> None:
+@pytest.mark.parametrize("death_signal", [True, False])
+def test_java_dies_with_a_service_that_is_killed(tmp_path: Path, make: Make, death_signal: bool) -> None:
+    """By the kernel's signal, and in the way of systems that have none."""
     make("exec sleep 1000")
     program = f"""
 import asyncio
 from pathlib import Path
+from consumer import daemon
 from consumer.daemon import Daemon
 from consumer.settings import Settings
+
+daemon.DEATH_SIGNAL = {death_signal}
 
 async def main():
     folder = Path({str(tmp_path)!r})
@@ -249,6 +254,28 @@ asyncio.run(main())
         ended, _, _ = select.select([java], [], [], 30)
         assert ended
         os.close(java)
+
+
+def test_without_a_death_signal_the_guard_ends_with_java(
+    tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon_module, "DEATH_SIGNAL", False)
+    daemon = make("read line && exit 9; exit 7")  # its standard input is empty
+
+    async def scenario() -> None:
+        await daemon.start()
+        group = daemon.pid
+        assert group
+        assert await daemon.wait() == 7
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    os.killpg(group, 0)
+                except ProcessLookupError:
+                    return
+                await asyncio.sleep(0.01)  # init collects the guard
+
+    asyncio.run(scenario())
 
 
 def test_no_jars_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,6 +122,13 @@ def test_a_long_temporary_folder_asks_for_a_run_dir() -> None:
         load(TMPDIR="/" + "x" * 100)
 
 
+def test_a_long_temporary_folder_is_left_alone_on_macos(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    temporary = "/var/folders/zz/zyxvpxvq6csfxvn_n0000000000000/T/"
+    run_dir = load(TMPDIR=temporary, WORKER_ID="Some-Bodys-MacBook-Pro.local").run_dir
+    assert run_dir == "/tmp/sensorstream-Some-Bodys-MacBook-Pro.local"  # noqa: S108
+
+
 def test_an_endpoint_of_one_service_goes_before_the_common_one() -> None:
     settings = load(AWS_ENDPOINT_URL="http://localhost:4566", AWS_ENDPOINT_URL_DYNAMODB="http://localhost:8000")
     assert settings.endpoint("dynamodb") == "http://localhost:8000"

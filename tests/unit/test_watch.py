@@ -35,6 +35,14 @@ def test_a_process_that_stood_still_longer_than_a_lease_stays_asleep_until_resta
     assert pulse.awake()
 
 
+@pytest.mark.parametrize("name", ["CLOCK_BOOTTIME", "CLOCK_MONOTONIC"])
+def test_the_clock_counts_suspension(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Linux's, or where there is none of that name (macOS) the one that does it there."""
+    clock = SimpleNamespace(clock_gettime=lambda which: which, **{name: 7.0})
+    monkeypatch.setattr(watch, "time", clock)
+    assert Pulse._now() == 7.0
+
+
 def test_the_gap_is_told_once_the_loop_runs_again(clock: list[float]) -> None:
     failures: list[BaseException] = []
 
