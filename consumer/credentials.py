@@ -2,7 +2,7 @@
 
 The Java SDK's chain is another one (its jars know no single sign-on), so the daemon is not left to it: it asks an
 address on loopback, as a container does, and gets what the service signs with at that moment. The address answers only
-to who knows its token, which stands in the daemon's environment. See docs/decisions/0020-one-credential-chain.md.
+to who knows its token, which stands in the daemon's environment. See docs/decisions/0016-one-credential-chain.md.
 """
 
 import asyncio
