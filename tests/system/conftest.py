@@ -17,7 +17,14 @@ from infra.local.process import ROOT
 from infra.local.stack import LocalStack, Options
 from tests.system.prometheus import Prometheus
 
-ROLES = {"publish": "client", "query": "client", "audit": "operator", "redrive": "operator", "replay": "operator"}
+ROLES = {
+    "publish": "client",
+    "query": "client",
+    "audit": "operator",
+    "redrive": "operator",
+    "replay": "operator",
+    "doctor": "operator",
+}
 """Who calls which command of the producer. A fleet that goes past IoT Core is a client; what makes devices and queues
 is the deployer's."""
 SETTINGS = {"PARCEL_SECONDS": "2", "PARCEL_RECORDS": "500"}

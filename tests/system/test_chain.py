@@ -136,6 +136,14 @@ def test_query_and_publish_from_a_terminal(system: System) -> None:
     assert answer["Count"] == 2
 
 
+def test_the_doctor_finds_nothing_in_a_running_stack(system: System) -> None:
+    report = system.producer("doctor")
+    states = {check["name"]: check["state"] for check in report["checks"]}
+    assert report["ok"]
+    assert states["leases"] == "ok"
+    assert "OperatorRole" in report["checks"][0]["detail"]
+
+
 def test_the_service_tells_its_state(system: System) -> None:
     state = system.shards()
     assert state["healthy"]
