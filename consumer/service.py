@@ -53,7 +53,7 @@ class Service:
         self._reads = Reads()
         self._shards = Shards(self._metrics, self._supervisor.fail, self._reads)
         self._heir = Heir(settings.worker_id, settings.failover_seconds, self._leases, self._metrics)
-        self._watchdog = Watchdog(self._shards, self._heir, self._reads, self._supervisor.fail)
+        self._watchdog = Watchdog(self._shards, self._heir, self._reads, self._supervisor.fail, self._runs)
         self._undeliverable: list[bytes] = []
         run_dir = Path(settings.run_dir)
         self._door = run_dir / "connectors"
@@ -184,6 +184,9 @@ class Service:
         except FAILURES as error:
             log.warning("the leader's lock was not given up, and will expire: %s", error or type(error).__name__)
 
+    def _runs(self) -> bool:
+        return self._daemon.pid is not None
+
     def _outage(self) -> bool:
         return self._heir.failing is not None or self._reads.refused
 
@@ -199,7 +202,7 @@ class Service:
     def state(self) -> dict[str, Any]:
         """The document of /shards, with what /healthz says; also sets the shards' gauges."""
         self._watchdog.hold()
-        trouble = self._watchdog.trouble(self._daemon.phase, self._daemon.pid is not None)
+        trouble = self._watchdog.trouble(self._daemon.phase)
         return {
             "healthy": trouble is None,
             "why": trouble.why if trouble else "ok",

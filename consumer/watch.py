@@ -169,12 +169,21 @@ class Trouble:
 class Watchdog:
     """Restarts a daemon that lives but does not work; knows why the service is not healthy."""
 
-    def __init__(self, shards: Shards, heir: Heir, reads: Reads, fail: Callable[[BaseException], None]) -> None:
+    def __init__(
+        self,
+        shards: Shards,
+        heir: Heir,
+        reads: Reads,
+        fail: Callable[[BaseException], None],
+        runs: Callable[[], bool],
+    ) -> None:
+        """`runs` tells whether there is a daemon."""
+        self._runs = runs
         self._shards = shards
         self._heir = heir
         self._reads = reads
         self._fail = fail
-        self._started = time.monotonic()
+        self._started = self._ran = time.monotonic()
         self._ready = False
         self._silence = SILENCE
         self._told: set[str] = set()
@@ -220,7 +229,9 @@ class Watchdog:
         return failure is not None and failure.reason in ANSWERED and time.monotonic() - failure.at < UNREAD
 
     def hold(self) -> None:
-        """Tells `Reads` which shards are ours now."""
+        """Tells `Reads` which shards are ours now; sees whether the daemon runs."""
+        if self._runs():
+            self._ran = time.monotonic()
         live = {shard.name for shard in self._shards.live}
         self._reads.hold(live | (self._heir.owned or frozenset()))
         spare = self._heir.owned == frozenset() and self._heir.open > 0
@@ -235,15 +246,15 @@ class Watchdog:
             log.info("%s: read again", _names(again))
         self._told = now
 
-    def trouble(self, phase: str, runs: bool) -> Trouble | None:
+    def trouble(self, phase: str) -> Trouble | None:
         """What /healthz says; None when all is well. Lag and a slow sink are no reasons.
 
-        `runs` tells whether there is a daemon, `phase` what it does. Until a first shard has been read, or the lease
-        table says that there is none for us, the container is not ready: a deployment of tasks that cannot read fails.
+        `phase` tells what the daemon does. Until a first shard has been read, or the lease table says that there is
+        none for us, the container is not ready: a deployment of tasks that cannot read fails.
         """
         new, failing = not self._ready, self._heir.failing
-        if not runs:
-            return Trouble("the KCL daemon is not running", replace=new or time.monotonic() - self._started > DOWN)
+        if not self._runs():
+            return Trouble("the KCL daemon is not running", replace=new or time.monotonic() - self._ran > DOWN)
         table = f"the lease table does not answer: {failing}" if failing else ""
         if unread := self._reads.unread():
             hopeless = any(each.failure is None and each.seconds > HOPE for each in unread)

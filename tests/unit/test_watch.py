@@ -84,11 +84,12 @@ class Rig:
         """None: it does not answer."""
         self.served: set[str] = set()
         self.failures: list[str] = []
+        self.runs = True
         self.reads = Reads()
         leases: Any = SimpleNamespace(rows=self._rows)
         self.heir = Heir("me", 10.0, leases, Metrics())
         shards: Any = self
-        self.dog = Watchdog(shards, self.heir, self.reads, self._fail)
+        self.dog = Watchdog(shards, self.heir, self.reads, self._fail, lambda: self.runs)
 
     @property
     def live(self) -> list[Any]:
@@ -126,9 +127,9 @@ class Rig:
                     self.reads.failed(shard, reason, f"{reason}!")
             self.dog.look()
 
-    def trouble(self, runs: bool = True) -> Trouble | None:
+    def trouble(self) -> Trouble | None:
         self.dog.hold()
-        return self.dog.trouble("waiting for leases", runs)
+        return self.dog.trouble("waiting for leases")
 
 
 @pytest.fixture
@@ -311,10 +312,14 @@ def test_a_container_is_not_ready_until_a_shard_was_read(rig: Rig) -> None:
 
 
 def test_between_two_lives_of_the_daemon_nothing_is_replaced(rig: Rig) -> None:
-    assert (rig.trouble(runs=False) or Trouble("", replace=False)).replace  # it has never run
+    rig.runs = False
+    assert (rig.trouble() or Trouble("", replace=False)).replace  # nothing has been read yet
+    rig.runs = True
     rig.serve("a")
-    rig.dog.look()
-    rig.dog.restarted()
-    assert rig.trouble(runs=False) == Trouble("the KCL daemon is not running", replace=False)
+    rig.wait(3600, "not-found")  # it has run for long when it ends
+    rig.serve("a")
+    rig.runs = False
+    rig.clock.now += 5
+    assert rig.trouble() == Trouble("the KCL daemon is not running", replace=False)
     rig.clock.now += 31
-    assert rig.trouble(runs=False) == Trouble("the KCL daemon is not running", replace=True)
+    assert rig.trouble() == Trouble("the KCL daemon is not running", replace=True)
