@@ -51,6 +51,11 @@ _KEYS: Final = frozenset(
         "UnrecognizedClientException",
     }
 )
+_ABSENT: Final = frozenset({"404", "NoSuchBucket", "NoSuchEntity", "NoSuchKey"})
+_ELSEWHERE: Final = frozenset(
+    {"301", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"}
+)
+_QUOTA: Final = frozenset({"LimitExceeded", "LimitExceededException", "ServiceQuotaExceededException"})
 _DENIED: Final = frozenset({"403", "Forbidden", "UnauthorizedException", "UnauthorizedOperation"})
 _LATER: Final = frozenset(
     {
@@ -61,7 +66,6 @@ _LATER: Final = frozenset(
         "InternalError",
         "InternalFailure",
         "InternalServerError",
-        "LimitExceededException",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
         "RequestTimeout",
@@ -110,10 +114,18 @@ def _answered(error: ClientError) -> str:
         return f"{said}; set this machine's clock"
     if code in _KEYS:
         return f"{said}; AWS does not accept these credentials: {_renew()}"
+    if code.startswith("KMS") and "AccessDenied" not in code and "Throttl" not in code:
+        return f"{said}; the key must be there and enabled: see it in KMS, and the parameter KmsKeyArn"
     if code in _DENIED or "AccessDenied" in code:
         return f"{said}; these credentials may not do this: use another role (AWS_PROFILE), or allow it"
     if code in _NO_SERVICE:
         return f"{said}; this account has not enabled the service, or not in this region"
+    if code in _ELSEWHERE:
+        return f"{said}; it is in another region: set AWS_REGION"
+    if code in _QUOTA:
+        return f"{said}; try again in a while, or ask for more in the Service Quotas console"
+    if code in _ABSENT or code.endswith(("NotFound", "NotFoundException", "DoesNotExist", "NonExistentQueue")):
+        return f"{said}; is it the right account, region (AWS_REGION) and name? It may have been deleted"
     if code in _LATER or "Throttl" in code:
         return f"{said}; try again in a while"
     return said
@@ -208,6 +220,12 @@ _FIXES: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseExcepti
     ((sdk.SSLError,), _then("set AWS_CA_BUNDLE to the authority's file where a proxy signs anew")),
     ((sdk.ConnectionError, sdk.HTTPClientError), _unreachable),
     ((parsers.ResponseParserError,), _then(NOT_AWS)),
+    ((sdk.ParamValidationError,), _then("correct the name or the value that was given")),
+    ((sdk.WaiterError,), _then("it takes longer than it should, or failed: see its state in AWS's console")),
+    (
+        (sdk.FlexibleChecksumError, sdk.ChecksumError, sdk.IncompleteReadError),
+        _then("what arrived is damaged; try again"),
+    ),
     ((sdk.MissingDependencyException,), _then("take another kind of profile, such as sso or credential_process")),
 )
 

@@ -16,6 +16,16 @@ SIZES: Final = re.compile(r"BYTES?|[GKM]I?B")
 """Last words of names, of which one is easily taken for another of its kind, or left out."""
 
 
+OF_AWS: Final = ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")
+"""Which account, and where: what every program goes by."""
+
+
+def faults(environ: Mapping[str, str], settings: Collection[str]) -> Iterator[str]:
+    """A line for each misspelt variable."""
+    for name, near in misspelt(environ, settings):
+        yield f"{name}: is no setting; did you mean {near}? If it is another program's, empty it here"
+
+
 def misspelt(environ: Mapping[str, str], settings: Collection[str]) -> Iterator[tuple[str, str]]:
     """Each variable that is set and looks like a misspelt one of `settings`, with the setting that it looks like."""
     for name in sorted(environ):
@@ -35,9 +45,11 @@ def _badness(name: str, setting: str) -> int | None:
     if upper.replace("_", "") == setting.replace("_", ""):
         return 0
     given, wanted = upper.split("_"), setting.split("_")
+    if given == [*wanted, "NAME"]:
+        return 1
     if len(given) == len(wanted):
         distances = [_distance(one, other) for one, other in zip(given, wanted, strict=True)]
-        fits = all(distance <= _allowed(word) for distance, word in zip(distances, wanted, strict=True))
+        fits = all(d <= _allowed(one, other) for d, one, other in zip(distances, given, wanted, strict=True))
         if fits and sum(distances) <= 2:
             return sum(distances)
     return 3 if _other_unit(given, wanted) else None
@@ -51,9 +63,11 @@ def _other_unit(given: list[str], wanted: list[str]) -> bool:
     return False
 
 
-def _allowed(word: str) -> int:
-    """Letters of a word that may be wrong: short words become others too easily."""
-    return 0 if len(word) < 4 else 1 if len(word) < 8 else 2
+def _allowed(given: str, word: str) -> int:
+    """Letters of a word that may be wrong: short words become others too easily, but not with one letter more."""
+    if len(word) < 4:
+        return len(given) == len(word) + 1
+    return 1 if len(word) < 8 else 2
 
 
 def _distance(one: str, other: str) -> int:

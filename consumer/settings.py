@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
-from consumer.misspelt import misspelt
+from consumer import misspelt
 from consumer.reading import DEFAULT, Fields
 
 Service = Literal["kinesis", "dynamodb", "s3", "cloudwatch"]
@@ -213,8 +213,7 @@ class Settings:
             elif field.default is dataclasses.MISSING:
                 faults.append(f"{field.name.upper()}: is not set and has no default; set it (see docs/settings.md)")
         _derive(found, environ, faults)
-        for name, near in misspelt(environ, cls.variables()):
-            faults.append(f"{name}: is no setting; did you mean {near}? If it is another program's, empty it here")
+        faults += misspelt.faults(environ, cls.variables())
         if faults:
             raise SettingsError(*faults)
         return cls(**found)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import boto3
 
+from consumer import misspelt
 from infra import container, exits, package
 from infra.cloudformation import POLL_SECONDS, DeployError, Event, InputError
 from infra.deploy import DATA, NETWORK, SERVICE, Deployment, Image, require_name
@@ -27,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Every failure that somebody can mend is one line on stderr."""
     try:
         arguments = parser(COMMANDS).parse_args(spelt_out(sys.argv[1:] if argv is None else argv))
+        if wrong := list(misspelt.faults(os.environ, misspelt.OF_AWS)):
+            raise InputError("; ".join(wrong))
         run: Callable[[Arguments], int] = arguments.run
         return run(arguments)
     except InputError as error:
@@ -112,7 +115,7 @@ def data_choice(arguments: Arguments) -> Data:
 
 def warning(stack: str, where: str, data: Data, there: list[Holding]) -> list[str]:
     """What destroying means, and what it takes with it."""
-    lines = [f"This destroys {stack} ({where}): all but its data, its devices, and what the stream still holds."]
+    lines = [f"This destroys {stack} ({where}), with its devices and what the stream still holds."]
     kept = data is Data.KEEP or (data is Data.UNLESS_EMPTY and not all(each.empty for each in there))
     lines += [f"  {'kept' if kept else 'DELETED'}: {each}" for each in there]
     if kept and there and data is Data.UNLESS_EMPTY:

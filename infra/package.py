@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-import shutil
 from pathlib import Path
 
 import boto3
@@ -12,7 +11,10 @@ from infra.artifacts import package
 from infra.cloudformation import InputError
 from infra.deploy import DATA, NETWORK, SERVICE
 from infra.templates import outputs, parameters
+from producer.errors import explain
 
+FILES = {DATA.name, NETWORK.name, SERVICE.name, "deploy.sh", "functions.zip"}
+"""Whatever a package can hold."""
 SCRIPT = """\
 #!/usr/bin/env bash
 # Deploys the templates beside it as `make deploy` does, with the AWS command line alone; may be repeated.
@@ -62,7 +64,7 @@ aws s3 cp --no-progress functions.zip "s3://$BUCKET/{key}"
 
 
 def build(folder: Path, session: boto3.Session | None, bucket: str | None) -> list[str]:
-    """Fill `folder`, whatever it held; returns lines for a person.
+    """Fill `folder`; returns lines for a person. InputError when it holds anything that is not of an earlier package.
 
     With a bucket the artifacts are uploaded to it and the data plane's template knows them by default. Without one
     they lie beside the templates, and no session is needed.
@@ -73,8 +75,7 @@ def build(folder: Path, session: boto3.Session | None, bucket: str | None) -> li
     texts = {path.name: path.read_text() for path in paths}
     if bucket:
         texts[DATA.name] = _with_defaults(texts[DATA.name], {"ArtifactBucket": bucket, "FunctionsKey": key})
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    _make_way(folder)
     for name, text in texts.items():
         (folder / name).write_text(text)
     script = folder / "deploy.sh"
@@ -90,13 +91,26 @@ def build(folder: Path, session: boto3.Session | None, bucket: str | None) -> li
     ]
 
 
+def _make_way(folder: Path) -> None:
+    """An empty folder. Only files of an earlier package are deleted: FOLDER may name any folder."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        others = sorted(path.name for path in folder.iterdir() if path.name not in FILES or not path.is_file())
+        if others:
+            raise InputError(f"FOLDER={folder} holds {others[0]}, which no package made; name a new or an empty folder")
+        for path in folder.iterdir():
+            path.unlink()
+    except OSError as error:
+        raise InputError(f"FOLDER={folder}: {error.strerror}; name a folder that can be made and written to") from None
+
+
 def _upload(session: boto3.Session, bucket: str, contents: dict[str, bytes]) -> list[str]:
     """URLs of what was uploaded. InputError when the bucket is not there, or in another region than the functions."""
     s3 = session.client("s3")
     try:
         where = s3.get_bucket_location(Bucket=bucket).get("LocationConstraint") or "us-east-1"
     except ClientError as error:
-        raise InputError(f"bucket {bucket}: {error}") from error
+        raise InputError(f"bucket {bucket}: {explain(error)}") from None
     if where != session.region_name:
         raise InputError(f"bucket {bucket} is in {where}; functions of {session.region_name} need one there")
     for key, content in contents.items():

@@ -43,13 +43,10 @@ def _why_not(declared: Mapping[str, Any], value: str) -> str:
 
 
 def _not_within(declared: Mapping[str, Any], value: str) -> str:
+    """CloudFormation would also take 1.5 for a count, and give it to what does not; what has bounds is a count."""
     least, most = declared.get("MinValue"), declared.get("MaxValue")
-    bounds = f" of at least {least:,}" if least is not None else ""
-    if least is not None and most is not None:
-        bounds = f" of {least:,} to {most:,}"
-    try:
-        number = float(value)
-    except ValueError:
-        return f"must be a number{bounds}"
-    inside = (least is None or number >= float(least)) and (most is None or number <= float(most))
-    return "" if inside else f"must be a number{bounds}"
+    if least is None:
+        return "" if re.fullmatch(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", value) else "must be a number"
+    inside = re.fullmatch("[0-9]{1,9}", value) and least <= int(value) and (most is None or int(value) <= most)
+    bounds = f"of at least {least:,}" if most is None else f"of {least:,} to {most:,}"
+    return "" if inside else f"must be a whole number {bounds}"

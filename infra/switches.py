@@ -55,6 +55,7 @@ MACHINE = (
     "NO_COLOR",
 )
 FAMILIES = ("AWS_", "PIP_", "UV_", "MAKE")
+NEARLY = 0.85  # so like a name of ours is no other name of these families: AWS_PROT, but not AWS_PROFILE
 
 WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 
@@ -68,14 +69,16 @@ def check(targets: Sequence[str], names: Iterable[str]) -> None:
     known = [target for target in targets if target in TARGETS]
     taken = [name for target in known for name in TARGETS[target]]
     for name in names:
-        if name in taken or name in MACHINE or (name.startswith(FAMILIES) and name not in SWITCHES):
+        if name in taken or name in MACHINE:
+            continue
+        if name.startswith(FAMILIES) and name not in SWITCHES and not nearest(name, taken, NEARLY):
             continue
         raise SwitchError(_refusal(" ".join(["make", *known]), name, taken))
 
 
 def _refusal(command: str, name: str, taken: List[str]) -> str:  # noqa: UP006
     others = ["make " + target for target, names in TARGETS.items() if name in names]
-    near = nearest(name, taken)
+    near = nearest(name, [*taken, *MACHINE])
     takes = f"it takes {', '.join(sorted(taken))}" if taken else "it takes none"
     if others:
         meant = f"did you mean {near}? " if near else ""

@@ -17,11 +17,12 @@ from itertools import islice
 
 import boto3
 
+from consumer import misspelt
 from producer import console, doctor, options, redeliver, redrive
 from producer.alerts import Subscriber, alerts_file, unsubscribe
 from producer.audit import audit, audit_archive
 from producer.catalogue import Span
-from producer.contract import consumer_settings
+from producer.contract import OPTIONS, consumer_settings
 from producer.deadletters import DeadLetters, Selection
 from producer.errors import UserError, told
 from producer.ledger import Ledger
@@ -39,7 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _told(lambda: _run(arguments))
 
 
+VARIABLES = ("STACK_NAME", "DEVICES_DIR", "IOT_CA_FILE", *OPTIONS, *misspelt.OF_AWS)
+"""What is read from the environment; another name like one of these would silently be another stack or other rows."""
+
+
 def _run(arguments: Arguments) -> int:
+    if wrong := list(misspelt.faults(os.environ, VARIABLES)):
+        raise UserError("; ".join(wrong))
     if region := os.environ.get("AWS_REGION"):  # which the other SDKs look at, but not this one
         boto3.setup_default_session(region_name=region)
     if arguments.run is _doctor:  # a stack that is not there is its finding

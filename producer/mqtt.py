@@ -128,7 +128,7 @@ class MqttOutlet:
                     raise UserError(
                         f"device {connection.name} gets no connection to {endpoint}: "
                         f"{connection.problem or 'no answer'}; is the stack up, and were the devices made for it "
-                        "(python -m producer provision)?"
+                        "(.venv/bin/python -m producer provision)?"
                     )
             deadline = time.monotonic() + CONNECT_SECONDS
 

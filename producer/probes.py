@@ -95,9 +95,7 @@ def judged(each: Probe, came: list[bytes]) -> Check:
     """What became of one of them."""
     name = f"probe: {each.name}"
     if not came and each.must:
-        remedy = (
-            "the readings rule does not deliver: producer redrive --undelivered, then the rule's metrics, IoT's log"
-        )
+        remedy = "the readings rule does not deliver: see what is undelivered (above), the rule's metrics, IoT's log"
         return Check(name, "finding", "published, and not in the stream", remedy)
     if not came:
         return Check(name, "ok", "does not reach the stream: do not send such payloads")

@@ -67,7 +67,7 @@ def endpoints(stack: LocalStack) -> str:
     if stack.options.consumer:
         rows["Consumer"] = f"{stack.consumer_url}/metrics  /healthz  /shards"
     else:
-        rows["Your consumer"] = f"source {LOCAL / 'consumer/env'}; python -m consumer"
+        rows["Your consumer"] = f"source {LOCAL / 'consumer/env'}; .venv/bin/python -m consumer"
     rows |= {"Logs": f"{LOCAL / 'log'}/", "In your shell": f"source {env_file()}"}
     width = max(map(len, rows))
     return "\n".join(["", *(f"  {name:<{width}}  {value}" for name, value in rows.items()), "", "Ctrl-C stops it all."])

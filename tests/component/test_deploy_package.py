@@ -111,3 +111,22 @@ def script(folder: Path, tmp_path: Path, **variables: str) -> list[str]:
     env = {"PATH": f"{tools}:/usr/bin:/bin", "CALLS": str(calls), "STACK": "name", "BUCKET": "mine", **variables}
     subprocess.run([str(folder / "deploy.sh")], env=env, check=True, timeout=60)
     return calls.read_text().splitlines()
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "deploy.sh/below"])
+def test_a_folder_with_anything_else_is_left_alone(shell: Shell, tmp_path: Path, name: str) -> None:
+    """FOLDER may name any folder, a home by mistake."""
+    kept = tmp_path / name
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text("mine")
+    code, _, error = shell.run_alone("package", "--folder", str(tmp_path))
+    assert (code, error.count("\n")) == (2, 1)
+    assert f"holds {name.partition('/')[0]}, which no package made" in error
+    assert kept.read_text() == "mine"
+
+
+@pytest.mark.parametrize("folder", ["/proc/x", "/dev/null"])
+def test_a_folder_that_cannot_be_made_is_told(shell: Shell, folder: str) -> None:
+    code, _, error = shell.run_alone("package", "--folder", folder)
+    assert (code, error.count("\n")) == (2, 1)
+    assert f"FOLDER={folder}: " in error

@@ -4,6 +4,8 @@ import dataclasses
 
 import pytest
 
+import infra.__main__
+import producer.cli
 from consumer.misspelt import misspelt, nearest
 from consumer.settings import Settings
 
@@ -40,6 +42,12 @@ SETTINGS = [field.name.upper() for field in dataclasses.fields(Settings)] + ["AW
         ("HTTP_PROT", "HTTP_PORT"),
         ("LOG_LEVLE", "LOG_LEVEL"),
         ("AWS_REGON", "AWS_REGION"),
+        ("ROWS_TTL_DAYS", "ROW_TTL_DAYS"),
+        ("WORKER_IDS", "WORKER_ID"),
+        ("RUN_DIRS", "RUN_DIR"),
+        ("AWS_ENDPOINT_URL_S33", "AWS_ENDPOINT_URL_S3"),
+        ("SENSOR_TABLE_NAME", "SENSOR_TABLE"),
+        ("ARCHIVE_BUCKET_NAME", "ARCHIVE_BUCKET"),
         ("AWS_ENDPOINT_URL_DYNAMDB", "AWS_ENDPOINT_URL_DYNAMODB"),
         ("AWS_ENDPOINT_URL_DYNAMO_DB", "AWS_ENDPOINT_URL_DYNAMODB"),
     ],
@@ -82,3 +90,28 @@ def test_names_of_others_are_left_alone(name: str) -> None:
 def test_right_names_and_empty_ones_are_fine(name: str) -> None:
     assert list(misspelt({name: "5", f"{name}S": " "}, SETTINGS)) == []
     assert nearest(name.lower(), SETTINGS) == name
+
+
+@pytest.mark.parametrize("name", ["STACK_NAM", "STACKNAME", "DEVICE_DIR", "MEASURE", "ROW_TTL_DAY", "AWS_PROFIL"])
+def test_the_producer_takes_no_misspelt_variable_for_none(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would ask another stack, or write rows without their measures."""
+    monkeypatch.setenv(name, "x")
+    assert producer.cli.main(["query", "soilSensor1"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith(f"producer: {name}: is no setting; did you mean ")
+    assert told.count("\n") == 1
+
+
+def test_a_deployment_is_not_looked_for_in_another_account(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_PROFIL", "prod")
+    assert infra.__main__.main(["destroy", "--stack", "s", "--yes"]) == 2
+    assert "AWS_PROFIL: is no setting; did you mean AWS_PROFILE?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", FOREIGN.split())
+def test_names_of_others_are_nothing_to_the_commands(name: str) -> None:
+    assert list(misspelt({name: "5"}, producer.cli.VARIABLES)) == []

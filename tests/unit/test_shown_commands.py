@@ -1,6 +1,7 @@
 """What documents and scripts say to the AWS command line are operations and options that it knows, by the SDK's own
 description of each service: most of it runs against AWS only, where a wrong word would be found too late."""
 
+import ast
 import re
 from collections.abc import Iterator
 
@@ -62,3 +63,21 @@ def test_a_command_for_aws_is_one_that_it_takes(file: str, service: str, name: s
     shape = model.operation_model(found).input_shape
     known = {xform_name(member, "-") for member in shape.members} if shape else set()
     assert set(OPTION.findall(rest)) - known - OF_THE_PROGRAM == set(), file
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    """What programs may say: each string, and what stands in an f-string beside its values."""
+    for path in sorted([*ROOT.glob("producer/*.py"), *INFRA.rglob("*.py"), *ROOT.glob("consumer/*.py")]):
+        tree = ast.parse(path.read_text())
+        documented = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documented:
+                yield path.name, node.value
+
+
+def test_hints_call_our_programs_as_the_checkout_has_them() -> None:
+    """Outside of the environment there is no such program; a usage line only names itself."""
+    hints = [(file, text) for file, text in texts() if re.search(r"-m (producer|consumer)\b", text)]
+    assert len(hints) >= 5
+    bare = [(file, text) for file, text in hints if "-m" in text and ".venv/bin/python -m" not in text]
+    assert bare == [("__main__.py", "python -m consumer")]  # its usage

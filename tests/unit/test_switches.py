@@ -36,6 +36,10 @@ def make(*arguments: str, environment: Mapping[str, str] | None = None) -> subpr
         (["image", "STACK=s"], "make image takes no STACK (make demo, make up, "),
         (["clean", "ALL=1"], "make clean takes no ALL: it takes none"),
         (["ALL=1"], "make takes no ALL"),
+        (["demo", "AWS_PROT=5566"], "make demo takes no AWS_PROT: did you mean AWS_PORT?"),
+        (["up", "AWSPORT=5566"], "make up takes no AWSPORT: did you mean AWS_PORT?"),
+        (["up", "LOCALDIR=x"], "make up takes no LOCALDIR: did you mean LOCAL_DIR?"),
+        (["test", "PYTHN=python3.12"], "make test takes no PYTHN: did you mean PYTHON?"),
         (["demo", "it's=1"], "make demo takes no it's"),
     ],
 )
@@ -79,9 +83,12 @@ def test_a_command_does_not_see_them_either(tmp_path: object) -> None:
     assert "SEED=" not in done.stdout
 
 
-@pytest.mark.parametrize("setting", ["PYTHON=python3", "AWS_PROFILE=x", "PIP_INDEX_URL=x", "JAVA=x", "LOCAL_DIR=x"])
+@pytest.mark.parametrize(
+    "setting", ["PYTHON=python3", "AWS_PROFILE=x", "AWS_REGION=x", "PIP_INDEX_URL=x", "JAVA=x", "LOCAL_DIR=x"]
+)
 def test_settings_of_the_machine_are_taken_by_every_target(setting: str) -> None:
     assert make("deploy", setting).returncode == 0
+    assert make("demo", setting).returncode == 0
 
 
 def test_every_target_says_what_it_takes() -> None:

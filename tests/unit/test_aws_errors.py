@@ -1,0 +1,43 @@
+"""Each kind of error that AWS or its SDK tells gets a hint of its own, and none that misleads."""
+
+import pytest
+from botocore import exceptions as sdk
+from botocore.exceptions import ClientError
+
+from consumer.aws_errors import explain
+
+
+@pytest.mark.parametrize(
+    ("code", "fix"),
+    [
+        ("KMSDisabledException", "the key must be there and enabled"),
+        ("KMS.NotFoundException", "the key must be there and enabled"),
+        ("KMSInvalidStateException", "the key must be there and enabled"),
+        ("KMSAccessDeniedException", "may not do this"),
+        ("KMSThrottlingException", "try again in a while"),
+        ("ResourceNotFoundException", "is it the right account, region (AWS_REGION) and name?"),
+        ("RepositoryNotFoundException", "is it the right account"),
+        ("AWS.SimpleQueueService.NonExistentQueue", "is it the right account"),
+        ("NoSuchBucket", "is it the right account"),
+        ("PermanentRedirect", "it is in another region: set AWS_REGION"),
+        ("ServiceQuotaExceededException", "Service Quotas console"),
+        ("LimitExceededException", "try again in a while"),
+    ],
+)
+def test_a_refusal_names_its_fix(code: str, fix: str) -> None:
+    told = explain(ClientError({"Error": {"Code": code, "Message": "why\nnot"}}, "Operation"))
+    assert told.startswith(f"Operation: {code}: why not; ")
+    assert fix in told
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        sdk.ParamValidationError(report="Invalid bucket name"),
+        sdk.WaiterError(name="TableExists", reason="Max attempts exceeded", last_response={}),
+        sdk.IncompleteReadError(actual_bytes=1, expected_bytes=2),
+    ],
+)
+def test_what_has_nothing_to_do_with_the_configuration_does_not_send_people_there(error: Exception) -> None:
+    assert "; " in explain(error)
+    assert "AWS configuration" not in explain(error)
