@@ -7,6 +7,7 @@ in which case.
 
 import asyncio
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -36,8 +37,10 @@ PATIENCE: Final = 10.0
 """Seconds for one request to the lease table."""
 HOPE: Final = SILENCE + 90.0
 """Seconds without a word of a shard, a start of the daemon among them, after which a new container is worth a try."""
-DOWN: Final = 30.0
-"""Seconds between two lives of the daemon that need no new container."""
+FAIR: Final = HOPE - SILENCE
+"""Seconds that a daemon must have had for that, with a lease table that answers."""
+DOWN: Final = 60.0
+"""Seconds between two lives of the daemon that need no new container; the supervisor's longest pause is shorter."""
 SOME: Final = 5
 """Shards that a line for people names."""
 ANSWERED: Final = frozenset({"access-denied", "kms", "not-found", "throttled"})
@@ -98,6 +101,12 @@ class Heir:
         """Shards that can be read now, and how many of them no living worker holds; as seen last."""
         self.failing: str | None = None
         """Why the table cannot be read now; None as long as it can."""
+        self._failed_at = -math.inf
+
+    @property
+    def answers(self) -> float:
+        """For how many seconds no look at the table has failed; 0 while it cannot be read."""
+        return 0.0 if self.failing else time.monotonic() - self._failed_at
 
     async def run(self) -> None:
         """Looks every few seconds, until cancelled."""
@@ -141,7 +150,7 @@ class Heir:
             if name in THROTTLED:
                 self._metrics.throttles.labels("leases").inc()
             if request == self._leases.rows:
-                self.failing = str(error) or name
+                self.failing, self._failed_at = str(error) or name, time.monotonic()
             failures = self._failures[failed]
             if failures in (0, 5) or failures % 50 == 0:
                 log.warning("%s: %s", failed, str(error) or name, extra={"attempt": failures + 1})
@@ -234,7 +243,8 @@ class Watchdog:
             self._ran = time.monotonic()
         live = {shard.name for shard in self._shards.live}
         self._reads.hold(live | (self._heir.owned or frozenset()))
-        spare = self._heir.owned == frozenset() and self._heir.open > 0
+        # Leases without a worker, as at a first start, may be for us.
+        spare = self._heir.owned == frozenset() and self._heir.open > 0 and self._heir.unowned == 0
         self._ready = self._ready or self._reads.ever or spare
 
     def _tell(self, unread: list[Unread]) -> None:
@@ -249,8 +259,8 @@ class Watchdog:
     def trouble(self, phase: str) -> Trouble | None:
         """What /healthz says; None when all is well. Lag and a slow sink are no reasons.
 
-        `phase` tells what the daemon does. Until a first shard has been read, or the lease table says that there is
-        none for us, the container is not ready: a deployment of tasks that cannot read fails.
+        `phase` tells what the daemon does. Until a first shard has been read, or the lease table says that other
+        workers have them all, the container is not ready.
         """
         new, failing = not self._ready, self._heir.failing
         if not self._runs():
@@ -258,8 +268,9 @@ class Watchdog:
         table = f"the lease table does not answer: {failing}" if failing else ""
         if unread := self._reads.unread():
             hopeless = any(each.failure is None and each.seconds > HOPE for each in unread)
+            fair = min(time.monotonic() - self._started, self._heir.answers) > FAIR
             why = "; ".join(filter(None, (_words(unread), table)))
-            return Trouble(why, replace=new or (hopeless and not failing))
+            return Trouble(why, replace=new or (hopeless and fair))
         if table:
             return Trouble(table, replace=new)
         if new or (self._reads.held and not self._shards.live):

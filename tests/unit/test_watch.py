@@ -10,7 +10,8 @@ import pytest
 from consumer import reads, watch
 from consumer.metrics import Metrics
 from consumer.reads import UNREAD, Reads
-from consumer.watch import HOPE, LONGEST_SILENCE, SILENCE, Heir, Pulse, Trouble, Watchdog
+from consumer.supervisor import LONGEST_PAUSE
+from consumer.watch import DOWN, HOPE, LONGEST_SILENCE, SILENCE, Heir, Pulse, Trouble, Watchdog
 from tests.unit.fakes import error
 from tests.unit.test_takeover import row
 
@@ -319,7 +320,35 @@ def test_between_two_lives_of_the_daemon_nothing_is_replaced(rig: Rig) -> None:
     rig.wait(3600, "not-found")  # it has run for long when it ends
     rig.serve("a")
     rig.runs = False
-    rig.clock.now += 5
+    rig.clock.now += LONGEST_PAUSE + 5  # and for the leader's lock
     assert rig.trouble() == Trouble("the KCL daemon is not running", replace=False)
-    rig.clock.now += 31
+    rig.clock.now += DOWN
     assert rig.trouble() == Trouble("the KCL daemon is not running", replace=True)
+
+
+def test_after_an_outage_of_the_lease_table_a_daemon_gets_its_time_before_the_container_goes(rig: Rig) -> None:
+    rig.table = {"a": row("me", 1)}
+    rig.look_at_table()
+    rig.serve("a")
+    rig.table = OSError("unreachable")
+    rig.look_at_table()
+    rig.served.clear()
+    rig.wait(3600)
+    rig.look_at_table()
+    rig.table = {"a": row("me", 1)}
+    rig.look_at_table()
+    for _ in range(2):  # the daemon is started again at once, and takes up its leases
+        rig.wait(45)
+        assert not (rig.trouble() or Trouble("", replace=True)).replace
+    rig.wait(20)
+    assert (rig.trouble() or Trouble("", replace=False)).replace
+
+
+def test_at_a_first_start_a_worker_without_a_lease_is_no_spare_one(rig: Rig) -> None:
+    rig.table = {"a": row(None, 0), "b": row("other", 1)}
+    rig.look_at_table()
+    assert (found := rig.trouble()) is not None
+    assert found.replace  # it may turn out that it cannot read
+    rig.table = {"a": row("other", 1), "b": row("other", 2)}
+    rig.look_at_table()
+    assert rig.trouble() is None
