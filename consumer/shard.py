@@ -90,8 +90,6 @@ class Shard:
         """The daemon said its last word: the end of the pipe is expected."""
         self.last: Position = (-1, -1)
         self.behind: int | None = None
-        self.waiting_since: float | None = time.monotonic()
-        """When we began to wait for the daemon; None while we work."""
 
     async def run(self) -> None:
         """Serves the conversation until the daemon ends it.
@@ -100,14 +98,12 @@ class Shard:
         """
         try:
             while True:
-                self.waiting_since = time.monotonic()
                 try:
                     action = await self._conversation.receive()
                 except ConversationEnded:
                     if self.finished:
                         return
                     raise
-                self.waiting_since = None
                 async with self._working:
                     await self._handle(action)
                 self._conversation.answer(action)
@@ -313,10 +309,12 @@ class Shard:
         return time.monotonic() - self._opened if self._packer else 0.0
 
     def oldest_age(self) -> float:
-        """Seconds since the oldest record arrived that is not yet checkpointed; 0 without one."""
+        """Seconds since the oldest record arrived that is not yet checkpointed; 0 without one. Since its archive object
+        was opened where Kinesis did not say when it arrived."""
         oldest = self.oldest_arrival()
-        return 0.0 if oldest is None else max(0.0, round(time.time() - oldest / 1000, 3))
+        return self.parcel_age() if oldest is None else max(0.0, round(time.time() - oldest / 1000, 3))
 
     def oldest_arrival(self) -> int | None:
-        """When the oldest record arrived that is not yet checkpointed, in ms since the epoch; None without one."""
-        return self._packer.arrival if self._packer else self._in_hand
+        """When the oldest record arrived that is not yet checkpointed, in ms since the epoch; None without one, or if
+        that is not known."""
+        return (self._packer.arrival or None) if self._packer else self._in_hand

@@ -38,7 +38,8 @@ def expiry(arrived: Arrived, days: int) -> Expiry:
 
     `days` after the measurement, as the device says; but its clock may be wrong, so not earlier than a day after the
     record arrived (`past`: DynamoDB would delete the row at once, or never if it expired more than five years ago),
-    and not later than `days` and a day after it (`future`). Without an arrival there is no bound, and the row stays.
+    and not later than `days` and a day after it (`future`). Of one day it is half a day, since every measurement is a
+    little older than its arrival. Without an arrival there is no bound, and the row stays.
     """
     reading, arrival = arrived
     if not days:
@@ -46,8 +47,9 @@ def expiry(arrived: Arrived, days: int) -> Expiry:
     if arrival is None:
         return Expiry(None, "no-arrival")
     at, since = reading.time_ms // 1000 + days * DAY, arrival // 1000
-    if at < since + DAY:
-        return Expiry(since + DAY, "past")
+    earliest = since + min(DAY, days * DAY // 2)
+    if at < earliest:
+        return Expiry(earliest, "past")
     if at > since + (days + 1) * DAY:
         return Expiry(since + (days + 1) * DAY, "future")
     return Expiry(at)

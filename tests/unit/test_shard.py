@@ -476,6 +476,20 @@ def test_a_delivery_that_cannot_be_written_shows_its_age() -> None:
     run(test())
 
 
+def test_a_record_of_unknown_arrival_is_as_old_as_its_archive_object_is_open() -> None:
+    """Not as old as the epoch: no alarm on its age may ring."""
+
+    async def test() -> None:
+        async with FakeDaemon(World()) as daemon:
+            await daemon.start()
+            await daemon.deliver([record(1) | {"approximateArrivalTimestamp": None}], behind=5)
+            assert daemon.shard.oldest_age() == pytest.approx(daemon.shard.parcel_age(), abs=1)
+            assert daemon.shard.open_records() == 1
+            assert daemon.shard.oldest_arrival() is None
+
+    run(test())
+
+
 def test_what_a_fenced_conversation_gets_is_not_read() -> None:
     """The lease may still be ours, and then the watchdog has to notice that no one works on the shard."""
 
