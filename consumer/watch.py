@@ -41,6 +41,8 @@ FAIR: Final = HOPE - SILENCE
 """Seconds that a daemon must have had for that, with a lease table that answers."""
 DOWN: Final = 60.0
 """Seconds between two lives of the daemon that need no new container; the supervisor's longest pause is shorter."""
+BLIND: Final = 60.0
+"""Seconds without a look at the lease table after which the owners of others' leases count as unknown."""
 SOME: Final = 5
 """Shards that a line for people names."""
 ANSWERED: Final = frozenset({"access-denied", "kms", "not-found", "throttled"})
@@ -98,7 +100,9 @@ class Heir:
         self.owned: frozenset[str] | None = None
         """The shards that are ours to read, as they were seen last; None before the first look."""
         self.open, self.unowned = 0, 0
-        """Shards that can be read now, and how many of them no living worker holds; as seen last."""
+        """Shards that can be read now, and how many of them no living worker is known to hold; as seen last."""
+        self._readable: set[str] = set()
+        self._looked_at = math.inf
         self.failing: str | None = None
         """Why the table cannot be read now; None as long as it can."""
         self._failed_at = -math.inf
@@ -161,10 +165,17 @@ class Heir:
         return answer
 
     def _count(self, rows: Rows) -> None:
-        shards = readable(rows)
-        self.open, self.unowned = len(shards), len(shards & self._takeover.unowned(rows))
+        self._readable, self._looked_at = readable(rows), time.monotonic()
+        self.open, self.unowned = len(self._readable), len(self._readable & self._takeover.unowned(rows))
         self._metrics.leases.labels("open").set(self.open)
         self._metrics.leases.labels("unowned").set(self.unowned)
+
+    def doubt(self, live: set[str]) -> None:
+        """Counts what is not `live`, served by this worker, as unowned, once the table has not been seen for long: a
+        worker that dies meanwhile would not be noticed, nor its leases taken over."""
+        if time.monotonic() - self._looked_at > BLIND:
+            self.unowned = len(self._readable - live)
+            self._metrics.leases.labels("unowned").set(self.unowned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +253,7 @@ class Watchdog:
         if self._runs():
             self._ran = time.monotonic()
         live = {shard.name for shard in self._shards.live}
+        self._heir.doubt(live)
         self._reads.hold(live | (self._heir.owned or frozenset()))
         # Leases without a worker, as at a first start, may be for us.
         spare = self._heir.owned == frozenset() and self._heir.open > 0 and self._heir.unowned == 0

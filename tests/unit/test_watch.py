@@ -11,7 +11,7 @@ from consumer import reads, watch
 from consumer.metrics import Metrics
 from consumer.reads import UNREAD, Reads
 from consumer.supervisor import LONGEST_PAUSE
-from consumer.watch import DOWN, HOPE, LONGEST_SILENCE, SILENCE, Heir, Pulse, Trouble, Watchdog
+from consumer.watch import BLIND, DOWN, HOPE, LONGEST_SILENCE, SILENCE, Heir, Pulse, Trouble, Watchdog
 from tests.unit.fakes import error
 from tests.unit.test_takeover import row
 
@@ -342,6 +342,28 @@ def test_after_an_outage_of_the_lease_table_a_daemon_gets_its_time_before_the_co
         assert not (rig.trouble() or Trouble("", replace=True)).replace
     rig.wait(20)
     assert (rig.trouble() or Trouble("", replace=False)).replace
+
+
+def test_while_the_lease_table_cannot_be_read_the_leases_of_others_count_as_unowned(rig: Rig) -> None:
+    """A worker that dies now would be seen by none: the counts must not stay as they were."""
+
+    def unowned() -> tuple[int, float | None]:
+        gauge = rig.heir._metrics.registry.get_sample_value("sensorstream_leases", {"state": "unowned"})
+        return rig.heir.unowned, gauge
+
+    rig.table = {"a": row("me", 1), "b": row("other", 1), "c": row("other", 1, "SHARD_END")}
+    rig.look_at_table()
+    rig.serve("a")
+    seen, rig.table = rig.table, error("AccessDeniedException", "Scan")
+    rig.look_at_table()
+    rig.wait(BLIND)
+    assert unowned() == (0, 0)
+    rig.wait(10)
+    assert unowned() == (1, 1)  # b; a is ours and read
+    rig.table = seen
+    rig.look_at_table()
+    rig.dog.look()
+    assert unowned() == (0, 0)
 
 
 def test_at_a_first_start_a_worker_without_a_lease_is_no_spare_one(rig: Rig) -> None:
