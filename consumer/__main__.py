@@ -81,6 +81,7 @@ async def _run(settings: Settings, runtime: Path) -> None:
 def _parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         prog="python -m consumer",
+        allow_abbrev=False,
         description="Reads a stream's shards into the table and the archive, until SIGTERM.",
         epilog="Settings are environment variables: docs/settings.md. Exit codes: 0 stopped as asked, 1 cannot run, "
         "2 a setting or an argument is wrong.",

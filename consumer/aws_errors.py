@@ -117,7 +117,7 @@ def _answered(error: ClientError) -> str:
     if code.startswith("KMS") and "AccessDenied" not in code and "Throttl" not in code:
         return f"{said}; the key must be there and enabled: see it in KMS, and the parameter KmsKeyArn"
     if code in _DENIED or "AccessDenied" in code:
-        return f"{said}; these credentials may not do this: use another role (AWS_PROFILE), or allow it"
+        return f"{said}; these credentials may not do this: {_other_role()}, or allow it"
     if code in _NO_SERVICE:
         return f"{said}; this account has not enabled the service, or not in this region"
     if code in _ELSEWHERE:
@@ -159,6 +159,12 @@ def _renew() -> str:
     if os.environ.get("AWS_ACCESS_KEY_ID"):
         return "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN anew"
     return f"log in again (such as aws sso login{f' --profile {profile}' if profile else ''})"
+
+
+def _other_role() -> str:
+    """Keys in the environment go before a profile."""
+    keys = "unset AWS_ACCESS_KEY_ID and its like, " if os.environ.get("AWS_ACCESS_KEY_ID") else ""
+    return f"use another role ({keys}set AWS_PROFILE)"
 
 
 def _no_credentials(_: BaseException) -> str:

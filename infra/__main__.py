@@ -79,6 +79,7 @@ def _plan(arguments: Arguments) -> int:
 
 def _destroy(arguments: Arguments) -> int:
     require_name(arguments.stack)
+    require_role(arguments.role)
     data = data_choice(arguments)
     session = connect(arguments.region)
     with Progress() as progress:
@@ -131,6 +132,8 @@ def _deletion(kept: Holding) -> str:
 
 def _package(arguments: Arguments) -> int:
     folder = Path(arguments.folder or "build/package")
+    if arguments.bucket and not re.fullmatch("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", arguments.bucket):
+        raise InputError(f"BUCKET={arguments.bucket} is no bucket's name: 3 to 63 of a-z, 0-9, . and -")
     session = connect(arguments.region) if arguments.bucket else None
     print("\n".join(package.build(folder, session, arguments.bucket)))
     return 0
@@ -171,12 +174,21 @@ def _deployment(
 def asked(arguments: Arguments) -> dict[str, str]:
     """Parameters as they were asked for; InputError for what cannot be, before AWS is asked anything."""
     parameters = assignments(arguments.params)
+    if arguments.image is not None and not re.fullmatch(r"[^\s]+", arguments.image):
+        raise InputError(f"IMAGE={arguments.image} is no reference of an image, such as sensorstream:local")
+    require_role(arguments.role)
     if arguments.email is not None:
         if not re.fullmatch(r"[^@\s]+@[^@\s]+", arguments.email):
             raise InputError(f"EMAIL={arguments.email} is no e-mail address, such as you@example.com")
         parameters["SNSEmail"] = arguments.email
     require_valid(parameters, (DATA, NETWORK, SERVICE))
     return parameters
+
+
+def require_role(role: str | None) -> None:
+    """InputError unless it is the ARN of a role, or not given."""
+    if role is not None and not re.fullmatch("arn:[a-z-]+:iam::[0-9]{12}:role/.+", role):
+        raise InputError(f"ROLE={role} is not the ARN of a role, such as arn:aws:iam::123456789012:role/name")
 
 
 def connect(region: str | None) -> boto3.Session:

@@ -18,14 +18,14 @@ def fit_tasks(
 ) -> dict[str, str]:
     """Parameters that were not asked for but follow from the number of shards.
 
-    InputError when MinTasks or MaxTasks was asked for and is above it. `data` and `service` are the stacks as they
-    are, None where they are not there yet.
+    InputError when MinTasks or MaxTasks was asked for and is above it, or the first would be above the
+    second. `data` and `service` are the stacks as they are, None where they are not there yet.
     """
     shards = open_shards(session, parameters, data, defaults)
     now = service.parameters if service else {}
-    fitted = {}
+    fitted, tasks = {}, {}
     for name in ("MinTasks", "MaxTasks"):
-        value = parameters.get(name) or now.get(name) or defaults.get(name, "")
+        tasks[name] = value = parameters.get(name) or now.get(name) or defaults.get(name, "")
         if shards is None or not value.isdecimal() or int(value) <= shards:
             continue
         if name in parameters:
@@ -33,7 +33,10 @@ def fit_tasks(
                 f"{name}={value} is more than the {shards} shards of the stream, and a shard is read by one task at a "
                 f"time; give {name}={shards} or a greater ShardCount"
             )
-        fitted[name] = str(shards)
+        fitted[name] = tasks[name] = str(shards)
+    least, most = tasks["MinTasks"], tasks["MaxTasks"]
+    if least.isdecimal() and most.isdecimal() and int(least) > int(most):
+        raise InputError(f"MinTasks={least} is more than MaxTasks={most}; give both")
     return fitted
 
 

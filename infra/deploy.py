@@ -222,6 +222,9 @@ def require_name(stack: str | None) -> None:
         raise InputError("name the deployment: STACK=name")
     if not STACK_NAME.fullmatch(stack):
         raise InputError(f"STACK={stack}: a name is at most 25 letters, digits and hyphens, the first of them a letter")
+    own = stack.removesuffix("-network").removesuffix("-service")
+    if own != stack:  # deploying or destroying it would take a part of the deployment `own` for a whole one
+        raise InputError(f"STACK={stack} is a name of the deployment {own}'s own stacks; did you mean {own}?")
 
 
 def require_declared(parameters: Mapping[str, str], declares: Mapping[Path, Mapping[str, str]]) -> None:

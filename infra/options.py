@@ -106,4 +106,8 @@ def assignments(text: str | None) -> dict[str, str]:
     for word in words:
         if not word.partition("=")[0].isalnum() or "=" not in word:
             raise InputError(f'PARAMS: {word} is not Name=value; such as PARAMS="ShardCount=4 MaxTasks=2"')
-    return {name: value for name, _, value in (word.partition("=") for word in words)}
+    given: dict[str, str] = {}
+    for name, _, value in (word.partition("=") for word in words):
+        if given.setdefault(name, value) != value:
+            raise InputError(f"PARAMS: {name} is given twice, as {given[name]} and as {value}")
+    return given

@@ -1,5 +1,6 @@
 """Whether parameters can be what they are given as, by the templates' own declarations, before anything is asked."""
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,9 +10,16 @@ from infra import templates
 from infra.cloudformation import InputError
 from infra.switches import nearest
 
+OF_SETTINGS = {"ReadingFields": "reading_fields", "Measures": "measures", "InitialPosition": "initial_position"}
+"""Parameters whose values only the consumer can judge."""
+BY_VARIABLES = {"Image": "IMAGE=...", "ServiceRoleArn": "ROLE=..."}
+CHOSEN = {"VpcId", "SubnetIds"}
+"""Without a default, and yet not made by the deployment alone."""
+
 
 def require_valid(given: Mapping[str, str], paths: tuple[Path, ...]) -> None:
-    """InputError for the first parameter that no template has, or whose value its declaration excludes."""
+    """InputError for the first parameter that no template has, that is the deployment's own affair, or whose value is
+    excluded by its declaration or by the consumer."""
     declared: dict[str, list[dict[str, Any]]] = {}
     for path in paths:
         for name, declaration in templates.parameters(path).items():
@@ -23,9 +31,29 @@ def require_valid(given: Mapping[str, str], paths: tuple[Path, ...]) -> None:
                 f"no template has a parameter {name}; "
                 + (f"did you mean {near}?" if near else f"there are {', '.join(sorted(declared))}")
             )
+        if name in BY_VARIABLES:
+            raise InputError(f"{name} is given as {BY_VARIABLES[name]}, not in PARAMS")
+        if name not in CHOSEN and not any("Default" in declaration for declaration in declared[name]):
+            raise InputError(f"{name} follows from the deployment itself and cannot be chosen")
         for declaration in declared[name]:
             if wrong := _why_not(declaration, value):
                 raise InputError(f"{name}={value} {wrong}")
+        if wrong := _setting_refuses(name, value):
+            raise InputError(f"{name}: {wrong}")
+
+
+def _setting_refuses(name: str, value: str) -> str:
+    """What the consumer would say, and end, at each start of a task; "" when it takes the value."""
+    if not value or name not in OF_SETTINGS:
+        return ""
+    from consumer.settings import Settings  # needs packages that the emulator's container lacks
+
+    [parse] = [f.metadata["parse"] for f in dataclasses.fields(Settings) if f.name == OF_SETTINGS[name]]
+    try:
+        parse(value)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def _why_not(declared: Mapping[str, Any], value: str) -> str:

@@ -12,6 +12,7 @@ import boto3
 
 from infra import container, exits
 from infra.cloudformation import DeployError, InputError
+from infra.deploy import require_name
 from producer.errors import NOT_AWS, told
 
 USAGE = "usage: python -m infra.registry push | token REGION"
@@ -44,11 +45,14 @@ def push(environ: Mapping[str, str]) -> str:
     """Pushes IMAGE, else that of this checkout, built first, unless it is there; returns the reference by digest."""
     if not (stack := environ.get("STACK")):
         raise InputError("STACK= names no deployment; such as make push STACK=sensorstream")
+    require_name(stack)
+    architecture = environ.get("ARCH") or container.own_architecture()
+    if architecture not in container.ARCHITECTURES:
+        raise InputError(f"ARCH={architecture} must be one of {', '.join(container.ARCHITECTURES)}")
     session = boto3.Session(region_name=environ.get("REGION") or environ.get("AWS_REGION"))
     uri = repository(session, stack)
     if image := environ.get("IMAGE"):
         return container.push(session, image, uri)
-    architecture = environ.get("ARCH") or container.own_architecture()
     wanted = container.tag(architecture)
     found = container.find(session, uri, wanted)
     return found or container.build_and_push(session, uri, wanted, architecture, _say)
@@ -79,4 +83,4 @@ def _fail(line: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exits.told(main(sys.argv[1:]), exits.DEPLOYMENT))
+    sys.exit(exits.told(main(sys.argv[1:]), exits.PUSH))

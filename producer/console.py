@@ -13,6 +13,7 @@ import msgspec
 from producer.errors import UserError
 from producer.message import iso_utc
 from producer.stack import Stack
+from producer.undelivered import MAX_KEY
 
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")  # as JSON writes it
 PAGE = 20  # items, the function's limit
@@ -75,6 +76,8 @@ def table(items: list[dict[str, Any]]) -> list[str]:
 def publish(stack: Stack, sensor: str, values: list[str]) -> list[dict[str, Any]]:
     """Puts one message of the older shape per value on the stream, one millisecond apart; returns what was
     written."""
+    if not 0 < len(sensor) <= MAX_KEY:
+        raise UserError(f"a device's name has 1..{MAX_KEY} characters, since it is the stream's partition key")
     for value in values:
         if not NUMBER.fullmatch(value):
             raise UserError(f"{value!r} is not a number")

@@ -78,6 +78,17 @@ class _Connection:
         log.info("%s: connection lost: %s", self.name, data.exception)
 
 
+def _made(host: str, port: int, ca: Path | None, device: Credentials, bootstrap: io.ClientBootstrap) -> _Connection:
+    try:
+        return _Connection(host, port, ca, device, bootstrap)
+    except (exceptions.AwsCrtError, RuntimeError) as error:  # the second is what its C library raises
+        authority = f", or IOT_CA_FILE={ca} holds no certificate" if ca else ""
+        raise UserError(
+            f"device {device.name}: certificate or key in {device.folder} are damaged (delete the folder "
+            f"and provision anew){authority}: {error}"
+        ) from None
+
+
 class MqttOutlet:
     """The connections of a fleet on one event loop thread. A publish counts when its PUBACK says
     success."""
@@ -91,7 +102,7 @@ class MqttOutlet:
         # The group's threads live as long as this object.
         self._group = io.EventLoopGroup(1)
         bootstrap = io.ClientBootstrap(self._group, io.DefaultHostResolver(self._group))
-        self._connections = {d.name: _Connection(host, port, ca, d, bootstrap) for d in devices}
+        self._connections = {d.name: _made(host, port, ca, d, bootstrap) for d in devices}
         self._connect(f"{host}:{port}")
 
     @property

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,7 +46,9 @@ def parser(run: Mapping[str, Callable[..., int]]) -> argparse.ArgumentParser:
     ):
         fleet = command(name, text)
         fleet.add_argument("--devices", type=whole(), required=True, metavar="N", help="how many devices")
-        fleet.add_argument("--prefix", default=PREFIX, help="device names are PREFIX1..PREFIXN (default: %(default)s)")
+        fleet.add_argument(
+            "--prefix", type=_prefix, default=PREFIX, help="device names are PREFIX1..PREFIXN (default: %(default)s)"
+        )
     _simulate(command("simulate", "publish readings of a fleet until Ctrl-C"))
     _audit(command("audit", "check the archive, or with a ledger compare all of the stack with what was published"))
     _redrive(command("redrive", "count dead letters, show them, or send their records into the stream once more"))
@@ -99,7 +102,9 @@ def plan(arguments: argparse.Namespace) -> Plan:
 def _simulate(command: argparse.ArgumentParser) -> None:
     load = command.add_argument_group("load")
     load.add_argument("--devices", type=whole(), default=3, metavar="N", help="how many devices (default: 3)")
-    load.add_argument("--prefix", default=PREFIX, help="device names are PREFIX1..PREFIXN (default: %(default)s)")
+    load.add_argument(
+        "--prefix", type=_prefix, default=PREFIX, help="device names are PREFIX1..PREFIXN (default: %(default)s)"
+    )
     pace = load.add_mutually_exclusive_group()
     pace.add_argument("--rate", type=positive, metavar="R", help="readings a second of the whole fleet (default: 1)")
     pace.add_argument("--interval", type=some_seconds, metavar="S", help="seconds between two readings of a device")
@@ -154,7 +159,7 @@ def _redrive(command: argparse.ArgumentParser) -> None:
     which = command.add_argument_group("which dead letters (default: all)")
     which.add_argument("--reason", action="append", choices=REASONS, metavar="R", help="rejected as R (repeatable)")
     _span(which, "only what arrived")
-    which.add_argument("--sequence", metavar="N[.SUB]", help="the one with this sequence number")
+    which.add_argument("--sequence", type=_sequence, metavar="N[.SUB]", help="the one with this sequence number")
     which.add_argument("--readable", action="store_true", help="only what would not be rejected now")
     _contract(command)
     command.add_argument(
@@ -225,6 +230,21 @@ def contract(arguments: argparse.Namespace) -> dict[str, str | None]:
     """The consumer's settings that the command line chose."""
     names = ("reading_fields", "measures", "row_ttl_days")
     return {name.upper(): getattr(arguments, name, None) for name in names}
+
+
+def _prefix(text: str) -> str:
+    """The start of names that AWS IoT takes, of at most 128 of these with their numbers."""
+    if not re.fullmatch("[a-zA-Z0-9:_-]{1,120}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} cannot begin a device's name: letters, digits, : _ and - can")
+    return text
+
+
+def _sequence(text: str) -> str:
+    if not re.fullmatch(r"[0-9]{1,200}(\.[0-9]{1,20})?", text):
+        raise argparse.ArgumentTypeError(
+            f"{text} is no sequence number such as 4961...02, or 4961...02.7 for its part 7"
+        )
+    return text
 
 
 def _moment(text: str) -> int:

@@ -25,7 +25,7 @@ PROGRAMS: dict[str, Callable[[], int]] = {
     "infra deploy": lambda: infra.__main__.main(["deploy", "--stack", "s", "--email", "a@example.org"]),
     "infra plan": lambda: infra.__main__.main(["plan", "--stack", "s", "--email", "a@example.org"]),
     "infra destroy": lambda: infra.__main__.main(["destroy", "--stack", "s", "--yes"]),
-    "infra package": lambda: infra.__main__.main(["package", "--bucket", "b"]),
+    "infra package": lambda: infra.__main__.main(["package", "--bucket", "bucket"]),
     "registry push": lambda: infra.registry.main(["push"]),
     "registry token": lambda: infra.registry.main(["token", "eu-central-1"]),
 }

@@ -41,3 +41,12 @@ def test_a_refusal_names_its_fix(code: str, fix: str) -> None:
 def test_what_has_nothing_to_do_with_the_configuration_does_not_send_people_there(error: Exception) -> None:
     assert "; " in explain(error)
     assert "AWS configuration" not in explain(error)
+
+
+def test_keys_in_the_environment_go_before_a_profile_and_the_hint_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Operation")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    assert "unset AWS_ACCESS_KEY_ID" in explain(denied)
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    assert "unset" not in explain(denied)
+    assert "set AWS_PROFILE" in explain(denied)

@@ -53,6 +53,22 @@ def test_the_registry_wants_a_command(capsys: pytest.CaptureFixture[str]) -> Non
     assert capsys.readouterr().err == f"push: {USAGE}\n"
 
 
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({"STACK": "My_Stack"}, "STACK=My_Stack: a name is"),
+        ({"STACK": "s", "ARCH": "arm"}, "ARCH=arm must be one of ARM64, X86_64"),
+    ],
+)
+def test_a_push_of_what_cannot_be_ends_before_aws_is_asked(
+    environment: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert main(["push"]) == 2
+    assert capsys.readouterr().err.startswith(f"push: {told}")
+
+
 @pytest.mark.parametrize("task", of("AWS::ECS::TaskDefinition"), ids=label)
 def test_a_tasks_command_is_one_of_ours(task: Resource) -> None:
     [container] = task.properties["ContainerDefinitions"]

@@ -58,6 +58,9 @@ def test_times_are_iso_with_zone_or_days() -> None:
         (["simulate", "--devcies", "3"], "--devcies is not known here; did you mean --devices?"),
         (["deprovision", "--dev", "3"], "required: --devices"),
         (["deprovison"], "did you mean deprovision?"),
+        (["provision", "--devices", "1", "--prefix", "a b"], "'a b' cannot begin a device's name"),
+        (["simulate", "--prefix", "field/#"], "'field/#' cannot begin a device's name"),
+        (["redrive", "--sequence", "last"], "last is no sequence number"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,17 @@
+"""What is wrong with files of a device is told before anything is connected."""
+
+from pathlib import Path
+
+import pytest
+
+from producer.credentials import Credentials
+from producer.errors import UserError
+from producer.mqtt import MqttOutlet
+
+
+def test_damaged_files_of_a_device_are_named(tmp_path: Path) -> None:
+    device = Credentials("q1", tmp_path)
+    for path in (device.certificate, device.key, device.identity):
+        path.write_text("damaged")
+    with pytest.raises(UserError, match=f"device q1: certificate or key in {tmp_path} are damaged"):
+        MqttOutlet("127.0.0.1", 1, None, [device], lambda *_: None)
