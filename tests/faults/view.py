@@ -17,7 +17,7 @@ class View:
         self._lines.say(f"{self._clock()}  {text}")
 
     def live(self, text: str) -> None:
-        self._lines.live(f"{self._clock()}  {text}", time.monotonic())
+        self._lines.live([self._clock(), text], time.monotonic())
 
     def _clock(self) -> str:
         seconds = int(time.monotonic() - self._began)
