@@ -73,8 +73,9 @@ class Takeover:
         }
         held, me = _held(rows), (self._me, "")
         self._still = still = {holder: self._stands(shards, now) for holder, shards in held.items()}
-        if still.get(me, 0.0) > LOOK:
-            return []  # our own stand still too: the table is at fault, or we are
+        # Ours are renewed three times in a lease's life. If they stand still too, the table is at fault, or we are.
+        if still.get(me, 0.0) > max(LOOK, self._lease_seconds / 2):
+            return []
         lost = {holder for holder, seconds in still.items() if seconds > self._lease_seconds and holder != me}
         heirs = sorted({worker for worker, handed in still.keys() - lost if not handed} | {self._me})
         found = sorted((shard, still[holder]) for holder in lost for shard in held[holder])

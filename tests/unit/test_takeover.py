@@ -9,6 +9,9 @@ from consumer.takeover import LONGEST_HAND_OVER, LOOK, Lost, Takeover
 LEASE = 10.0
 
 
+HANDED: dict[str, Any] = {"checkpointOwner": {"S": "old"}}
+
+
 def row(owner: str | None, counter: int, checkpoint: str = "17", **more: Any) -> dict[str, Any]:
     found: dict[str, Any] = {"checkpoint": {"S": checkpoint}, "leaseCounter": {"N": str(counter)}, **more}
     return found | ({"leaseOwner": {"S": owner}} if owner else {})
@@ -41,15 +44,28 @@ def test_nothing_is_taken_while_our_own_leases_stand_still() -> None:
     assert watch("me", *[{"a": row("other", 7), "b": row("me", 3)}] * 9) == []
 
 
+@pytest.mark.parametrize("lease", [10.0, 30.0, 60.0, 120.0, 300.0])
+@pytest.mark.parametrize("handed", [False, True])
+def test_long_leases_are_taken_as_soon_as_they_have_expired(lease: float, handed: bool) -> None:
+    """Two survivors, who renew theirs at a third of the time: most looks see nothing new of them."""
+    survivors = [Takeover(worker, lease) for worker in ("me", "other")]
+    for look in range(int(5 * lease / LOOK)):
+        now = look * (LOOK + 0.02)  # a look takes some time itself
+        rows = {"a": row("lost", min(look, 1), **(HANDED if handed else {}))}
+        rows |= {worker: row(worker, int(3 * now / lease)) for worker in ("me", "other")}
+        taken = [takeover.look(rows, 1000 + now) for takeover in survivors]
+        if any(taken):
+            break
+    assert any(taken)
+    assert lease < now - LOOK <= lease + 2 * LOOK
+
+
 def test_after_a_time_without_looks_watching_begins_anew() -> None:
     assert watch("me", *({"a": row("lost", 7), "b": row("me", n)} for n in range(9)), gap=LEASE + 1) == []
 
 
 def test_finished_and_free_leases_are_left_alone() -> None:
     assert watch("me", *[{"a": row("lost", 7, "SHARD_END"), "b": row(None, 1)}] * 9) == []
-
-
-HANDED: dict[str, Any] = {"checkpointOwner": {"S": "old"}}
 
 
 @pytest.mark.parametrize("owner", ["me", "other", "lost", "old", None])
