@@ -97,7 +97,15 @@ class Reads:
         """A read has succeeded; for as long as the block lasts we work on what it brought."""
         known = self._shards.setdefault(shard, _Shard(time.monotonic()))
         self.ever = True
-        known.behind, known.left, known.failure, known.at_work = behind_millis, None, None, True
+        known.behind, known.left = behind_millis, None
+        with self.work(shard):
+            yield
+
+    @contextmanager
+    def work(self, shard: str) -> Iterator[None]:
+        """For as long as the block lasts there is nothing to read: we work on what was read."""
+        known = self._shards.setdefault(shard, _Shard(time.monotonic()))
+        known.failure, known.at_work = None, True
         try:
             yield
         finally:

@@ -275,11 +275,12 @@ class Shard:
         if not (self.live and self._rooms.awake()):
             raise ProtocolError(f"{self.name} ended in a conversation that lost it")
         await self._rooms.ends.confirm(self.name, self.guard)
-        if self._packer:
-            await self._settle()
+        with self._rooms.reads.work(self.name):
             if self._packer:
-                raise ProtocolError(f"{self.name} ended before record {self._packer.want}, which is archived")
-        await self._checkpoint(None)
+                await self._settle()
+                if self._packer:
+                    raise ProtocolError(f"{self.name} ended before record {self._packer.want}, which is archived")
+            await self._checkpoint(None)
         self._give_up("read to its end")
 
     def _give_up(self, why: str) -> None:

@@ -100,6 +100,12 @@ class Takeover:
         handed = max((now - self._handed[shard][1] for shard in shards if shard in self._handed), default=0.0)
         return max(still, handed - LONGEST_HAND_OVER - 2 * self._lease_seconds)
 
+    @property
+    def renewed(self) -> bool:
+        """Whether any lease is being renewed: else the table takes no writes, or no worker lives. True, too, where no
+        lease has an owner, or none has been looked at."""
+        return not self._still or any(seconds <= self._lease_seconds for seconds in self._still.values())
+
     def unowned(self, rows: Rows) -> set[str]:
         """Of the shards in `rows`, which were looked at last, those that no living worker holds: their lease has no
         owner, or none whose counters have moved for as long as a lease lasts (this worker's too)."""

@@ -112,6 +112,11 @@ class Heir:
         """For how many seconds no look at the table has failed; 0 while it cannot be read."""
         return 0.0 if self.failing else time.monotonic() - self._failed_at
 
+    @property
+    def renewed(self) -> bool:
+        """Whether the last look found a lease, of any worker, that is being renewed."""
+        return self._takeover.renewed
+
     async def run(self) -> None:
         """Looks every few seconds, until cancelled."""
         while True:
@@ -281,8 +286,9 @@ class Watchdog:
         if unread := self._reads.unread():
             hopeless = any(each.failure is None and each.seconds > HOPE for each in unread)
             fair = min(time.monotonic() - self._started, self._heir.answers) > FAIR
-            why = "; ".join(filter(None, (_words(unread), table)))
-            return Trouble(why, replace=new or (hopeless and fair))
+            still = "" if table or self._heir.renewed else "no lease is renewed: the lease table may take no writes"
+            why = "; ".join(filter(None, (_words(unread), table, still)))
+            return Trouble(why, replace=new or (hopeless and fair and not still))
         if table:
             return Trouble(table, replace=new)
         if new or (self._reads.held and not self._shards.live):

@@ -476,6 +476,28 @@ def test_a_delivery_that_cannot_be_written_shows_its_age() -> None:
     run(test())
 
 
+def test_a_shard_that_has_ended_waits_for_the_archive_and_not_for_a_read() -> None:
+    """An outage of S3 must not look like a daemon that says nothing."""
+
+    async def test() -> None:
+        async with FakeDaemon(world := World()) as daemon:
+            await daemon.start()
+            await daemon.deliver([record(1), record(2)])
+            ages = []
+
+            def fail(operation: str, key: str) -> None:
+                world.reads._shards[SHARD].read_at -= 1000
+                ages.append(world.reads.age(SHARD))
+                if len(ages) == 1:
+                    raise error("SlowDown")
+
+            world.s3.fail = fail
+            await daemon.do("shardEnded")
+            assert ages[:2] == [0, 0]
+
+    run(test())
+
+
 def test_a_record_of_unknown_arrival_is_as_old_as_its_archive_object_is_open() -> None:
     """Not as old as the epoch: no alarm on its age may ring."""
 

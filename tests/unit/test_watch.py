@@ -344,6 +344,27 @@ def test_after_an_outage_of_the_lease_table_a_daemon_gets_its_time_before_the_co
     assert (rig.trouble() or Trouble("", replace=False)).replace
 
 
+def test_a_lease_table_that_takes_no_writes_replaces_no_container(rig: Rig) -> None:
+    """It can be read; but no daemon renews its leases, nor gets any. All workers see the same."""
+    rig.table = {"a": row("me", 1), "b": row("other", 1)}
+    rig.look_at_table()
+    rig.serve("a")
+    for _ in range(200):
+        rig.served.clear()
+        rig.wait(5)
+        rig.look_at_table()
+    assert (found := rig.trouble()) is not None
+    assert not found.replace
+    assert "no lease is renewed" in found.why
+    for number in range(30):  # another worker's are: it is this container
+        rig.table = {"a": row("me", 1), "b": row("other", number)}
+        rig.wait(5)
+        rig.look_at_table()
+    assert (found := rig.trouble()) is not None
+    assert found.replace
+    assert "no lease is renewed" not in found.why
+
+
 def test_while_the_lease_table_cannot_be_read_the_leases_of_others_count_as_unowned(rig: Rig) -> None:
     """A worker that dies now would be seen by none: the counts must not stay as they were."""
 
