@@ -5,6 +5,7 @@ What they need is in the operator's role; docs/operations.md lists it.
 
 import email.utils
 import json
+import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from producer.doctor import Check, is_local
 from producer.stack import Stack
 
 SKEW_SECONDS = 60.0  # signatures are refused from 300 on
+CONNECT_SECONDS = 5.0
 NEARLY = 0.8  # of a quota
 FEW_CALLS = 50  # concurrent executions; a new account may have ten
 ASK_OPERATOR = "take on the stack's operator role (output OperatorRoleArn), or have this right given to yours"
@@ -74,6 +76,18 @@ def stream(stack: Stack) -> Iterator[Check]:
     good = summary["StreamStatus"] == "ACTIVE"
     detail = f"{summary['StreamStatus']}, {shards} open shards, kept {hours} h; it can be read"
     yield Check("stream", "ok" if good else "finding", detail, "" if good else "wait until it is ACTIVE")
+
+
+def endpoint(stack: Stack) -> Iterator[Check]:
+    """Whether devices on this machine would reach IoT Core."""
+    where = f"{stack.iot_host}:{stack.iot_port}"
+    try:
+        socket.create_connection((stack.iot_host, stack.iot_port), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        remedy = "a simulator here needs a way out to it: DNS, the firewall's port 8883; devices have their own"
+        yield Check("endpoint", "finding", f"no connection from here to {where}: {error.strerror or error}", remedy)
+    else:
+        yield Check("endpoint", "ok", f"{where} takes connections of devices")
 
 
 def tables(stack: Stack) -> Iterator[Check]:
@@ -217,6 +231,7 @@ def quotas(_: Stack) -> Iterator[Check]:
 PARTS: list[tuple[str, str, Callable[[Stack], Iterator[Check]]]] = [
     ("stacks", ASK_OPERATOR, stacks),
     ("stream", ASK_OPERATOR, stream),
+    ("endpoint", ASK_OPERATOR, endpoint),
     ("table", ASK_OPERATOR, tables),
     ("archive", ASK_OPERATOR, archive),
     ("query", ASK_OPERATOR, query),

@@ -48,7 +48,8 @@ def test_without_probes_nothing_is_published(healthy: Strict, capsys: pytest.Cap
     checks = examined(healthy, capsys)
     assert checks["probes"]["state"] == "skipped"
     assert {name for name, check in checks.items() if check["state"] == "ok"} >= {
-        "identity", "clock", f"stack {NAME}", "stream", "table", "leases", "archive", "query", "undelivered",
+        "identity", "clock", f"stack {NAME}", "stream", "endpoint", "table", "leases", "archive", "query",
+        "undelivered",
     }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """What the doctor makes of answers that the emulator does not give."""
 
+import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -35,6 +36,18 @@ def answered(service: str, *answers: tuple[str, Any]) -> Any:
             stubber.add_response(operation, answer)
     stubber.activate()
     return mock.patch("boto3.client", return_value=client)
+
+
+def test_an_endpoint_that_cannot_be_reached_is_a_finding() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        stack = cast(Stack, SimpleNamespace(iot_host="127.0.0.1", iot_port=port))
+        assert [check.state for check in checks.endpoint(stack)] == ["ok"]
+    [check] = checks.endpoint(stack)
+    assert (check.state, check.detail) == (
+        "finding",
+        f"no connection from here to 127.0.0.1:{port}: Connection refused",
+    )
 
 
 def subscription(arn: str) -> dict[str, str]:
