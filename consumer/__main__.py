@@ -34,7 +34,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(2, *error.faults)
     runtime = java.find()
     if runtime is None:
-        return _fail(1, f"java >= {java.MINIMUM} not found: install one, or set JAVA to its path")
+        chosen = os.environ.get("JAVA")
+        wrong = f"JAVA={chosen} is no java >= {java.MINIMUM}" if chosen else f"java >= {java.MINIMUM} not found"
+        return _fail(1, f"{wrong}: install one, or set JAVA to its path")
     if arguments.check:
         print("\n".join(_summary(settings, runtime)))
         return 0

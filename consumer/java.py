@@ -12,8 +12,10 @@ MINIMUM = 17  # the KCL 3.x runs on 8, but the flags in daemon.py and the altern
 
 
 def find() -> Path | None:
-    """Returns the first runtime of at least version 17, or None."""
-    candidates = [os.environ.get("JAVA")]
+    """Returns the first runtime of at least version 17, or None. `JAVA` alone counts where it is set."""
+    if chosen := os.environ.get("JAVA"):
+        return Path(chosen) if version(chosen) >= MINIMUM else None
+    candidates: list[str | None] = []
     if home := os.environ.get("JAVA_HOME"):
         candidates.append(f"{home}/bin/java")
     candidates.append(shutil.which("java"))

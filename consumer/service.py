@@ -6,10 +6,12 @@ It ends in one of three ways: asked to (SIGTERM: exit 0), unable to start, or un
 
 import asyncio
 import contextlib
+import errno
 import fcntl
 import logging
 import os
 import signal
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +152,9 @@ class Service:
             return await http.start(settings.http_host, settings.http_port)
         except OSError as error:
             where = f"{settings.http_host}:{settings.http_port}"
-            raise Hopeless(f"HTTP_PORT: cannot listen on {where}: {error.strerror}; choose another port") from error
+            not_ours = error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror)
+            name, fix = ("HTTP_HOST", "an address of this host") if not_ours else ("HTTP_PORT", "another port")
+            raise Hopeless(f"{name}: cannot listen on {where}: {error.strerror}; choose {fix}") from error
 
     def _make_run_dir(self) -> None:
         """Makes RUN_DIR and locks it: a second service there would take over our connectors."""

@@ -102,6 +102,21 @@ def test_a_missing_java_is_named(environ: dict[str, str], tmp_path: Path) -> Non
     assert last_line(err) == "sensorstream: java >= 17 not found: install one, or set JAVA to its path"
 
 
+def test_a_java_that_was_chosen_and_is_none_is_named(environ: dict[str, str]) -> None:
+    """Another one would be a silent choice."""
+    code, err = start(environ | {"JAVA": "/bin/false"})
+    assert code == 1
+    assert last_line(err).startswith("sensorstream: JAVA=/bin/false is no java >= 17: ")
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+def test_an_address_of_another_host_is_not_blamed_on_the_port(environ: dict[str, str], host: str) -> None:
+    code, err = start(environ | {"HTTP_HOST": host})
+    assert code == 1
+    assert last_line(err).startswith(f"sensorstream: HTTP_HOST: cannot listen on {host}:0: ")
+    assert last_line(err).endswith("choose an address of this host")
+
+
 def test_a_taken_port_is_named(environ: dict[str, str]) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
