@@ -47,7 +47,7 @@ class Plan:
         if self.via == "mqtt" and self.messages_per_second / self.devices > PER_CONNECTION:
             raise UserError(
                 f"IoT Core takes {PER_CONNECTION} publishes a second from one device; "
-                "use more --devices, a --batch, or --via kinesis"
+                "take more devices, several readings a message (batch), or go past it (via kinesis)"
             )
 
 

@@ -7,9 +7,14 @@ from functools import partial
 from typing import Any
 
 from infra.cloudformation import InputError
+from infra.options import assignments
 from producer.arguments import duration, nearest
+from producer.errors import UserError
 from producer.fleet import Mix
 from producer.simulate import Plan
+
+OWN = {"ShardCount": "SHARDS", "SimulatorDevices": "DEVICES"}
+"""Parameters that the demo sets itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,8 @@ class Settings:
     def load(cls, given: Mapping[str, str]) -> "Settings":
         """FOR (a duration), DEVICES, RATE, VIA, SHARDS, PROFILE, SHAPE, BATCH, SEED, and the shares MALFORMED,
         DUPLICATES, LATE, DISORDER; InputError names the one that is wrong."""
+        for name in assignments(given.get("PARAMS")).keys() & OWN:
+            raise InputError(f"PARAMS: {name} follows from {OWN[name]}=..., which the demo takes instead")
         number, whole, choice = partial(_number, given), partial(_whole, given), partial(_choice, given)
         via = choice("VIA", "mqtt", "kinesis")
         mix = Mix(
@@ -43,6 +50,10 @@ class Settings:
             seed=whole("SEED", 0, 0) if given.get("SEED") else None,
             mix=mix,
         )
+        try:
+            plan.check()
+        except UserError as error:
+            raise InputError(str(error)) from None
         return cls(plan, whole("SHARDS", 2, 1, 64))
 
     def under(self, prefix: str) -> "Settings":

@@ -222,7 +222,6 @@ def main(given: Mapping[str, str]) -> int:
 
 
 def _run(settings: Settings, options: Options, view: View, started: float) -> tuple[Report, dict[str, Any]]:
-    settings.plan.check()
     options = _fitted(options, settings)
     settings = settings.under(f"{options.name}-simulated-")
     stack = LocalStack(options, lambda text: demo.say(text))

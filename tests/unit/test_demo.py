@@ -20,6 +20,18 @@ def test_the_defaults_are_those_of_the_readme() -> None:
     assert plan.mix.malformed == 0.01
 
 
+@pytest.mark.parametrize("parameter", ["ShardCount=3", "SimulatorDevices=3"])
+def test_a_parameter_is_not_silently_overruled_by_the_demos_own_variables(parameter: str) -> None:
+    with pytest.raises(InputError, match=r"follows from [A-Z]+=\.\.\., which the demo takes"):
+        Settings.load({"PARAMS": parameter})
+
+
+def test_a_rate_that_no_fleet_may_send_is_refused_in_words_that_make_knows_too() -> None:
+    with pytest.raises(InputError, match="take more devices") as refused:
+        Settings.load({"RATE": "100000"})
+    assert "--" not in str(refused.value)
+
+
 def test_what_was_chosen_is_done() -> None:
     chosen = {"FOR": "60", "DEVICES": "7", "RATE": "1500", "VIA": "kinesis", "SHARDS": "4", "MALFORMED": "0"}
     settings = Settings.load(chosen)
