@@ -125,8 +125,9 @@ CASES: list[tuple[str, list[Point], str]] = [
     ("Undelivered", [{"ApproximateNumberOfMessagesVisible": 0.0}], "OK"),
     ("UndeliveredAge", [{"ApproximateAgeOfOldestMessage": 86401.0}], "ALARM"),
     ("UndeliveredAge", [{"ApproximateAgeOfOldestMessage": 600.0}], "OK"),
-    ("LagForScaling", [{"LagSeconds": 121.0}] * 3, "ALARM"),
-    ("LagForScaling", [{"LagSeconds": 62.0}] * 3, "OK"),  # an archive object that is nearly due
+    ("LagForScaling", [{"LagSeconds": 121.0, "ReadAgeSeconds": 1.0}] * 3, "ALARM"),
+    ("LagForScaling", [{"LagSeconds": 62.0, "ReadAgeSeconds": 1.0}] * 3, "OK"),  # an archive object that is nearly due
+    ("LagForScaling", [{"LagSeconds": 3600.0, "ReadAgeSeconds": 3600.0}] * 3, "OK"),  # no task can read it
     ("IdleForScaling", [{"LagSeconds": 62.0, "CPUUtilization": 10.0}] * 15, "ALARM"),
     ("IdleForScaling", [{"LagSeconds": 400.0, "CPUUtilization": 10.0}] * 15, "OK"),  # it waits for the table
     ("IdleForScaling", [{"LagSeconds": 1.0, "CPUUtilization": 50.0}] * 15, "OK"),
