@@ -55,7 +55,7 @@ class Service:
         self._reads = Reads()
         self._shards = Shards(self._metrics, self._supervisor.fail, self._reads)
         self._heir = Heir(settings.worker_id, settings.failover_seconds, self._leases, self._metrics)
-        self._watchdog = Watchdog(self._shards, self._heir, self._reads, self._supervisor.fail, self._runs)
+        self._watchdog = Watchdog(self._shards, self._heir, self._reads, self._supervisor.restart, self._runs)
         self._undeliverable: list[bytes] = []
         run_dir = Path(settings.run_dir)
         self._door = run_dir / "connectors"

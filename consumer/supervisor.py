@@ -56,6 +56,12 @@ class Supervisor:
         if self._failed and not self._failed.done():
             self._failed.set_result(error)
 
+    def restart(self, error: BaseException) -> None:
+        """Ends this life of a daemon that does not work; not one that was asked to stop: it reads no more, and its last
+        shards may still be writing."""
+        if not self.stop.is_set():
+            self.fail(error)
+
     async def run(self, daemon: Daemon, shards: Shards) -> None:
         """Returns after a stop that was asked for. Raises Hopeless when daemons keep dying."""
         stillborn = 0

@@ -122,6 +122,28 @@ async def test_a_stop_asks_the_daemon_first() -> None:
 
 
 @in_loop
+async def test_a_daemon_that_was_asked_to_stop_is_not_started_again_for_its_silence() -> None:
+    """Shards that were handed over are read no more, while the last one still writes."""
+    daemon = FakeDaemon()
+    daemon.terminate = lambda: None  # type: ignore[method-assign]
+    lives = Lives(daemon)
+    writes: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    writing = asyncio.ensure_future(writes)
+    lives.shards.conversations.add(writing)  # type: ignore[arg-type]
+    writing.add_done_callback(lives.shards.conversations.discard)
+    task = lives.run()
+    await lives.started(1)
+    lives.supervisor.stop.set()
+    for _ in range(20):
+        lives.supervisor.restart(TimeoutError("no word of a"))
+        await asyncio.sleep(0)
+    assert not task.done()
+    writes.set_result(None)
+    await task
+    assert lives.metrics.restarts.labels("TimeoutError")._value.get() == 0
+
+
+@in_loop
 async def test_a_daemon_that_cannot_be_started_is_hopeless() -> None:
     class NoDisk(FakeDaemon):
         async def start(self) -> None:
