@@ -222,4 +222,8 @@ def ask(stack: str) -> None:
 COMMANDS = {"deploy": _deploy, "plan": _plan, "destroy": _destroy, "package": _package}
 
 if __name__ == "__main__":
-    sys.exit(exits.told(main(), exits.DEPLOYMENT))
+    try:
+        code = main()
+    except SystemExit as end:  # of argparse, which has told why
+        code = int(str(end.code or 0))
+    sys.exit(exits.told(code, exits.DEPLOYMENT))

@@ -144,7 +144,7 @@ def subscriptions(stack: Stack) -> Iterator[Check]:
         yield Check("alerts", "ok", f"{len(found)} confirmed subscriptions")
     else:
         yield Check(
-            "alerts", "skipped", "nobody is subscribed to alerts and alarms; SNSEmail=... makes an address hear"
+            "alerts", "skipped", "no one is subscribed to alerts and alarms; SNSEmail=... makes an address hear"
         )
 
 

@@ -5,6 +5,7 @@
 # build as secrets, so that no layer keeps them. The same commit on the same base and packages gives the same layers.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+[ $# -ge 1 ] || { echo "image: usage: infra/image/build.sh IMAGE [ARM64|X86_64]" >&2; exit 2; }
 image=$1
 base=${BASE:-debian:bookworm-slim}
 

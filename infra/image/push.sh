@@ -5,6 +5,7 @@
 # engine's own login says. REGISTRY_INSECURE=1 speaks plain HTTP, for a registry of this machine.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
+[ $# = 2 ] || { echo "push: usage: infra/image/push.sh IMAGE REPOSITORY_URI" >&2; exit 2; }
 image=$1 repository=$2
 reference=$repository:${image##*:}
 registry=${repository%%/*}

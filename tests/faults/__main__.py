@@ -15,6 +15,7 @@ from typing import Any
 
 from infra.local.__main__ import Interrupted, raise_once
 from infra.local.process import LocalError
+from infra.switches import nearest
 from tests.faults.bench import Bench, Setup
 from tests.faults.catalogue import ROWS
 from tests.faults.mixtures import mixture
@@ -80,7 +81,9 @@ def chosen(only: str, rounds: int, seed: int) -> list[Row]:
         elif kind == "mixture" and number.isdecimal():
             found.append(mixture(int(number), seed))
         else:
-            raise LocalError(f"ONLY={name}: no such row; there are mixtures, mixture-<n>, {', '.join(known)}")
+            near = nearest(name, known)
+            meant = f"did you mean {near}?" if near else f"there are mixtures, mixture-<n>, {', '.join(known)}"
+            raise LocalError(f"ONLY={name}: no such row; {meant}")
     return found
 
 
@@ -93,6 +96,9 @@ def number(name: str, default: int) -> int:
 
 
 def main() -> int:
+    if sys.argv[1:]:
+        print("faults: takes no words, but the variables ROUNDS, SEED and ONLY, as make faults does", file=sys.stderr)
+        return 2
     raise_once()
     view = View()
     found: list[dict[str, Any]] = []

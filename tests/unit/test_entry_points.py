@@ -1,7 +1,10 @@
 """Whoever calls a program of ours calls it as it wants to be called: make, shell scripts, templates."""
 
 import importlib.util
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +70,30 @@ def test_a_push_of_what_cannot_be_ends_before_aws_is_asked(
         monkeypatch.setenv(name, value)
     assert main(["push"]) == 2
     assert capsys.readouterr().err.startswith(f"push: {told}")
+
+
+@pytest.mark.parametrize(
+    ("program", "told"),
+    [
+        (["-m", "infra", "destroy", "--yes=maybe"], "stopped with exit code 2: "),
+        (["-m", "infra", "destroy", "STACK="], "stopped with exit code 2: "),
+        (["-m", "tests.faults", "kill-daemon"], "takes no words"),
+    ],
+)
+def test_under_make_each_end_by_a_wrong_word_tells_its_code(program: list[str], told: str) -> None:
+    env = {**os.environ, "MAKELEVEL": "1"}
+    done = subprocess.run(
+        [sys.executable, *program], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("script", ["push.sh", "build.sh"])
+def test_a_script_without_its_words_says_which(script: str) -> None:
+    done = subprocess.run([INFRA / "image" / script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert f"usage: infra/image/{script} IMAGE" in done.stderr
 
 
 @pytest.mark.parametrize("task", of("AWS::ECS::TaskDefinition"), ids=label)

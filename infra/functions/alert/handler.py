@@ -15,6 +15,7 @@ sns = boto3.client("sns")
 
 
 def handle(event: dict[str, Any], _context: object) -> None:
-    """`humidity` is a number or a text with one, and is told as it was sent; KeyError when a field is missing."""
+    """`humidity` is a text with a number, told as it was sent, or a number, which Lambda's runtime has made a float of
+    some 17 digits. KeyError when a field is missing."""
     message = f"Humidity {event['humidity']} under threshold for device name {event['name']}"
     sns.publish(TopicArn=os.environ["TOPIC_ARN"], Subject=SUBJECT, Message=message)
