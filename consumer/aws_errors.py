@@ -7,6 +7,7 @@ about keys and tokens quotes is left out.
 
 import json
 import os
+import re
 import ssl
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -177,7 +178,7 @@ def _no_credentials(_: BaseException) -> str:
 def _unreachable(error: BaseException) -> str:
     """Nothing listens, no name, no answer: of AWS itself or of an address that was set."""
     known = getattr(error, "kwargs", {})
-    if isinstance(known.get("error"), FileNotFoundError | ssl.SSLError):
+    if isinstance(known.get("error"), FileNotFoundError | IsADirectoryError | ssl.SSLError):
         return f"{_line(error)}; AWS_CA_BUNDLE (or ca_bundle of the profile) must name a file of certificates"
     where = str(known.get("endpoint_url") or "")
     host = urlsplit(where).hostname or ""
@@ -247,4 +248,6 @@ def _line(error: BaseException) -> str:
 
 
 def _flat(text: object) -> str:
-    return " ".join("".join(each if each.isprintable() else " " for each in str(text)).split())
+    """On one line, without the user and password that an address may hold."""
+    line = " ".join("".join(each if each.isprintable() else " " for each in str(text)).split())
+    return re.sub(r"//[^/@\s]+@", "//...@", line)

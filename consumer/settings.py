@@ -213,7 +213,7 @@ class Settings:
             elif field.default is dataclasses.MISSING:
                 faults.append(f"{field.name.upper()}: is not set and has no default; set it (see docs/settings.md)")
         _derive(found, environ, faults)
-        faults += misspelt.faults(environ, cls.variables())
+        faults += misspelt.faults(environ, {*cls.variables(), *misspelt.OF_AWS})
         if faults:
             raise SettingsError(*faults)
         return cls(**found)

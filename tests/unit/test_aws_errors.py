@@ -43,6 +43,12 @@ def test_what_has_nothing_to_do_with_the_configuration_does_not_send_people_ther
     assert "AWS configuration" not in explain(error)
 
 
+def test_an_address_is_told_without_its_password() -> None:
+    error = sdk.EndpointConnectionError(endpoint_url="http://user:planted@127.0.0.1:1/", error="refused")
+    assert "planted" not in explain(error)
+    assert "127.0.0.1:1" in explain(error)
+
+
 def test_keys_in_the_environment_go_before_a_profile_and_the_hint_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     denied = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Operation")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")

@@ -7,7 +7,7 @@ import pytest
 import infra.__main__
 import producer.cli
 from consumer.misspelt import misspelt, nearest
-from consumer.settings import Settings
+from consumer.settings import Settings, SettingsError
 
 SETTINGS = [field.name.upper() for field in dataclasses.fields(Settings)] + ["AWS_DEFAULT_REGION"]
 
@@ -102,6 +102,11 @@ def test_the_producer_takes_no_misspelt_variable_for_none(
     told = capsys.readouterr().err
     assert told.startswith(f"producer: {name}: is no setting; did you mean ")
     assert told.count("\n") == 1
+
+
+def test_the_consumer_is_not_started_as_someone_else() -> None:
+    with pytest.raises(SettingsError, match="AWS_PROFIL: is no setting; did you mean AWS_PROFILE"):
+        Settings.load({"AWS_PROFIL": "prod"})
 
 
 def test_a_deployment_is_not_looked_for_in_another_account(
