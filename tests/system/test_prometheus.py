@@ -14,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from consumer.archive import PARCELS
-from consumer.metrics import OUTCOMES, RESTARTS, SINKS
+from consumer.metrics import BOUNDS, OUTCOMES, RESTARTS, SINKS
 from consumer.parcel import Stamp, key
 from consumer.reading import REASONS
 from consumer.reads import REASONS as READ_REASONS
@@ -135,7 +135,7 @@ def test_a_worker_tells_as_many_series_as_the_operations_page_says(system: Syste
 
 def test_metrics_tell_no_secrets(system: System) -> None:
     """Labels are words of our own, names of shards and errors, and numbers: nothing of devices, data or credentials."""
-    words = {*REASONS, *READ_REASONS, *OUTCOMES, *SINKS, *RESTARTS, "open", "unowned", "decode", "rows"}
+    words = {*REASONS, *READ_REASONS, *OUTCOMES, *SINKS, *BOUNDS, *RESTARTS, "open", "unowned", "decode", "rows"}
     shapes = {"shard": r"shardId-\d{12}", "le": r"\+Inf|[\d.]+", "error": "[A-Za-z]+"}
     shapes |= dict.fromkeys(("python", "kclpy", "version"), r"[\d.]+")
     for family in text_string_to_metric_families(system.get("/metrics")):
