@@ -47,6 +47,7 @@ SWITCHES = tuple(sorted({name for names in TARGETS.values() for name in names}))
 MACHINE = (
     "PYTHON",
     "SHELL",
+    "MAKEFLAGS",
     "JAVA",
     "LOCAL_DIR",
     "DEVICES_DIR",
@@ -54,7 +55,7 @@ MACHINE = (
     "SSL_CERT_FILE",
     "NO_COLOR",
 )
-FAMILIES = ("AWS_", "PIP_", "UV_", "MAKE")
+FAMILIES = ("AWS_", "PIP_", "UV_")
 NEARLY = 0.85  # so like a name of ours is no other name of these families: AWS_PROT, but not AWS_PROFILE
 
 WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
@@ -65,7 +66,13 @@ class SwitchError(Exception):
 
 
 def check(targets: Sequence[str], names: Iterable[str]) -> None:
-    """SwitchError for the first of the names that none of the targets takes."""
+    """SwitchError for the first of the targets that is a variable without its value, or nearly a target (make would run
+    those before it), and for the first of the names that none of the targets takes."""
+    for target in targets:
+        if target in SWITCHES:
+            raise SwitchError(f"{target} alone says nothing: {target}=value")
+        if target not in TARGETS and (near := nearest(target, TARGETS)):
+            raise SwitchError(f"there is no target {target}; did you mean {near}?")
     known = [target for target in targets if target in TARGETS]
     taken = [name for target in known for name in TARGETS[target]]
     for name in names:
