@@ -21,7 +21,8 @@ from consumer.retry import FAILURES, until_done
 log = logging.getLogger(__name__)
 
 LOOKS: Final = 3
-"""Times that a shard must be found open: a list may be older than the reshard that closed it."""
+"""Times that a shard is looked for: a list may be older than the reshard that closed it, and one that is read page by
+page while shards expire may leave one out."""
 BETWEEN: Final = 1.0
 """Seconds between them."""
 
@@ -74,19 +75,23 @@ class Ends:
         counts as one that cannot be read.
         """
         # A shard that was closed just now may have records that the KCL, which met no end, has not read.
-        ends = (Verdict.EXPIRED,) if self._gone(shard) else (Verdict.CLOSED, Verdict.EXPIRED)
-        found = Verdict.UNKNOWN
+        doubted = self._gone(shard)
+        doubts: list[Verdict] = []
         for look in range(LOOKS):
             if look:
                 await asyncio.sleep(BETWEEN)
             found = verdict(shard, await until_done("stream", partial(self._listed, shard), self._metrics, guard))
-            if found in ends:
+            if found is Verdict.CLOSED and not doubted:
                 log.info("%s: Kinesis says that it is %s", shard, found.value)
                 return
-        raise FalseEnd(
-            f"the KCL reports the end of {shard}, which Kinesis lists as {found.value}: nothing is checkpointed"
-            " (was the stream's registered consumer deleted?)"
-        )
+            if found is not Verdict.EXPIRED:
+                doubts.append(found)
+        if doubts:
+            raise FalseEnd(
+                f"the KCL reports the end of {shard}, which Kinesis lists as {doubts[-1].value}: nothing is"
+                " checkpointed (was the stream's registered consumer deleted?)"
+            )
+        log.info("%s: Kinesis says that it is %s", shard, Verdict.EXPIRED.value)
 
     async def _listed(self, shard: str) -> list[Mapping[str, Any]]:
         try:

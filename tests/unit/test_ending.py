@@ -78,6 +78,27 @@ def test_the_end_of_a_closed_shard_that_the_kcl_was_told_is_not_there_is_not_bel
     confirm(stream)  # expired: there is nothing left to be read
 
 
+@pytest.mark.parametrize("left_out", range(1, LOOKS + 1))
+def test_a_shard_that_only_some_lists_leave_out_has_not_expired(left_out: int) -> None:
+    stream = FakeStream()
+    stream.gone = True
+    stream.shards = [listed(NEWER)]
+
+    def list_again() -> None:
+        stream.shards = [listed(NEWER)] if stream.requests == left_out else [listed(SHARD)]
+
+    stream.fail = list_again
+    with pytest.raises(FalseEnd, match="lists as open"):
+        confirm(stream)
+
+
+def test_a_shard_has_expired_when_no_list_shows_it() -> None:
+    stream = FakeStream()
+    stream.shards = [listed(NEWER)]
+    confirm(stream)
+    assert stream.requests == LOOKS
+
+
 def test_a_list_that_is_older_than_the_reshard_is_no_false_end() -> None:
     stream = FakeStream()
     stream.shards = [listed(SHARD)]
