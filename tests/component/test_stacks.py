@@ -138,10 +138,11 @@ def test_nothing_stays_but_the_data(own: boto3.Session, before: set[str], full: 
     assert inventory(own) - before - artifacts == kept
 
 
-def test_bounds_of_scaling_that_cannot_be_are_refused(own: boto3.Session) -> None:
-    with pytest.raises(DeployError, match="Maximum capacity cannot be less than minimum capacity"):
+def test_bounds_of_scaling_that_cannot_be_are_refused_before_anything_is_made(own: boto3.Session) -> None:
+    with pytest.raises(DeployError, match="MinTasks=3 is more than MaxTasks=2"):
         deployed(own, "bounds", {"ShardCount": "4", "MinTasks": "3", "MaxTasks": "2"})
-    remove(own, "bounds")
+    stacks = own.client("cloudformation").describe_stacks()["Stacks"]
+    assert not [stack for stack in stacks if stack["StackName"].startswith("bounds")]
 
 
 def test_a_stream_without_a_number_of_shards_is_on_demand(own: boto3.Session) -> None:
