@@ -45,10 +45,11 @@ class Patient:
 
     @contextmanager
     def load(self, *options: str) -> Iterator[None]:
-        """A fleet of forty devices, as long as the block lasts."""
+        """A fleet of forty devices, as long as the block lasts; its readings are arriving when it begins."""
         base = ["simulate", "--via", "kinesis", "--devices", "40", "--rate", "100", "--for", "600"]
         process = self.system.start(*base, *options)
         try:
+            wait_for(lambda: self.system.metric("sensorstream_open_parcel_records"), "open archive object")
             yield
             assert process.poll() is None, process.communicate()
         finally:
@@ -66,7 +67,10 @@ class Patient:
             assert firing <= {*alerts, *may}, firing
             return firing >= set(alerts)
 
-        wait_for(all_of_them, " and ".join(alerts), seconds)
+        try:
+            wait_for(all_of_them, " and ".join(alerts), seconds)
+        except AssertionError as error:
+            raise AssertionError(f"only {sorted(self.firing())}: {error}") from error
 
     def quiet(self, seconds: float = 90) -> None:
         """Waits until nothing fires any more."""
