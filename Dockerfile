@@ -42,7 +42,7 @@ RUN python3 -m compileall -q -f --invalidation-mode unchecked-hash /opt/venv/lib
 
 FROM ${BASE}
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
-# What was mended since the base was made comes along. Nothing of a build's day or machine stays: logs, caches, lists.
+# What was fixed since the base was made comes along. Nothing of a build's day or machine stays: logs, caches, lists.
 # hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get upgrade -y \

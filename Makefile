@@ -25,7 +25,7 @@ $(foreach name,$(foreign),$(eval override $(name) :=) $(eval unexport $(name)))
 # The chosen ones as words for a command.
 given = $(foreach name,$(filter $(answer),$(named)),$(call quoted,$(name)=$(value $(name))))
 
-.PHONY: help setup demo up watch deploy plan destroy package wheel image image-test push sbom test crashtest crashtest-mutants faults check audit-dependencies format lock docs dashboards pictures clean
+.PHONY: help setup demo up watch deploy plan destroy package wheel image image-test push sbom test crashtest crashtest-mutants faults check audit-dependencies format lock docs dashboards clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':[^#]*## ' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -53,7 +53,7 @@ setup: .venv/ready .local-aws/ready  ## create both environments (every target d
 demo: setup  ## local stack + simulator + audit; FOR=60 DEVICES=50 RATE=100 for a bounded run
 	@exec $(PY) -m infra.local demo $(given)
 
-up: setup  ## local stack in the foreground until Ctrl-C; writes .local/env; CONSUMER=no for one of your own; [PARAMS="ParcelSeconds=5"]
+up: setup  ## local stack in the foreground until Ctrl-C; writes .local/env; CONSUMER=no for one of your own; [PARAMS="ArchiveMaxSeconds=5"]
 	@exec $(PY) -m infra.local up $(given)
 
 watch: .venv/ready .local-prometheus/ready  ## Prometheus with the rules beside the running local stack: [PROMETHEUS_PORT=9090]
@@ -106,9 +106,6 @@ docs: .venv/ready  ## write docs/resources.md and the tables of docs/security.md
 
 dashboards: .venv/ready  ## write config/grafana/dashboards anew; RUNBOOK=https://... is where docs/operations.md is read
 	@$(PY) -m infra.dashboards $(RUNBOOK)
-
-pictures: setup .local-prometheus/ready  ## draw docs/pictures: the dashboards over four minutes of the local stack
-	@exec $(PY) -m infra.dashboards.pictures $(given)
 
 check: setup .lint/checkov/ready .lint/sam/ready .local-prometheus/ready  ## ruff, mypy --strict, cfn-lint, sam, checkov, hadolint, promtool; warnings are errors
 	$(PY) -m ruff check .

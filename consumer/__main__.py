@@ -15,13 +15,15 @@ from pathlib import Path
 # botocore loads awscrt wherever it is installed (for the simulator's MQTT) and has no use for it here: 6 MB of memory.
 sys.modules["awscrt"] = None  # type: ignore[assignment]
 
-from consumer import descriptors, java, log  # noqa: E402
-from consumer.aws_errors import told  # noqa: E402
-from consumer.clients import Clients, Unreachable  # noqa: E402
-from consumer.metrics import VERSION  # noqa: E402
+from consumer import descriptors  # noqa: E402
+from consumer.aws.clients import Clients, Unreachable  # noqa: E402
+from consumer.aws.errors import told  # noqa: E402
+from consumer.kcl import java  # noqa: E402
+from consumer.kcl.supervisor import FatalError  # noqa: E402
 from consumer.service import Service  # noqa: E402
 from consumer.settings import Settings, SettingsError  # noqa: E402
-from consumer.supervisor import Hopeless  # noqa: E402
+from consumer.telemetry import log  # noqa: E402
+from consumer.telemetry.metrics import VERSION  # noqa: E402
 
 DERIVED = ("APPLICATION_NAME", "STREAM_CONSUMER", "WORKER_ID", "RUN_DIR")
 
@@ -61,7 +63,7 @@ def _serve(settings: Settings, runtime: Path) -> int:
         asyncio.run(_run(settings, runtime))
     except asyncio.CancelledError:
         return 0  # asked to stop before anything had begun
-    except (Hopeless, Unreachable, descriptors.TooFewDescriptors) as error:
+    except (FatalError, Unreachable, descriptors.TooFewDescriptors) as error:
         return _fail(1, str(error))
     except Exception as error:
         if (line := told(error)) is None:

@@ -1,7 +1,7 @@
-"""Composition: every room is made and wired here and nowhere else; signals come in here. PID 1 of its container.
+"""Composition: every component is made and wired here and nowhere else; signals come in here. PID 1 of its container.
 
 It ends in one of three ways: asked to (SIGTERM: exit 0), unable to start, or unable to keep a daemon running
-(Hopeless, Unreachable: one clear line, exit 1).
+(FatalError, Unreachable: one clear line, exit 1).
 """
 
 import asyncio
@@ -16,46 +16,46 @@ from pathlib import Path
 from typing import Any
 
 from consumer import descriptors
-from consumer.archive import Archive
-from consumer.clients import Clients
-from consumer.cloudwatch import Publisher, Sums
-from consumer.credentials import Endpoint
-from consumer.daemon import Daemon
-from consumer.ending import Ends
-from consumer.http import Http
-from consumer.lease import Leases
-from consumer.metrics import VERSION, Metrics, total
-from consumer.parcel import Cut
-from consumer.process import DaemonProcess
-from consumer.reads import Reads
-from consumer.retry import FAILURES
+from consumer.archive.format import RotationPolicy
+from consumer.archive.store import Archive
+from consumer.aws.clients import Clients
+from consumer.aws.credentials import Endpoint
+from consumer.aws.retry import FAILURES
+from consumer.kcl.daemon import Daemon
+from consumer.kcl.lease_table import Leases
+from consumer.kcl.process import DaemonProcess
+from consumer.kcl.supervisor import FatalError, Supervisor
+from consumer.pipeline.reads import Reads
+from consumer.pipeline.shard import Components
+from consumer.pipeline.shard_end import Ends
+from consumer.pipeline.shards import Shards
+from consumer.pipeline.watch import LeaseMonitor, StallDetector, Watchdog
 from consumer.settings import Settings
-from consumer.shard import Rooms
-from consumer.shards import Shards
-from consumer.supervisor import Hopeless, Supervisor
-from consumer.table import Table
-from consumer.watch import Heir, Pulse, Watchdog
+from consumer.sinks.cloudwatch import Publisher, Sums
+from consumer.sinks.table import Table
+from consumer.telemetry.http import Http
+from consumer.telemetry.metrics import VERSION, Metrics, total
 
 log = logging.getLogger(__name__)
 
 
 class Service:
-    """The one object that knows all rooms; made inside the running loop, with open clients."""
+    """The one object that knows all components; made inside the running loop, with open clients."""
 
     def __init__(self, settings: Settings, java: Path, clients: Clients) -> None:
         self._settings = settings
         self._clients = clients
         self._metrics = Metrics()
-        self._metrics.parcel_limit.set(settings.parcel_seconds)
+        self._metrics.archive_max_seconds.set(settings.archive_max_seconds)
         self._sums = Sums(settings.cloudwatch_per_sensor)
         self._archive = Archive(clients.s3, settings.archive_bucket, self._metrics)
         self._leases = Leases(clients.dynamodb, settings.application_name, settings.worker_id)
-        self._pulse = Pulse(settings.failover_seconds)
+        self._stall_detector = StallDetector(settings.failover_seconds)
         self._supervisor = Supervisor(self._metrics, settings.shutdown_seconds, self._between_lives, self._outage)
         self._reads = Reads()
         self._shards = Shards(self._metrics, self._supervisor.fail, self._reads)
-        self._heir = Heir(settings.worker_id, settings.failover_seconds, self._leases, self._metrics)
-        self._watchdog = Watchdog(self._shards, self._heir, self._reads, self._supervisor.restart, self._runs)
+        self._lease_monitor = LeaseMonitor(settings.worker_id, settings.failover_seconds, self._leases, self._metrics)
+        self._watchdog = Watchdog(self._shards, self._lease_monitor, self._reads, self._supervisor.restart, self._runs)
         self._undeliverable: list[bytes] = []
         run_dir = Path(settings.run_dir)
         self._door = run_dir / "connectors"
@@ -72,7 +72,7 @@ class Service:
         self._metrics.registry.register(DaemonProcess(lambda: self._daemon.pid))
 
     async def run(self) -> None:
-        """Runs until SIGTERM or SIGINT. Raises Hopeless."""
+        """Runs until SIGTERM or SIGINT. Raises FatalError."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._supervisor.stop.set)
@@ -98,8 +98,8 @@ class Service:
     async def _work(self) -> None:
         """The daemon, and beside it all that runs as long as it does; what fails there ends the service."""
         publisher = self._publisher()
-        beside = [self._shards.serve(self._door, self._rooms()), self._pulse.run(self._supervisor.fail)]
-        beside += [self._watchdog.run(), self._heir.run(), *([publisher.run()] if publisher else [])]
+        beside = [self._shards.serve(self._door, self._components()), self._stall_detector.run(self._supervisor.fail)]
+        beside += [self._watchdog.run(), self._lease_monitor.run(), *([publisher.run()] if publisher else [])]
         tasks = [asyncio.create_task(work) for work in beside]
         daemon = asyncio.create_task(self._supervisor.run(self._daemon, self._shards))
         try:
@@ -115,11 +115,13 @@ class Service:
             if publisher:
                 await publisher.flush()
 
-    def _rooms(self) -> Rooms:
+    def _components(self) -> Components:
         settings, metrics = self._settings, self._metrics
-        return Rooms(
+        return Components(
             fields=settings.reading_fields,
-            cut=Cut(settings.parcel_records, settings.parcel_bytes, settings.parcel_seconds * 1000),
+            cut=RotationPolicy(
+                settings.archive_max_records, settings.archive_max_bytes, settings.archive_max_seconds * 1000
+            ),
             leases=self._leases,
             table=Table(
                 self._clients.dynamodb,
@@ -133,9 +135,9 @@ class Service:
             sums=self._sums if settings.cloudwatch_namespace else None,
             metrics=metrics,
             reads=self._reads,
-            awake=self._pulse.awake,
+            awake=self._stall_detector.awake,
             before_checkpoint=self._before_checkpoint,
-            supersede=self._shards.supersede,
+            replace_older=self._shards.replace_older,
         )
 
     def _publisher(self) -> Publisher | None:
@@ -154,7 +156,7 @@ class Service:
             where = f"{settings.http_host}:{settings.http_port}"
             not_ours = error.errno == errno.EADDRNOTAVAIL or isinstance(error, socket.gaierror)
             name, fix = ("HTTP_HOST", "an address of this host") if not_ours else ("HTTP_PORT", "another port")
-            raise Hopeless(f"{name}: cannot listen on {where}: {error.strerror}; choose {fix}") from error
+            raise FatalError(f"{name}: cannot listen on {where}: {error.strerror}; choose {fix}") from error
 
     def _make_run_dir(self) -> None:
         """Makes RUN_DIR and locks it: a second service there would take over our connectors."""
@@ -164,9 +166,9 @@ class Service:
             self._lock = (folder / "lock").open("w")
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise Hopeless(f"RUN_DIR: {folder} is in use by another consumer; choose another") from error
+            raise FatalError(f"RUN_DIR: {folder} is in use by another consumer; choose another") from error
         except OSError as error:
-            raise Hopeless(f"RUN_DIR: cannot make {folder}: {error.strerror}") from error
+            raise FatalError(f"RUN_DIR: cannot make {folder}: {error.strerror}") from error
 
     async def _before_checkpoint(self) -> None:
         """What the daemon's log tells of is made durable first; a batch that may have been skipped raises."""
@@ -180,7 +182,7 @@ class Service:
 
     async def _between_lives(self) -> None:
         """While no daemon of ours runs: forget what concerned the last one."""
-        self._pulse.restarted()
+        self._stall_detector.restarted()
         self._watchdog.restarted()
         try:
             async with asyncio.timeout(5):
@@ -192,7 +194,7 @@ class Service:
         return self._daemon.pid is not None
 
     def _outage(self) -> bool:
-        return self._heir.failing is not None or self._reads.refused
+        return self._lease_monitor.failing is not None or self._reads.refused
 
     def _reap(self) -> None:
         """As PID 1: takes the exit status of processes that lost their parent (connectors of a killed daemon)."""
@@ -229,11 +231,14 @@ class Service:
             "OwnedShards": float(len(live)),
             "ReadAgeSeconds": max(map(self._reads.age, held), default=0.0),
         }
-        if self._heir.owned is not None:  # else the lease table has not been seen yet
-            levels |= {"OpenShards": float(self._heir.open), "UnownedShards": float(self._heir.unowned)}
+        if self._lease_monitor.owned is not None:  # else the lease table has not been seen yet
+            levels |= {
+                "OpenShards": float(self._lease_monitor.open),
+                "UnownedShards": float(self._lease_monitor.unowned),
+            }
         return levels | {
             "ReadingsRejected": total(self._metrics.rejected),
             "RowsWritten": total(self._metrics.rows),
-            "ParcelsStored": total(self._metrics.parcels),
+            "ArchiveObjectsStored": total(self._metrics.archive_objects),
             "DeadLetterRecords": total(self._metrics.dead_letters),
         }

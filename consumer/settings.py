@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 from urllib.parse import urlsplit
 
 from consumer import misspelt
-from consumer.reading import DEFAULT, Fields
+from consumer.payload.reading import DEFAULT, Fields
 
 Service = Literal["kinesis", "dynamodb", "s3", "cloudwatch"]
 
@@ -180,9 +180,9 @@ class Settings:
     fast_start: bool = _flag(False)
     java_heap_mb: int = _whole(256, 64, 65_536)
 
-    parcel_records: int = _whole(10_000, 1, 1_000_000)
-    parcel_bytes: int = _whole(8_388_608, 1_024, 268_435_456)
-    parcel_seconds: int = _whole(60, 1, 3_600)
+    archive_max_records: int = _whole(10_000, 1, 1_000_000)
+    archive_max_bytes: int = _whole(8_388_608, 1_024, 268_435_456)
+    archive_max_seconds: int = _whole(60, 1, 3_600)
 
     reading_fields: Fields = _setting(_fields, DEFAULT)  # noqa: RUF009  # with the measures
     measures: tuple[tuple[str, ...], ...] = _setting(_measures, ())

@@ -19,13 +19,13 @@ from infra.options import assignments, parser, spelt_out
 from infra.parameters import require_valid
 from infra.progress import Progress, count, table
 from infra.summary import summary
-from producer.errors import told
+from producer.aws.errors import told
 
 Arguments = argparse.Namespace
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Every failure that somebody can mend is one line on stderr."""
+    """Every failure that somebody can fix is one line on stderr."""
     try:
         arguments = parser(COMMANDS).parse_args(spelt_out(sys.argv[1:] if argv is None else argv))
         if wrong := list(misspelt.faults(os.environ, misspelt.OF_AWS)):

@@ -96,7 +96,7 @@ class Stack:
 
         `on_plan` is told an update's changes before it begins. What is under way already is waited for.
         """
-        now = self.settled()
+        now = self.committed()
         if now is not None and now.status in NEVER_MADE:
             self.delete()
             now = None
@@ -116,7 +116,7 @@ class Stack:
 
     def plan(self, template: Mapping[str, str], parameters: Mapping[str, str]) -> list[Change]:
         """What `apply` would do, found by a change set that is taken away again."""
-        now = self.settled()
+        now = self.committed()
         new = now is None or now.status in NEVER_MADE
         kept = frozenset() if now is None or new else self._kept(template, now)
         change_set = self._change_set(template, _given(parameters, kept), "CREATE" if new else "UPDATE")
@@ -129,7 +129,7 @@ class Stack:
             self._client.delete_change_set(StackName=self.name, ChangeSetName=change_set)
         return planned
 
-    def settled(self) -> State | None:
+    def committed(self) -> State | None:
         """How the stack is as soon as nothing is under way; None when there is none."""
         told = False
         while True:

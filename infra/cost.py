@@ -24,7 +24,11 @@ FIXED = 9.0  # alarms, metrics, logs, keys' requests
 ENDPOINTS, ZONES = 5, 2
 SHARD_READINGS = 800  # a second and shard: a fifth of its limit is kept free
 TASK_READINGS = 3_000  # a second and task of half a vCPU
-ROW_BYTES, PARCEL_BYTES, RECORD_BYTES = 230, 20, 200  # a row with DynamoDB's own; a record in a parcel; on the stream
+ROW_BYTES, OBJECT_RECORD_BYTES, RECORD_BYTES = (
+    230,
+    20,
+    200,
+)  # a row with DynamoDB's own; a record in an archive object; on the stream
 ALERT_SHARE = 0.01
 RULES = 2  # that each message meets: readings and low humidity
 TIERED_KB = 128  # below it S3's lifecycle moves no object to intelligent tiering
@@ -43,14 +47,14 @@ def tasks(rate: float) -> int:
     return min(shards(rate), ceil(rate / TASK_READINGS))
 
 
-def parcels(rate: float) -> float:
+def archive_objects(rate: float) -> float:
     """A second: at least one a minute and shard, or one of 10,000 records."""
     return max(shards(rate) / 60, rate / 10_000)
 
 
 def object_kb(rate: float) -> float:
     """KB of an archive object, compressed."""
-    return rate / parcels(rate) * PARCEL_BYTES / 1024
+    return rate / archive_objects(rate) * OBJECT_RECORD_BYTES / 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +99,11 @@ ITEMS = (
         lambda r: millions(r) * ROW_BYTES / 1000 * (TABLE_GB + BACKUP_GB),
     ),
     Item(
-        "S3: parcels, and a month's archive (Standard)",
-        "parcels x 5.00 a million + M x 0.02 GB x 0.023",
-        lambda r: millions(parcels(r)) * MILLION_OBJECTS + millions(r) * PARCEL_BYTES / 1000 * ARCHIVE_GB,
+        "S3: archive objects, and a month's archive (Standard)",
+        "archive objects x 5.00 a million + M x 0.02 GB x 0.023",
+        lambda r: (
+            millions(archive_objects(r)) * MILLION_OBJECTS + millions(r) * OBJECT_RECORD_BYTES / 1000 * ARCHIVE_GB
+        ),
     ),
     Item(
         "Endpoints of the network",

@@ -1,6 +1,6 @@
 """Brings a deployment to the state of its templates, in the cloud as on the local emulator.
 
-A deployment is up to three stacks, each with a template of its own: STACK (the data plane), STACK-network and
+A deployment is up to three stacks, each with a template of its own: STACK (the data stack), STACK-network and
 STACK-service. Names go from one to the next as parameters. Everything may be repeated: the same input changes nothing.
 """
 
@@ -33,11 +33,11 @@ from infra.cloudformation import (
 )
 from infra.moved import require_free_consumer
 from infra.tasks import why_stopped
-from producer.errors import explain
+from producer.aws.errors import explain
 
 __all__ = ["Change", "DeployError", "Event", "InputError", "deploy", "deploy_all", "outputs", "package"]
 
-DATA, NETWORK, SERVICE = INFRA / "template.yaml", INFRA / "network.yaml", INFRA / "service.yaml"
+DATA, NETWORK, SERVICE = INFRA / "data.yaml", INFRA / "network.yaml", INFRA / "service.yaml"
 SUFFIXES = {DATA: "", NETWORK: "-network", SERVICE: "-service"}  # in the order of deployment
 STACK_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,24}")  # a bucket's name of at most 63 characters begins with it
 Image = str | Callable[[Mapping[str, str]], str] | None
@@ -58,7 +58,7 @@ def deploy(
     on_event: OnEvent,
     poll_seconds: float = POLL_SECONDS,
 ) -> dict[str, str]:
-    """Create or update the data plane alone, as stack `stack`, and return its outputs.
+    """Create or update the data stack alone, as stack `stack`, and return its outputs.
 
     Parameters that are not given keep their values (at first, the template's defaults). DeployError names the first
     resource that failed and why.
@@ -79,7 +79,7 @@ def deploy_all(
 
     `parameters` is one flat mapping: each goes to every template that declares it; what no template declares is an
     InputError. Outputs of an earlier stack go to the later templates that declare a parameter of that name.
-    `image` is the container image, or makes it from the data plane's outputs; None keeps the one that runs.
+    `image` is the container image, or makes it from the data stack's outputs; None keeps the one that runs.
     The network is left out when `VpcId` and `SubnetIds` are given, now or by an earlier deployment.
     """
     return Deployment(session, stack, parameters, on_event, poll_seconds).apply(image, on_plan)

@@ -22,8 +22,8 @@ from infra.leftovers import (
     remove_queue,
     remove_table,
 )
-from producer.alerts import queue_name
-from producer.provision import deprovision_all
+from producer.fleet.provision import deprovision_all
+from producer.ops.alerts import queue_name
 
 PATIENT = Config(retries={"mode": "adaptive", "max_attempts": 10})  # IoT takes some ten changes a second
 
@@ -52,7 +52,7 @@ def destroy(session: boto3.Session, deployment: Deployment, say: Say, data: Data
     """Remove everything; returns what is kept: nothing, or the table and the archive's bucket.
 
     Whether they are empty is looked at when nothing writes any more.
-    May be repeated after a failure at any step: the data plane's stack, which knows the names, goes last.
+    May be repeated after a failure at any step: the data stack's stack, which knows the names, goes last.
     """
     with explained(deployment.name):
         made = {path: resources(session, deployment.name + SUFFIXES[path]) for path in SUFFIXES}
@@ -69,7 +69,7 @@ def destroy(session: boto3.Session, deployment: Deployment, say: Say, data: Data
 
 
 def _delete_data(session: boto3.Session, deployment: Deployment, say: Say) -> None:
-    """Deletes the data plane's stack, again and again while nothing but the device policy holds it up."""
+    """Deletes the data stack's stack, again and again while nothing but the device policy holds it up."""
     deadline = time.monotonic() + DETACHED_SECONDS
     while True:
         try:
@@ -126,7 +126,7 @@ def own_logs(everything: list[Resource]) -> list[str]:
 def _unhinder(
     session: boto3.Session, stack: str, now: State, made: list[Resource], say: Say, data: Data
 ) -> list[Holding]:
-    """Remove what is attached to the data plane's resources, or in them; returns what is kept."""
+    """Remove what is attached to the data stack's resources, or in them; returns what is kept."""
     names = now.outputs
     if "DevicePolicy" in names:
         count = deprovision_all(session.client("iot", config=PATIENT), names["DevicePolicy"])

@@ -10,7 +10,7 @@ from infra.templates import read
 INFRA = Path(__file__).resolve().parent
 DOCS = INFRA.parent / "docs"
 TEMPLATES = {
-    "template.yaml": "STACK, the data plane",
+    "data.yaml": "STACK, the data stack",
     "network.yaml": "STACK-network",
     "service.yaml": "STACK-service",
     "deployer.yaml": "the deployer's rights, made once by an administrator",

@@ -2,7 +2,7 @@
 # lint.sh: what others' tools say about the templates, offline. Exceptions stand beside the resource they are about, with
 # their reason. tests/unit/test_policy.py holds our own rules.
 set -euo pipefail
-templates=(infra/template.yaml infra/network.yaml infra/service.yaml infra/deployer.yaml)
+templates=(infra/data.yaml infra/network.yaml infra/service.yaml infra/deployer.yaml)
 export SAM_CLI_TELEMETRY=0 AWS_EC2_METADATA_DISABLED=true LOG_LEVEL=ERROR
 trace() { echo "$*"; "$@"; }
 

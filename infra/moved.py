@@ -9,9 +9,9 @@ RUNNING = "consumer"
 
 
 def require_free_consumer(session: boto3.Session, stack: str, data: State | None) -> None:
-    """DeployError while tasks read through a registered consumer of the data plane's stack.
+    """DeployError while tasks read through a registered consumer of the data stack's stack.
 
-    It belongs to the service's stack now. The update of the data plane, which goes first, would take it from under the
+    It belongs to the service's stack now. The update of the data stack, which goes first, would take it from under the
     tasks, and the consumer of such an old version takes that for the end of every shard.
     """
     if data is None or data.outputs.get("StreamConsumerArn", "none") == "none":

@@ -11,7 +11,7 @@ from infra.artifacts import package
 from infra.cloudformation import InputError
 from infra.deploy import DATA, NETWORK, SERVICE
 from infra.templates import outputs, parameters
-from producer.errors import explain
+from producer.aws.errors import explain
 
 FILES = {DATA.name, NETWORK.name, SERVICE.name, "deploy.sh", "functions.zip"}
 """Whatever a package can hold."""
@@ -66,7 +66,7 @@ aws s3 cp --no-progress functions.zip "s3://$BUCKET/{key}"
 def build(folder: Path, session: boto3.Session | None, bucket: str | None) -> list[str]:
     """Fill `folder`; returns lines for a person. InputError when it holds anything that is not of an earlier package.
 
-    With a bucket the artifacts are uploaded to it and the data plane's template knows them by default. Without one
+    With a bucket the artifacts are uploaded to it and the data stack's template knows them by default. Without one
     they lie beside the templates, and no session is needed.
     """
     code = package()

@@ -13,7 +13,7 @@ import boto3
 from infra import container, exits
 from infra.cloudformation import DeployError, InputError
 from infra.deploy import require_name
-from producer.errors import NOT_AWS, told
+from producer.aws.errors import NOT_AWS, told
 
 USAGE = "usage: python -m infra.registry push | token REGION"
 
@@ -59,7 +59,7 @@ def push(environ: Mapping[str, str]) -> str:
 
 
 def repository(session: boto3.Session, stack: str) -> str:
-    """URI of the deployment's repository, of which its data plane tells."""
+    """URI of the deployment's repository, of which its data stack tells."""
     ssm = session.client("ssm")
     try:
         return str(ssm.get_parameter(Name=f"/sensorstream/{stack}/RepositoryUri")["Parameter"]["Value"])

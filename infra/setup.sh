@@ -29,11 +29,11 @@ if [ "$env" = .venv ]; then
   jars=$("$env/bin/python" -c 'import amazon_kclpy, pathlib; print(len(list((pathlib.Path(amazon_kclpy.__file__).parent / "jars").glob("*.jar"))))')
   [ "$jars" -ge 70 ] || fail "the KCL's jars are missing ($jars found); is Maven Central reachable? KCL_MVN_REPO_SEARCH_URL names a mirror"
   say "the KCL's $jars jars are there"
-  if ! "$env/bin/python" -m consumer.java; then
+  if ! "$env/bin/python" -m consumer.kcl.java; then
     say "no java >= 17 found: installing one from a wheel"
     "$env/bin/uv" pip install ${UV_NO_INDEX:+--no-index} -q --python "$env/bin/python" --require-hashes -r requirements/java.txt ||
       fail "cannot install a Java runtime; install java >= 17, or set JAVA to one"
-    "$env/bin/python" -m consumer.java || fail "no java >= 17; install one (Debian: openjdk-17-jre-headless) or set JAVA"
+    "$env/bin/python" -m consumer.kcl.java || fail "no java >= 17; install one (Debian: openjdk-17-jre-headless) or set JAVA"
   fi
 fi
 touch "$env/ready"

@@ -14,7 +14,7 @@ import sys
 from typing import Dict, Iterable, List, Optional, Sequence, Tuple  # noqa: UP035 - also for Python 3.8
 
 PORTS = ("AWS_PORT", "MQTT_PORT", "HTTP_PORT")
-LOCAL = ("STACK", *PORTS, "PARAMS", "PARCEL_SECONDS")
+LOCAL = ("STACK", *PORTS, "PARAMS", "ARCHIVE_MAX_SECONDS")
 FLEET = (
     "FOR", "DEVICES", "RATE", "VIA", "SHARDS", "PROFILE", "SHAPE", "BATCH", "SEED", "MALFORMED", "DUPLICATES", "LATE",
     "DISORDER",
@@ -36,7 +36,6 @@ TARGETS = {
     "crashtest-mutants": ("SCHEDULES", "SEED"),
     "faults": ("ROUNDS", "SEED", "ONLY"),
     "dashboards": ("RUNBOOK",),
-    "pictures": PORTS,
     **dict.fromkeys(
         ("help", "setup", "test", "docs", "check", "format", "audit-dependencies", "lock", "wheel", "clean"), ()
     ),

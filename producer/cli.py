@@ -18,19 +18,20 @@ from itertools import islice
 import boto3
 
 from consumer import misspelt
-from producer import console, doctor, options, redeliver, redrive
-from producer.alerts import Subscriber, alerts_file, unsubscribe
-from producer.audit import audit, audit_archive
-from producer.catalogue import Span
-from producer.contract import OPTIONS, consumer_settings
-from producer.deadletters import DeadLetters, Selection
-from producer.errors import UserError, told
-from producer.ledger import Ledger
+from producer import options
+from producer.aws.errors import UserError, told
+from producer.aws.stack import Stack, devices_dir
+from producer.fleet.ledger import Ledger
+from producer.fleet.provision import deprovision, names, provision
+from producer.fleet.simulate import Plan, Simulator
+from producer.fleet.temporary import TemporaryDevices
+from producer.ops import console, doctor, redeliver, redrive
+from producer.ops.alerts import Subscriber, alerts_file, unsubscribe
+from producer.ops.archive_index import Span
+from producer.ops.audit import audit, audit_archive
+from producer.ops.contract import OPTIONS, consumer_settings
+from producer.ops.dead_letters import DeadLetters, Selection
 from producer.progress import Pace, Progress
-from producer.provision import deprovision, names, provision
-from producer.simulate import Plan, Simulator
-from producer.stack import Stack, devices_dir
-from producer.temporary import TemporaryDevices
 
 Arguments = argparse.Namespace
 
@@ -208,7 +209,7 @@ def _redeliver(arguments: Arguments, stack: Stack) -> int:
 
 
 def _replay(arguments: Arguments, stack: Stack) -> int:
-    from producer import replay  # the consumer's AWS client takes half a second to import
+    from producer.ops import replay  # the consumer's AWS client takes half a second to import
 
     span, pace = options.span(arguments), Pace(arguments.rate)
     if arguments.to_stream:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from consumer.reading import REASONS
+from consumer.payload.reading import REASONS
 from producer.arguments import Parser, number, positive, seconds, share, some_seconds, whole
-from producer.catalogue import Span
-from producer.errors import UserError
-from producer.fleet import Mix
-from producer.simulate import Plan
+from producer.aws.errors import UserError
+from producer.fleet.order import Mix
+from producer.fleet.simulate import Plan
+from producer.ops.archive_index import Span
 
 LEDGER_HELP = "where each message and what must become of it is written down, for the audit"
 PREFIX = "soilSensor"
@@ -63,7 +63,7 @@ def parser(run: Mapping[str, Callable[..., int]]) -> argparse.ArgumentParser:
     doctor.add_argument(
         "--probe",
         action="store_true",
-        help="publish nine odd messages as the device STACK-probe and tell what the topic rules make of them; "
+        help="publish nine odd messages as the device STACK-probe and tell what the IoT rules make of them; "
         "they leave a row and dead letters",
     )
     for both in (query, publish, doctor):
@@ -145,7 +145,9 @@ def _audit(command: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="as written by simulate: compare stream, archive, table, dead letters and alerts with it",
     )
-    alone = command.add_argument_group("without a ledger: every parcel by itself, in its shard, and beside the stream")
+    alone = command.add_argument_group(
+        "without a ledger: every archive object by itself, in its shard, and beside the stream"
+    )
     _span(alone, "audit what arrived")
     alone.add_argument("--no-stream", action="store_true", help="do not read what the stream still keeps")
     command.add_argument("--wait", type=seconds, default=0.0, metavar="S", help="up to S seconds until it is clean")
@@ -170,11 +172,11 @@ def _redrive(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--undelivered",
         action="store_true",
-        help="not dead letters, but the queue of what the topic rules and the alert function could not deliver: "
+        help="not dead letters, but the queue of what the IoT rules and the alert function could not deliver: "
         "readings go into the stream, alerts to the function, each at least once",
     )
     command.add_argument("--again", action="store_true", help="send also what a redrive began to send and did not end")
-    command.add_argument("--json", action="store_true", help="print JSON; with --show an object a line")
+    command.add_argument("--json", action="store_true", help="print JSON; with --show one object per line")
 
 
 def _replay(command: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""What tests of several rooms need: one emulator a run, on free ports, with the template deployed."""
+"""What tests of several components need: one emulator a run, on free ports, with the template deployed."""
 
 import atexit
 import os
@@ -51,7 +51,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def stack(emulator: Emulator) -> Deployed:
-    """infra/template.yaml deployed as stack `test-stack` with two shards."""
+    """infra/data.yaml deployed as stack `test-stack` with two shards."""
     events: list[Event] = []
     parameters = {"ShardCount": "2"}
     outputs = deploy(emulator.session(), "test-stack", parameters, events.append, poll_seconds=0.1)

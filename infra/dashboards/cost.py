@@ -57,8 +57,8 @@ def items(window: str) -> dict[str, str]:
         "stream": f"{shards} * $shard_hour * {MONTH_HOURS} + {records} * {million} * $million_puts",
         "intake": f"{records} * {million} * $million_messages + sum(sensorstream_devices{{{WORKER}}}) * $device_month",
         "table": f"{load('sensorstream_rows_written_total')} * {million} * $million_rows",
-        "archive": f"{load('sensorstream_parcels_total', slow)} * {million} * 1000 * $thousand_puts"
-        f" + {load('sensorstream_parcel_bytes_total', slow)} * {million} / 1000 * $gb_month",
+        "archive": f"{load('sensorstream_archive_objects_total', slow)} * {million} * 1000 * $thousand_puts"
+        f" + {load('sensorstream_archive_bytes_total', slow)} * {million} / 1000 * $gb_month",
         "fixed": "vector($fixed)",
     }
 
@@ -209,18 +209,18 @@ VOLUMES = [
     ),
     line_panel(
         "Archive requests",
-        "Parcels written per second, a PUT each; those with dead letters take a second one. Too many: raise "
-        "PARCEL_SECONDS or have fewer shards.",
+        "Archive objects written per second, a PUT each; those with dead letters take a second one. Too many: raise "
+        "ARCHIVE_MAX_SECONDS or have fewer shards.",
         None,
         PER_SECOND,
-        Query(smooth("sensorstream_parcels_total", WORKER), "PUTs", GREEN),
+        Query(smooth("sensorstream_archive_objects_total", WORKER), "PUTs", GREEN),
     ),
     line_panel(
         "Archive growth",
         "Compressed bytes per day at the load of each moment; what is kept grows by it.",
         None,
         "decbytes",
-        Query(f"86400 * {smooth('sensorstream_parcel_bytes_total', WORKER)}", "a day", GREEN),
+        Query(f"86400 * {smooth('sensorstream_archive_bytes_total', WORKER)}", "a day", GREEN),
     ),
 ]
 

@@ -28,8 +28,8 @@ SEVERITY = {"warning": 1, "critical": 2}
 
 READINGS = stat_panel(
     "Readings",
-    "Readings taken from the stream per second. Far from the usual: devices are off, or the topic rule fails.",
-    "A topic rule could not deliver",
+    "Readings taken from the stream per second. Far from the usual: devices are off, or the IoT rule fails.",
+    "A IoT rule could not deliver",
     PER_SECOND,
     Query(ACCEPTED),
     width=3,
@@ -66,7 +66,8 @@ HIGH_AGE = stat_panel(
 )
 SHARE = stat_panel(
     "Rejected",
-    "Share of readings that cannot be read. A little is rubbish from the field and stops nothing; nearly all means "
+    "Share of readings that cannot be read. A little is malformed payloads from the field and stops nothing; nearly "
+    "all means "
     "a wrong deploy of devices or settings.",
     "DeadLetterRatio",
     "percentunit",
@@ -76,7 +77,8 @@ SHARE = stat_panel(
 )
 OLDEST = stat_panel(
     "Oldest unwritten",
-    "Age of the oldest record that is not durable, in hand or still in the stream. Up to the parcel's window and a "
+    "Age of the oldest record that is not durable, in hand or still in the stream. Up to the archive object's window "
+    "and a "
     "little more, when all is well.",
     "LagGrowing",
     "s",

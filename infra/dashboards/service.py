@@ -1,4 +1,4 @@
-"""The dashboard for who runs the service: shards, stages, parcels, workers and their processes."""
+"""The dashboard for who runs the service: shards, stages, archive objects, workers and their processes."""
 
 from grafana_foundation_sdk.builders import dashboard
 
@@ -17,7 +17,7 @@ from infra.dashboards.parts import (
     stat_panel,
     state_panel,
 )
-from infra.dashboards.work import LAG, PARCELS, SHARDS, STAGES
+from infra.dashboards.work import LAG, OBJECTS, SHARDS, STAGES
 
 OPEN = f'max(sensorstream_leases{{{WORKER},state="open"}})'
 UNOWNED = f'max(sensorstream_leases{{{WORKER},state="unowned"}})'
@@ -32,8 +32,9 @@ RUNNING = (
 OVERVIEW = [
     stat_panel(
         "Oldest unwritten",
-        "Age of the oldest record that is not durable: in hand, in an open parcel, or still in the stream. Up to the "
-        "parcel's window and a little more, when all is well; it grows while the stream cannot be read.",
+        "Age of the oldest record that is not durable: in hand, in an open archive object, or still in the stream. Up "
+        "to the "
+        "archive object's window and a little more, when all is well; it grows while the stream cannot be read.",
         "LagGrowing",
         "s",
         Query(f"max({LAG})"),
@@ -156,7 +157,7 @@ PROCESSES = [
 
 
 def service() -> dashboard.Dashboard:
-    """Lag, stages, parcels, daemons, processes."""
+    """Lag, stages, archive objects, daemons, processes."""
     return frame(
         "Service",
         "How the consumer does its work, shard by shard and worker by worker.",
@@ -164,7 +165,7 @@ def service() -> dashboard.Dashboard:
             ("", OVERVIEW),
             ("Shards", SHARDS),
             ("Stages and sinks", STAGES),
-            ("Parcels", PARCELS),
+            ("Archive objects", OBJECTS),
             ("Workers", WORKERS),
             ("Processes", PROCESSES),
         ],

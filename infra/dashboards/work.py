@@ -1,4 +1,4 @@
-"""Panels of the dashboard Service that follow the records: shards, stages and sinks, parcels."""
+"""Panels of the dashboard Service that follow the records: shards, stages and sinks, archive objects."""
 
 from infra.dashboards.parts import (
     BLUE,
@@ -17,14 +17,16 @@ from infra.dashboards.parts import (
 
 LAG = f"sensorstream_lag_seconds{{{SHARD}}}"
 AGE = f"sensorstream_checkpoint_age_seconds{{{SHARD}}}"
-LIMIT = f"max(sensorstream_parcel_seconds_limit{{{WORKER}}})"
+LIMIT = f"max(sensorstream_archive_max_seconds{{{WORKER}}})"
 STAGE = "sensorstream_stage_seconds"
 
 SHARDS = [
     line_panel(
         "Oldest record not written, by shard",
-        "The ten that are worst off. A saw-tooth up to the parcel's window is normal: what is younger waits in the "
-        "open parcel. A line that climbs: the stream cannot be read, or what was read cannot be written. One shard "
+        "The ten that are worst off. A saw-tooth up to the archive object's window is normal: what is younger waits "
+        "in the "
+        "open archive object. A line that climbs: the stream cannot be read, or what was read cannot be written. One "
+        "shard "
         "alone: one device floods it.",
         "LagGrowing",
         "s",
@@ -34,7 +36,8 @@ SHARDS = [
     ),
     line_panel(
         "Age of the oldest record not checkpointed",
-        "Of what has been read, the ten oldest. A saw-tooth up to the parcel's window is normal. Without its teeth "
+        "Of what has been read, the ten oldest. A saw-tooth up to the archive object's window is normal. Without its "
+        "teeth "
         "nothing gets checkpointed: look at retries and throttles below.",
         "CheckpointStale",
         "s",
@@ -77,7 +80,7 @@ STAGES = [
     line_panel(
         "Time of a batch by stage, p50",
         "Half of the batches take less. decode is our CPU, rows is the table, archive is packing and now and then "
-        "a parcel.",
+        "an archive object.",
         "LagGrowing",
         "s",
         Query(quantile(0.5, STAGE, WORKER, "stage"), "{{stage}}"),
@@ -85,7 +88,7 @@ STAGES = [
     line_panel(
         "Time of a batch by stage, p99",
         "All but one in a hundred take less. rows in seconds: the table is throttled or slow. archive in seconds: "
-        "S3 is slow, or the parcels are large.",
+        "S3 is slow, or the archive objects are large.",
         "TableThrottled",
         "s",
         Query(quantile(0.99, STAGE, WORKER, "stage"), "{{stage}}"),
@@ -102,51 +105,53 @@ STAGES = [
         quiet="no retries",
     ),
 ]
-PARCELS = [
+OBJECTS = [
     line_panel(
-        "Open parcels",
-        "Records of each shard that wait in its open parcel to be archived, the ten fullest. They are durable as "
-        "rows, and in the stream; a full parcel is archived at once.",
-        "ParcelOpenTooLong",
+        "Open archive objects",
+        "Records of each shard that wait in its open archive object to be archived, the ten fullest. They are durable "
+        "as "
+        "rows, and in the stream; a full archive object is archived at once.",
+        "ArchiveObjectOpenTooLong",
         "short",
-        Query(most(f"max by (shard) (sensorstream_open_parcel_records{{{SHARD}}})"), "{{shard}}"),
+        Query(most(f"max by (shard) (sensorstream_archive_open_records{{{SHARD}}})"), "{{shard}}"),
         table=True,
     ),
     line_panel(
-        "Age of the open parcels",
+        "Age of the open archive objects",
         "Since the first record of each arrived, the ten oldest. Far above the window while records come in: the "
         "archive is out of reach, or the service catches up.",
-        "ParcelOpenTooLong",
+        "ArchiveObjectOpenTooLong",
         "s",
-        Query(most(f"max by (shard) (sensorstream_parcel_age_seconds{{{SHARD}}})"), "{{shard}}"),
+        Query(most(f"max by (shard) (sensorstream_archive_object_age_seconds{{{SHARD}}})"), "{{shard}}"),
         Query(LIMIT, "window", RED, limit=True),
         table=True,
     ),
     line_panel(
-        "Parcels archived",
+        "Archive objects archived",
         "Per minute over all shards, as an average of 15 minutes. None for longer than the window while records come "
         "in: the archive is out of reach.",
         "The archive is out of reach",
         "short",
-        Query(f"60 * {smooth('sensorstream_parcels_total', WORKER)}", "per minute", BLUE),
+        Query(f"60 * {smooth('sensorstream_archive_objects_total', WORKER)}", "per minute", BLUE),
     ),
     line_panel(
         "Archive",
         "Bytes per second that go to the archive, compressed, as an average of 15 minutes.",
         "The archive is out of reach",
         "Bps",
-        Query(smooth("sensorstream_parcel_bytes_total", WORKER), "compressed", BLUE),
+        Query(smooth("sensorstream_archive_bytes_total", WORKER), "compressed", BLUE),
     ),
     line_panel(
-        "How parcels were settled",
-        "Parcels, and the objects of their dead letters. new and settled are everyday; replaced and adopted follow a "
+        "How archive objects were committed",
+        "Archive objects, and the objects of their dead letters. new and committed are everyday; replaced and adopted "
+        "follow a "
         "restart or a hand-over; fenced is a worker that woke up after another had taken its shard. Many fenced "
         "without a deploy: workers stand still.",
         "FenceEvents",
         PER_SECOND,
         Query(f"{rate('sensorstream_fence_outcomes_total', WORKER, 'outcome')} > 0", "{{outcome}}"),
         bars=True,
-        quiet="none settled",
+        quiet="none committed",
     ),
     line_panel(
         "Checkpoints",

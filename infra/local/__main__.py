@@ -16,7 +16,7 @@ from infra.local.process import LOCAL, LocalError
 from infra.local.stack import LocalStack, Options, env_file
 from infra.local.terminal import foreground
 from infra.switches import SwitchError, words
-from producer.errors import told
+from producer.aws.errors import told
 
 USAGE = "usage: python -m infra.local up|demo|watch [NAME=value...]; make lists the names"
 

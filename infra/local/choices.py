@@ -9,9 +9,9 @@ from typing import Any
 from infra.cloudformation import InputError
 from infra.options import assignments
 from producer.arguments import duration, nearest
-from producer.errors import UserError
-from producer.fleet import Mix
-from producer.simulate import Plan
+from producer.aws.errors import UserError
+from producer.fleet.order import Mix
+from producer.fleet.simulate import Plan
 
 OWN = {"ShardCount": "SHARDS", "SimulatorDevices": "DEVICES"}
 """Parameters that the demo sets itself."""

@@ -20,20 +20,20 @@ from infra.local.identity import acting
 from infra.local.live import Consumer, View, ask, line
 from infra.local.process import LOCAL, LocalError
 from infra.local.stack import LocalStack, Options
-from producer.alerts import Subscriber, alerts_file
-from producer.audit import Report, audit
-from producer.errors import UserError, told
-from producer.ledger import Ledger
-from producer.provision import names, provision
-from producer.simulate import Simulator
-from producer.stack import Stack, devices_dir
-from producer.watcher import Watcher
+from producer.aws.errors import UserError, told
+from producer.aws.stack import Stack, devices_dir
+from producer.fleet.latency_probe import LatencyProbe
+from producer.fleet.ledger import Ledger
+from producer.fleet.provision import names, provision
+from producer.fleet.simulate import Simulator
+from producer.ops.alerts import Subscriber, alerts_file
+from producer.ops.audit import Report, audit
 
 T = TypeVar("T")
 LEDGER = LOCAL / "demo.ledger"
 SHARD_SECONDS = 60.0  # for the consumer to own every shard
 STALLED_SECONDS = 45.0  # without any progress the audit tells what is missing
-PARCEL_SECONDS = "10"  # so that a person sees parcels come; the default of the service is longer
+ARCHIVE_MAX_SECONDS = "10"  # so that a person sees archive objects come; the default of the service is longer
 MOST_SIMULATED = 1000  # the template's bound; it is only about whether there is a simulator
 COUNTS = (
     "published", "stream_records", "rows_expected", "rows", "archived", "archive_missing", "archive_duplicates",
@@ -87,10 +87,10 @@ class Demo:
             self._alerts = Subscriber.subscribe(self._stack.name, self._stack.alert_topic, alerts_file(LEDGER))
             self._alerts.start()
             resources.callback(self._alerts.stop)
-            self._watcher = Watcher(self._stack.table)
-            resources.callback(self._watcher.close)
+            self._latency_probe = LatencyProbe(self._stack.table)
+            resources.callback(self._latency_probe.close)
         with self._publisher():
-            self._simulator = Simulator(self._stack, self._settings.plan, self._ledger, self._watcher.offer)
+            self._simulator = Simulator(self._stack, self._settings.plan, self._ledger, self._latency_probe.offer)
 
     def _wait_for_shards(self) -> None:
         deadline = time.monotonic() + SHARD_SECONDS
@@ -116,7 +116,7 @@ class Demo:
             stop.set()
 
     def drain(self) -> None:
-        """Until every acknowledged message is in a parcel and every alert is here, or nothing moves any more.
+        """Until every acknowledged message is in an archive object and every alert is here, or nothing moves any more.
 
         Raises what ended the publishing, if anything did.
         """
@@ -125,7 +125,7 @@ class Demo:
         moved, before = time.monotonic(), (0.0, 0)
         while True:
             consumer = self._show()
-            archived = consumer.counters["parcel_records"] if consumer else 0.0
+            archived = consumer.counters["archive_records"] if consumer else 0.0
             alerts = self._alerts.count
             if archived >= self._ledger.published and alerts >= self._ledger.alerts:
                 return
@@ -142,10 +142,13 @@ class Demo:
         self._ledger.flush()
         with acting(self._local.as_role("operator")):
             report = audit(self._stack, LEDGER)
-        seen = self._watcher.first_seen
+        seen = self._latency_probe.first_seen
         told = {name: count.count for name, count in report.findings.items()} | report.counts
         outcome: dict[str, Any] = {name: told.get(name, 0) for name in COUNTS}
-        outcome["publish_to_row_ms"] = {"p50": self._watcher.percentile(0.5), "p99": self._watcher.percentile(0.99)}
+        outcome["publish_to_row_ms"] = {
+            "p50": self._latency_probe.percentile(0.5),
+            "p99": self._latency_probe.percentile(0.99),
+        }
         outcome["first_row_s"] = round(seen - self._started, 1) if seen else None
         outcome["consumer_rss_mb"], outcome["daemon_rss_mb"] = self._memory
         outcome["ok"] = report.ok and self._ledger.published > 0  # where nothing was sent, nothing is shown
@@ -170,7 +173,7 @@ class Demo:
         rate = self._speed.of(self._ledger.published, now)
         consumer = self._look()
         seconds = now - self._publishing
-        self._view.live(line(seconds, rate, sums, consumer, self._watcher.percentile(0.5)), now)
+        self._view.live(line(seconds, rate, sums, consumer, self._latency_probe.percentile(0.5)), now)
         return consumer
 
 
@@ -237,7 +240,7 @@ def _run(settings: Settings, options: Options, view: View, started: float) -> tu
 
 
 def _options(given: Mapping[str, str]) -> Options:
-    return Options.load({"PARCEL_SECONDS": PARCEL_SECONDS, **given})
+    return Options.load({"ARCHIVE_MAX_SECONDS": ARCHIVE_MAX_SECONDS, **given})
 
 
 def _fitted(options: Options, settings: Settings) -> Options:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from consumer.java import find
+from consumer.kcl.java import find
 from infra.local.emulator import free_port
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -120,7 +120,7 @@ def line(seconds: float, rate: float, sums: dict[str, Any], consumer: Consumer |
         f"rows {count['rows_written']:,.0f}",
         f"alerts {sums['alerts']:,}/{sums['alerts_expected']:,}",
         *row,
-        f"objects {count['parcels']:,.0f}",
+        f"objects {count['archive_objects']:,.0f}",
         f"dead letters {count['dead_letter_records']:,.0f}",
         f"readings {count['readings_decoded']:,.0f}",
     ]

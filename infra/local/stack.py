@@ -51,7 +51,8 @@ class Options:
 
     @classmethod
     def load(cls, given: Mapping[str, str]) -> "Options":
-        """STACK, PARAMS, PARCEL_SECONDS, AWS_PORT, MQTT_PORT and HTTP_PORT; InputError names the one that is wrong."""
+        """STACK, PARAMS, ARCHIVE_MAX_SECONDS, AWS_PORT, MQTT_PORT and HTTP_PORT; InputError names the one that is
+        wrong."""
         name = given.get("STACK") or cls.name
         require_name(name)
         ports = {
@@ -60,7 +61,7 @@ class Options:
             "HTTP_PORT": port(given, "HTTP_PORT", cls.http_port),
         }
         require_different(ports)
-        window = {"ParcelSeconds": given["PARCEL_SECONDS"]} if given.get("PARCEL_SECONDS") else {}
+        window = {"ArchiveMaxSeconds": given["ARCHIVE_MAX_SECONDS"]} if given.get("ARCHIVE_MAX_SECONDS") else {}
         parameters = {"ShardCount": "2"} | window | assignments(given.get("PARAMS"))
         require_valid(parameters, (DATA, NETWORK, SERVICE))
         consumer = yes("CONSUMER", given.get("CONSUMER") or "yes")
@@ -163,7 +164,7 @@ class LocalStack:
         task = settings_of(self.emulator, self.outputs["TaskDefinitionArn"])
         command = [str(ROOT / ".venv/bin/python"), "-m", "consumer"]
         env = {**self._inherited, **task, **self._here(), **self.options.consumer_settings}
-        self.consumer = Child("the consumer", command, env, LOCAL / "log/consumer.log")
+        self.consumer = Child("the consumer", command, env, LOCAL / "log/consumer.telemetry.log")
         told = ""
 
         def ready() -> bool:

@@ -14,10 +14,10 @@ from typing import Any
 
 from aiobotocore.session import get_session
 
-from consumer import java
-from consumer.credentials import Credentials, Endpoint
-from consumer.daemon import Daemon
-from consumer.lease import Leases
+from consumer.aws.credentials import Credentials, Endpoint
+from consumer.kcl import java
+from consumer.kcl.daemon import Daemon
+from consumer.kcl.lease_table import Leases
 from consumer.settings import Settings
 
 LINE_LIMIT = 1 << 26

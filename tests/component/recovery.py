@@ -1,4 +1,5 @@
-"""A small stack of its own, and a consumer in one function: the real decoding, rows, parcels and fence, without KCL."""
+"""A small stack of its own, and a consumer in one function: the real decoding, rows, archive objects and fence, without
+KCL."""
 
 import asyncio
 import os
@@ -11,15 +12,15 @@ from unittest import mock
 
 import boto3
 
-from consumer.archive import Archive
-from consumer.clients import Clients
-from consumer.metrics import Metrics
-from consumer.parcel import Cut, Packer
-from consumer.protocol import Record
-from consumer.reading import Decoded, decode
+from consumer.archive.format import ObjectWriter, RotationPolicy
+from consumer.archive.store import Archive
+from consumer.aws.clients import Clients
+from consumer.kcl.protocol import Record
+from consumer.payload.reading import Decoded, decode
 from consumer.settings import Settings
-from consumer.table import Table
-from producer.stack import Stack
+from consumer.sinks.table import Table
+from consumer.telemetry.metrics import Metrics
+from producer.aws.stack import Stack
 from tests.component.streams import read_shard, shards
 from tests.conftest import Deployed
 
@@ -35,7 +36,7 @@ class Site:
     session: boto3.Session
     variables: dict[str, str]
     settings: dict[str, str] = field(default_factory=dict)
-    cut: Cut = field(default_factory=lambda: Cut(records=3, size=1 << 20, window_ms=60_000))
+    cut: RotationPolicy = field(default_factory=lambda: RotationPolicy(records=3, size=1 << 20, window_ms=60_000))
     taken: dict[str, int] = field(default_factory=dict)  # shard -> records consumed
     epoch: int = 7
 
@@ -51,7 +52,7 @@ class Site:
         )
 
     def consume(self) -> None:
-        """Takes what is new in the stream: rows and parcels."""
+        """Takes what is new in the stream: rows and archive objects."""
         environ = self.variables | self.settings
         names = {
             "STREAM_NAME": self.stack.stream,
@@ -76,8 +77,8 @@ class Site:
                     for reading in found.readings
                 ]
                 await table.put(arrived, lambda: None)
-                for packer in packed(shard, self.cut, list(zip(fresh, decoded, strict=True)), self.epoch):
-                    await archive.settle(packer.close(), lambda: None)
+                for writer in packed(shard, self.cut, list(zip(fresh, decoded, strict=True)), self.epoch):
+                    await archive.commit(writer.close(), lambda: None)
 
     def start_again(self, **settings: str) -> None:
         """The next `consume` is of another owner with other settings, from the same checkpoint: the first one."""
@@ -110,17 +111,19 @@ def record_of(record: dict[str, Any]) -> Record:
     return Record(record["Data"], record["PartitionKey"], record["SequenceNumber"], 0, arrival)
 
 
-def packed(shard: str, cut: Cut, records: list[tuple[Record, Decoded]], epoch: int) -> Iterator[Packer]:
-    """Full parcels, and the rest."""
-    packer: Packer | None = None
+def packed(
+    shard: str, cut: RotationPolicy, records: list[tuple[Record, Decoded]], epoch: int
+) -> Iterator[ObjectWriter]:
+    """Full archive objects, and the rest."""
+    writer: ObjectWriter | None = None
     for record, decoded in records:
-        packer = packer or Packer(shard, epoch, cut, record)
-        packer.take(record, decoded)
-        if packer.full:
-            yield packer
-            packer = None
-    if packer:
-        yield packer
+        writer = writer or ObjectWriter(shard, epoch, cut, record)
+        writer.take(record, decoded)
+        if writer.full:
+            yield writer
+            writer = None
+    if writer:
+        yield writer
 
 
 def make_table(dynamodb: Any, name: str) -> None:

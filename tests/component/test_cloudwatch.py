@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from consumer.clients import Clients
-from consumer.cloudwatch import METRIC, Publisher, Sums
-from consumer.metrics import Metrics
-from consumer.reading import Reading
+from consumer.aws.clients import Clients
+from consumer.payload.reading import Reading
 from consumer.settings import Settings
+from consumer.sinks.cloudwatch import METRIC, Publisher, Sums
+from consumer.telemetry.metrics import Metrics
 from infra.local.emulator import Emulator
 from tests.running import in_loop
 

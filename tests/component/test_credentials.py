@@ -18,9 +18,9 @@ from aiobotocore.session import get_session
 from botocore.credentials import SSOProvider
 from botocore.tokens import SSOTokenProvider
 
-from consumer import credentials as module
-from consumer.aws_errors import NotRenewed
-from consumer.credentials import EARLIER, Credentials, Endpoint
+from consumer.aws import credentials as module
+from consumer.aws.credentials import EARLIER, Credentials, Endpoint
+from consumer.aws.errors import NotRenewed
 from tests.component.misconfigured import SSO_LEGACY, SSO_SESSION, base, cached_login
 from tests.component.portal import ROLE, Portal, portal
 

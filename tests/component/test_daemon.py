@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from consumer import daemon as daemon_module
-from consumer.daemonlog import AGGREGATE_MAGIC, BatchSkipped
-from consumer.lease import END, START
+from consumer.kcl import daemon as daemon_module
+from consumer.kcl.daemon_log import AGGREGATE_MAGIC, BatchSkipped
+from consumer.kcl.lease_table import END, START
 from infra.local.emulator import Emulator
 from tests.component.kcl_rig import Clock, Got, Rig, as_first_process, gone, group_of
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from consumer import credentials, log
+from consumer.aws import credentials
+from consumer.telemetry import log
 from infra.local.emulator import Emulator
 from tests.component.kcl_rig import Rig
 from tests.component.misconfigured import base

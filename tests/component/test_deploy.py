@@ -118,7 +118,7 @@ def test_a_service_that_fails_is_told_with_the_reason_of_its_last_task(shell: Sh
         (("--params", "Zebra=2"), "no template has a parameter Zebra; there are "),
         (("--params", "ShardCount=two"), "ShardCount=two must be a whole number of 0 to 500"),
         (("--params", "ShardCount=1.5"), "ShardCount=1.5 must be a whole number of 0 to 500"),
-        (("--params", "ParcelSeconds=1m"), "ParcelSeconds=1m must be a whole number of 1 to 3,600"),
+        (("--params", "ArchiveMaxSeconds=1m"), "ArchiveMaxSeconds=1m must be a whole number of 1 to 3,600"),
         (("--params", "HumidityThreshold=nan"), "HumidityThreshold=nan must be a number"),
         (("--params", "FanOut=yes"), "FanOut=yes must be one of true, false"),
         (("--params", "MinTasks=0"), "MinTasks=0 must be a whole number of at least 1"),
@@ -231,9 +231,9 @@ def test_what_is_under_way_is_waited_for(emulator: Emulator) -> None:
             client.signal_resource(StackName="under-way", LogicalResourceId="Waits", UniqueId="1", Status="SUCCESS")
 
     with ThreadPoolExecutor(1) as pool:
-        settled = pool.submit(Stack(client, "under-way", tell, 0.1).settled).result(timeout=60)
-    assert settled is not None
-    assert settled.status == "CREATE_COMPLETE"
+        committed = pool.submit(Stack(client, "under-way", tell, 0.1).committed).result(timeout=60)
+    assert committed is not None
+    assert committed.status == "CREATE_COMPLETE"
     assert events == [
         Event("under-way", "CREATE_IN_PROGRESS", "already under way: waiting for its end", stack="under-way")
     ]

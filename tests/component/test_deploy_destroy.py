@@ -16,7 +16,7 @@ from infra.deploy import Deployment
 from infra.destroy import Data
 from infra.destroy import destroy as destroyed
 from infra.local.process import ROOT
-from producer.provision import deprovision_all, names, provision
+from producer.fleet.provision import deprovision_all, names, provision
 from tests.component.deploying import Shell, shell
 from tests.component.inventory import inventory
 

@@ -71,7 +71,7 @@ def test_the_script_hands_each_output_to_the_next_stack(shell: Shell, tmp_path: 
     calls = script(folder, tmp_path, IMAGE="registry/image@sha256:1", EMAIL="a@b.example", SERVICE_PARAMS="MaxTasks=2")
     upload, data, network, service = calls
     assert upload.startswith("s3 cp --no-progress functions.zip s3://mine/functions/")
-    assert "--stack-name name --template-file template.yaml --capabilities CAPABILITY_IAM" in data
+    assert "--stack-name name --template-file data.yaml --capabilities CAPABILITY_IAM" in data
     assert "ArtifactBucket=mine FunctionsKey=functions/" in data
     assert data.endswith(" SNSEmail=a@b.example")
     assert "--stack-name name-network --template-file network.yaml " in network
@@ -97,9 +97,7 @@ def test_the_script_names_the_role_to_cloudformation_and_to_the_stacks_key(shell
     assert shell.run_alone("package", "--folder", str(folder))[0] == 0
     calls = script(folder, tmp_path, IMAGE="image", ROLE=role)
     assert [f"--role-arn {role}" in call for call in calls if " deploy " in f" {call} "] == [True] * 3
-    assert [call for call in calls if f"ServiceRoleArn={role}" in call] == [
-        next(c for c in calls if "template.yaml" in c)
-    ]
+    assert [call for call in calls if f"ServiceRoleArn={role}" in call] == [next(c for c in calls if "data.yaml" in c)]
 
 
 def script(folder: Path, tmp_path: Path, **variables: str) -> list[str]:

@@ -13,7 +13,7 @@ from infra.cloudformation import DeployError, Event, Stack
 from infra.deploy import Deployment
 from infra.destroy import Data, destroy
 from infra.local.emulator import Emulator
-from producer.provision import deprovision_all
+from producer.fleet.provision import deprovision_all
 from tests.component.inventory import inventory
 
 NAME = "sensorstream-by-role"

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from consumer import descriptors
-from producer.errors import UserError
-from producer.ledger import Ledger
-from producer.simulate import Plan, Simulator
+from producer.aws.errors import UserError
+from producer.fleet.ledger import Ledger
+from producer.fleet.simulate import Plan, Simulator
 from tests.running import in_loop
 from tests.unit.test_supervisor import FakeDaemon, Lives
 
@@ -23,18 +23,18 @@ ROOT = Path(__file__).parents[2]
 SERVE = """
 import asyncio, os, resource, sys
 from pathlib import Path
-from consumer.metrics import Metrics
-from consumer.reads import Reads
-from consumer.shards import Shards
+from consumer.telemetry.metrics import Metrics
+from consumer.pipeline.reads import Reads
+from consumer.pipeline.shards import Shards
 from tests.unit.fakes import World
 
 async def main():
-    rooms = World().rooms
+    components = World().components
     limit = len(os.listdir("/proc/self/fd")) + int(sys.argv[2])
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     failed = asyncio.get_running_loop().create_future()
     shards = Shards(Metrics(), lambda error: failed.done() or failed.set_result(error), Reads())
-    serving = asyncio.create_task(shards.serve(Path(sys.argv[1]), rooms))
+    serving = asyncio.create_task(shards.serve(Path(sys.argv[1]), components))
     await asyncio.sleep(0)
     print("ready", flush=True)
     await asyncio.wait([serving, failed], return_when=asyncio.FIRST_COMPLETED)
@@ -117,5 +117,8 @@ async def test_it_ends_the_service_instead_of_one_daemon_after_another() -> None
 def test_a_fleet_that_is_too_large_for_it_is_refused_before_it_connects(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (300, 300))
     stack: Any = SimpleNamespace(name="s")
-    with Ledger(None) as ledger, pytest.raises(UserError, match=r"limit of 300 open files has room for 200; raise it"):
+    with (
+        Ledger(None) as ledger,
+        pytest.raises(UserError, match=r"limit of 300 open files has room for 200; raise it"),
+    ):
         Simulator(stack, Plan(devices=201, rate=10.0), ledger)

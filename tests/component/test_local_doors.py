@@ -1,4 +1,4 @@
-"""The ways in that no role leads through: anonymous, unencrypted, over MQTT, through a topic rule."""
+"""The ways in that no role leads through: anonymous, unencrypted, over MQTT, through a IoT rule."""
 
 import json
 import time
@@ -158,7 +158,7 @@ def test_a_certificate_without_a_thing_is_nobody(strict: Strict, ca: Path, name:
         pass
 
 
-# ---- topic rules ----------------------------------------
+# ---- IoT rules ----------------------------------------
 
 
 def rule_role(strict: Strict) -> str:

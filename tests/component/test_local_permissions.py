@@ -46,7 +46,7 @@ RANGE = {
     "ExpressionAttributeValues": {":id": {"S": "soil"}},
 }
 BUCKET, TABLE, STREAM = {"Bucket": "{ArchiveBucket}"}, {"TableName": "{SensorTable}"}, {"StreamName": "{StreamName}"}
-PARCEL = BUCKET | {"Key": "readings/x"}
+ARCHIVED = BUCKET | {"Key": "readings/x"}
 
 CASES = [
     # the client publishes and queries
@@ -58,7 +58,7 @@ CASES = [
     Case("reads another deployment's names", "client", "ssm.get_parameters_by_path", PATH,
          {"Path": "/sensorstream/other/"}),
     Case("reads the table", "client", "ssm.get_parameters_by_path", PATH, TABLE, "dynamodb.scan"),
-    Case("reads the archive", "client", "ssm.get_parameters_by_path", PATH, PARCEL, "s3.get_object"),
+    Case("reads the archive", "client", "ssm.get_parameters_by_path", PATH, ARCHIVED, "s3.get_object"),
     Case("lists the archive", "client", "ssm.get_parameters_by_path", PATH, BUCKET, "s3.list_objects_v2"),
     Case("sees devices", "client", "ssm.get_parameters_by_path", PATH, {}, "iot.list_things"),
     Case("publishes an alert", "client", "ssm.get_parameters_by_path", PATH,
@@ -68,10 +68,10 @@ CASES = [
          {"RequestItems": OTHER_ROW}),
     Case("reads rows", "consumer", "dynamodb.describe_table", TABLE, TABLE, "dynamodb.scan"),
     Case("deletes a row", "consumer", "dynamodb.describe_table", TABLE, TABLE | {"Key": KEY}, "dynamodb.delete_item"),
-    Case("writes another prefix", "consumer", "s3.put_object", PARCEL | {"Body": b"y"}, {"Key": "elsewhere/x"}),
-    Case("writes another bucket", "consumer", "s3.put_object", PARCEL | {"Body": b"y"}, {"Bucket": "other"}),
-    Case("reads another prefix", "consumer", "s3.get_object", PARCEL, {"Key": "redriven/x"}),
-    Case("deletes an object", "consumer", "s3.get_object", PARCEL, PARCEL, "s3.delete_object"),
+    Case("writes another prefix", "consumer", "s3.put_object", ARCHIVED | {"Body": b"y"}, {"Key": "elsewhere/x"}),
+    Case("writes another bucket", "consumer", "s3.put_object", ARCHIVED | {"Body": b"y"}, {"Bucket": "other"}),
+    Case("reads another prefix", "consumer", "s3.get_object", ARCHIVED, {"Key": "redriven/x"}),
+    Case("deletes an object", "consumer", "s3.get_object", ARCHIVED, ARCHIVED, "s3.delete_object"),
     Case("changes its own lease table's shape", "consumer", "dynamodb.describe_table",
          {"TableName": "{ApplicationName}"}, {"TableName": "{ApplicationName}"}, "dynamodb.delete_table"),
     Case("deletes the table of readings", "consumer", "dynamodb.describe_table", TABLE, TABLE, "dynamodb.delete_table"),
@@ -101,7 +101,7 @@ CASES = [
     Case("reads the whole table", "api", "dynamodb.query", TABLE | RANGE, TABLE, "dynamodb.scan"),
     Case("sees devices", "endpoint", "iot.describe_endpoint", {}, {}, "iot.list_things"),
     # the operator
-    Case("deletes the archive", "operator", "s3.get_object", PARCEL, PARCEL, "s3.delete_object"),
+    Case("deletes the archive", "operator", "s3.get_object", ARCHIVED, ARCHIVED, "s3.delete_object"),
     Case("changes the archive", "operator", "s3.put_object", BUCKET | {"Key": "redriven/x", "Body": b"y"},
          {"Key": "readings/x"}),
     Case("deletes the bucket", "operator", "s3.list_objects_v2", BUCKET, BUCKET, "s3.delete_bucket"),
@@ -141,7 +141,7 @@ CASES = [
          {"StackName": "other"}),
     Case("reads the table", "deployer", "cloudformation.describe_stacks", {"StackName": "strict"}, TABLE,
          "dynamodb.scan"),
-    Case("reads the archive", "deployer", "cloudformation.describe_stacks", {"StackName": "strict"}, PARCEL,
+    Case("reads the archive", "deployer", "cloudformation.describe_stacks", {"StackName": "strict"}, ARCHIVED,
          "s3.get_object"),
     Case("makes a role", "deployer", "cloudformation.describe_stacks", {"StackName": "strict"},
          {"RoleName": "strict-any", "AssumeRolePolicyDocument": "{}"}, "iam.create_role"),

@@ -13,16 +13,16 @@ from typing import Any
 import boto3
 import pytest
 
-from consumer.parcel import undeliverable_line
-from producer.alerts import Subscriber, alerts_file, unsubscribe
-from producer.archive import UNDELIVERABLE
-from producer.audit import Report, audit, audit_archive
-from producer.catalogue import Span
-from producer.ledger import Ledger, entry
-from producer.malformed import malformed
-from producer.message import Message, Reading, iso_utc, single
-from producer.stack import Stack
-from producer.watcher import Watcher
+from consumer.archive.format import undeliverable_line
+from producer.aws.stack import Stack
+from producer.fleet.latency_probe import LatencyProbe
+from producer.fleet.ledger import Ledger, entry
+from producer.fleet.malformed import malformed
+from producer.fleet.message import Message, Reading, iso_utc, single
+from producer.ops.alerts import Subscriber, alerts_file, unsubscribe
+from producer.ops.archive_index import Span
+from producer.ops.archive_reader import UNDELIVERABLE
+from producer.ops.audit import Report, audit, audit_archive
 from tests.conftest import Deployed
 
 START = 1_795_345_942_830
@@ -38,7 +38,7 @@ class World:
     lines: dict[int, dict[str, Any]] = field(default_factory=dict)  # by message number
     rows: dict[tuple[str, str], str] = field(default_factory=dict)
     dead: set[int] = field(default_factory=set)
-    twice: set[int] = field(default_factory=set)  # lines to stand in a second parcel, too
+    twice: set[int] = field(default_factory=set)  # lines to stand in a second archive object, too
     metadata: dict[str, str] = field(default_factory=dict)
 
     def publish(self) -> None:
@@ -189,11 +189,11 @@ def wrong_metadata(world: World, number: int) -> None:
         (drop_row, {"row_missing"}),
         (older_value, {"row_different"}),
         (other_payload, {"archive_different"}),
-        (write_twice, {"archive_duplicates", "parcel_overlap"}),
+        (write_twice, {"archive_duplicates", "archive_object_overlap"}),
         (drop_dead_letter, {"dead_letter_missing"}),
         (extra_dead_letter, {"dead_letter_unexpected"}),
         (other_reason, {"reject_different"}),
-        (wrong_metadata, {"parcel_wrong"}),
+        (wrong_metadata, {"archive_object_wrong"}),
     ],
 )
 def test_every_fault_is_found_at_its_place(world: World, spoil: Callable[[World, int], None], kinds: set[str]) -> None:
@@ -212,8 +212,8 @@ def test_a_torn_object_is_told_with_its_key(world: World) -> None:
     body = s3.get_object(Bucket=world.stack.bucket, Key=key)["Body"].read()
     s3.put_object(Bucket=world.stack.bucket, Key=key, Body=body[:-20])
     report = audit_archive(world.stack, Span(), with_stream=False)
-    assert key in report.findings["parcel_wrong"].places[0]
-    assert "unreadable" in report.findings["parcel_wrong"].places[0]
+    assert key in report.findings["archive_object_wrong"].places[0]
+    assert "unreadable" in report.findings["archive_object_wrong"].places[0]
 
 
 def test_alerts_are_counted_at_the_subscriber(world: World) -> None:
@@ -236,17 +236,17 @@ def test_alerts_are_counted_at_the_subscriber(world: World) -> None:
     assert Subscriber.existing(world.stack.name, alerts_file(world.ledger)) is None
 
 
-def test_the_watcher_measures_until_the_row_is_there(world: World) -> None:
-    watcher = Watcher(world.stack.table)
+def test_the_latency_probe_measures_until_the_row_is_there(world: World) -> None:
+    latency_probe = LatencyProbe(world.stack.table)
     try:
-        watcher.offer(world.messages[0], int(datetime.now(UTC).timestamp() * 1000) - 5000)
-        assert watcher.open == 1
-        assert watcher.percentile(0.5) is None
+        latency_probe.offer(world.messages[0], int(datetime.now(UTC).timestamp() * 1000) - 5000)
+        assert latency_probe.open == 1
+        assert latency_probe.percentile(0.5) is None
         world.write()
         for _ in range(1000):
-            if watcher.open == 0:
+            if latency_probe.open == 0:
                 break
-            watcher._stop.wait(0.01)
-        assert 5000 <= (watcher.percentile(0.5) or 0) < 15_000
+            latency_probe._stop.wait(0.01)
+        assert 5000 <= (latency_probe.percentile(0.5) or 0) < 15_000
     finally:
-        watcher.close()
+        latency_probe.close()

@@ -1,4 +1,5 @@
-"""The audit of any archive, without a ledger: every fault of a parcel and of its place is found, where it is."""
+"""The audit of any archive, without a ledger: every fault of an archive object and of its place is found, where it
+is."""
 
 import gzip
 import hashlib
@@ -9,9 +10,9 @@ from typing import Any
 import boto3
 import pytest
 
-from producer.archive import Bucket
+from producer.aws.stream_reader import AGGREGATED
 from producer.cli import main
-from producer.retained import AGGREGATED
+from producer.ops.archive_reader import Bucket
 from tests.component.recovery import Site
 from tests.component.recovery import site as new_site
 from tests.conftest import Deployed
@@ -21,13 +22,13 @@ T0 = 1_795_345_942_830
 
 @pytest.fixture(scope="module")
 def whole(stack: Deployed) -> Iterator[Site]:
-    """Parcels of three records in a shard that was split, and in its children; bad records among them."""
+    """Archive objects of three records in a shard that was split, and in its children; bad records among them."""
     with new_site(stack) as made:
         records = [b'{"name":"a","humidity":%d,"timeStampEpoch":%d}' % (n, T0 + n) for n in range(7)]
-        made.put("a", *records[:3], b"rubbish", *records[3:])
+        made.put("a", *records[:3], b"malformed", *records[3:])
         made.consume()
         made.split()
-        made.put("a", *records, b"rubbish")
+        made.put("a", *records, b"malformed")
         made.put("b", *records[:4])
         made.consume()
         yield made
@@ -88,7 +89,7 @@ def test_a_whole_archive_is_clean_and_compared_with_the_stream(site: Site, capsy
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_a_lost_parcel_of_a_finished_shard_is_found(
+def test_a_lost_archive_object_of_a_finished_shard_is_found(
     site: Site, capsys: pytest.CaptureFixture[str], number: int
 ) -> None:
     """The first, one between, and the last of the parent."""
@@ -114,7 +115,7 @@ def test_a_line_taken_out_is_missing_and_wrong(site: Site, capsys: pytest.Captur
     change(site, key, [first, third])
     places = found(site, capsys)
     assert place(second) in places["record_missing"][0]
-    assert "metadata records is 3, the lines say 2" in places["parcel_wrong"][0]
+    assert "metadata records is 3, the lines say 2" in places["archive_object_wrong"][0]
 
 
 def test_other_bytes_and_unknown_records_are_found_beside_the_stream(
@@ -131,12 +132,12 @@ def test_other_bytes_and_unknown_records_are_found_beside_the_stream(
     assert audited(site, capsys, "--no-stream")["ok"]
 
 
-def test_a_record_in_two_parcels_is_an_overlap(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_record_in_two_archive_objects_is_an_overlap(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     first, second = site.keys("readings/")[:2]
     both = [*lines(site, first), lines(site, second)[0]]
     change(site, first, both, last=f"{json.loads(both[-1])['sequenceNumber']}.0", records="4")
     places = found(site, capsys, "--no-stream")
-    assert places["parcel_overlap"][0].startswith(f"{first} ends at ")
+    assert places["archive_object_overlap"][0].startswith(f"{first} ends at ")
     assert places["dead_letter_missing"]  # the record was rejected
 
 
@@ -146,26 +147,26 @@ def test_metadata_that_the_lines_contradict_are_told(
 ) -> None:
     key = site.keys("readings/")[2]
     change(site, key, **metadata)
-    (place,) = found(site, capsys)["parcel_wrong"]
+    (place,) = found(site, capsys)["archive_object_wrong"]
     assert place.startswith(f"{key}: metadata {next(iter(metadata))} is")
 
 
-def test_a_parcel_at_a_wrong_place_is_told(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_archive_object_at_a_wrong_place_is_told(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     key = site.keys("readings/")[0]
     elsewhere = key.replace("date=20", "date=19")
     change(site, key, to=elsewhere)
     delete(site, key)
     change(site, elsewhere, to="readings/odd.txt")
-    places = found(site, capsys)["parcel_wrong"]
+    places = found(site, capsys)["archive_object_wrong"]
     assert f"{elsewhere}: the key does not name the hour of its first record" in places[1]
-    assert places[0] == "readings/odd.txt: not a parcel's key"
+    assert places[0] == "readings/odd.txt: not an archive object's key"
 
 
 def test_an_unreadable_line_is_told_with_its_number(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     key = site.keys("readings/")[0]
     first, second, third = lines(site, key)
     change(site, key, [first, second[:-9] + b"\n", third])
-    assert f"{key}: unreadable: line 2:" in found(site, capsys)["parcel_wrong"][0]
+    assert f"{key}: unreadable: line 2:" in found(site, capsys)["archive_object_wrong"][0]
 
 
 def test_dead_letters_must_be_the_rejected_lines(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
@@ -176,7 +177,7 @@ def test_dead_letters_must_be_the_rejected_lines(site: Site, capsys: pytest.Capt
     change(site, first, to=first.replace("-0000000000.", "-0000000007."))
     places = found(site, capsys)
     assert place(good) in places["dead_letter_unexpected"][0]
-    assert places["dead_letter_unexpected"][1].endswith("there is no such parcel")
+    assert places["dead_letter_unexpected"][1].endswith("there is no such archive object")
     assert len(places["dead_letter_missing"]) == 1
 
 
@@ -211,7 +212,9 @@ def test_a_ledger_and_a_time_are_too_much(site: Site, capsys: pytest.CaptureFixt
     assert "with --ledger" in capsys.readouterr().err
 
 
-def test_records_that_wait_for_their_parcel_are_no_finding(stack: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
+def test_records_that_wait_for_their_archive_object_are_no_finding(
+    stack: Deployed, capsys: pytest.CaptureFixture[str]
+) -> None:
     with new_site(stack) as fresh:
         assert audited(fresh, capsys, code=3)["nothing"] == "no archive object"
         fresh.put("a", b"{}", b"{}")

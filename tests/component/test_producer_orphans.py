@@ -13,9 +13,9 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from infra.local.identity import acting
-from producer import provision
-from producer.errors import UserError
-from producer.provision import deprovision_all
+from producer.aws.errors import UserError
+from producer.fleet import provision
+from producer.fleet.provision import deprovision_all
 from tests.conftest import Deployed
 
 STEPS = ["create_thing", "create_keys_and_certificate", "attach_policy", "attach_thing_principal", "update_certificate"]

@@ -16,8 +16,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra.local.identity import acting, settings_of
-from producer import provision
 from producer.cli import main
+from producer.fleet import provision
 from tests.component.streams import wait_for
 from tests.component.strict import NAME, TASKS, Strict
 
@@ -148,7 +148,7 @@ def test_what_a_killed_run_left_goes_with_the_next(
 def test_a_run_that_fails_takes_its_devices_away(
     cloud: Cloud, folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("producer.mqtt.CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr("producer.fleet.mqtt.CONNECT_SECONDS", 1.0)
     monkeypatch.setenv("IOT_CA_FILE", str(Path(botocore.__file__).with_name("cacert.pem")))  # the world's authorities
     before = cloud()
     assert main(simulate("fails", "--devices", "2")) == 2

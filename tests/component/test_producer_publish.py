@@ -9,15 +9,15 @@ from typing import Any
 import boto3
 import pytest
 
-from producer import provision
+from producer.aws.errors import UserError
+from producer.aws.stack import Stack
 from producer.cli import main
-from producer.errors import UserError
-from producer.fleet import Mix
-from producer.kinesis import KinesisOutlet
-from producer.ledger import Entry, Ledger, read
-from producer.message import Message, Reading, number_of, single
-from producer.simulate import Plan, Simulator
-from producer.stack import Stack
+from producer.fleet import provision
+from producer.fleet.kinesis import KinesisTransport
+from producer.fleet.ledger import Entry, Ledger, read
+from producer.fleet.message import Message, Reading, number_of, single
+from producer.fleet.order import Mix
+from producer.fleet.simulate import Plan, Simulator
 from tests.conftest import Deployed
 
 
@@ -85,7 +85,7 @@ def test_acknowledged_records_are_in_the_stream_once(names: Stack, tmp_path: Pat
 def test_a_device_cannot_speak_for_another(
     names: Stack, devices: list[provision.Credentials], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("producer.mqtt.CONNECT_SECONDS", 1.0)
+    monkeypatch.setattr("producer.fleet.mqtt.CONNECT_SECONDS", 1.0)
     first, second = devices
     for name in ("certificate.pem", "private.key"):
         (second.folder / name).write_bytes((first.folder / name).read_bytes())
@@ -146,22 +146,22 @@ class Refusing:
 
 def test_refused_records_are_put_again_and_only_they() -> None:
     done: list[tuple[int, bool, int]] = []
-    outlet = KinesisOutlet("any", lambda message, at, ack, attempts: done.append((message.number, ack, attempts)))
-    outlet._client = client = Refusing(2)
+    transport = KinesisTransport("any", lambda message, at, ack, attempts: done.append((message.number, ack, attempts)))
+    transport._client = client = Refusing(2)
     for number in range(8):
-        outlet.publish(message(number))
-    outlet.close(10)
+        transport.publish(message(number))
+    transport.close(10)
     assert sorted(done) == [(n, True, 3 if n % 2 else 1) for n in range(8)]
     assert [len(call) for call in client.calls] == [8, 4, 4]
 
 
 def test_what_time_does_not_allow_is_reported_as_uncertain() -> None:
     done: list[bool] = []
-    outlet = KinesisOutlet("any", lambda message, at, ack, attempts: done.append(ack))
-    outlet._client = Refusing(10**6)
+    transport = KinesisTransport("any", lambda message, at, ack, attempts: done.append(ack))
+    transport._client = Refusing(10**6)
     for number in range(2):
-        outlet.publish(message(number))
-    outlet.close(0.2)
+        transport.publish(message(number))
+    transport.close(0.2)
     assert sorted(done) == [False, True]
 
 

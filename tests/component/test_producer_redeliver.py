@@ -14,11 +14,11 @@ from unittest import mock
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from producer import undelivered_queue
+from producer.aws.put_records import Sender
+from producer.aws.put_records import connect as resend_connect
 from producer.cli import main
-from producer.resend import Sender
-from producer.resend import connect as resend_connect
-from producer.undelivered_queue import Queue
+from producer.ops import undelivered_queue
+from producer.ops.undelivered_queue import Queue
 from tests.component.recovery import Site
 from tests.component.recovery import site as new_site
 from tests.component.test_local_rules import received
@@ -116,7 +116,7 @@ def in_stream(place: Place) -> list[tuple[str, bytes]]:
 
 
 def test_they_are_counted_by_reason_and_nothing_is_sent(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
-    bodies = [rule_error(b"1"), rule_error(b"2"), invocation_record(EXACT), "rubbish"]
+    bodies = [rule_error(b"1"), rule_error(b"2"), invocation_record(EXACT), "malformed"]
     place.say(*bodies)
     assert run(place) == 1, "one of them cannot be delivered"
     out = capsys.readouterr().out.splitlines()
@@ -139,14 +139,14 @@ def test_each_goes_where_it_should_have_gone(place: Place, stack: Deployed, caps
     place.say(
         rule_error(b"\xff\xfe\x00", name="b"), rule_error(EXACT.encode()), rule_error(EXACT.encode(), "LambdaAction")
     )
-    place.say(invocation_record(EXACT.replace('"a"', '"c"')), "rubbish")
+    place.say(invocation_record(EXACT.replace('"a"', '"c"')), "malformed")
     answer = told(place, capsys, "--send", code=1)
     assert (answer["to_stream"], answer["to_function"]) == (2, 2)
     assert answer["left"] == {"malformed: not a JSON object": 1}
     assert in_stream(place) == [("a", EXACT.encode()), ("b", b"\xff\xfe\x00")]
     messages = {alert["Message"] for alert in received(stack, place.alerts, 2)}
     assert messages == {f"Humidity 20.0 under threshold for device name {name}" for name in "ac"}
-    assert place.left() == ["rubbish"], "what is malformed stays, and at once"
+    assert place.left() == ["malformed"], "what is malformed stays, and at once"
     assert told(place, capsys, "--send", code=1)["to_stream"] == 0
 
 
@@ -175,7 +175,7 @@ def test_a_record_that_the_stream_refuses_at_first_is_put_again(
     place: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place.say(*(rule_error(b"%d" % n, name=f"d{n}") for n in range(5)))
-    with mock.patch("producer.resend.connect", Throttled):
+    with mock.patch("producer.aws.put_records.connect", Throttled):
         answer = told(place, capsys, "--send")
     assert (answer["to_stream"], answer["ok"]) == (5, True)
     assert sorted(data for _, data in in_stream(place)) == [b"%d" % n for n in range(5)]

@@ -10,8 +10,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from consumer.parcel import Gzip, undeliverable_line
-from producer import resend
+from consumer.archive.format import Gzip, undeliverable_line
+from producer.aws import put_records as resend
 from producer.cli import main
 from tests.component.recovery import Site
 from tests.component.recovery import site as new_site
@@ -24,11 +24,11 @@ FIELDS = "device=tracker,value=speed,time=at"
 
 @pytest.fixture
 def site(stack: Deployed) -> Iterator[Site]:
-    """Two good records, four of another contract, three of rubbish, in parcels of three records."""
+    """Two good records, four of another contract, three of malformed payloads, in archive objects of three records."""
     with new_site(stack) as made:
         good = [b'{"name":"a","humidity":%d,"timeStampEpoch":%d}' % (n, T0 + n) for n in range(2)]
         foreign = [(OTHER % (n, T0 + n)).encode() for n in range(4)]
-        made.put("a", good[0], foreign[0], b"rubbish")
+        made.put("a", good[0], foreign[0], b"malformed")
         made.put("b", foreign[1], foreign[2], foreign[3])
         made.put("c", good[1], b"\xff\xfe", b'{"name":"c","humidity":"wet","timeStampEpoch":1795345942830}')
         made.consume()
@@ -73,10 +73,10 @@ def test_they_are_counted_by_key_and_by_time(site: Site, capsys: pytest.CaptureF
 
 
 def test_one_is_shown_with_its_reason_and_its_bytes(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    rubbish = site.stream()[2]
-    assert run(site, "--show", "--sequence", rubbish["SequenceNumber"]) == 0
+    malformed = site.stream()[2]
+    assert run(site, "--show", "--sequence", malformed["SequenceNumber"]) == 0
     out = capsys.readouterr().out
-    assert f"shardId-000000000000 {rubbish['SequenceNumber']}.0" in out
+    assert f"shardId-000000000000 {malformed['SequenceNumber']}.0" in out
     assert "[0] not-json: " in out
     assert out.endswith("  7 bytes\nrubbish\n\n")
     shown = told(site, capsys, "--show", "--reason", "not-utf8")
@@ -225,7 +225,7 @@ def test_what_was_certainly_not_sent_is_new_again(site: Site, capsys: pytest.Cap
 
 def test_two_redrives_never_send_the_same_record(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     """The second one comes when the first has read the dead letters and not yet claimed them."""
-    from producer import redrive
+    from producer.ops import redrive
 
     first = redrive._send_object
     ran: list[int] = []

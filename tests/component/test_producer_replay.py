@@ -26,10 +26,11 @@ def reading(device: str, ms: int, value: str, **more: object) -> bytes:
 
 
 def fill(site: Site) -> None:
-    """Good and bad readings, batches, odd bytes, keys that come again: in one parcel, in others, after a split."""
+    """Good and bad readings, batches, odd bytes, keys that come again: in one archive object, in others, after a
+    split."""
     for n in range(8):
         key = f"d{n}"
-        site.put(key, reading(key, 0, f"{n}.10"), reading(key, 1, "-0.5", battery=n), b"rubbish", b"\xff\x00")
+        site.put(key, reading(key, 0, f"{n}.10"), reading(key, 1, "-0.5", battery=n), b"malformed", b"\xff\x00")
         site.put(key, b"[" + reading(key, 2, "1E+20") + b",\n" + reading(key, 3, '"7"') + b"]")
         site.put(key, reading(key, 4, "1") + b"\n{}\n" + reading(key, 4, "2"))
         site.put(key, reading(key, 0, "50"))
@@ -120,7 +121,7 @@ def test_only_what_arrived_in_the_time_is_replayed(site: Site, capsys: pytest.Ca
     assert run(site, "replay", "--to-table", "--from", third.isoformat(), "--json") == 0
     assert json.loads(capsys.readouterr().out)["records"] == sum(t >= third for t in arrived)
     assert run(site, "replay", "--to-table", "--to", "2001-01-01") == 2
-    assert "holds no parcel of that time" in capsys.readouterr().err
+    assert "holds no archive object of that time" in capsys.readouterr().err
 
 
 def test_settings_that_are_not_the_consumers_are_noticed(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

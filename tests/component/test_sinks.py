@@ -13,13 +13,13 @@ from unittest import mock
 
 import pytest
 
-from consumer.archive import Adopt, Archive, Fenced, ForeignObject
-from consumer.clients import Clients
-from consumer.metrics import Metrics, total
-from consumer.parcel import Gzip, Parcel, Stamp
-from consumer.reading import Reading
+from consumer.archive.format import ArchiveObject, Gzip, ObjectMetadata
+from consumer.archive.store import Adopt, Archive, Fenced, ForeignObject
+from consumer.aws.clients import Clients
+from consumer.payload.reading import Reading
 from consumer.settings import Settings
-from consumer.table import Table
+from consumer.sinks.table import Table
+from consumer.telemetry.metrics import Metrics, total
 from tests.component.recovery import make_table
 from tests.conftest import Deployed
 
@@ -73,12 +73,12 @@ def go_on() -> None:
     """A guard that never gives up."""
 
 
-def parcel(key: str, last: int, epoch: int, dead: bool = False) -> Parcel:
+def archive_object(key: str, last: int, epoch: int, dead: bool = False) -> ArchiveObject:
     body = Gzip(epoch)
     for number in range(1, last + 1):
         body.write(b'{"n":%d}\n' % number)
-    stamp = Stamp((1, 0), (last, 0), last, epoch, last if dead else None)
-    return Parcel(key, stamp, body.read(), body.read() if dead else Gzip(epoch).read())
+    metadata = ObjectMetadata((1, 0), (last, 0), last, epoch, last if dead else None)
+    return ArchiveObject(key, metadata, body.read(), body.read() if dead else Gzip(epoch).read())
 
 
 def held(stack: Deployed, key: str) -> tuple[int, str]:
@@ -127,24 +127,24 @@ async def refused(error: type[Exception]) -> AsyncIterator[None]:
 def test_the_fence_holds_at_a_real_bucket(stack: Deployed) -> None:
     async def test(clients: Clients) -> None:
         archive = Archive(clients.s3, stack.outputs["ArchiveBucket"], Metrics())
-        await archive.settle(parcel("fence", 4, epoch=1), go_on)
-        await archive.settle(parcel("fence", 4, epoch=1), go_on)  # its own, settled
+        await archive.commit(archive_object("fence", 4, epoch=1), go_on)
+        await archive.commit(archive_object("fence", 4, epoch=1), go_on)  # its own, committed
         async with refused(Adopt):
-            await archive.settle(parcel("fence", 3, epoch=2), go_on)
-        await archive.settle(parcel("fence", 4, epoch=2), go_on)  # equal, but of an older owner: replaced
+            await archive.commit(archive_object("fence", 3, epoch=2), go_on)
+        await archive.commit(archive_object("fence", 4, epoch=2), go_on)  # equal, but of an older owner: replaced
         assert held(stack, "fence") == (4, "2")
         async with refused(Fenced):
-            await archive.settle(parcel("fence", 9, epoch=1), go_on)
-        await archive.settle(parcel("fence", 6, epoch=2), go_on)
+            await archive.commit(archive_object("fence", 9, epoch=1), go_on)
+        await archive.commit(archive_object("fence", 6, epoch=2), go_on)
         assert held(stack, "fence") == (6, "2")
 
     with_clients(stack, test)
 
 
-def test_dead_letters_stand_under_the_parcels_name(stack: Deployed) -> None:
+def test_dead_letters_stand_under_the_archive_objects_name(stack: Deployed) -> None:
     async def test(clients: Clients) -> None:
         archive = Archive(clients.s3, stack.outputs["ArchiveBucket"], Metrics())
-        await archive.settle(parcel("dead", 2, epoch=1, dead=True), go_on)
+        await archive.commit(archive_object("dead", 2, epoch=1, dead=True), go_on)
         await archive.put_undeliverable(b"\xf3\x89\x9a\xc2rubbish", go_on)
         await archive.put_undeliverable(b"\xf3\x89\x9a\xc2rubbish", go_on)
 
@@ -163,7 +163,7 @@ def test_an_object_of_another_program_is_told_not_overwritten(stack: Deployed) -
     async def test(clients: Clients) -> None:
         archive = Archive(clients.s3, stack.outputs["ArchiveBucket"], Metrics())
         async with refused(ForeignObject):
-            await archive.settle(parcel("foreign", 2, epoch=1), go_on)
+            await archive.commit(archive_object("foreign", 2, epoch=1), go_on)
 
     with_clients(stack, test)
     assert s3.get_object(Bucket=stack.outputs["ArchiveBucket"], Key="readings/foreign")["Body"].read() == b"mine"

@@ -26,7 +26,7 @@ EVERYTHING = {
     "MetricsSecurityGroupId": "sg-0a1b2c3d",
     "SimulatorDevices": "3",
     "InitialPosition": "AT_TIMESTAMP:2026-11-22T10:48:16Z",
-    "ParcelSeconds": "300",
+    "ArchiveMaxSeconds": "300",
     "TableConcurrency": "16",
     "CloudWatchNamespace": "Fleet/One",
     "LogLevel": "DEBUG",
@@ -103,8 +103,8 @@ def test_alarms_on_expressions_are_kept_as_they_are(own: boto3.Session, full: di
 
 
 def test_settings_of_the_consumer_are_parameters(own: boto3.Session, full: dict[str, str]) -> None:
-    asked = ("InitialPosition", "ParcelSeconds", "TableConcurrency", "CloudWatchNamespace", "LogLevel")
-    names = ("INITIAL_POSITION", "PARCEL_SECONDS", "TABLE_CONCURRENCY", "CLOUDWATCH_NAMESPACE", "LOG_LEVEL")
+    asked = ("InitialPosition", "ArchiveMaxSeconds", "TableConcurrency", "CloudWatchNamespace", "LogLevel")
+    names = ("INITIAL_POSITION", "ARCHIVE_MAX_SECONDS", "TABLE_CONCURRENCY", "CLOUDWATCH_NAMESPACE", "LOG_LEVEL")
     given = environment(own, full)
     assert [given[name] for name in names] == [EVERYTHING[parameter] for parameter in asked]
     [stale] = own.client("cloudwatch").describe_alarms(AlarmNames=[f"{NAME}-CheckpointStale"])["MetricAlarms"]

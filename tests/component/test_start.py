@@ -1,4 +1,4 @@
-"""What a person sees when the service cannot start: one line that names the mend and an exit code, no traceback."""
+"""What a person sees when the service cannot start: one line that names the fix and an exit code, no traceback."""
 
 import fcntl
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.metrics import VERSION
+from consumer.telemetry.metrics import VERSION
 from tests.conftest import Deployed
 
 ROOT = Path(__file__).parents[2]
@@ -61,7 +61,7 @@ def test_a_bad_setting_is_named(environ: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("arguments", [(), ("--check",)])
 def test_all_faults_are_told_at_once(environ: dict[str, str], arguments: tuple[str, ...]) -> None:
-    wrong = {"STREAM_NAME": "", "MEASURE": "a", "PARCEL_SECOND": "5", "HTTP_PORT": "many", "FAST_START": "yes"}
+    wrong = {"STREAM_NAME": "", "MEASURE": "a", "ARCHIVE_MAX_SECOND": "5", "HTTP_PORT": "many", "FAST_START": "yes"}
     code, err = start(environ | wrong, *arguments)
     assert code == 2
     assert [line.split(": ")[1] for line in err.splitlines()] == [
@@ -69,7 +69,7 @@ def test_all_faults_are_told_at_once(environ: dict[str, str], arguments: tuple[s
         "FAST_START",
         "HTTP_PORT",
         "MEASURE",
-        "PARCEL_SECOND",
+        "ARCHIVE_MAX_SECOND",
     ]
     assert "did you mean MEASURES?" in err
 

@@ -1,4 +1,4 @@
-"""What infra/template.yaml promises, and how infra/deploy.py brings it about."""
+"""What infra/data.yaml promises, and how infra/deploy.py brings it about."""
 
 import hashlib
 import uuid

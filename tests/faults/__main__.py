@@ -17,9 +17,9 @@ from infra.local.__main__ import Interrupted, raise_once
 from infra.local.process import LocalError
 from infra.switches import nearest
 from tests.faults.bench import Bench, Setup
-from tests.faults.catalogue import ROWS
+from tests.faults.case import Row, run
+from tests.faults.cases import ROWS
 from tests.faults.mixtures import mixture
-from tests.faults.row import Row, run
 from tests.faults.view import View
 
 SHARED = 6

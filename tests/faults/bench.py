@@ -18,10 +18,10 @@ from typing import Any, Self
 from infra.local.emulator import HOST, free_port
 from infra.local.process import LocalError
 from infra.local.stack import LocalStack, Options
-from producer.ledger import Ledger
-from producer.provision import provision
-from producer.simulate import Plan, Simulator
-from producer.stack import Stack, devices_dir
+from producer.aws.stack import Stack, devices_dir
+from producer.fleet.ledger import Ledger
+from producer.fleet.provision import provision
+from producer.fleet.simulate import Plan, Simulator
 from tests.faults.proxy import Proxy
 from tests.faults.view import View
 from tests.faults.worker import Worker
@@ -32,8 +32,8 @@ SETTINGS = {
     "LEASE_TABLES": "create",
     "FAST_START": "true",
     "SHUTDOWN_SECONDS": str(SHUTDOWN_SECONDS),
-    "PARCEL_RECORDS": "500",
-    "PARCEL_SECONDS": "5",
+    "ARCHIVE_MAX_RECORDS": "500",
+    "ARCHIVE_MAX_SECONDS": "5",
     "LOG_FORMAT": "text",
 }
 
@@ -146,7 +146,7 @@ class Bench:
         served = set().union(*(worker.shards() for worker in self.workers))
         return self.open_shards().keys() <= served
 
-    def settled(self) -> bool:
+    def committed(self) -> bool:
         """Whether every open shard is served and everything that came is checkpointed."""
         states = [shard for worker in self.workers if (state := worker.state()) for shard in state["shards"]]
         live = [shard for shard in states if shard["live"]]

@@ -34,7 +34,7 @@ class Memory:
 
     @property
     def bounded(self) -> bool:
-        """Law 5: whatever comes, however much of it."""
+        """Invariant 5: whatever comes, however much of it."""
         return self._service <= SERVICE_MB and self._daemon <= DAEMON_MB
 
     def most(self) -> dict[str, float]:

@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 from tests.faults.bench import Bench, Setup
-from tests.faults.catalogue import ROWS
-from tests.faults.fleet_rows import both_own
-from tests.faults.row import Row
+from tests.faults.case import Row
+from tests.faults.cases import ROWS
+from tests.faults.fleet_cases import both_own
 
 MIXABLE = [row for row in ROWS if row.mixable]
 SPAN, LONGEST, DRAIN = 30.0, 25.0, 300.0
@@ -35,7 +35,7 @@ def mixture(number: int, seed: int) -> Row:
         f"mixture-{number} of " + ", ".join(event.row.name for event in events),
         lambda bench: _play(bench, events),
         within=None,
-        setup=Setup({"PARCEL_RECORDS": str(rng.choice((50, 500, 5000)))}, workers),
+        setup=Setup({"ARCHIVE_MAX_RECORDS": str(rng.choice((50, 500, 5000)))}, workers),
         drain=DRAIN,
     )
 

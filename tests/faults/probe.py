@@ -4,9 +4,9 @@ import hashlib
 import time
 from collections import defaultdict
 
-from producer.message import iso_utc
-from producer.provision import names
-from producer.simulate import Plan
+from producer.fleet.message import iso_utc
+from producer.fleet.provision import names
+from producer.fleet.simulate import Plan
 from tests.faults.bench import SHARDS, Bench
 
 PER_SHARD = 2

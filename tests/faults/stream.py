@@ -3,7 +3,7 @@
 import base64
 import hashlib
 
-from consumer.archive import PARCELS, UNDELIVERABLE
+from consumer.archive.store import READINGS, UNDELIVERABLE
 from tests.faults.bench import Bench
 
 Place = tuple[str, str]
@@ -11,8 +11,8 @@ Place = tuple[str, str]
 
 
 def unaccounted(bench: Bench) -> list[Place]:
-    """Stream records that are in no parcel and, where the KCL could not take them apart, in no dead letter."""
-    archived = {(line["shard"], line["sequenceNumber"]) for line in bench.lines(PARCELS)}
+    """Stream records that are in no archive object and, where the KCL could not take them apart, in no dead letter."""
+    archived = {(line["shard"], line["sequenceNumber"]) for line in bench.lines(READINGS)}
     given_up = {hashlib.sha256(base64.b64decode(line["data"])).digest() for line in bench.lines(UNDELIVERABLE)}
     return [
         place

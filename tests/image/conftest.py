@@ -67,7 +67,7 @@ def service(system: System, trust: Path, image: Image) -> Iterator[Container]:
         "HTTP_HOST": "127.0.0.1",
         "HTTP_PORT": str(system.stack.options.http_port),
         "FAST_START": "true",
-        "PARCEL_SECONDS": "2",
+        "ARCHIVE_MAX_SECONDS": "2",
         "SHUTDOWN_SECONDS": str(GRACE - 10),
     }
     container = image.start(environ, trust)

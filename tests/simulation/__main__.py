@@ -32,7 +32,7 @@ class Batch:
     cpu: float = 0.0
     failed: list[tuple[int, str]] = field(default_factory=list)
     exempt: Counter[str] = field(default_factory=Counter)
-    strikes: Counter[str] = field(default_factory=Counter)
+    fault_injection: Counter[str] = field(default_factory=Counter)
     fence: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Batch") -> None:
@@ -40,7 +40,7 @@ class Batch:
         self.cpu += other.cpu
         self.failed += other.failed
         self.exempt += other.exempt
-        self.strikes += other.strikes
+        self.fault_injection += other.fault_injection
         self.fence += other.fence
 
 
@@ -56,7 +56,7 @@ def batch(first: int, count: int) -> Batch:
     for seed in range(first, first + count):
         result = run(seed)
         found.exempt.update(result.exempt)
-        found.strikes.update(result.strikes)
+        found.fault_injection.update(result.fault_injection)
         found.fence.update(result.fence)
         if result.violation:
             found.failed.append((seed, result.violation))
@@ -130,7 +130,7 @@ def crashtest(schedules: int, seed: int) -> int:
         "seed": seed,
         "seconds": round(progress.seconds, 1),
         "per_second_per_core": round(schedules / total.cpu, 1),
-        "faults": dict(sorted(total.strikes.items())),
+        "faults": dict(sorted(total.fault_injection.items())),
         "fence": dict(sorted(total.fence.items())),
         "rows_left_by_the_documented_case": dict(total.exempt),
         "ok": not total.failed,

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING, Any, Final
 
-from consumer.lease import END, START
+from consumer.kcl.lease_table import END, START
 from tests.simulation.pipe import Broken, Pipe
 from tests.simulation.stream import Item, SimShard
 
@@ -39,7 +39,7 @@ class Consumer:
             if self._hold.asked:
                 await self._hand_over()
                 break
-            if self._world.happens(self._world.habits.false_ends):
+            if self._world.happens(self._world.scenario.false_ends):
                 self._jvm.gone.add(self._shard.name)
                 await self._tell_end()
                 self._world.clock.later(self._world.rng.uniform(10.0, 60.0), self._sync)
@@ -63,8 +63,8 @@ class Consumer:
 
     def _prefetch(self) -> None:
         world, items = self._world, self._shard.items
-        while self._fetched < len(items) and len(self._queue) < world.habits.prefetch:
-            count = world.rng.randint(1, world.habits.batch)
+        while self._fetched < len(items) and len(self._queue) < world.scenario.prefetch:
+            count = world.rng.randint(1, world.scenario.batch)
             batch = items[self._fetched : self._fetched + count]
             self._fetched += len(batch)
             if dropped := [item.data for item in batch if item.undeliverable]:
@@ -77,7 +77,7 @@ class Consumer:
     async def _deliver(self, records: list[Item], behind: int | None) -> None:
         if records:
             self._delivered = records[-1].position
-            if self._world.happens(self._world.habits.skips):
+            if self._world.happens(self._world.scenario.skips):
                 self._world.note(self._jvm.process.name, f"{self._shard.name}: goes past {len(records)} records")
                 self._jvm.skipped = True
                 self._jvm.worker.log_written()

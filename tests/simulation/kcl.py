@@ -81,7 +81,7 @@ class Jvm:
                 for row in list(world.leases.rows.values()):
                     self._look(row)
                 self._starting = False
-            await asyncio.sleep(world.habits.failover / 3 * world.rng.uniform(0.8, 1.2))
+            await asyncio.sleep(world.scenario.failover / 3 * world.rng.uniform(0.8, 1.2))
 
     def _look(self, row: Row) -> None:
         me, now, hold = self.worker.name, self.world.clock.now, self.held.get(row.shard)
@@ -99,7 +99,7 @@ class Jvm:
             self._hold(row)
             return
         given = row.owner == me and not row.handing
-        expired = not self.world.habits.leaderless and now - since > self.world.habits.failover
+        expired = not self.world.scenario.leaderless and now - since > self.world.scenario.failover
         # The leader of KCL 3.1.3 gives no lease to its actual owner, for which it takes the old one of a hand-over.
         expired = expired and row.handing != me
         free = row.owner is None and not row.handing

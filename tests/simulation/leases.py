@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from consumer.lease import END, START
-from consumer.protocol import Position
+from consumer.kcl.lease_table import END, START
+from consumer.kcl.protocol import Position
 from tests.simulation.network import CONVERSATION, Network, Request
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Refused(ClientError):
 
 
 class LeaseClient:
-    """An aiobotocore DynamoDB client, as far as consumer/lease.py uses it."""
+    """An aiobotocore DynamoDB client, as far as consumer/kcl/lease_table.py uses it."""
 
     class exceptions:
         ConditionalCheckFailedException = Refused

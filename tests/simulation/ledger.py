@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from consumer.archive import DEAD_LETTERS, PARCELS, UNDELIVERABLE
-from consumer.lease import END
-from consumer.protocol import Position
-from producer.parcels import belongs
+from consumer.archive.store import DEAD_LETTERS, READINGS, UNDELIVERABLE
+from consumer.kcl.lease_table import END
+from consumer.kcl.protocol import Position
+from producer.ops.archive_objects import belongs
 from tests.simulation.clock import Process
 from tests.simulation.network import Request
 from tests.simulation.pipe import Pipe
@@ -136,7 +136,7 @@ class Ledger:
             self._undeliverable.add(_bytes(zlib.decompress(body, zlib.MAX_WBITS | 16)[:-1]))
             return
         dead = key.startswith(DEAD_LETTERS)
-        assert dead or key.startswith(PARCELS), key
+        assert dead or key.startswith(READINGS), key
         before = self._objects.get(key, [])
         after = self._objects[key] = self._positions(body, dead)
         self._metadata[key] = metadata
@@ -147,13 +147,13 @@ class Ledger:
             self._count(position, 1, dead)
         for position in {*before, *after}:
             self._check_visible(position, dead, position in before)
-        self._read_letters(key.removeprefix(DEAD_LETTERS).removeprefix(PARCELS))
+        self._read_letters(key.removeprefix(DEAD_LETTERS).removeprefix(READINGS))
 
     def _read_letters(self, name: str) -> None:
         """(i) What a redrive or an audit would now take for dead letters: records that their archive lines reject."""
         metadata = self._metadata.get(DEAD_LETTERS + name)
         found = []
-        if metadata is not None and belongs(self._metadata.get(PARCELS + name), metadata):
+        if metadata is not None and belongs(self._metadata.get(READINGS + name), metadata):
             found = self._objects[DEAD_LETTERS + name]
         for position in self._letters.get(name, []):
             self._stream.items[position].letters -= 1
@@ -204,7 +204,7 @@ class Ledger:
         first, last = ("%d.%d" % positions[0], "%d.%d" % positions[-1]) if positions else ("", "")
         if positions != sorted(set(positions)):
             self._fail(f"(b) {key}: its records are not in order: {positions}")
-        elif key.startswith(PARCELS) and (
+        elif key.startswith(READINGS) and (
             (metadata["first"], metadata["last"], metadata["records"]) != (first, last, str(len(positions)))
         ):
             self._fail(f"(b) {key}: metadata {metadata} does not fit {positions}")

@@ -1,4 +1,4 @@
-"""ListShards, as far as consumer/ending.py uses it: what a client that asks Kinesis sees of the stream."""
+"""ListShards, as far as consumer/pipeline/shard_end.py uses it: what a client that asks Kinesis sees of the stream."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,6 @@ class Listing:
         return shard.closed and shard.expires and shard.passed == len(shard.items)
 
     def _shown(self, shard: "SimShard") -> dict[str, Any]:
-        closed = shard.closed and not self._world.happens(self._world.habits.stale)
+        closed = shard.closed and not self._world.happens(self._world.scenario.stale)
         numbers = {"StartingSequenceNumber": "0", **({"EndingSequenceNumber": "9"} if closed else {})}
         return {"ShardId": shard.name, "SequenceNumberRange": numbers}

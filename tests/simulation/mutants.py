@@ -9,17 +9,22 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from consumer import archive, parcel, retry, service, shard, shards, takeover, watch
-from consumer.archive import DEAD_LETTERS, PARCELS, Archive, Fenced
-from consumer.ending import Ends
-from consumer.lease import START, Claim, Leases, ListShards
-from consumer.parcel import Packer, Parcel, Stamp, Verdict, decide
-from consumer.protocol import Action, CheckpointRefused, Conversation, Position, ProcessRecords, Record
-from consumer.reading import Decoded, decode
-from consumer.retry import until_done
-from consumer.shard import Rooms, Shard
-from consumer.table import Arrived, Table
-from consumer.takeover import Holder, Rows
+from consumer import service
+from consumer.archive import format as archive_object
+from consumer.archive import store as archive
+from consumer.archive.format import ArchiveObject, ObjectMetadata, ObjectWriter, Verdict, decide
+from consumer.archive.store import DEAD_LETTERS, READINGS, Archive, Fenced
+from consumer.aws import retry
+from consumer.aws.retry import until_done
+from consumer.kcl import lease_takeover as takeover
+from consumer.kcl.lease_table import START, Claim, Leases, ListShards
+from consumer.kcl.lease_takeover import Holder, Rows
+from consumer.kcl.protocol import Action, CheckpointRefused, Conversation, Position, ProcessRecords, Record
+from consumer.payload.reading import Decoded, decode
+from consumer.pipeline import shard, shards, watch
+from consumer.pipeline.shard import Components, Shard
+from consumer.pipeline.shard_end import Ends
+from consumer.sinks.table import Arrived, Table
 from tests.simulation import ledger
 from tests.simulation.clock import Time
 from tests.simulation.variant import Variant
@@ -28,7 +33,7 @@ Guard = Callable[[], None]
 
 
 class PlainPut(Archive):
-    async def _put(self, key: str, body: bytes, mine: Stamp, replaces: str | None, guard: Guard) -> bool:
+    async def _put(self, key: str, body: bytes, mine: ObjectMetadata, replaces: str | None, guard: Guard) -> bool:
         async def put() -> None:
             await self._client.put_object(Bucket=self._bucket, Key=key, Body=body, Metadata=mine.metadata())
 
@@ -37,32 +42,36 @@ class PlainPut(Archive):
 
 
 class NoDeadLetters(Archive):
-    async def settle(self, parcel: Parcel, guard: Guard) -> None:
-        await super().settle(replace(parcel, stamp=replace(parcel.stamp, dead=None)), guard)
+    async def commit(self, archive_object: ArchiveObject, guard: Guard) -> None:
+        await super().commit(replace(archive_object, metadata=replace(archive_object.metadata, dead=None)), guard)
 
 
 class DeadLettersAlone(Archive):
     """Dead letters are fenced by themselves, and none is never written. It was so once."""
 
-    async def settle(self, parcel: Parcel, guard: Guard) -> None:
-        await self._settle(PARCELS + parcel.key, parcel.body, parcel.stamp, guard)
-        if parcel.stamp.dead:
-            await self._settle(DEAD_LETTERS + parcel.key, parcel.dead_letters, parcel.stamp, guard)
+    async def commit(self, archive_object: ArchiveObject, guard: Guard) -> None:
+        await self._commit(READINGS + archive_object.key, archive_object.body, archive_object.metadata, guard)
+        if archive_object.metadata.dead:
+            await self._commit(
+                DEAD_LETTERS + archive_object.key, archive_object.dead_letters, archive_object.metadata, guard
+            )
 
 
 class DeadLettersFirst(Archive):
-    async def settle(self, parcel: Parcel, guard: Guard) -> None:
-        if parcel.stamp.dead:
-            await self._settle(DEAD_LETTERS + parcel.key, parcel.dead_letters, parcel.stamp, guard)
-        await super().settle(parcel, guard)
+    async def commit(self, archive_object: ArchiveObject, guard: Guard) -> None:
+        if archive_object.metadata.dead:
+            await self._commit(
+                DEAD_LETTERS + archive_object.key, archive_object.dead_letters, archive_object.metadata, guard
+            )
+        await super().commit(archive_object, guard)
 
 
 class FencedGoesOn(Archive):
-    async def settle(self, parcel: Parcel, guard: Guard) -> None:
-        for prefix, body in ((PARCELS, parcel.body), (DEAD_LETTERS, parcel.dead_letters)):
-            if prefix == PARCELS or parcel.stamp.dead is not None:
+    async def commit(self, archive_object: ArchiveObject, guard: Guard) -> None:
+        for prefix, body in ((READINGS, archive_object.body), (DEAD_LETTERS, archive_object.dead_letters)):
+            if prefix == READINGS or archive_object.metadata.dead is not None:
                 with contextlib.suppress(Fenced):
-                    await self._settle(prefix + parcel.key, body, parcel.stamp, guard)
+                    await self._commit(prefix + archive_object.key, body, archive_object.metadata, guard)
 
 
 class CheckpointBeforeRow(Shard):
@@ -71,20 +80,20 @@ class CheckpointBeforeRow(Shard):
             return
         self.behind = delivery.millis_behind_latest
         fresh = [record for record in delivery.records if record.position > self.last]
-        decoded = [decode(record.data, self._rooms.fields) for record in fresh]
+        decoded = [decode(record.data, self._components.fields) for record in fresh]
         for record, found in zip(fresh, decoded, strict=True):
             await self._pack(record, found)
         if fresh:
             await self._rows(fresh, decoded)
         elif self._idle():
-            await self._settle()
+            await self._commit()
 
 
-class CheckpointBeforeParcel(Shard):
-    async def _settle(self, within: float | None = None) -> None:
-        assert self._packer
-        await self._checkpoint(self._packer.last)
-        await super()._settle(within)
+class CheckpointBeforeArchiveObject(Shard):
+    async def _commit(self, within: float | None = None) -> None:
+        assert self._writer
+        await self._checkpoint(self._writer.last)
+        await super()._commit(within)
 
 
 class CheckpointOfTheDelivery(Shard):
@@ -117,8 +126,8 @@ class Swallow(Shard):
 
 class NoShardEnd(Shard):
     async def _finish(self) -> None:
-        if self.live and self._packer:
-            await self._settle()
+        if self.live and self._writer:
+            await self._commit()
         self._give_up("ended")
 
 
@@ -144,11 +153,11 @@ class ShutdownIgnored(Shard):
 
 
 class LogReadLate(Shard):
-    """The daemon's log is read before the checkpoint, but not before the parcel. It was so once."""
+    """The daemon's log is read before the checkpoint, but not before the archive object. It was so once."""
 
-    def __init__(self, conversation: Conversation, rooms: Rooms) -> None:
-        super().__init__(conversation, replace(rooms, before_checkpoint=nothing))
-        self._read_log = rooms.before_checkpoint
+    def __init__(self, conversation: Conversation, components: Components) -> None:
+        super().__init__(conversation, replace(components, before_checkpoint=nothing))
+        self._read_log = components.before_checkpoint
 
     async def _checkpoint(self, position: Position | None) -> None:
         await self._read_log()
@@ -169,27 +178,27 @@ class ClosedIsEnded(Ends):
         super().__init__(list_shards, stream, lambda shard: False, *others)
 
 
-class MuteForgotten(Shard):
-    """A claim under way makes a muted conversation live again. It was so once."""
+class RevokeForgotten(Shard):
+    """A claim under way makes a revoked conversation live again. It was so once."""
 
-    async def mute(self) -> None:
+    async def revoke(self) -> None:
         self.live = False
         async with self._working:
             pass
 
 
-class MutedButRead(Shard):
+class OwnershipLostButRead(Shard):
     """What is delivered to a conversation that lost its shard counts as read. It was so once."""
 
     async def _handle(self, action: Action) -> None:
         if isinstance(action, ProcessRecords) and not self.live:
-            with self._rooms.reads.delivery(self.name, action.millis_behind_latest):
+            with self._components.reads.delivery(self.name, action.millis_behind_latest):
                 return
         await super()._handle(action)
 
 
-class NoMute(shards.Shards):
-    async def supersede(self, shard: Shard) -> None:
+class NoRevoke(shards.Shards):
+    async def replace_older(self, shard: Shard) -> None:
         self._shards[shard.name] = shard
 
 
@@ -249,7 +258,7 @@ class OneEpoch(Leases):
         return claim and Claim(1, claim.checkpoint)
 
 
-class CutByClock(Packer):
+class CutByClock(ObjectWriter):
     """Closed two seconds after it was opened, whatever the records say."""
 
     def __init__(self, *args: Any) -> None:
@@ -261,18 +270,18 @@ class CutByClock(Packer):
         return self.closable and now().monotonic() - self._opened > 2
 
 
-class NeverFull(Packer):
+class NeverFull(ObjectWriter):
     @property
     def full(self) -> bool:
         return self.want is not None and self.last >= self.want
 
 
-class NamedByClock(Packer):
-    def __init__(self, name: str, epoch: int, cut: parcel.Cut, first: Record) -> None:
+class NamedByClock(ObjectWriter):
+    def __init__(self, name: str, epoch: int, cut: archive_object.RotationPolicy, first: Record) -> None:
         super().__init__(name, epoch, cut, first)
         self.arrival = int(now().time() * 1000)
 
-    def close(self) -> Parcel:
+    def close(self) -> ArchiveObject:
         minute = (self.arrival // 60_000) % 60
         closed = super().close()
         return replace(closed, key=closed.key.replace("hour=", f"minute={minute:02d}/hour="))
@@ -288,19 +297,19 @@ def owner_of_hand_overs(rows: Rows) -> dict[Holder, list[str]]:
     return held
 
 
-WITHOUT_END = (takeover, "LONGEST_HAND_OVER", float("inf"))
+WITHOUT_END = (takeover, "MAX_HAND_OVER", float("inf"))
 
 
-def instead(verdict: Verdict, other: Verdict) -> Callable[[Stamp, Stamp], Verdict]:
+def instead(verdict: Verdict, other: Verdict) -> Callable[[ObjectMetadata, ObjectMetadata], Verdict]:
     """`decide` with one of its answers turned into another."""
     return lambda mine, stored: other if (found := decide(mine, stored)) is verdict else found
 
 
-def believe_equal(mine: Stamp, stored: Stamp) -> Verdict:
-    return Verdict.SETTLED if stored.last == mine.last and stored.epoch <= mine.epoch else decide(mine, stored)
+def believe_equal(mine: ObjectMetadata, stored: ObjectMetadata) -> Verdict:
+    return Verdict.COMMITTED if stored.last == mine.last and stored.epoch <= mine.epoch else decide(mine, stored)
 
 
-def forgotten_after_one(mine: Stamp, replaced: Stamp) -> Stamp:
+def forgotten_after_one(mine: ObjectMetadata, replaced: ObjectMetadata) -> ObjectMetadata:
     """An empty dead-letter object is due right after one with lines only, not if that owner stopped before it."""
     return replace(mine, dead=0) if mine.dead is None and replaced.dead else mine
 
@@ -313,7 +322,7 @@ def _shard(name: str, broken: type[Shard], rare: bool = False) -> Variant:
     return Variant(name, ((shards, "Shard", broken),), rare)
 
 
-def _decide(name: str, broken: Callable[[Stamp, Stamp], Verdict], rare: bool = False) -> Variant:
+def _decide(name: str, broken: Callable[[ObjectMetadata, ObjectMetadata], Verdict], rare: bool = False) -> Variant:
     return Variant(name, ((archive, "decide", broken),), rare)
 
 
@@ -322,11 +331,14 @@ MUTANTS = (
     Variant("dead letter not written", ((service, "Archive", NoDeadLetters),)),
     Variant("dead letters fenced alone", ((service, "Archive", DeadLettersAlone),)),
     Variant("dead letters before their object", ((service, "Archive", DeadLettersFirst),)),
-    Variant("earlier dead letters forgotten by the next but one", ((parcel.Stamp, "after", forgotten_after_one),)),
+    Variant(
+        "earlier dead letters forgotten by the next but one",
+        ((archive_object.ObjectMetadata, "after", forgotten_after_one),),
+    ),
     Variant("dead letters read without asking their object", ((ledger, "belongs", lambda *_: True),)),
     Variant("fenced owner goes on", ((service, "Archive", FencedGoesOn),)),
     _shard("checkpoint before row", CheckpointBeforeRow),
-    _shard("checkpoint before parcel", CheckpointBeforeParcel),
+    _shard("checkpoint before archive object", CheckpointBeforeArchiveObject),
     _shard("checkpoint of the whole delivery", CheckpointOfTheDelivery),
     _shard("checkpoint without sub-sequence number", CheckpointWithoutSub),
     _shard("rows in the background", RowsInTheBackground),
@@ -336,10 +348,10 @@ MUTANTS = (
     _shard("stale checkpoint believed", BelieveTheDaemon),
     _shard("redelivered records not skipped", NoSkipping),
     _shard("refused checkpoint taken for done", ShutdownIgnored),
-    _shard("daemon's log read after the parcel", LogReadLate, rare=True),
-    _shard("mute forgotten by a claim under way", MuteForgotten, rare=True),
-    _shard("muted conversation counts as reading", MutedButRead, rare=True),
-    Variant("first conversation not muted", ((service, "Shards", NoMute),)),
+    _shard("daemon's log read after the archive object", LogReadLate, rare=True),
+    _shard("mute forgotten by a claim under way", RevokeForgotten, rare=True),
+    _shard("revoked conversation counts as reading", OwnershipLostButRead, rare=True),
+    Variant("first conversation not revoked", ((service, "Shards", NoRevoke),)),
     Variant("end of a shard not doubted", ((service, "Ends", EndsBelieved),)),
     Variant("closed taken for read to its end", ((service, "Ends", ClosedIsEnded),)),
     Variant("older of equal keys wins", ((service, "Table", OlderWins),)),
@@ -348,15 +360,15 @@ MUTANTS = (
     Variant("claim without owning the lease", ((service, "Leases", ClaimOfNobody),), rare=True),
     Variant("epoch from the clock", ((service, "Leases", EpochOfTheClock),)),
     Variant("no epoch", ((service, "Leases", OneEpoch),), rare=True),
-    Variant("cut by clock", ((shard, "Packer", CutByClock),)),
-    Variant("parcel never full", ((shard, "Packer", NeverFull),)),
-    Variant("named by clock", ((shard, "Packer", NamedByClock),)),
+    Variant("cut by clock", ((shard, "ObjectWriter", CutByClock),)),
+    Variant("archive object never full", ((shard, "ObjectWriter", NeverFull),)),
+    Variant("named by clock", ((shard, "ObjectWriter", NamedByClock),)),
     _decide("no epoch check", instead(Verdict.FENCED, Verdict.REPLACE)),
-    _decide("shorter object believed", instead(Verdict.REPLACE, Verdict.SETTLED)),
+    _decide("shorter object believed", instead(Verdict.REPLACE, Verdict.COMMITTED)),
     _decide("equal object not replaced", believe_equal, rare=True),
     _decide("no adopt", instead(Verdict.ADOPT, Verdict.REPLACE)),
     Variant("daemon's log not read", ((service.Service, "_before_checkpoint", nothing),)),
     Variant("standing hand-over left alone", ((takeover, "_held", owner_of_hand_overs), WITHOUT_END)),
     Variant("hand-over without end left alone", (WITHOUT_END,)),
-    Variant("long pause not noticed", ((watch.Pulse, "awake", lambda self: True),)),
+    Variant("long pause not noticed", ((watch.StallDetector, "awake", lambda self: True),)),
 )

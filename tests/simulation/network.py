@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 READ_TIMEOUT: Final = 30.0
-"""As in consumer/clients.py."""
+"""As in consumer/aws/clients.py."""
 LONGEST: Final = 35.0
 """Seconds after which every request has taken effect, if it ever does."""
 
@@ -37,7 +37,7 @@ def refusal(code: str, operation: str = "Operation") -> ClientError:
 
 
 @dataclass(frozen=True, slots=True)
-class Weather:
+class NetworkConditions:
     """Probabilities, per request, of what can go wrong with one service."""
 
     refused: float = 0.0
@@ -47,7 +47,7 @@ class Weather:
     """It takes effect now and is answered late, perhaps after the client's timeout."""
     late: float = 0.0
     """It takes effect late, perhaps when nobody waits for it any more."""
-    hopeless: float = 0.0
+    fatal: float = 0.0
     """It is refused with what no retry cures (but the next daemon's life may)."""
 
 
@@ -69,37 +69,41 @@ class Network:
     """Carries every request of a schedule. `weather` is replaced by fair weather when the faults are over."""
 
     def __init__(
-        self, clock: Clock, rng: random.Random, weather: dict[str, Weather], peril: Callable[[Process, str], None]
+        self,
+        clock: Clock,
+        rng: random.Random,
+        conditions: dict[str, NetworkConditions],
+        fault_rate: Callable[[Process, str], None],
     ) -> None:
         """`peril` may strike a process that is about to send a request, or whose request has just taken effect."""
         self._clock = clock
         self._rng = rng
-        self.weather = weather
+        self.conditions = conditions
         self.pending = 0
-        self._peril = peril
+        self._fault_rate = fault_rate
 
     async def call(self, service: str, effect: Callable[[Request], T]) -> T:
         """Has `effect` take place at the service, once or not at all. Raises what botocore would."""
         process = PROCESS.get()
-        self._peril(process, service)
+        self._fault_rate(process, service)
         await asyncio.sleep(0)  # signing, a connection from the pool: the process may stop here, and send it later
         future: asyncio.Future[T] = self._clock.create_future()
         request = Request(CONVERSATION.get(None), process, service, future)
-        rng, weather = self._rng, self.weather[service]
+        rng, conditions = self._rng, self.conditions[service]
         way = rng.random() * 0.02
         fate = rng.random()
-        if (fate := fate - weather.refused) < 0:
+        if (fate := fate - conditions.refused) < 0:
             self._clock.later(way, self._refuse, future, self._refusal(service))
-        elif (fate := fate - weather.hopeless) < 0:
+        elif (fate := fate - conditions.fatal) < 0:
             self._clock.later(way, self._refuse, future, refusal("ValidationException"))
-        elif (fate := fate - weather.lost) < 0:
+        elif (fate := fate - conditions.lost) < 0:
             wait = rng.choice((way, READ_TIMEOUT))
             self._clock.later(wait, self._refuse, future, ConnectionClosedError(endpoint_url=service))
             self._send(way * rng.random(), request, effect, None)
-        elif (fate := fate - weather.slow) < 0:
+        elif (fate := fate - conditions.slow) < 0:
             self._clock.later(READ_TIMEOUT, self._refuse, future, ReadTimeoutError(endpoint_url=service))
             self._send(way, request, effect, rng.uniform(0.5, READ_TIMEOUT * 1.2))
-        elif (fate := fate - weather.late) < 0:
+        elif (fate := fate - conditions.late) < 0:
             self._clock.later(READ_TIMEOUT, self._refuse, future, ReadTimeoutError(endpoint_url=service))
             self._send(rng.uniform(0.5, LONGEST), request, effect, 0.0)
         else:
@@ -124,7 +128,7 @@ class Network:
             result = effect(request)
         except ClientError as refused:
             error = refused
-        self._peril(request.process, request.service)
+        self._fault_rate(request.process, request.service)
         if answer is None:
             return
         if answer:

@@ -7,7 +7,11 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from consumer import lease, protocol, reads, retry, service, shard, shards, supervisor, watch
+from consumer import service
+from consumer.aws import retry
+from consumer.kcl import lease_table as lease
+from consumer.kcl import protocol, supervisor
+from consumer.pipeline import reads, shard, shards, watch
 from tests.simulation import pipe
 from tests.simulation.clock import Time
 from tests.simulation.variant import REAL, Variant, replaced
@@ -23,9 +27,9 @@ class Result:
     exempt: dict[str, int]
     seconds: float
     steps: int
-    strikes: dict[str, int]
+    fault_injection: dict[str, int]
     fence: Counter[str]
-    """How parcels were settled (parcel.Verdict)."""
+    """How archive objects were committed (archive object.Verdict)."""
     trace: list[str]
 
 
@@ -63,7 +67,14 @@ def run(seed: int, variant: Variant = REAL, tracing: bool = False) -> Result:
     seconds, steps = clock.now, clock.steps
     clock.close()
     return Result(
-        seed, world.violation, world.ledger.exempt, seconds, steps, world.strikes.count, world.fence, world.trace
+        seed,
+        world.violation,
+        world.ledger.exempt,
+        seconds,
+        steps,
+        world.fault_injection.count,
+        world.fence,
+        world.trace,
     )
 
 
@@ -103,7 +114,7 @@ def _product_in(world: World) -> contextlib.AbstractContextManager[None]:
 
 
 class _Metrics(_Unmeasured):
-    """In place of Metrics; counts how parcels were settled."""
+    """In place of Metrics; counts how archive objects were committed."""
 
     def __init__(self, fence: Counter[str]) -> None:
         self.fence = _Outcomes(fence)

@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from consumer.protocol import Position
-from consumer.reading import DEFAULT, Fields
+from consumer.kcl.protocol import Position
+from consumer.payload.reading import DEFAULT, Fields
 from tests.simulation.clock import EPOCH
 
 T0: Final = int(EPOCH * 1000)
@@ -156,7 +156,7 @@ class Stream:
         rng = self._rng
         bad = not plain and rng.random() < self._mix.bad
         if bad and rng.random() < 0.5:
-            return b"rubbish %d" % self._sequence, [], frozenset(), 1
+            return b"malformed payloads %d" % self._sequence, [], frozenset(), 1
         count = rng.randint(2, 3) if rng.random() < self._mix.several else 1
         texts, readings, odd = [], [], set()
         for place in range(count):
@@ -180,8 +180,8 @@ class Stream:
             moment = datetime.strptime(old[1], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
             return old, round(moment.timestamp() * 1000)
         time_ms = T0 + self._moment
-        stamp = datetime.fromtimestamp(time_ms / 1000, UTC)
-        key = device, f"{stamp:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z"
+        moment = datetime.fromtimestamp(time_ms / 1000, UTC)
+        key = device, f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z"
         if not alone:
             self._keys[device] = key
         return key, time_ms

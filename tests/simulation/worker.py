@@ -6,14 +6,14 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from consumer import service
-from consumer.daemonlog import BatchSkipped
-from consumer.ending import FalseEnd
-from consumer.parcel import Cut
-from consumer.protocol import ConversationEnded, ProtocolError
-from consumer.reading import Fields
-from consumer.retry import HOPELESS, code
+from consumer.archive.format import RotationPolicy
+from consumer.aws.retry import NON_RETRYABLE, code
+from consumer.kcl.daemon_log import BatchSkipped
+from consumer.kcl.protocol import ConversationEnded, ProtocolError
+from consumer.kcl.supervisor import FatalError
+from consumer.payload.reading import Fields
+from consumer.pipeline.shard_end import FalseEnd
 from consumer.service import Service
-from consumer.supervisor import Hopeless
 from tests.simulation.clock import Process
 from tests.simulation.kcl import Jvm
 from tests.simulation.pipe import Pipe
@@ -42,7 +42,7 @@ class Door:
 
 
 class SimDaemon:
-    """In place of consumer/daemon.py."""
+    """In place of consumer/kcl/daemon.py."""
 
     pid = 1
     phase = "simulated"
@@ -102,10 +102,10 @@ class SimService(Service):
             archive_bucket="bucket",
             cloudwatch_namespace=None,
             cloudwatch_per_sensor=False,
-            failover_seconds=world.habits.failover,
-            parcel_bytes=worker.cut.size,
-            parcel_records=worker.cut.records,
-            parcel_seconds=worker.cut.window_ms / 1000,
+            failover_seconds=world.scenario.failover,
+            archive_max_bytes=worker.cut.size,
+            archive_max_records=worker.cut.records,
+            archive_max_seconds=worker.cut.window_ms / 1000,
             reading_fields=worker.fields,
             row_ttl_days=0,
             run_dir="run",
@@ -126,7 +126,7 @@ class SimService(Service):
 
     def _judge(self, error: Exception) -> None:
         """Ends this life of the daemon. (h) A conversation fails only for reasons that can come up."""
-        if not isinstance(error, EXPECTED) and code(error) not in HOPELESS:
+        if not isinstance(error, EXPECTED) and code(error) not in NON_RETRYABLE:
             self._worker.world.fail(f"(h) a conversation failed: {error!r}")
         self._supervisor.fail(error)
 
@@ -144,7 +144,7 @@ class SimService(Service):
 class Worker:
     """A container: the service's process and its daemons."""
 
-    def __init__(self, world: "World", name: str, cut: Cut, fields: Fields) -> None:
+    def __init__(self, world: "World", name: str, cut: RotationPolicy, fields: Fields) -> None:
         self.world = world
         self.name = name
         self.cut = cut
@@ -163,11 +163,11 @@ class Worker:
         self.service = SimService(self)
         try:
             await self.service.work()
-        except Hopeless as hopeless:
-            self.world.note(self.name, f"gives up: {hopeless}")
+        except FatalError as fatal:
+            self.world.note(self.name, f"gives up: {fatal}")
         except Exception as error:  # noqa: BLE001 (told)
             self.world.note(self.name, f"ends: {error!r}")
-            if code(error) not in HOPELESS:
+            if code(error) not in NON_RETRYABLE:
                 self.world.fail(f"(h) the service failed: {error!r}")
         self._over()
 
@@ -218,8 +218,8 @@ class Worker:
     def check_memory(self) -> None:
         """(e) What is held per shard stays under its bound."""
         for shard in self.service.shards():
-            packer = shard._packer
-            if packer is None:
+            writer = shard._writer
+            if writer is None:
                 continue
-            if packer.records > self.world.most_records or packer._size > self.world.most_bytes:
-                self.world.fail(f"(e) {shard.name}: {packer.records} records, {packer._size} bytes held")
+            if writer.records > self.world.most_records or writer._size > self.world.most_bytes:
+                self.world.fail(f"(e) {shard.name}: {writer.records} records, {writer._size} bytes held")

@@ -6,24 +6,24 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from consumer.protocol import Position
-from consumer.shard import TRANSIENT
-from tests.simulation import habits
+from consumer.kcl.protocol import Position
+from consumer.pipeline.shard import TRANSIENT
+from tests.simulation import scenario
 from tests.simulation.clock import Clock, Process
+from tests.simulation.fault_injection import KINDS, FaultInjection
 from tests.simulation.kcl import Jvm
 from tests.simulation.leases import LeaseClient, LeaseTable, Row
 from tests.simulation.ledger import Ledger
 from tests.simulation.listing import Listing
-from tests.simulation.network import Network, Weather
+from tests.simulation.network import Network, NetworkConditions
 from tests.simulation.sinks import Bucket, Rows
 from tests.simulation.stream import Stream
-from tests.simulation.strikes import KINDS, Strikes
 from tests.simulation.variant import Variant
 from tests.simulation.worker import Worker
 
 PATIENCE: Final = 300.0
 """Virtual seconds within which everything must have drained after the last fault."""
-FAIR: Final = Weather()
+FAIR: Final = NetworkConditions()
 
 
 class DynamoDB:
@@ -46,13 +46,13 @@ class World:
         self.trace: list[str] = []
         self.tracing = tracing
         self.violation: str | None = None
-        self.habits = habits.draw(rng, list(KINDS))
+        self.scenario = scenario.draw(rng, list(KINDS))
         self.clock = Clock(self._strike)
-        self.stream = Stream(rng, self.habits.mix, self.habits.shards)
+        self.stream = Stream(rng, self.scenario.mix, self.scenario.shards)
         self.ledger = Ledger(self.stream, self.fail)
-        self.network = Network(self.clock, rng, dict(self.habits.weather), self._peril)
-        self.bucket = Bucket(self.network, self.ledger, rng, self.habits.conflicts)
-        self._rows = Rows(self.network, self.ledger, rng, self.habits.unprocessed)
+        self.network = Network(self.clock, rng, dict(self.scenario.conditions), self._fault_rate)
+        self.bucket = Bucket(self.network, self.ledger, rng, self.scenario.conflicts)
+        self._rows = Rows(self.network, self.ledger, rng, self.scenario.unprocessed)
         self.leases = LeaseTable(self.ledger)
         self.kinesis = Listing(self)
         self.dynamodb = DynamoDB(self._rows, LeaseClient(self.network, self.leases, self.ledger))
@@ -62,7 +62,7 @@ class World:
         self._names = -1
         self.most_records = 0
         self.most_bytes = 0
-        self.strikes = Strikes(self)
+        self.fault_injection = FaultInjection(self)
 
     # What the parts ask
 
@@ -81,11 +81,11 @@ class World:
 
     def leases_long(self) -> float:
         """Seconds in which somebody else may take a lease over, and go on."""
-        return self.habits.failover * self.rng.uniform(1.0, 5.0)
+        return self.scenario.failover * self.rng.uniform(1.0, 5.0)
 
     def late_start(self, jvm: Jvm) -> float:
         """Seconds between a lease and its `initialize`; a daemon that is late may not renew its leases either."""
-        if not self.happens(self.habits.late_start):
+        if not self.happens(self.scenario.late_start):
             return self.rng.uniform(0.01, 0.3)
         late = self.leases_long()
         if self.rng.random() < 0.5:
@@ -94,24 +94,24 @@ class World:
 
     def checkpoint_seen(self, row: Row) -> Position:
         """What an eventually consistent read gives."""
-        return self.rng.choice(row.past) if self.happens(self.habits.stale) else row.checkpoint
+        return self.rng.choice(row.past) if self.happens(self.scenario.stale) else row.checkpoint
 
     def checkpoint_fault(self) -> str | None:
-        return self.rng.choice(sorted(TRANSIENT)) if self.happens(self.habits.refused_checkpoint) else None
+        return self.rng.choice(sorted(TRANSIENT)) if self.happens(self.scenario.refused_checkpoint) else None
 
     def behind(self, records: int) -> int | None:
         """`millisBehindLatest` with so many records not yet fetched."""
-        if self.happens(self.habits.odd_lag):
+        if self.happens(self.scenario.odd_lag):
             return self.rng.choice((None, 1))
         return records * 100
 
     # Workers
 
     def start_worker(self, name: str) -> Worker:
-        cut = self.rng.choice(self.habits.cuts)
+        cut = self.rng.choice(self.scenario.cuts)
         self.most_records = max(self.most_records, cut.records)
         self.most_bytes = max(self.most_bytes, cut.size + 2000)
-        fields = self.rng.choice(self.habits.fields)
+        fields = self.rng.choice(self.scenario.fields)
         worker = Worker(self, name, cut, fields)
         self.workers.append(worker)
         self.note(name, f"starts with {cut}, {fields}")
@@ -125,25 +125,25 @@ class World:
     def worker_ended(self, worker: Worker) -> None:
         self.note(worker.name, "is gone")
         name = self.new_name() if self.happens(0.3) else worker.name
-        self.clock.later(self.rng.uniform(0.1, self.habits.failover), self.start_worker, name)
+        self.clock.later(self.rng.uniform(0.1, self.scenario.failover), self.start_worker, name)
 
     def _strike(self, process: Process) -> None:
-        self.strikes.strike(process)
+        self.fault_injection.strike(process)
 
-    def _peril(self, process: Process, service: str) -> None:
-        if process.running and self.happens(self.habits.peril[service]):
-            self.strikes.strike(process)
+    def _fault_rate(self, process: Process, service: str) -> None:
+        if process.running and self.happens(self.scenario.fault_rate[service]):
+            self.fault_injection.strike(process)
 
     # The course of a schedule
 
     async def run(self) -> None:
         for first in self.stream.open_shards():
             self.leases.create(first.name, ())
-        for _ in range(self.habits.workers):
+        for _ in range(self.scenario.workers):
             self.start_worker(self.new_name())
-        self.strikes.arm()
+        self.fault_injection.arm()
         await self._publish()
-        await asyncio.sleep(self.rng.uniform(0, 3) * self.habits.failover)
+        await asyncio.sleep(self.rng.uniform(0, 3) * self.scenario.failover)
         self._calm_down()
         began = self.clock.now
         while self._busy():
@@ -155,10 +155,10 @@ class World:
         return None
 
     async def _publish(self) -> None:
-        rng, habits = self.rng, self.habits
-        reshards = sorted(rng.sample(range(habits.records), min(habits.reshards, habits.records)))
-        for number in range(habits.records):
-            await asyncio.sleep(rng.expovariate(1 / habits.spacing))
+        rng, scenario = self.rng, self.scenario
+        reshards = sorted(rng.sample(range(scenario.records), min(scenario.reshards, scenario.records)))
+        for number in range(scenario.records):
+            await asyncio.sleep(rng.expovariate(1 / scenario.spacing))
             if reshards and number >= reshards[0]:
                 del reshards[0]
                 self._reshard()
@@ -181,9 +181,9 @@ class World:
     def _calm_down(self) -> None:
         self.note("world", "faults are over")
         self.calm = True
-        self.network.weather = dict.fromkeys(self.network.weather, FAIR)
+        self.network.conditions = dict.fromkeys(self.network.conditions, FAIR)
         self.bucket.conflicts = self._rows.unprocessed = 0.0
-        self.strikes.end()
+        self.fault_injection.end()
 
     def _busy(self) -> bool:
         closed = any(shard.closed and not shard.ended for shard in self.stream.shards.values())

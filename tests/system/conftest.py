@@ -27,7 +27,7 @@ ROLES = {
 }
 """Who calls which command of the producer. A fleet that goes past IoT Core is a client; what makes devices and queues
 is the deployer's."""
-SETTINGS = {"PARCEL_SECONDS": "2", "PARCEL_RECORDS": "500"}
+SETTINGS = {"ARCHIVE_MAX_SECONDS": "2", "ARCHIVE_MAX_RECORDS": "500"}
 
 
 class System:
@@ -95,7 +95,7 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> No
 
 @pytest.fixture(scope="session")
 def system() -> Iterator[System]:
-    """Two shards, parcels of two seconds."""
+    """Two shards, archive objects of two seconds."""
     options = Options(
         name="whole",
         aws_port=free_port(),

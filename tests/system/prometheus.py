@@ -2,7 +2,7 @@
 
 Its configuration and rules are the committed ones but for time: every duration, and every 60 in an expression (plain
 times are written as multiples of it), is divided by FASTER. So an alert `for: 5m` takes ten seconds, and a worker
-with parcels of two seconds looks like one with parcels of a minute.
+with archive objects of two seconds looks like one with archive objects of a minute.
 """
 
 import json

@@ -9,7 +9,7 @@ import time
 from decimal import Decimal
 from typing import Any
 
-from consumer.archive import UNDELIVERABLE
+from consumer.archive.store import UNDELIVERABLE
 from infra.local.process import LOCAL
 from tests.system.aggregates import aggregate
 from tests.system.conftest import System, wait_for
@@ -109,16 +109,16 @@ def test_aggregates_are_taken_apart_and_a_broken_one_takes_nobody_along(system: 
     assert {sub for _, sub in positions} == set(range(20))
 
 
-def test_a_thousand_kinds_of_rubbish_stop_nothing(system: System) -> None:
+def test_a_thousand_kinds_of_malformed_stop_nothing(system: System) -> None:
     stream, kinesis = system.stack.outputs["StreamName"], system.client("kinesis")
     # Kinesis itself refuses an empty record.
     payloads = [data for data in malformed(1_001, seed=7) if data]
     good = json.dumps({"name": "good", "humidity": 1, "timeStampEpoch": time.time_ns() // 1_000_000}).encode()
     for data in (*payloads, good):
-        kinesis.put_record(StreamName=stream, Data=data, PartitionKey="rubbish")
+        kinesis.put_record(StreamName=stream, Data=data, PartitionKey="malformed")
 
     def found(prefix: str) -> list[dict[str, Any]]:
-        return [line for line in lines(system, prefix) if line["partitionKey"] == "rubbish"]
+        return [line for line in lines(system, prefix) if line["partitionKey"] == "malformed"]
 
     wait_for(lambda: len(found("readings/")) == len(payloads) + 1, "archive lines", 90)
     wait_for(lambda: len(found("dead-letters/date=")) == len(payloads), f"{len(payloads)} dead letters")
@@ -166,14 +166,14 @@ def test_a_killed_daemon_is_started_again_in_place(system: System, ledger: str) 
     assert system.metric("sensorstream_daemon_restarts_total") >= 1
 
 
-def test_a_stopped_service_settles_and_the_next_one_resumes(system: System, ledger: str) -> None:
+def test_a_stopped_service_commits_and_the_next_one_resumes(system: System, ledger: str) -> None:
     load = ["--via", "kinesis", "--devices", "20", "--rate", "200", "--for", "15", "--prefix", "stop"]
     simulation = system.start("simulate", *load, "--ledger", ledger, "--json")
     decoded = system.metric("sensorstream_readings_decoded_total")
     wait_for(lambda: system.metric("sensorstream_readings_decoded_total") > decoded + 200, "readings")
     assert system.stack.stop_consumer() == 0
-    log = (LOCAL / "log/consumer.log").read_text()
-    assert "stopped; every shard settled" in log
+    log = (LOCAL / "log/consumer.telemetry.log").read_text()
+    assert "stopped; every shard committed" in log
     assert "Traceback" not in log.replace('\\"', "").split("stopping:")[-1]
     system.stack.start_consumer()
     system.finish(simulation)

@@ -14,7 +14,7 @@ from tests.system.prometheus import Prometheus
 
 @pytest.fixture(scope="module")
 def fleet(system: System) -> Iterator["subprocess.Popen[str]"]:
-    """Forty devices, some of whose readings are rubbish, as long as the module's tests last."""
+    """Forty devices, some of whose readings are malformed payloads, as long as the module's tests last."""
     options = ["--devices", "40", "--rate", "100", "--for", "600", "--malformed", "0.1"]
     process = system.start("simulate", "--via", "kinesis", *options)
     yield process

@@ -13,18 +13,18 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from consumer.archive import PARCELS
-from consumer.metrics import BOUNDS, OUTCOMES, RESTARTS, SINKS
-from consumer.parcel import Stamp, key
-from consumer.reading import REASONS
-from consumer.reads import REASONS as READ_REASONS
+from consumer.archive.format import ObjectMetadata, key
+from consumer.archive.store import READINGS
+from consumer.payload.reading import REASONS
+from consumer.pipeline.reads import REASONS as READ_REASONS
+from consumer.telemetry.metrics import BOUNDS, OUTCOMES, RESTARTS, SINKS
 from infra.local import stack as local
 from infra.local.emulator import HOST, free_port
 from infra.local.process import ROOT
 from infra.local.stack import LocalStack, Options
 from tests.faults.http_faults import TABLE_THROTTLE, names_table, refused
 from tests.faults.proxy import Proxy
-from tests.faults.read_rows import GET_RECORDS
+from tests.faults.read_cases import GET_RECORDS
 from tests.rules import metrics, rules
 from tests.system.conftest import SETTINGS, System, wait_for
 from tests.system.prometheus import FASTER, Prometheus
@@ -32,7 +32,7 @@ from tests.system.prometheus import FASTER, Prometheus
 OPEN_ENDED = {"sensorstream_retries", "sensorstream_checkpoint_errors", "sensorstream_cloudwatch_omitted"}
 RECORDED = {rule.name for rule in rules("record")}
 MINUTES_OF_QUIET = 10
-STUCK = {"LagGrowing", "ShardNotProgressing", "CheckpointStale", "ParcelOpenTooLong", "TableThrottled"}
+STUCK = {"LagGrowing", "ShardNotProgressing", "CheckpointStale", "ArchiveObjectOpenTooLong", "TableThrottled"}
 
 
 class Patient:
@@ -49,7 +49,7 @@ class Patient:
         base = ["simulate", "--via", "kinesis", "--devices", "40", "--rate", "100", "--for", "600"]
         process = self.system.start(*base, *options)
         try:
-            wait_for(lambda: self.system.metric("sensorstream_open_parcel_records"), "open archive object")
+            wait_for(lambda: self.system.metric("sensorstream_archive_open_records"), "open archive object")
             yield
             assert process.poll() is None, process.communicate()
         finally:
@@ -203,16 +203,18 @@ def test_a_daemon_that_is_killed_three_times_is_told_of(patient: Patient) -> Non
     patient.expect("DaemonRestarts", may=("ShardWithoutWorker",))  # a slow machine is as long without a daemon
 
 
-def test_rubbish_is_told_of_by_number_and_by_share(patient: Patient) -> None:
+def test_malformed_is_told_of_by_number_and_by_share(patient: Patient) -> None:
     with patient.load("--malformed", "0.5"):
         patient.expect("DeadLetters", "DeadLetterRatio", may=("DaemonRestarts", "ShardWithoutWorker"))  # still
 
 
 def test_without_a_worker_then_with_one_that_is_fenced(patient: Patient) -> None:
-    """The object of an owner to come stands where the next parcel belongs."""
+    """The object of an owner to come stands where the next archive object belongs."""
     still = ("DaemonRestarts", "DeadLetters", "DeadLetterRatio")
     wait_for(lambda: patient.prometheus.query("job:sensorstream_leases_open:max > 0"), "leases that somebody has seen")
-    wait_for(lambda: all(not each["openRecords"] for each in patient.system.shards()["shards"]), "settled parcels")
+    wait_for(
+        lambda: all(not each["openRecords"] for each in patient.system.shards()["shards"]), "committed archive objects"
+    )
     assert patient.system.stack.stop_consumer() == 0
     patient.expect("ScrapeDown", "ShardWithoutWorker", may=still)
     where = foreign_object(patient.system)
@@ -226,7 +228,8 @@ def test_without_a_worker_then_with_one_that_is_fenced(patient: Patient) -> None
 
 
 def foreign_object(system: System) -> dict[str, str]:
-    """Puts a record into the stream, and where its parcel would be an object of a later epoch; returns its place."""
+    """Puts a record into the stream, and where its archive object would be an object of a later epoch; returns its
+    place."""
     kinesis, stream = system.client("kinesis"), system.stack.outputs["StreamName"]
     reading = {"name": "fenced", "humidity": 40, "timeStampEpoch": time.time_ns() // 1_000_000}
     put = kinesis.put_record(StreamName=stream, Data=json.dumps(reading).encode(), PartitionKey="fenced")
@@ -235,7 +238,7 @@ def foreign_object(system: System) -> dict[str, str]:
     (record,) = kinesis.get_records(ShardIterator=iterator)["Records"]
     position = int(put["SequenceNumber"]), 0
     arrival = round(record["ApproximateArrivalTimestamp"].timestamp() * 1000)
-    where = {"Bucket": system.stack.outputs["ArchiveBucket"], "Key": PARCELS + key(put["ShardId"], position, arrival)}
-    stamp = Stamp(position, position, 1, epoch=10**15)
-    system.client("s3").put_object(**where, Body=b"another owner's", Metadata=stamp.metadata())
+    where = {"Bucket": system.stack.outputs["ArchiveBucket"], "Key": READINGS + key(put["ShardId"], position, arrival)}
+    metadata = ObjectMetadata(position, position, 1, epoch=10**15)
+    system.client("s3").put_object(**where, Body=b"another owner's", Metadata=metadata.metadata())
     return where

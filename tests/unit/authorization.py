@@ -146,9 +146,11 @@ def conditions(statement: Statement) -> Iterator[str]:
     """Condition keys that an action's request never has. With IfExists it is enough that one action has it."""
     for operator, tests in statement.conditions.items():
         for key in tests:
-            strangers = [action.name for action in statement.actions() if not known_key(action, key)]
-            if strangers and (not operator.endswith("IfExists") or len(strangers) == len(statement.actions())):
-                yield f"{', '.join(strangers)} never has {key}"
+            unexpected_keys = [action.name for action in statement.actions() if not known_key(action, key)]
+            if unexpected_keys and (
+                not operator.endswith("IfExists") or len(unexpected_keys) == len(statement.actions())
+            ):
+                yield f"{', '.join(unexpected_keys)} never has {key}"
 
 
 def resources(statement: Statement) -> Iterator[str]:

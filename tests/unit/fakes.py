@@ -14,18 +14,18 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from consumer import protocol
-from consumer.archive import Archive
-from consumer.cloudwatch import Sums
-from consumer.ending import Ends
-from consumer.lease import Claim
-from consumer.metrics import Metrics
-from consumer.parcel import Cut
-from consumer.protocol import Conversation
-from consumer.reading import DEFAULT
-from consumer.reads import Reads
-from consumer.shard import Rooms, Shard
-from consumer.table import Table
+from consumer.archive.format import RotationPolicy
+from consumer.archive.store import Archive
+from consumer.kcl import protocol
+from consumer.kcl.lease_table import Claim
+from consumer.kcl.protocol import Conversation
+from consumer.payload.reading import DEFAULT
+from consumer.pipeline.reads import Reads
+from consumer.pipeline.shard import Components, Shard
+from consumer.pipeline.shard_end import Ends
+from consumer.sinks.cloudwatch import Sums
+from consumer.sinks.table import Table
+from consumer.telemetry.metrics import Metrics
 
 SHARD = "shardId-000000000000"
 T0 = 1_767_268_800_000  # 2026-01-01T12:00:00Z in ms
@@ -142,9 +142,9 @@ def listed(shard: str, ending: str | None = None) -> dict[str, Any]:
 
 
 class World:
-    """A bucket, a table and a lease row, and the rooms of the service around them."""
+    """A bucket, a table and a lease row, and the components of the service around them."""
 
-    def __init__(self, cut: Cut = Cut(records=4, size=1 << 20, window_ms=60_000)) -> None:  # noqa: B008
+    def __init__(self, cut: RotationPolicy = RotationPolicy(records=4, size=1 << 20, window_ms=60_000)) -> None:  # noqa: B008
         self.s3, self.dynamodb, self.leases = FakeS3(), FakeDynamoDB(), FakeLeases()
         self.stream = FakeStream()
         self.metrics = Metrics()
@@ -156,14 +156,14 @@ class World:
         self.superseded: list[Shard] = []
         self.before_checkpoint: Callable[[], None] = lambda: None
 
-    def rooms(self) -> Rooms:
-        async def supersede(shard: Shard) -> None:
+    def components(self) -> Components:
+        async def replace_older(shard: Shard) -> None:
             self.superseded.append(shard)
 
         async def before_checkpoint() -> None:
             self.before_checkpoint()
 
-        return Rooms(
+        return Components(
             fields=self.fields,
             cut=self.cut,
             leases=self.leases,  # type: ignore[arg-type]
@@ -175,7 +175,7 @@ class World:
             reads=self.reads,
             awake=lambda: self.awake,
             before_checkpoint=before_checkpoint,
-            supersede=supersede,
+            replace_older=replace_older,
         )
 
 
@@ -195,7 +195,7 @@ class FakeDaemon:
         self._transport, _ = await loop.connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(self._reader), os.fdopen(self._in, "rb", 0)
         )
-        self.shard = Shard(await _conversation(to_child, from_child), self.world.rooms())
+        self.shard = Shard(await _conversation(to_child, from_child), self.world.components())
         self.task = asyncio.create_task(self.shard.run())
         return self
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from infra.artifacts import INFRA
 from infra.templates import read
 
-NAMES = ("template", "network", "service", "deployer")
+NAMES = ("data", "network", "service", "deployer")
 TEMPLATES: dict[str, dict[str, Any]] = {name: read(INFRA / f"{name}.yaml") for name in NAMES}
 
 

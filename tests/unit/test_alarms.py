@@ -91,7 +91,7 @@ CASES: list[tuple[str, list[Point], str]] = [
     ("NoShardOwned", [{}] * 5, "ALARM"),
     ("NoShardOwned", [READ, {}, READ, {}, READ], "OK"),
     ("DeadLetters", [{"ReadingsRejected": 1.0, "RowsWritten": 3.0}], "OK"),  # a handful
-    ("DeadLetters", [{"ReadingsRejected": 40.0, "RowsWritten": 4000.0}], "OK"),  # the usual rubbish
+    ("DeadLetters", [{"ReadingsRejected": 40.0, "RowsWritten": 4000.0}], "OK"),  # the usual malformed payloads
     ("DeadLetters", [{"ReadingsRejected": 400.0, "RowsWritten": 4000.0}], "ALARM"),
     ("DeadLetters", [{}], "OK"),
     ("DeadLetterRatio", [{"ReadingsRejected": 400.0, "RowsWritten": 4000.0}] * 2, "OK"),

@@ -8,10 +8,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from consumer.archive import DEAD_LETTERS, PARCELS, UNDELIVERABLE
-from consumer.parcel import Cut, Gzip, Packer, undeliverable_line
-from consumer.protocol import Record
-from consumer.reading import decode
+from consumer.archive.format import Gzip, ObjectWriter, RotationPolicy, undeliverable_line
+from consumer.archive.store import DEAD_LETTERS, READINGS, UNDELIVERABLE
+from consumer.kcl.protocol import Record
+from consumer.payload.reading import decode
 from tests.unit.malformed import malformed
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +38,7 @@ ODD = [
     b'[{"name":"x","humidity":1,"timeStampEpoch":1795604400000},{"name":"y","humidity":"2","timeStampEpoch":1795604400001}]',
     b'[{"name":"x"},5,null,"n/a",[{}]]',
     b'{"name":"a",\r\n "humidity": 20.10,\n "timeStampEpoch":1795604400000}\n',
-    b'{"name":"l1","humidity":1,"timeStampEpoch":1795604400000}\n{"name":"l2","humidity":2,"timeStampEpoch":1795604400000}\nrubbish',
+    b'{"name":"l1","humidity":1,"timeStampEpoch":1795604400000}\n{"name":"l2","humidity":2,"timeStampEpoch":1795604400000}\nmalformed',
     b' {"name":"spaces","humidity":1,"timeStampEpoch":1795604400000} ',
     b'{"payload":{"payload":1},"shard":"other","date":"1999-01-01","hour":99,"line":1,"data":"AA==","rejected":7}',
     b'{"name":"big","humidity":41.10000000000000012345,"timeStampEpoch":1795604400000}',
@@ -82,27 +82,27 @@ def records() -> list[Record]:
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as `aws s3 sync` would make it."""
     folder = tmp_path_factory.mktemp("archive")
-    packer: Packer | None = None
+    writer: ObjectWriter | None = None
 
     def put(key: str, body: bytes) -> None:
         path = folder / key
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(body)
 
-    def close(packer: Packer) -> None:
-        made = packer.close()
-        put(PARCELS + made.key, made.body)
+    def close(writer: ObjectWriter) -> None:
+        made = writer.close()
+        put(READINGS + made.key, made.body)
         put(DEAD_LETTERS + made.key, made.dead_letters)  # an object without a line among them, as replacements leave
 
     for record in records():
-        if packer is None:
-            packer = Packer(SHARD, 7, Cut(200, 1 << 22, 3_600_000), record)
-        packer.take(record, decode(record.data))
-        if packer.full:
-            close(packer)
-            packer = None
-    if packer:
-        close(packer)
+        if writer is None:
+            writer = ObjectWriter(SHARD, 7, RotationPolicy(200, 1 << 22, 3_600_000), record)
+        writer.take(record, decode(record.data))
+        if writer.full:
+            close(writer)
+            writer = None
+    if writer:
+        close(writer)
     broken = Gzip(0)
     broken.write(undeliverable_line(b"\xf3\x89\x9a\xc2broken"))
     put(f"{UNDELIVERABLE}abc.ndjson.gz", broken.read())

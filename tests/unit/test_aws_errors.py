@@ -4,7 +4,7 @@ import pytest
 from botocore import exceptions as sdk
 from botocore.exceptions import ClientError
 
-from consumer.aws_errors import explain
+from consumer.aws.errors import explain
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer import cloudwatch
-from consumer.cloudwatch import LARGEST, METRIC, NEWEST_MINUTES, OLDEST_MINUTES, Key, Publisher, Statistics, Sums
-from consumer.metrics import Metrics
-from consumer.reading import Reading
+from consumer.payload.reading import Reading
+from consumer.sinks import cloudwatch
+from consumer.sinks.cloudwatch import LARGEST, METRIC, NEWEST_MINUTES, OLDEST_MINUTES, Key, Publisher, Statistics, Sums
+from consumer.telemetry.metrics import Metrics
 from tests.running import in_loop
 
 if TYPE_CHECKING:

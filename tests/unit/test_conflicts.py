@@ -10,11 +10,11 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from consumer.archive import Archive
-from consumer.metrics import Metrics
-from consumer.parcel import Gzip, Parcel, Stamp
-from producer.errors import UserError
-from producer.markers import Mark, Marker
+from consumer.archive.format import ArchiveObject, Gzip, ObjectMetadata
+from consumer.archive.store import Archive
+from consumer.telemetry.metrics import Metrics
+from producer.aws.errors import UserError
+from producer.ops.redrive_records import Mark, RedriveRecord
 from tests.unit.fakes import FakeS3, error
 
 KEY = "readings/a"
@@ -35,22 +35,22 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return asked
 
 
-def parcel(epoch: int) -> Parcel:
+def archive_object(epoch: int) -> ArchiveObject:
     body = Gzip(epoch)
     body.write(b"{}\n")
-    return Parcel("a", Stamp((1, 0), (1, 0), 1, epoch), body.read(), Gzip(epoch).read())
+    return ArchiveObject("a", ObjectMetadata((1, 0), (1, 0), 1, epoch), body.read(), Gzip(epoch).read())
 
 
-def settle(s3: FakeS3, epoch: int = 2) -> None:
+def commit(s3: FakeS3, epoch: int = 2) -> None:
     archive = Archive(s3, "bucket", Metrics())  # type: ignore[arg-type]
-    asyncio.run(archive.settle(parcel(epoch), lambda: None))
+    asyncio.run(archive.commit(archive_object(epoch), lambda: None))
 
 
 @pytest.mark.parametrize("replaces", [False, True])
 def test_a_conflict_is_tried_again_after_a_growing_wait(waits: list[float], replaces: bool) -> None:
     s3 = FakeS3()
     if replaces:
-        settle(s3, epoch=1)
+        commit(s3, epoch=1)
     conflicts = iter(GROWING)
 
     def fail(operation: str, key: str) -> None:
@@ -58,7 +58,7 @@ def test_a_conflict_is_tried_again_after_a_growing_wait(waits: list[float], repl
             raise error("ConditionalRequestConflict", operation)
 
     s3.fail = fail
-    settle(s3)
+    commit(s3)
     assert waits == GROWING
     assert s3.objects[KEY][1]["epoch"] == "2"
 
@@ -73,14 +73,14 @@ def test_an_object_that_others_write_and_delete_is_tried_again_after_a_growing_w
             raise error("PreconditionFailed", operation)
 
     s3.fail = fail
-    settle(s3)
+    commit(s3)
     assert waits == GROWING
     assert KEY in s3.objects
 
 
 def test_an_object_that_others_change_again_and_again_is_tried_again_after_a_growing_wait(waits: list[float]) -> None:
     s3 = FakeS3()
-    settle(s3, epoch=1)
+    commit(s3, epoch=1)
     rounds = iter(range(7))
 
     def fail(operation: str, key: str) -> None:
@@ -89,7 +89,7 @@ def test_an_object_that_others_change_again_and_again_is_tried_again_after_a_gro
             s3.objects[key] = body, metadata, f"etag {number}"
 
     s3.fail = fail
-    settle(s3)
+    commit(s3)
     assert waits == GROWING
     assert s3.objects[KEY][1]["epoch"] == "2"
 
@@ -115,16 +115,16 @@ class MarkerS3:
         return {"ETag": "etag"}
 
 
-def marker(s3: MarkerS3, monkeypatch: pytest.MonkeyPatch) -> Marker:
+def redrive_record(s3: MarkerS3, monkeypatch: pytest.MonkeyPatch) -> RedriveRecord:
     monkeypatch.setattr(boto3, "client", lambda _: s3)
-    made = Marker("bucket", "dead-letters/a")
+    made = RedriveRecord("bucket", "dead-letters/a")
     made.marks = {"1.0": Mark("2026-01-01T00:00:00Z", "run")}
     return made
 
 
 def test_a_redrives_mark_waits_for_conflicts(waits: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
     s3 = MarkerS3(*["ConditionalRequestConflict"] * 6)
-    marker(s3, monkeypatch).save()
+    redrive_record(s3, monkeypatch).save()
     assert waits == GROWING
     assert s3.body
 
@@ -141,5 +141,5 @@ def test_a_redrives_mark_that_cannot_be_written_is_one_line(
     waits: list[float], monkeypatch: pytest.MonkeyPatch, codes: list[str], told: str
 ) -> None:
     with pytest.raises(UserError, match=told):
-        marker(MarkerS3(*codes), monkeypatch).save()
+        redrive_record(MarkerS3(*codes), monkeypatch).save()
     assert len(waits) < 20

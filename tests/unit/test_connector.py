@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from consumer import connector
+from consumer.kcl import connector
 
 
 def start(path: Path) -> subprocess.Popen[bytes]:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from consumer import daemon as daemon_module
-from consumer.daemon import HERE, BatchSkipped, Daemon, jars, java_command, kcl_properties
-from consumer.daemonlog import SKIPPED
+from consumer.kcl import daemon as daemon_module
+from consumer.kcl.daemon import HERE, BatchSkipped, Daemon, jars, java_command, kcl_properties
+from consumer.kcl.daemon_log import SKIPPED
 from consumer.settings import Settings
 
 REQUIRED = {
@@ -168,7 +168,7 @@ def test_it_runs_in_its_folder_with_a_session_of_its_own(make: Make, caplog: pyt
     assert int(session) == pid
     assert environment == "eu-west-3 C.UTF-8"
     assert "streamName = readings" in caplog.messages
-    assert re.fullmatch(r"exec .*python\S* -I -S \S+/consumer/connector.py \S+/s.sock", caplog.messages[-1])
+    assert re.fullmatch(r"exec .*python\S* -I -S \S+/consumer/kcl/connector.py \S+/s.sock", caplog.messages[-1])
 
 
 def test_a_skipped_batch_is_seen_by_a_drain_before_the_loop_runs_again(make: Make) -> None:
@@ -232,8 +232,8 @@ def test_java_dies_with_a_service_that_is_killed(tmp_path: Path, make: Make, dea
     program = f"""
 import asyncio
 from pathlib import Path
-from consumer import daemon
-from consumer.daemon import Daemon
+from consumer.kcl import daemon
+from consumer.kcl.daemon import Daemon
 from consumer.settings import Settings
 
 daemon.DEATH_SIGNAL = {death_signal}

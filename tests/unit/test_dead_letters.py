@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from consumer import retry
-from consumer.protocol import CheckpointRefused
-from consumer.reading import DEFAULT, Fields
+from consumer.aws import retry
+from consumer.kcl.protocol import CheckpointRefused
+from consumer.payload.reading import DEFAULT, Fields
 from tests.unit.fakes import FakeDaemon, World, record
 
 WRONG = Fields(("tracker",), ("speed",), ("at",))
-BAD = b"rubbish"
+BAD = b"malformed"
 
 
 class Killed(Exception):

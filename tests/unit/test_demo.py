@@ -5,7 +5,7 @@ import io
 import pytest
 from prometheus_client import generate_latest
 
-from consumer.metrics import Metrics
+from consumer.telemetry.metrics import Metrics
 from infra.cloudformation import InputError
 from infra.local.choices import Settings
 from infra.local.demo import Speed
@@ -86,7 +86,7 @@ def test_the_live_line_shows_the_consumers_own_metrics() -> None:
     metrics = Metrics()
     metrics.decoded.inc(1200)
     metrics.rows.inc(1198)
-    metrics.parcels.inc(3)
+    metrics.archive_objects.inc(3)
     metrics.dead_letters.inc(12)
     for shard, seconds in (("a", 0.1), ("b", 2.5)):
         metrics.lag.labels(shard).set(seconds)
@@ -132,6 +132,6 @@ def test_speed_is_that_of_the_last_seconds() -> None:
 
 
 def test_the_local_stack_takes_the_templates_parameters() -> None:
-    given = {"PARAMS": "LogLevel=DEBUG ShardCount=4", "PARCEL_SECONDS": "5"}
-    assert Options.load(given).parameters == {"ShardCount": "4", "ParcelSeconds": "5", "LogLevel": "DEBUG"}
+    given = {"PARAMS": "LogLevel=DEBUG ShardCount=4", "ARCHIVE_MAX_SECONDS": "5"}
+    assert Options.load(given).parameters == {"ShardCount": "4", "ArchiveMaxSeconds": "5", "LogLevel": "DEBUG"}
     assert Options.load({}).parameters == {"ShardCount": "2"}

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.devices import KEPT, SLOTS, STEP, Devices
+from consumer.sinks.devices import KEPT, SLOTS, STEP, Devices
 
 MINUTE = 60.0
 

@@ -155,7 +155,7 @@ def test_a_deletion_asks_nothing(run: Any) -> None:
 
 
 def test_cloudformation_waits_longer_than_the_function_may_run() -> None:
-    made = TEMPLATES["template"]["Resources"]
+    made = TEMPLATES["data"]["Resources"]
     assert (
         made["IotEndpoint"]["Properties"]["ServiceTimeout"] > made["EndpointFunction"]["Properties"]["Timeout"] >= 120
     )
@@ -164,4 +164,4 @@ def test_cloudformation_waits_longer_than_the_function_may_run() -> None:
 @pytest.mark.parametrize("name", ["ReadingsRule", "HumidityRule", "AlertInvocation"])
 def test_what_is_checked_with_a_fresh_role_comes_after_one_has_been_seen_to_work(name: str) -> None:
     """IoT Core takes the rules' role on, Lambda looks whether the alert's may send to the queue, both at creation."""
-    assert TEMPLATES["template"]["Resources"][name]["DependsOn"] == "IotEndpoint"
+    assert TEMPLATES["data"]["Resources"][name]["DependsOn"] == "IotEndpoint"

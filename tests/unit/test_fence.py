@@ -5,8 +5,8 @@ The search calls the product's own `decide`. A record at or below the checkpoint
 
 A second search has owners of whom each rejects other records, and so has dead letters to write beside its object. There
 a checkpointed record must be among the dead letters if and only if its archive object rejects it, by the bare objects;
-and at every moment, checkpointed or not, what a reader takes for a dead letter (`producer.parcels.belongs`) must be
-rejected.
+and at every moment, checkpointed or not, what a reader takes for a dead letter (`producer.ops.archive_objects.belongs`)
+must be rejected.
 
 That the searches can find faults is shown by leaving out one rule at a time.
 """
@@ -17,10 +17,10 @@ from typing import NamedTuple
 
 import pytest
 
-from consumer.parcel import Stamp, Verdict, decide
-from producer.parcels import belongs
+from consumer.archive.format import ObjectMetadata, Verdict, decide
+from producer.ops.archive_objects import belongs
 
-Decide = Callable[[Stamp, Stamp], Verdict]
+Decide = Callable[[ObjectMetadata, ObjectMetadata], Verdict]
 Rejects = tuple[frozenset[int], ...]
 """Which records each owner rejects."""
 
@@ -44,8 +44,8 @@ class Stored(NamedTuple):
     dead: int | None
     rejected: frozenset[int]
 
-    def stamp(self) -> Stamp:
-        return Stamp((self.first, 0), (self.last, 0), self.last - self.first + 1, self.epoch, self.dead)
+    def metadata(self) -> ObjectMetadata:
+        return ObjectMetadata((self.first, 0), (self.last, 0), self.last - self.first + 1, self.epoch, self.dead)
 
 
 class World(NamedTuple):
@@ -65,7 +65,7 @@ class Rules(NamedTuple):
     conditional_put: bool = True
     conditional_claim: bool = True
     claim_epoch: bool = True
-    after: Callable[[Stamp, Stamp], Stamp] = Stamp.after
+    after: Callable[[ObjectMetadata, ObjectMetadata], ObjectMetadata] = ObjectMetadata.after
     belongs: Callable[[Mapping[str, str] | None, Mapping[str, str]], bool] = belongs
     dead_first: bool = False
 
@@ -104,7 +104,7 @@ def fault(world: World, rules: Rules) -> bool:
     for letters in world.dead:
         archived = next((s for s in world.bucket if s.first == letters.first), None)
         bare |= letters.rejected
-        if rules.belongs(archived.stamp().metadata() if archived else None, letters.stamp().metadata()):
+        if rules.belongs(archived.metadata().metadata() if archived else None, letters.metadata().metadata()):
             visible |= letters.rejected
     if not visible <= rejected:
         return True
@@ -195,16 +195,16 @@ def commits(
                 yield f"{d}put, answer lost", me, stored(world, me, rejected, letters)
         case "head":
             assert held
-            mine = Stamp((me.first, 0), (me.last, 0), 0, me.epoch, me.dead)
-            match rules.decide(mine, held.stamp()):
+            mine = ObjectMetadata((me.first, 0), (me.last, 0), 0, me.epoch, me.dead)
+            match rules.decide(mine, held.metadata()):
                 case Verdict.FENCED:
                     yield f"{d}fenced", out, world
                 case Verdict.ADOPT:
                     yield f"{d}adopt", me._replace(phase="open", want=held.last), world
-                case Verdict.SETTLED:
-                    yield f"{d}settled", done(me._replace(dead=held.dead)), world
+                case Verdict.COMMITTED:
+                    yield f"{d}committed", done(me._replace(dead=held.dead)), world
                 case Verdict.REPLACE:
-                    after = rules.after(mine, held.stamp()).dead
+                    after = rules.after(mine, held.metadata()).dead
                     yield f"{d}replace", me._replace(phase=f"{d}swap", etag=held.etag, dead=after), world
         case "swap":
             if held and held.etag == me.etag:
@@ -226,15 +226,15 @@ def stored(world: World, me: Owner, rejected: frozenset[int], letters: bool) -> 
 def without(verdict: Verdict, instead: Verdict) -> Decide:
     """`decide` with one rule turned into another."""
 
-    def broken(mine: Stamp, other: Stamp) -> Verdict:
+    def broken(mine: ObjectMetadata, other: ObjectMetadata) -> Verdict:
         found = decide(mine, other)
         return instead if found is verdict else found
 
     return broken
 
 
-def believe_equal(mine: Stamp, other: Stamp) -> Verdict:
-    return Verdict.SETTLED if other.last == mine.last and other.epoch < mine.epoch else decide(mine, other)
+def believe_equal(mine: ObjectMetadata, other: ObjectMetadata) -> Verdict:
+    return Verdict.COMMITTED if other.last == mine.last and other.epoch < mine.epoch else decide(mine, other)
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_every_checkpointed_record_is_in_exactly_one_object(records: int, cuts: 
         pytest.param(Rules(claim_epoch=False), id="no epoch"),
         pytest.param(Rules(decide=without(Verdict.FENCED, Verdict.REPLACE)), id="zombie replaces"),
         pytest.param(Rules(decide=believe_equal), id="equal object not replaced"),
-        pytest.param(Rules(decide=without(Verdict.REPLACE, Verdict.SETTLED)), id="shorter object believed"),
+        pytest.param(Rules(decide=without(Verdict.REPLACE, Verdict.COMMITTED)), id="shorter object believed"),
     ],
 )
 def test_leaving_out_a_rule_breaks_it(rules: Rules) -> None:
@@ -284,11 +284,11 @@ def test_a_dead_letter_is_there_exactly_if_its_archive_object_rejects_the_record
     assert states > 200
 
 
-def only_its_own(mine: Stamp, replaced: Stamp) -> Stamp:
+def only_its_own(mine: ObjectMetadata, replaced: ObjectMetadata) -> ObjectMetadata:
     return mine
 
 
-def forgotten_after_one(mine: Stamp, replaced: Stamp) -> Stamp:
+def forgotten_after_one(mine: ObjectMetadata, replaced: ObjectMetadata) -> ObjectMetadata:
     """The empty object is due only right after an object that had dead letters, not if its owner stopped before it."""
     return replace(mine, dead=0) if mine.dead is None and replaced.dead else mine
 

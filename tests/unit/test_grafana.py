@@ -11,8 +11,8 @@ from typing import Any
 import promql_parser
 import pytest
 
-from consumer.metrics import Metrics
-from consumer.process import DaemonProcess
+from consumer.kcl.process import DaemonProcess
+from consumer.telemetry.metrics import Metrics
 from infra.dashboards.__main__ import FOLDER, RULES, documents, main
 from infra.dashboards.__main__ import rules as alert_rules
 from infra.dashboards.parts import anchor
@@ -131,7 +131,9 @@ def test_where_nothing_happens_no_series_says_so(name: str, panel: Panel) -> Non
 
 def test_what_happens_once_an_archive_object_is_averaged_over_more_than_one() -> None:
     """A rate over little more than the object's window is 0 or twice the truth, in turn."""
-    objects = re.compile(r"sensorstream_(?:parcels|parcel_bytes|checkpoints)_total\{[^}]*\}\[\$__rate_interval\]")
+    objects = re.compile(
+        r"sensorstream_(?:archive_objects|archive_bytes|checkpoints)_total\{[^}]*\}\[\$__rate_interval\]"
+    )
     assert not [panel.title for _, panel in PANELS if objects.search(str(panel.expressions))]
 
 

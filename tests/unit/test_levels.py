@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from consumer.cloudwatch import LEVELS
 from consumer.service import Service
+from consumer.sinks.cloudwatch import LEVELS
 from tests.unit.test_takeover import row
 
 
@@ -33,7 +33,7 @@ def service(tmp_path: Path) -> tuple[Service, Client]:
         archive_bucket="bucket",
         cloudwatch_per_sensor=False,
         failover_seconds=10,
-        parcel_seconds=60,
+        archive_max_seconds=60,
         run_dir=str(tmp_path),
         shutdown_seconds=20,
         worker_id="me",
@@ -55,10 +55,10 @@ def test_levels_of_a_worker_whose_lease_is_not_served(
         row(None, 1) | {"leaseKey": {"S": "c"}},
         row("me", 1, "SHARD_END") | {"leaseKey": {"S": "d"}},
     ]
-    asyncio.run(worker._heir.look())
+    asyncio.run(worker._lease_monitor.look())
     worker._counters()
     clock: Any = SimpleNamespace(time=lambda: 0.0, monotonic=lambda: 10.0**9)
-    monkeypatch.setattr("consumer.reads.time", clock)
+    monkeypatch.setattr("consumer.pipeline.reads.time", clock)
     found = worker._counters()
     assert found["OpenShards"] == 3
     assert found["UnownedShards"] == 1

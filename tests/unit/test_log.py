@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from consumer import log
+from consumer.telemetry import log
 
 
 @pytest.fixture(autouse=True)
@@ -27,14 +27,14 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[str]:
 
 def test_json_has_a_line_an_event_with_its_extra_fields(capsys: pytest.CaptureFixture[str]) -> None:
     log.setup("INFO", "json")
-    logging.getLogger("consumer.archive").info(
+    logging.getLogger("consumer.archive.store").info(
         "stored %s", "a\nb", extra={"records": 12, "level": "mine", "path": object}
     )
     [line] = lines(capsys)
     event = json.loads(line)
     assert list(event)[:4] == ["time", "level", "logger", "message"]
     assert event["time"].endswith("Z")
-    assert (event["level"], event["logger"], event["message"]) == ("INFO", "consumer.archive", "stored a\nb")
+    assert (event["level"], event["logger"], event["message"]) == ("INFO", "consumer.archive.store", "stored a\nb")
     assert event["records"] == 12
     assert event["path"] == "<class 'object'>"
 

@@ -13,12 +13,12 @@ import pytest
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from consumer.metrics import Metrics
-from consumer.process import DaemonProcess
-from consumer.reading import REASONS, Reading
-from consumer.reads import REASONS as READ_REASONS
-from consumer.shards import Shards
-from consumer.watch import Heir
+from consumer.kcl.process import DaemonProcess
+from consumer.payload.reading import REASONS, Reading
+from consumer.pipeline.reads import REASONS as READ_REASONS
+from consumer.pipeline.shards import Shards
+from consumer.pipeline.watch import LeaseMonitor
+from consumer.telemetry.metrics import Metrics
 from tests.unit.fakes import SHARD, FakeDaemon, World, record
 from tests.unit.test_takeover import row
 
@@ -37,8 +37,8 @@ def served(daemon: FakeDaemon, world: World) -> Shards:
 PER_SHARD = (
     "millis_behind_latest",
     "checkpoint_age_seconds",
-    "open_parcel_records",
-    "parcel_age_seconds",
+    "archive_open_records",
+    "archive_object_age_seconds",
     "shard_records_total",
     "shard_bytes_total",
 )
@@ -55,13 +55,13 @@ def test_a_shard_has_six_series_as_long_as_it_is_owned() -> None:
             shards.observe()
             found = {name: value(world.metrics, name, shard=SHARD) for name in PER_SHARD}
             assert found["millis_behind_latest"] == 7
-            assert found["open_parcel_records"] == found["shard_records_total"] == 2
+            assert found["archive_open_records"] == found["shard_records_total"] == 2
             assert found["shard_bytes_total"] == sum(len(b64decode(record(number)["data"])) for number in (1, 2))
-            assert 0 < (found["parcel_age_seconds"] or 0) < 20  # by the clock, however old the records are
+            assert 0 < (found["archive_object_age_seconds"] or 0) < 20  # by the clock, however old the records are
             assert (found["checkpoint_age_seconds"] or 0) > 20
             await daemon.deliver([record(3), record(4)])
             shards.observe()
-            assert value(world.metrics, "parcel_age_seconds", shard=SHARD) == 0
+            assert value(world.metrics, "archive_object_age_seconds", shard=SHARD) == 0
             await daemon.do("leaseLost")
             shards.observe()
             assert [value(world.metrics, name, shard=SHARD) for name in PER_SHARD] == [None] * len(PER_SHARD)
@@ -95,7 +95,9 @@ def test_a_shard_that_cannot_be_read_is_told_of_with_its_reason(monkeypatch: pyt
             await daemon.deliver([])
             world.reads.failed(SHARD, "kms", "KMSDisabledException: disabled")
             later = time.monotonic() + 100
-            monkeypatch.setattr("consumer.reads.time", SimpleNamespace(monotonic=lambda: later, time=time.time))
+            monkeypatch.setattr(
+                "consumer.pipeline.reads.time", SimpleNamespace(monotonic=lambda: later, time=time.time)
+            )
             (state,) = shards.observe()
             assert state["live"]
             assert state["cannotBeRead"] == "kms"
@@ -162,7 +164,7 @@ class Table:
 def test_leases_that_can_be_read_and_those_that_nobody_holds_are_counted_at_each_look(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("consumer.watch.LOOK", 0.0)
+    monkeypatch.setattr("consumer.pipeline.watch.LOOK", 0.0)
     child: dict[str, Any] = {"parentShardId": {"SS": ["mine"]}}
     rows = {
         "mine": row("me", 1),
@@ -174,7 +176,7 @@ def test_leases_that_can_be_read_and_those_that_nobody_holds_are_counted_at_each
     async def test() -> None:
         metrics, table = Metrics(), Table(rows)
         leases: Any = table
-        task = asyncio.create_task(Heir("me", 10.0, leases, metrics).run())
+        task = asyncio.create_task(LeaseMonitor("me", 10.0, leases, metrics).run())
         assert value(metrics, "leases", state="open") is None  # nobody has looked yet
         await asyncio.wait_for(table.over.wait(), 20)
         task.cancel()

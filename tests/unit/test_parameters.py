@@ -27,7 +27,7 @@ NARROWER = {"JAVA_HEAP_MB": "a task has 8 GiB at most here"}
 
 
 def test_the_environment_of_the_task_is_read() -> None:
-    assert CHOSEN["PARCEL_SECONDS"] == "ParcelSeconds"
+    assert CHOSEN["ARCHIVE_MAX_SECONDS"] == "ArchiveMaxSeconds"
     assert GIVEN.keys() - SETTINGS.keys() == {"TMPDIR"} | {name for name in GIVEN if name.startswith("AWS_ACCOUNT")}
 
 
@@ -87,5 +87,5 @@ def test_a_parameter_takes_no_text_that_the_setting_refuses(name: str, good: lis
 def test_every_setting_that_the_operations_page_names_is_set_or_explained() -> None:
     page = (INFRA.parent / "docs/operations.md").read_text()
     named = {name for name in re.findall(r"`([A-Z][A-Z_]+)`", page) if name in SETTINGS}
-    assert {"PARCEL_SECONDS", "TABLE_CONCURRENCY", "FAILOVER_SECONDS"} <= named
+    assert {"ARCHIVE_MAX_SECONDS", "TABLE_CONCURRENCY", "FAILOVER_SECONDS"} <= named
     assert named <= CHOSEN.keys() | listed("By the template").keys() | listed("Not in a deployment").keys()

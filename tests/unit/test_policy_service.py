@@ -92,7 +92,7 @@ def test_every_variable_of_the_task_is_a_setting_with_a_value_that_is_taken() ->
 
 
 def test_the_lease_tables_have_the_names_that_the_kcl_makes_of_the_application() -> None:
-    data = TEMPLATES["template"]
+    data = TEMPLATES["data"]
     application = data["Outputs"]["ApplicationName"]["Value"]["Fn::Sub"]
     tables = {t.properties.get("TableName", {}).get("Fn::Sub") for t in of("AWS::DynamoDB::Table")} - {None}
     assert tables == {f"{application}{suffix}" for suffix in ("", "-CoordinatorState", "-WorkerMetricStats")}
@@ -131,8 +131,8 @@ def test_the_consumer_of_the_stream_goes_after_the_tasks_and_by_the_name_that_th
     assert consumer["Condition"] == "HasFanOut"
     name = consumer["Properties"]["ConsumerName"]
     assert environment()["STREAM_CONSUMER"] == {"Fn::If": ["HasFanOut", name, ""]}
-    assert name != TEMPLATES["template"]["Outputs"]["ApplicationName"]["Value"], "the one that the data plane once had"
-    assert "AWS::Kinesis::StreamConsumer" not in text(TEMPLATES["template"])
+    assert name != TEMPLATES["data"]["Outputs"]["ApplicationName"]["Value"], "the one that the data stack once had"
+    assert "AWS::Kinesis::StreamConsumer" not in text(TEMPLATES["data"])
 
 
 def test_the_task_may_not_make_change_or_delete_a_table_stream_or_consumer() -> None:
@@ -151,13 +151,13 @@ def test_a_deployment_keeps_all_tasks_and_goes_back_when_it_fails() -> None:
 
 
 def test_what_the_service_asks_of_the_data_plane_are_outputs_of_it() -> None:
-    asked = {name for name, each in SERVICE["Parameters"].items() if each["Description"] == "Output of the data plane."}
+    asked = {name for name, each in SERVICE["Parameters"].items() if each["Description"] == "Output of the data stack."}
     assert asked
-    assert asked <= TEMPLATES["template"]["Outputs"].keys()
+    assert asked <= TEMPLATES["data"]["Outputs"].keys()
 
 
 def test_parameters_of_one_name_mean_the_same_in_all_templates() -> None:
-    shared = SERVICE["Parameters"].keys() & TEMPLATES["template"]["Parameters"].keys()
+    shared = SERVICE["Parameters"].keys() & TEMPLATES["data"]["Parameters"].keys()
     assert shared == {"KmsKeyArn", "LogRetentionDays", "RetentionHours"}
     for name in shared:
-        assert SERVICE["Parameters"][name]["Default"] == TEMPLATES["template"]["Parameters"][name]["Default"]
+        assert SERVICE["Parameters"][name]["Default"] == TEMPLATES["data"]["Parameters"][name]["Default"]

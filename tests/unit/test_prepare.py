@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from consumer import clients as module
-from consumer.clients import Clients, Unreachable
+from consumer.aws import clients as module
+from consumer.aws.clients import Clients, Unreachable
 from tests.unit.fakes import error
 
 

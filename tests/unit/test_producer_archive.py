@@ -1,4 +1,4 @@
-"""Archive lines, parcels, and the numbers in them."""
+"""Archive lines, archive objects, and the numbers in them."""
 
 import base64
 import json
@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.archive import UnreadableLine, parse
-from producer.comparison import normal
-from producer.parcels import Parcel, overlaps
+from producer.ops.archive_objects import ArchiveObject, overlaps
+from producer.ops.archive_reader import UnreadableLine, parse
+from producer.ops.comparison import normal
 
 HEAD = '{"shard":"shardId-000000000000","sequenceNumber":"49","subSequenceNumber":0,"partitionKey":%s,"arrival":17,'
 
@@ -41,33 +41,33 @@ def test_other_lines_are_unreadable(line: bytes) -> None:
         parse(line)
 
 
-def parcel(begin: int, end: int, shard: str = "s", **metadata: str) -> Parcel:
+def archive_object(begin: int, end: int, shard: str = "s", **metadata: str) -> ArchiveObject:
     told = {"first": f"{begin}.0", "last": f"{end}.0", "records": str(end - begin + 1), "epoch": "7"} | metadata
-    made = Parcel(f"readings/date=2026-11-22/hour=10/{shard}/{begin:056d}-{0:010d}.ndjson.gz", told)
+    made = ArchiveObject(f"readings/date=2026-11-22/hour=10/{shard}/{begin:056d}-{0:010d}.ndjson.gz", told)
     for number in range(begin, end + 1):
         made.take(shard, (number, 0))
     return made
 
 
-def test_a_good_parcel_has_no_faults() -> None:
-    assert list(parcel(3, 9).faults()) == []
+def test_a_good_archive_object_has_no_faults() -> None:
+    assert list(archive_object(3, 9).faults()) == []
 
 
 @pytest.mark.parametrize("field", ["first", "last", "records", "epoch"])
 def test_metadata_that_does_not_fit_is_a_fault(field: str) -> None:
-    assert [field in fault for fault in parcel(3, 9, **{field: "x"}).faults()] == [True]
+    assert [field in fault for fault in archive_object(3, 9, **{field: "x"}).faults()] == [True]
 
 
-def test_disorder_strangers_and_emptiness_are_faults() -> None:
-    disordered = parcel(3, 9)
+def test_disorder_unexpected_keys_and_emptiness_are_faults() -> None:
+    disordered = archive_object(3, 9)
     disordered.take("other", (4, 0))
     assert len(list(disordered.faults())) == 4  # order, shard, and the metadata's last and records
-    assert list(Parcel("readings/x", {}).faults()) == ["holds no record"]
+    assert list(ArchiveObject("readings/x", {}).faults()) == ["holds no record"]
 
 
 def test_overlaps_are_found_within_a_shard_only() -> None:
-    assert list(overlaps([parcel(1, 5), parcel(6, 9), parcel(4, 9, "t")])) == []
-    assert len(list(overlaps([parcel(6, 9), parcel(1, 6)]))) == 1
+    assert list(overlaps([archive_object(1, 5), archive_object(6, 9), archive_object(4, 9, "t")])) == []
+    assert len(list(overlaps([archive_object(6, 9), archive_object(1, 6)]))) == 1
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from producer import checks, doctor, probes
-from producer.doctor import Check, Report
-from producer.errors import UserError
-from producer.stack import Stack
+from producer.aws.errors import UserError
+from producer.aws.stack import Stack
+from producer.ops import checks, doctor
+from producer.ops import rule_probes as probes
+from producer.ops.doctor import Check, Report
 
 STACK = cast(Stack, SimpleNamespace(name="s", alert_topic="arn:aws:sns:eu-central-1:000000000000:t"))
 PLACE = {"region_name": "eu-central-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}

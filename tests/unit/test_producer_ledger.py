@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from producer.errors import UserError
-from producer.ledger import Entry, Ledger, entry, read
-from producer.message import Reading, single
+from producer.aws.errors import UserError
+from producer.fleet.ledger import Entry, Ledger, entry, read
+from producer.fleet.message import Reading, single
 
 LOW = single(Reading("soilSensor1", 1_795_345_942_830, "20", quoted=True), 1, "humidity")
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.reading import decode
-from producer.device import Device
-from producer.fleet import Fleet, Mix
-from producer.malformed import BINARY, MALFORMED, malformed
-from producer.message import Message, Reading, alert_of, batch, iso_utc, number_of, single
-from producer.schedule import due_times
+from consumer.payload.reading import decode
+from producer.fleet.device import Device
+from producer.fleet.malformed import BINARY, MALFORMED, malformed
+from producer.fleet.message import Message, Reading, alert_of, batch, iso_utc, number_of, single
+from producer.fleet.order import Fleet, Mix
+from producer.fleet.schedule import due_times
 
 NOW = 1_795_345_942_830
 readings = st.builds(

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from producer.credentials import Credentials
-from producer.errors import UserError
-from producer.mqtt import MqttOutlet
+from producer.aws.errors import UserError
+from producer.fleet.credentials import Credentials
+from producer.fleet.mqtt import MqttTransport
 
 
 def test_damaged_files_of_a_device_are_named(tmp_path: Path) -> None:
@@ -14,4 +14,4 @@ def test_damaged_files_of_a_device_are_named(tmp_path: Path) -> None:
     for path in (device.certificate, device.key, device.identity):
         path.write_text("damaged")
     with pytest.raises(UserError, match=f"device q1: certificate or key in {tmp_path} are damaged"):
-        MqttOutlet("127.0.0.1", 1, None, [device], lambda *_: None)
+        MqttTransport("127.0.0.1", 1, None, [device], lambda *_: None)

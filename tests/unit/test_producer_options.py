@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from producer import options
-from producer.catalogue import Span
+from producer.aws.errors import UserError
 from producer.cli import COMMANDS
-from producer.errors import UserError
+from producer.ops.archive_index import Span
 
 ROOT = Path(__file__).parents[2]
 

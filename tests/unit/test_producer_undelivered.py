@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from producer.undelivered import MAX_RECORD, Task, partition_key, task_of
+from producer.ops.undelivered import MAX_RECORD, Task, partition_key, task_of
 
 NUMBER = b'{"name":"a","humidity":20.00000000000000000000000000000000000001}'
 DENIED = (
@@ -75,7 +75,7 @@ def test_the_functions_event_keeps_every_digit() -> None:
         (rule_error(topic=f"device/{'x' * 257}/devicePayload"), "no partition key"),
         (rule_error(failures=[]), "no failed action"),
         (rule_error(failures=failures("S3Action")), "S3Action"),
-        (rule_error(b"rubbish", failures=failures("LambdaAction")), "not a JSON object"),
+        (rule_error(b"malformed", failures=failures("LambdaAction")), "not a JSON object"),
         (rule_error(b"x" * MAX_RECORD), "too large"),
         ('{"requestContext":{"condition":"EventAgeExceeded"}}', "not a JSON object"),
         ('{"requestContext":{},"requestPayload":{}}', "condition"),

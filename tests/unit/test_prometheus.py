@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from prometheus_client.core import CounterMetricFamily
 
-from consumer.metrics import Metrics
-from consumer.process import DaemonProcess
+from consumer.kcl.process import DaemonProcess
+from consumer.telemetry.metrics import Metrics
 from infra.local.process import ROOT
 from tests.rules import CONFIG, Rule, binary, load, metrics, rules
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from consumer.reading import DEFAULT, MOST_REJECTS, REASONS, Decoded, Fields, Reading, decode, timestamp
-from consumer.values import END_MS, FIRST_MS, MOST_DETAIL
+from consumer.payload.reading import DEFAULT, MOST_REJECTS, REASONS, Decoded, Fields, Reading, decode, timestamp
+from consumer.payload.values import END_MS, FIRST_MS, MOST_DETAIL
 from tests.unit.malformed import KINDS, malformed
 
 TIME = 1_795_344_496_123  # 2026-11-22T10:48:16.123Z

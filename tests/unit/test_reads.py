@@ -2,8 +2,8 @@
 
 import pytest
 
-from consumer import reads as module
-from consumer.reads import FRESH, REASONS, UNREAD, Reads, lag
+from consumer.pipeline import reads as module
+from consumer.pipeline.reads import FRESH, REASONS, UNREAD, Reads, lag
 
 
 class Clock:

@@ -1,6 +1,6 @@
 """A line that comes again and again is told once in a while, with how often it came."""
 
-from consumer.repeats import MOST, WINDOW, Repeats, shape
+from consumer.telemetry.repeats import MOST, WINDOW, Repeats, shape
 
 
 class Told:

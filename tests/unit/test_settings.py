@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.reading import Fields
+from consumer.payload.reading import Fields
 from consumer.settings import RUN_DIR_BYTES, Settings, SettingsError
 
 REQUIRED = {
@@ -88,7 +88,7 @@ def test_the_region_may_come_from_either_variable() -> None:
         ("MAX_RECORDS", "٥٠٠"),
         ("POLL_MILLIS", "199"),
         ("POLL_MILLIS", "250ms"),
-        ("PARCEL_BYTES", "8MB"),
+        ("ARCHIVE_MAX_BYTES", "8MB"),
         ("FAST_START", "yes"),
         ("FAST_START", "True"),
         ("LEASE_TABLES", "make"),

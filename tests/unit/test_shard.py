@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from consumer import ending, retry
-from consumer.ending import FalseEnd
-from consumer.lease import Claim
-from consumer.parcel import Cut
-from consumer.protocol import CheckpointRefused, ConversationEnded, ProtocolError
+from consumer.archive.format import RotationPolicy
+from consumer.aws import retry
+from consumer.kcl.lease_table import Claim
+from consumer.kcl.protocol import CheckpointRefused, ConversationEnded, ProtocolError
+from consumer.pipeline import shard_end as ending
+from consumer.pipeline.shard_end import FalseEnd
 from tests.unit.fakes import SHARD, T0, FakeDaemon, World, error, listed, record
 
 
@@ -28,7 +29,7 @@ def sequence(world: World) -> list[str]:
     return [line["sequenceNumber"] for line in world.s3.lines()]
 
 
-def test_rows_are_durable_at_the_answer_and_the_checkpoint_waits_for_the_parcel() -> None:
+def test_rows_are_durable_at_the_answer_and_the_checkpoint_waits_for_the_archive_object() -> None:
     async def test() -> None:
         async with FakeDaemon(world := World()) as daemon:
             await daemon.start()
@@ -42,7 +43,7 @@ def test_rows_are_durable_at_the_answer_and_the_checkpoint_waits_for_the_parcel(
     run(test())
 
 
-def test_a_parcel_ends_where_the_records_say_whatever_the_deliveries() -> None:
+def test_a_archive_object_ends_where_the_records_say_whatever_the_deliveries() -> None:
     async def objects(sizes: list[int]) -> set[str]:
         async with FakeDaemon(world := World()) as daemon:
             await daemon.start()
@@ -58,9 +59,9 @@ def test_a_parcel_ends_where_the_records_say_whatever_the_deliveries() -> None:
     run(test())
 
 
-def test_a_record_that_arrived_after_the_window_starts_the_next_parcel() -> None:
+def test_a_record_that_arrived_after_the_window_starts_the_next_archive_object() -> None:
     async def test() -> None:
-        async with FakeDaemon(world := World(Cut(100, 1 << 20, 1_000))) as daemon:
+        async with FakeDaemon(world := World(RotationPolicy(100, 1 << 20, 1_000))) as daemon:
             await daemon.start()
             late = record(2)["approximateArrivalTimestamp"] + 5_000
             await daemon.deliver([record(1), record(2), record(3, arrival=late)], behind=5)
@@ -70,7 +71,7 @@ def test_a_record_that_arrived_after_the_window_starts_the_next_parcel() -> None
     run(test())
 
 
-def test_an_idle_shard_closes_its_parcel_once_its_window_is_past() -> None:
+def test_an_idle_shard_closes_its_archive_object_once_its_window_is_past() -> None:
     async def test() -> None:
         async with FakeDaemon(World()) as daemon:
             await daemon.start()
@@ -116,12 +117,12 @@ def test_a_crash_before_the_checkpoint_replays_to_the_same_object() -> None:
 
 def test_a_longer_object_of_an_earlier_owner_is_adopted() -> None:
     async def test() -> None:
-        world = World(Cut(6, 1 << 20, 60_000))
+        world = World(RotationPolicy(6, 1 << 20, 60_000))
         async with FakeDaemon(world) as daemon:
             await daemon.start()
             daemon.errors = ["ShutdownException"]
             await daemon.deliver([record(n) for n in range(1, 7)])
-        world.cut = Cut(4, 1 << 20, 60_000)
+        world.cut = RotationPolicy(4, 1 << 20, 60_000)
         async with FakeDaemon(world) as daemon:
             await daemon.start()
             await daemon.deliver([record(n) for n in range(1, 6)])
@@ -177,7 +178,7 @@ def test_after_standing_still_nothing_is_written() -> None:
     run(test())
 
 
-def test_a_mute_waits_for_what_is_under_way() -> None:
+def test_a_revoke_waits_for_what_is_under_way() -> None:
     async def test() -> None:
         async with FakeDaemon(world := World()) as daemon:
             await daemon.start()
@@ -193,7 +194,7 @@ def test_a_mute_waits_for_what_is_under_way() -> None:
             world.dynamodb.fail = throttle
             delivery = asyncio.create_task(daemon.deliver([record(1)]))
             await tried.wait()
-            await daemon.shard.mute()
+            await daemon.shard.revoke()
             seen = tries
             await delivery
             assert tries == seen
@@ -202,7 +203,7 @@ def test_a_mute_waits_for_what_is_under_way() -> None:
     run(test())
 
 
-def test_a_bad_record_stands_in_parcel_and_dead_letters_and_stops_nothing() -> None:
+def test_a_bad_record_stands_in_archive_object_and_dead_letters_and_stops_nothing() -> None:
     async def test() -> None:
         async with FakeDaemon(world := World()) as daemon:
             await daemon.start()
@@ -218,7 +219,7 @@ def test_a_bad_record_stands_in_parcel_and_dead_letters_and_stops_nothing() -> N
     run(test())
 
 
-def test_shutdown_requested_settles_the_open_parcel() -> None:
+def test_shutdown_requested_commits_the_open_archive_object() -> None:
     async def test() -> None:
         async with FakeDaemon(world := World()) as daemon:
             await daemon.start()
@@ -233,7 +234,7 @@ def test_shutdown_requested_settles_the_open_parcel() -> None:
     run(test())
 
 
-def test_a_shard_end_is_checkpointed_without_numbers_after_the_last_parcel() -> None:
+def test_a_shard_end_is_checkpointed_without_numbers_after_the_last_archive_object() -> None:
     async def test() -> None:
         async with FakeDaemon(world := World()) as daemon:
             await daemon.start()
@@ -257,7 +258,7 @@ def test_a_shard_end_is_never_answered_by_who_lost_the_shard() -> None:
     run(test())
 
 
-def test_what_a_muted_conversation_is_delivered_does_not_count_as_read() -> None:
+def test_what_a_revoked_conversation_is_delivered_does_not_count_as_read() -> None:
     """Else nothing would notice that the lease is ours and that no one serves it."""
 
     async def test() -> None:
@@ -265,7 +266,7 @@ def test_what_a_muted_conversation_is_delivered_does_not_count_as_read() -> None
             world.reads.hold([SHARD])
             await daemon.start()
             await daemon.deliver([record(1)])
-            await daemon.shard.mute()
+            await daemon.shard.revoke()
             before = world.reads.age(SHARD)
             await daemon.deliver([record(2)], behind=1)
             assert world.reads.age(SHARD) > before
@@ -315,7 +316,7 @@ def test_a_shard_whose_end_kinesis_cannot_confirm_waits_without_an_answer() -> N
     run(test())
 
 
-def test_lease_lost_drops_the_open_parcel() -> None:
+def test_lease_lost_drops_the_open_archive_object() -> None:
     async def test() -> None:
         async with FakeDaemon(world := World()) as daemon:
             await daemon.start()
@@ -341,7 +342,7 @@ def test_a_passing_checkpoint_error_is_tried_again(name: str) -> None:
     run(test())
 
 
-def test_a_hopeless_checkpoint_error_ends_the_conversation_unanswered() -> None:
+def test_a_fatal_checkpoint_error_ends_the_conversation_unanswered() -> None:
     async def test() -> None:
         async with FakeDaemon(World()) as daemon:
             await daemon.start()
@@ -369,7 +370,7 @@ def test_a_possibly_skipped_batch_is_never_checkpointed() -> None:
     run(test())
 
 
-def test_a_conversation_that_is_muted_while_it_claims_never_writes() -> None:
+def test_a_conversation_that_is_revoked_while_it_claims_never_writes() -> None:
     async def test() -> None:
         async with FakeDaemon(world := World()) as daemon:
             claim, asked, answered = world.leases.claim, asyncio.Event(), asyncio.Event()
@@ -382,10 +383,10 @@ def test_a_conversation_that_is_muted_while_it_claims_never_writes() -> None:
             world.leases.claim = slow  # type: ignore[method-assign]
             started = asyncio.create_task(daemon.start())
             await asked.wait()
-            muted = asyncio.create_task(daemon.shard.mute())
+            ownership_lost = asyncio.create_task(daemon.shard.revoke())
             await asyncio.sleep(0)
             answered.set()
-            await asyncio.gather(started, muted)
+            await asyncio.gather(started, ownership_lost)
             await daemon.deliver([record(1)])
             assert (daemon.shard.live, world.dynamodb.rows) == (False, {})
 
@@ -405,7 +406,7 @@ def test_the_end_of_the_pipe_before_the_last_word_is_a_failure() -> None:
 
 def test_throttled_and_unprocessed_rows_are_written_in_the_end() -> None:
     async def test() -> None:
-        async with FakeDaemon(world := World(Cut(1000, 1 << 20, 60_000))) as daemon:
+        async with FakeDaemon(world := World(RotationPolicy(1000, 1 << 20, 60_000))) as daemon:
             await daemon.start()
             failures = iter([error("ProvisionedThroughputExceededException"), OSError("reset"), TimeoutError()])
 
@@ -423,7 +424,7 @@ def test_throttled_and_unprocessed_rows_are_written_in_the_end() -> None:
 
 def test_of_two_readings_with_one_key_the_later_wins_and_the_archive_keeps_both() -> None:
     async def test() -> None:
-        async with FakeDaemon(world := World(Cut(2, 1 << 20, 60_000))) as daemon:
+        async with FakeDaemon(world := World(RotationPolicy(2, 1 << 20, 60_000))) as daemon:
             await daemon.start()
             both = [b'{"name":"d","humidity":%d,"timeStampEpoch":1767268800000}' % value for value in (20, 21)]
             await daemon.deliver([record(1, both[0]), record(2, both[1])])
@@ -434,7 +435,7 @@ def test_of_two_readings_with_one_key_the_later_wins_and_the_archive_keeps_both(
     run(test())
 
 
-def test_a_lost_answer_of_the_archive_is_settled_not_doubled() -> None:
+def test_a_lost_answer_of_the_archive_is_committed_not_doubled() -> None:
     async def test() -> None:
         async with FakeDaemon(world := World()) as daemon:
             await daemon.start()
@@ -448,7 +449,7 @@ def test_a_lost_answer_of_the_archive_is_settled_not_doubled() -> None:
             await daemon.deliver([record(n) for n in range(1, 5)])
             assert daemon.checkpoints == [(4, 0)]
         assert sequence(world) == ["1", "2", "3", "4"]
-        assert world.metrics.fence.labels("settled")._value.get() == 1.0
+        assert world.metrics.fence.labels("committed")._value.get() == 1.0
 
     run(test())
 
@@ -469,7 +470,7 @@ def test_a_delivery_that_cannot_be_written_shows_its_age() -> None:
             world.dynamodb.fail = fail
             await daemon.deliver([record(1, arrival=T0), record(2)])
             assert ages[0] == pytest.approx(time.time() - T0 / 1000, abs=20)
-            assert daemon.shard.oldest_age() >= ages[0]  # the open parcel's now
+            assert daemon.shard.oldest_age() >= ages[0]  # the open archive object's now
             await daemon.deliver([record(3), record(4)])
             assert daemon.shard.oldest_age() == 0
 
@@ -505,7 +506,7 @@ def test_a_record_of_unknown_arrival_is_as_old_as_its_archive_object_is_open() -
         async with FakeDaemon(World()) as daemon:
             await daemon.start()
             await daemon.deliver([record(1) | {"approximateArrivalTimestamp": None}], behind=5)
-            assert daemon.shard.oldest_age() == pytest.approx(daemon.shard.parcel_age(), abs=1)
+            assert daemon.shard.oldest_age() == pytest.approx(daemon.shard.archive_object_age(), abs=1)
             assert daemon.shard.open_records() == 1
             assert daemon.shard.oldest_arrival() is None
 

@@ -67,7 +67,7 @@ def test_a_command_for_aws_is_one_that_it_takes(file: str, service: str, name: s
 
 def texts() -> Iterator[tuple[str, str]]:
     """What programs may say: each string, and what stands in an f-string beside its values."""
-    for path in sorted([*ROOT.glob("producer/*.py"), *INFRA.rglob("*.py"), *ROOT.glob("consumer/*.py")]):
+    for path in sorted([*(ROOT / "producer").rglob("*.py"), *INFRA.rglob("*.py"), *(ROOT / "consumer").rglob("*.py")]):
         tree = ast.parse(path.read_text())
         documented = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
         for node in ast.walk(tree):

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from consumer import supervisor as rooms
-from consumer.metrics import Metrics, total
-from consumer.reads import Reads
-from consumer.shards import Shards
-from consumer.supervisor import Hopeless, Supervisor
+from consumer.kcl import supervisor as components
+from consumer.kcl.supervisor import FatalError, Supervisor
+from consumer.pipeline.reads import Reads
+from consumer.pipeline.shards import Shards
+from consumer.telemetry.metrics import Metrics, total
 from tests.running import in_loop
 
 
@@ -65,7 +65,7 @@ class Lives:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rooms, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(components, "FIRST_PAUSE", 0.0)
 
 
 @in_loop
@@ -95,7 +95,7 @@ async def test_a_failure_of_ours_kills_the_daemon_and_starts_it_again() -> None:
 @in_loop
 async def test_daemons_that_never_live_are_given_up() -> None:
     lives = Lives(FakeDaemon(short_lives=1000))
-    with pytest.raises(Hopeless, match="died 6 times in a row"):
+    with pytest.raises(FatalError, match="died 6 times in a row"):
         await lives.run()
 
 
@@ -106,7 +106,7 @@ async def test_in_an_outage_it_goes_on_trying() -> None:
     task = lives.run()
     await lives.started(20)
     lives.outage = False
-    with pytest.raises(Hopeless):
+    with pytest.raises(FatalError):
         await task
 
 
@@ -144,10 +144,10 @@ async def test_a_daemon_that_was_asked_to_stop_is_not_started_again_for_its_sile
 
 
 @in_loop
-async def test_a_daemon_that_cannot_be_started_is_hopeless() -> None:
+async def test_a_daemon_that_cannot_be_started_is_fatal() -> None:
     class NoDisk(FakeDaemon):
         async def start(self) -> None:
             raise OSError(28, "No space left on device", "kcl.properties")
 
-    with pytest.raises(Hopeless, match=r"RUN_DIR: .*No space left on device"):
+    with pytest.raises(FatalError, match=r"RUN_DIR: .*No space left on device"):
         await Lives(NoDisk()).run()

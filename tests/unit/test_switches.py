@@ -61,7 +61,7 @@ def test_values_reach_the_command_as_they_were_given() -> None:
     assert "'STACK=s'" in done.stdout
 
 
-@pytest.mark.parametrize("target", ["demo", "up", "deploy", "plan", "destroy", "package", "pictures"])
+@pytest.mark.parametrize("target", ["demo", "up", "deploy", "plan", "destroy", "package"])
 def test_the_environment_reaches_no_command(target: str) -> None:
     foreign = dict.fromkeys(SWITCHES, "of-others")
     bare, done = make(target), make(target, environment=foreign)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from consumer.takeover import LONGEST_HAND_OVER, LOOK, Lost, Takeover
+from consumer.kcl.lease_takeover import LOOK, MAX_HAND_OVER, Lost, Takeover
 
 LEASE = 10.0
 
@@ -103,7 +103,7 @@ def test_a_hand_over_that_never_ends_is_taken_although_it_is_renewed() -> None:
         taken[number * LOOK] = takeover.look(rows, 1000 + number * LOOK)
         owned[number * LOOK] = takeover.unowned(rows) == set()
     first = min(seconds for seconds, found in taken.items() if found)
-    assert 30 + LEASE < LONGEST_HAND_OVER + 3 * LEASE < first <= LONGEST_HAND_OVER + 3 * LEASE + 3 * LOOK
+    assert 30 + LEASE < MAX_HAND_OVER + 3 * LEASE < first <= MAX_HAND_OVER + 3 * LEASE + 3 * LOOK
     assert taken[first] == [Lost("a", "other", int(first / LOOK), "old")]
     assert owned[60]
     assert not owned[first]

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.metrics import Metrics
-from consumer.reading import Reading
-from consumer.table import DAY, Expiry, Table, expiry
+from consumer.payload.reading import Reading
+from consumer.sinks.table import DAY, Expiry, Table, expiry
+from consumer.telemetry.metrics import Metrics
 from tests.unit.fakes import FakeDaemon, FakeDynamoDB, World, record
 
 ARRIVAL = 1_795_604_400_123  # 2026-11-25T11:00:00Z

@@ -7,11 +7,21 @@ from typing import Any
 
 import pytest
 
-from consumer import reads, watch
-from consumer.metrics import Metrics
-from consumer.reads import UNREAD, Reads
-from consumer.supervisor import LONGEST_PAUSE
-from consumer.watch import BLIND, DOWN, HOPE, LONGEST_SILENCE, SILENCE, Heir, Pulse, Trouble, Watchdog
+from consumer.kcl.supervisor import MAX_PAUSE
+from consumer.pipeline import reads, watch
+from consumer.pipeline.reads import UNREAD, Reads
+from consumer.pipeline.watch import (
+    BLIND,
+    DOWN,
+    HOPE,
+    MAX_SILENCE,
+    SILENCE,
+    LeaseMonitor,
+    StallDetector,
+    Trouble,
+    Watchdog,
+)
+from consumer.telemetry.metrics import Metrics
 from tests.unit.fakes import error
 from tests.unit.test_takeover import row
 
@@ -20,20 +30,20 @@ from tests.unit.test_takeover import row
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A clock to be set by hand, in seconds."""
     now = [100.0]
-    monkeypatch.setattr(Pulse, "_now", staticmethod(lambda: now[0]))
+    monkeypatch.setattr(StallDetector, "_now", staticmethod(lambda: now[0]))
     return now
 
 
 def test_a_process_that_stood_still_longer_than_a_lease_stays_asleep_until_restarted(clock: list[float]) -> None:
-    pulse = Pulse(lease_seconds=10)
+    stall_detector = StallDetector(lease_seconds=10)
     clock[0] += 10
-    assert pulse.awake()
+    assert stall_detector.awake()
     clock[0] += 1
-    assert not pulse.awake()
+    assert not stall_detector.awake()
     clock[0] = 100.5  # whatever the clock says now, the leases may be gone
-    assert not pulse.awake()
-    pulse.restarted()
-    assert pulse.awake()
+    assert not stall_detector.awake()
+    stall_detector.restarted()
+    assert stall_detector.awake()
 
 
 @pytest.mark.parametrize("name", ["CLOCK_BOOTTIME", "CLOCK_MONOTONIC"])
@@ -41,14 +51,14 @@ def test_the_clock_counts_suspension(monkeypatch: pytest.MonkeyPatch, name: str)
     """Linux's, or where there is none of that name (macOS) the one that does it there."""
     clock = SimpleNamespace(clock_gettime=lambda which: which, **{name: 7.0})
     monkeypatch.setattr(watch, "time", clock)
-    assert Pulse._now() == 7.0
+    assert StallDetector._now() == 7.0
 
 
 def test_the_gap_is_told_once_the_loop_runs_again(clock: list[float]) -> None:
     failures: list[BaseException] = []
 
     async def run() -> None:
-        pulse = Pulse(lease_seconds=10)
+        stall_detector = StallDetector(lease_seconds=10)
         told = asyncio.Event()
 
         def fail(error: BaseException) -> None:
@@ -56,7 +66,7 @@ def test_the_gap_is_told_once_the_loop_runs_again(clock: list[float]) -> None:
             told.set()
 
         clock[0] += 11
-        task = asyncio.create_task(pulse.run(fail))
+        task = asyncio.create_task(stall_detector.run(fail))
         await told.wait()
         task.cancel()
 
@@ -88,9 +98,9 @@ class Rig:
         self.runs = True
         self.reads = Reads()
         leases: Any = SimpleNamespace(rows=self._rows)
-        self.heir = Heir("me", 10.0, leases, Metrics())
+        self.lease_monitor = LeaseMonitor("me", 10.0, leases, Metrics())
         shards: Any = self
-        self.dog = Watchdog(shards, self.heir, self.reads, self._fail, lambda: self.runs)
+        self.dog = Watchdog(shards, self.lease_monitor, self.reads, self._fail, lambda: self.runs)
 
     @property
     def live(self) -> list[Any]:
@@ -110,7 +120,7 @@ class Rig:
         self.dog.restarted()
 
     def look_at_table(self) -> None:
-        asyncio.run(self.heir.look())
+        asyncio.run(self.lease_monitor.look())
 
     def serve(self, *shards: str) -> None:
         """Conversations begin, and a first read succeeds."""
@@ -156,9 +166,9 @@ def test_silence_is_noticed_although_the_lease_table_does_not_answer(
     rig.serve("a")
 
     async def test() -> None:
-        tasks = [asyncio.create_task(rig.heir.run()), asyncio.create_task(rig.dog.run())]
+        tasks = [asyncio.create_task(rig.lease_monitor.run()), asyncio.create_task(rig.dog.run())]
         rig.clock.now += SILENCE + 5
-        while not (rig.failures and rig.heir.failing):  # noqa: ASYNC110 (two tasks, no event)
+        while not (rig.failures and rig.lease_monitor.failing):  # noqa: ASYNC110 (two tasks, no event)
             await asyncio.sleep(0)
         for task in tasks:
             task.cancel()
@@ -201,13 +211,13 @@ def test_a_takeover_that_is_refused_is_told_now_and_then_and_is_no_outage(
     async def take(lease: object) -> bool:
         raise error("AccessDeniedException", "UpdateItem")
 
-    rig.heir._leases.take = take  # type: ignore[method-assign]
+    rig.lease_monitor._leases.take = take  # type: ignore[method-assign]
     rig.serve("a")
     for number in range(40):
         rig.table = {"a": row("me", number), "b": row("lost", 1)}
         rig.look_at_table()
         rig.clock.now += 5
-    assert rig.heir.failing is None
+    assert rig.lease_monitor.failing is None
     told = [record.getMessage() for record in caplog.records if "cannot be taken over" in record.getMessage()]
     assert len(told) == 2
 
@@ -247,7 +257,7 @@ def test_a_failure_that_may_sit_in_the_daemon_starts_it_again_ever_more_rarely(r
     rig.wait(2 * SILENCE, reason)
     assert len(rig.failures) == 1
     rig.wait(24 * 3600, reason)
-    assert len(rig.failures) < 5 + 24 * 3600 / (LONGEST_SILENCE - SILENCE)
+    assert len(rig.failures) < 5 + 24 * 3600 / (MAX_SILENCE - SILENCE)
     assert (found := rig.trouble()) is not None
     assert not found.replace  # Kinesis itself may be away, for all workers
     assert reason in found.why
@@ -320,7 +330,7 @@ def test_between_two_lives_of_the_daemon_nothing_is_replaced(rig: Rig) -> None:
     rig.wait(3600, "not-found")  # it has run for long when it ends
     rig.serve("a")
     rig.runs = False
-    rig.clock.now += LONGEST_PAUSE + 5  # and for the leader's lock
+    rig.clock.now += MAX_PAUSE + 5  # and for the leader's lock
     assert rig.trouble() == Trouble("the KCL daemon is not running", replace=False)
     rig.clock.now += DOWN
     assert rig.trouble() == Trouble("the KCL daemon is not running", replace=True)
@@ -369,8 +379,8 @@ def test_while_the_lease_table_cannot_be_read_the_leases_of_others_count_as_unow
     """A worker that dies now would be seen by none: the counts must not stay as they were."""
 
     def unowned() -> tuple[int, float | None]:
-        gauge = rig.heir._metrics.registry.get_sample_value("sensorstream_leases", {"state": "unowned"})
-        return rig.heir.unowned, gauge
+        gauge = rig.lease_monitor._metrics.registry.get_sample_value("sensorstream_leases", {"state": "unowned"})
+        return rig.lease_monitor.unowned, gauge
 
     rig.table = {"a": row("me", 1), "b": row("other", 1), "c": row("other", 1, "SHARD_END")}
     rig.look_at_table()

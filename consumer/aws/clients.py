@@ -1,0 +1,125 @@
+"""The AWS clients of the service: one connection pool per sink, retries left to consumer/aws/retry.py."""
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore.exceptions import BotoCoreError, ClientError
+
+from consumer.aws.credentials import Credentials
+from consumer.aws.errors import NOT_AWS, explain, of_credentials, told
+from consumer.aws.retry import FAILURES
+from consumer.settings import Service, Settings
+
+if TYPE_CHECKING:
+    from types_aiobotocore_cloudwatch import CloudWatchClient
+    from types_aiobotocore_dynamodb import DynamoDBClient
+    from types_aiobotocore_s3 import S3Client
+
+    from consumer.kcl.lease_table import Leases, ListShards
+
+log = logging.getLogger(__name__)
+
+PREPARE: Final = 180.0
+"""Seconds for a lease table that has to be made; SEED: for its first rows alone, which the KCL writes as well."""
+SEED: Final = 30.0
+
+
+class Unreachable(Exception):
+    """A part of AWS that the service cannot do without does not answer; the message is one line for people."""
+
+
+class Clients:
+    """An async context: the clients live as long as it does."""
+
+    credentials: Credentials
+    dynamodb: "DynamoDBClient"
+    kinesis: Any  # no stubs: consumer/kcl/lease_table.py types the one operation that is used
+    s3: "S3Client"
+    cloudwatch: "CloudWatchClient"
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._session = get_session()
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> "Clients":
+        """Raises what the AWS SDK raises where it finds no credentials (see aws_errors.told)."""
+        self.credentials = await Credentials.find(self._session, self._settings.aws_region)
+        self.dynamodb = await self._client("dynamodb", pool=self._settings.table_concurrency + 4)
+        self.s3 = await self._client("s3")
+        self.kinesis = await self._client("kinesis")
+        if self._settings.cloudwatch_namespace:
+            self.cloudwatch = await self._client("cloudwatch")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _client(self, service: Service, pool: int = 10) -> Any:
+        return await self._stack.enter_async_context(self._create(service, pool))
+
+    def _create(self, service: Service, pool: int = 10) -> Any:
+        # A row is checked by consumer/payload/reading.py; botocore's own check costs a seventh of the time per reading.
+        config = AioConfig(
+            retries={"total_max_attempts": 1},
+            connect_timeout=5,
+            read_timeout=30,
+            max_pool_connections=pool,
+            parameter_validation=False,
+        )
+        settings = self._settings
+        return self._session.create_client(
+            service, region_name=settings.aws_region, endpoint_url=settings.endpoint(service), config=config
+        )
+
+    async def check(self) -> None:
+        """Asks once for stream, table and bucket. Raises Unreachable naming the setting to look at."""
+        settings = self._settings
+        async with self._create("kinesis") as kinesis:
+            question = kinesis.describe_stream_summary(StreamName=settings.stream_name)
+            await self._ask("STREAM_NAME", "kinesis", question, "StreamDescriptionSummary")
+        table = self.dynamodb.describe_table(TableName=settings.sensor_table)
+        await self._ask("SENSOR_TABLE", "dynamodb", table, "Table")
+        await self._ask("ARCHIVE_BUCKET", "s3", self.s3.head_bucket(Bucket=settings.archive_bucket), "ResponseMetadata")
+
+    async def _ask(self, variable: str, service: Service, question: Any, expected: str) -> None:
+        name = getattr(self._settings, variable.lower())
+        try:
+            answer = await question
+        except (BotoCoreError, ClientError) as error:
+            if of_credentials(error):
+                raise Unreachable(explain(error)) from error
+            if isinstance(error, ClientError):
+                raise Unreachable(f"{variable}: {name}: {explain(error)}") from error
+            where = self._settings.endpoint(service) or f"AWS in {self._settings.aws_region}"
+            raise Unreachable(f"{variable}: {name}: {service} at {where} does not answer: {explain(error)}") from error
+        if expected not in answer:
+            raise Unreachable(f"{variable}: {name}: {NOT_AWS}")
+
+    async def prepare(self, leases: "Leases") -> None:
+        """Gives an empty lease table its first rows; makes it before, where the service makes its tables itself.
+
+        Raises Unreachable where it has to make one and cannot.
+        """
+        settings = self._settings
+        makes = settings.lease_tables == "create"
+        try:
+            async with asyncio.timeout(PREPARE if makes else SEED), self._create("kinesis") as kinesis:
+                await self._prepare(leases, kinesis.list_shards)
+        except FAILURES as error:
+            why = told(error) or str(error) or "no answer in time"
+            if makes:
+                raise Unreachable(f"APPLICATION_NAME: {settings.application_name}: no lease table: {why}") from error
+            log.warning("no first leases written: %s", why)  # then the KCL does it, in its own time
+
+    async def _prepare(self, leases: "Leases", list_shards: "ListShards") -> None:
+        settings = self._settings
+        from_oldest = settings.initial_position is None
+        if settings.lease_tables == "create":
+            await leases.prepare(settings.stream_name, list_shards, seed=from_oldest)
+        elif from_oldest:
+            await leases.seed(settings.stream_name, list_shards)

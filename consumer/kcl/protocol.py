@@ -1,0 +1,174 @@
+"""The multi-language protocol: its messages and one shard's conversation. No other file knows it.
+
+Theory of operation. The daemon starts a connector per shard and speaks newline-delimited JSON with it: it sends an
+action, waits for our `status` answer, and sends nothing else meanwhile. Between the two we may send `checkpoint`
+messages, each of which it answers with a `checkpoint` message. A checkpoint is possible in `processRecords`,
+`shardEnded` and `shutdownRequested` only. Lines end with `\n` alone: partition keys may hold other separators.
+"""
+
+import asyncio
+import errno
+import os
+import socket
+from typing import Final
+
+import msgspec
+
+Position = tuple[int, int]
+"""Sequence number and sub-sequence number; ordered as in the shard."""
+
+LINE_LIMIT: Final = 1 << 27
+"""Bytes; GetRecords returns 10 MB at most, de-aggregation and base64 make a delivery several times longer."""
+
+
+class Record(msgspec.Struct, rename="camel", gc=False):
+    """One (de-aggregated) stream record; `data` is base64 on the wire, arrival is in ms since the epoch."""
+
+    data: bytes
+    partition_key: str
+    sequence_number: str
+    sub_sequence_number: int = 0
+    approximate_arrival_timestamp: int | None = None
+
+    @property
+    def position(self) -> Position:
+        return int(self.sequence_number), self.sub_sequence_number
+
+
+class Initialize(msgspec.Struct, tag_field="action", tag="initialize", rename="camel"):
+    shard_id: str
+
+
+class ProcessRecords(msgspec.Struct, tag_field="action", tag="processRecords", rename="camel"):
+    records: list[Record]
+    millis_behind_latest: int | None = None
+
+
+class LeaseLost(msgspec.Struct, tag_field="action", tag="leaseLost"):
+    pass
+
+
+class ShardEnded(msgspec.Struct, tag_field="action", tag="shardEnded"):
+    pass
+
+
+class ShutdownRequested(msgspec.Struct, tag_field="action", tag="shutdownRequested"):
+    pass
+
+
+class Checkpointed(msgspec.Struct, tag_field="action", tag="checkpoint"):
+    error: str | None = None
+
+
+Action = Initialize | ProcessRecords | LeaseLost | ShardEnded | ShutdownRequested
+_decoder: msgspec.json.Decoder[Action | Checkpointed] = msgspec.json.Decoder(Action | Checkpointed)
+
+
+class ConversationEnded(Exception):
+    """The connector or the daemon went away."""
+
+
+class ProtocolError(Exception):
+    """The daemon said something that the protocol does not allow here."""
+
+
+class CheckpointRefused(Exception):
+    """The KCL did not take a checkpoint; `error` is the Java class name it gave."""
+
+    def __init__(self, error: str) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+class Conversation:
+    """One shard's dialogue over the pipes that its connector handed us."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.WriteTransport) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def receive(self) -> Action:
+        """Waits for the daemon's next action.
+
+        Raises ConversationEnded at the end of the pipe, ProtocolError for anything unexpected.
+        """
+        message = await self._read()
+        if isinstance(message, Checkpointed):
+            raise ProtocolError("a checkpoint answer that nobody waits for")
+        return message
+
+    def answer(self, action: Action) -> None:
+        """Says that an action is done; only now the daemon goes on."""
+        self._send({"action": "status", "responseFor": action.__struct_config__.tag})
+
+    async def checkpoint(self, position: Position | None) -> None:
+        """Checkpoints at a position, or with None at the end of the last delivery (at `shardEnded` only).
+
+        Raises CheckpointRefused with the KCL's error.
+        """
+        sequence, sub = (str(position[0]), position[1]) if position else (None, None)
+        self._send({"action": "checkpoint", "sequenceNumber": sequence, "subSequenceNumber": sub})
+        message = await self._read()
+        if not isinstance(message, Checkpointed):
+            raise ProtocolError(f"{message.__struct_config__.tag} instead of a checkpoint answer")
+        if message.error:
+            raise CheckpointRefused(message.error)
+
+    def close(self) -> None:
+        """Lets the pipes go; the daemon takes that for the end of its child."""
+        self._writer.close()
+
+    async def _read(self) -> Action | Checkpointed:
+        try:
+            line = await self._reader.readuntil(b"\n")
+        except (asyncio.IncompleteReadError, OSError) as ended:
+            raise ConversationEnded("end of the pipe") from ended
+        except asyncio.LimitOverrunError as error:
+            raise ProtocolError(f"a line of more than {LINE_LIMIT} bytes") from error
+        try:
+            return _decoder.decode(line)
+        except msgspec.MsgspecError as error:
+            raise ProtocolError(f"{error}: {line[:200]!r}") from error
+
+    def _send(self, message: dict[str, str | int | None]) -> None:
+        if self._writer.is_closing():
+            raise ConversationEnded("the pipe is closed")
+        # The leading newline ends whatever the child may have written before.
+        self._writer.write(b"\n" + msgspec.json.encode(message) + b"\n")
+
+
+async def accept(connection: socket.socket) -> Conversation:
+    """Takes the pipes that a connector sends over its socket (see connector.py).
+
+    Raises ConversationEnded when the connector went away before it sent them, OSError (EMFILE) when there is no
+    component for them here.
+    """
+    loop = asyncio.get_running_loop()
+    await _readable(connection)
+    _, fds, flags, _ = socket.recv_fds(connection, 1, 2)
+    if len(fds) != 2:
+        for fd in fds:
+            os.close(fd)
+        if flags & socket.MSG_CTRUNC:  # the kernel leaves out what would be too many
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        raise ConversationEnded("the connector sent no pipes")
+    stdin, stdout = os.fdopen(fds[0], "rb", 0), os.fdopen(fds[1], "wb", 0)
+    reader = asyncio.StreamReader(limit=LINE_LIMIT)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), stdin)
+    writer, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, stdout)
+    return Conversation(reader, writer)
+
+
+async def gone(connection: socket.socket) -> None:
+    """Waits until the connector has died: it never sends anything more, so a readable socket is at its end."""
+    await _readable(connection)
+
+
+async def _readable(connection: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    ready = asyncio.Event()
+    loop.add_reader(connection, ready.set)
+    try:
+        await ready.wait()
+    finally:
+        loop.remove_reader(connection)

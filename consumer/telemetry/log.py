@@ -1,0 +1,75 @@
+"""The log: one event a line on stderr, as JSON for machines or readable on a terminal.
+
+Fields beside the message are the standard library's own: `log.info("stored", extra={"records": 12})`.
+"""
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any, Final
+
+_STANDARD: Final = frozenset(
+    vars(logging.LogRecord("", 0, "", 0, "", None, None)) | {"message": "", "asctime": "", "taskName": None}
+)
+# They tell of every request at INFO or DEBUG; what goes wrong there is raised to us anyway.
+_CHATTY: Final = ("aiobotocore", "aiohttp", "asyncio", "botocore", "urllib3")
+# A traceback for each failed renewal, which credentials.py tells in one line.
+_SAID: Final = ("aiobotocore.credentials", "botocore.credentials", "aiobotocore.tokens", "botocore.tokens")
+
+
+def setup(level: str, format: str) -> None:
+    """Sends all logging to stderr from `level` on; `format` is json, text, or auto: text on a terminal."""
+    handler = logging.StreamHandler(sys.stderr)
+    text = format == "text" or (format == "auto" and sys.stderr.isatty())
+    handler.setFormatter(TextFormatter() if text else JsonFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(True)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in _SAID:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+class JsonFormatter(logging.Formatter):
+    """`{"time": ISO-8601 UTC, "level", "logger", "message", <extra fields>, "exception"?}`, always one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        event: dict[str, Any] = {
+            "time": _moment(record).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if exception := _exception(self, record):
+            event["exception"] = exception
+        # An extra field may not pose as one of ours.
+        event |= {name: value for name, value in _extra(record).items() if name not in event}
+        return json.dumps(event, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    """`10:48:16.123 INFO    consumer.archive.store: stored  records=12`, then the exception, if any, on lines of its
+    own."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        time = _moment(record).astimezone().strftime("%H:%M:%S.%f")[:-3]
+        extra = "".join(f"  {name}={value}" for name, value in _extra(record).items())
+        line = f"{time} {record.levelname:7} {record.name}: {record.getMessage()}{extra}"
+        exception = _exception(self, record)
+        return f"{line}\n{exception}" if exception else line
+
+
+def _moment(record: logging.LogRecord) -> datetime:
+    return datetime.fromtimestamp(record.created, UTC)
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+
+
+def _exception(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    parts = [formatter.formatException(record.exc_info)] if record.exc_info else []
+    if record.stack_info:
+        parts.append(formatter.formatStack(record.stack_info))
+    return "\n".join(parts)

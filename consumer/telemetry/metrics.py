@@ -1,0 +1,144 @@
+"""Every Prometheus metric of the service, declared once.
+
+Base units (seconds, bytes), prefix `sensorstream_`. Counters are raised once per batch, not once per reading.
+Series per owned shard: 6 gauges and 2 counters. All other label sets are small and fixed, so the number of series is
+bounded: docs/operations.md counts them. Where the labels are known, their counters begin at 0: a rate sees no rise in a
+series that begins with 1.
+"""
+
+import platform
+import time
+from collections.abc import Sequence
+from importlib import metadata
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
+from prometheus_client import ProcessCollector as _ProcessCollector
+
+from consumer.payload.reading import REASONS, Reading
+from consumer.pipeline.reads import REASONS as READ_REASONS
+from consumer.sinks.devices import Devices
+
+# A second series for each counter and histogram, which nobody reads.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+OUTCOMES: Final = ("new", "committed", "replaced", "adopted", "fenced")
+SINKS: Final = ("table", "archive", "leases", "stream")
+BOUNDS: Final = ("past", "future", "no-arrival")
+RESTARTS: Final = (
+    "exit",
+    "BatchSkipped",
+    "CheckpointRefused",
+    "ClientError",
+    "ConversationEnded",
+    "FalseEnd",
+    "ForeignObject",
+    "ProtocolError",
+    "TimeoutError",
+)
+AGE_BUCKETS = (0.1, 0.25, 0.5, 1, 1.5, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
+STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
+
+
+class Metrics:
+    """One registry and its metrics; a service makes one, a test as many as it likes."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        _ProcessCollector(registry=registry)
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"sensorstream_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"sensorstream_{name}", text, labels, registry=registry)
+
+        def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(f"sensorstream_{name}", text, labels, buckets=buckets, registry=registry)
+
+        self.batches = counter("batches", "Deliveries from the KCL that held records.")
+        self.records = counter("records", "Stream records taken, without those seen before the checkpoint.")
+        self.redelivered = counter("records_redelivered", "Stream records skipped: at or below the checkpoint.")
+        self.decoded = counter("readings_decoded", "Readings decoded from records.")
+        self.rejected = counter("readings_rejected", "Readings rejected to the dead letters.", "reason")
+        self.rows = counter("rows_written", "Rows durable in the sensor table.")
+        self.superseded = counter("rows_superseded", "Readings whose row a later one of the same batch took.")
+        self.ttl_bounded = counter(
+            "rows_ttl_bounded", "Rows that expire by their record's arrival: the device's clock is wrong.", "bound"
+        )
+        self.archive_objects = counter("archive_objects", "Archive objects committed in the archive.")
+        self.archive_records = counter("archive_records", "Records in committed archive objects.")
+        self.archive_bytes = counter("archive_bytes", "Compressed bytes of committed archive objects.")
+        self.dead_letters = counter("dead_letter_records", "Records copied to dead-letter objects.")
+        self.fence = counter("fence_outcomes", "How archive objects were committed.", "outcome")
+        self.checkpoints = counter("checkpoints", "Checkpoints accepted by the KCL.")
+        self.checkpoint_errors = counter("checkpoint_errors", "Checkpoints refused by the KCL.", "error")
+        self.retries = counter("retries", "Requests to a sink sent again after an error.", "sink", "error")
+        self.throttles = counter("throttles", "Requests or items a sink refused for its capacity.", "sink")
+        self.restarts = counter("daemon_restarts", "Starts of the KCL daemon after the first.", "reason")
+        self.cloudwatch_errors = counter("cloudwatch_errors", "Failed PutMetricData requests; never in the way.")
+        self.cloudwatch_omitted = counter("cloudwatch_omitted", "Readings CloudWatch would refuse.", "reason")
+        self.taken_over = counter("leases_taken_over", "Leases taken over from lost workers and hand-overs.")
+        self.shard_records = counter("shard_records", "Stream records done with: in table and archive object.", "shard")
+        self.owned = gauge("owned_shards", "Shards with a live conversation in this worker.")
+        self.daemon_up = gauge("daemon_up", "1 while the KCL daemon runs.")
+        self.behind = gauge("millis_behind_latest", "The KCL's MillisBehindLatest of the last delivery.", "shard")
+        self.checkpoint_age = gauge("checkpoint_age_seconds", "Age of the oldest record not yet checkpointed.", "shard")
+        self.open_records = gauge("archive_open_records", "Records in the open archive object.", "shard")
+        self.shard_bytes = counter("shard_bytes", "Bytes of these records, of the 1 MB/s a shard takes in.", "shard")
+        self.archive_object_age = gauge(
+            "archive_object_age_seconds", "How long the open archive object is open; 0 without one.", "shard"
+        )
+        self.archive_max_seconds = gauge(
+            "archive_max_seconds", "The window of arrival times of one archive object, as set."
+        )
+        self.lag = gauge("lag_seconds", "Age of the oldest record not durable, in the stream or in hand.", "shard")
+        self.read_age = gauge("read_age_seconds", "Time since the last successful read of the shard.", "shard")
+        self.reads_failing = gauge("reads_failing", "Shards of this worker that cannot be read now.", "reason")
+        self.leases = gauge("leases", "Leases of shards that can be read now, as this worker sees them.", "state")
+        self.devices = gauge("devices", "Different devices in the last minute, within some percent.")
+        self.stage = histogram("stage_seconds", "Time of one batch in a stage.", STAGE_BUCKETS, "stage")
+        self.event_age = histogram("event_age_seconds", "Age of readings when their row is durable.", AGE_BUCKETS)
+        for reason in READ_REASONS:
+            self.reads_failing.labels(reason)
+        for reasons, known in (
+            (self.rejected, REASONS),
+            (self.fence, OUTCOMES),
+            (self.throttles, SINKS),
+            (self.restarts, RESTARTS),
+            (self.ttl_bounded, BOUNDS),
+        ):
+            for label in known:
+                reasons.labels(label)
+        self._seen = Devices()
+        self.devices.set_function(lambda: self._seen.count(time.monotonic()))
+        info = Info("sensorstream_build", "Versions that run.", registry=registry)
+        info.info(
+            {
+                "python": platform.python_version(),
+                "kclpy": metadata.version("amazon_kclpy"),
+                "version": VERSION,
+            }
+        )
+
+    def written(self, readings: Sequence[Reading]) -> None:
+        """Counts readings whose rows are durable."""
+        now = time.time()
+        for reading in readings:
+            self.event_age.observe(max(0.0, now - reading.time_ms / 1000))
+        self._seen.add([reading.device for reading in readings], time.monotonic())
+
+    def forget(self, shard: str) -> None:
+        """Drops the series of a shard that this worker no longer owns."""
+        gauges = (self.behind, self.checkpoint_age, self.open_records, self.archive_object_age)
+        for series in (*gauges, self.shard_records, self.shard_bytes):
+            series.remove(shard)
+
+
+def total(counter: Counter) -> float:
+    """A counter's sum over all its labels."""
+    (family,) = counter.collect()
+    return sum(sample.value for sample in family.samples if sample.name.endswith("_total"))
+
+
+VERSION = "0.1.0"

@@ -1,0 +1,91 @@
+"""Finds what a deployed stack is made of: its outputs, read from the SSM parameters
+`/sensorstream/<stack>/<Output>`.
+
+The same parameters exist locally and in the cloud; where AWS is comes from the SDK's own environment
+variables.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import boto3
+
+from producer.aws.errors import UserError
+
+MQTT_PORT = 8883
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The names of one stack's parts. Every command of the producer needs some of them."""
+
+    name: str
+    stream: str
+    table: str
+    bucket: str
+    alert_topic: str  # ARN
+    api_function: str
+    iot_host: str
+    iot_port: int
+    device_policy: str
+    alert_function: str
+    undelivered_queue: str
+
+    @classmethod
+    def load(cls, name: str) -> "Stack":
+        """Reads the parameters of stack `name`; raises UserError when there is no such stack."""
+        prefix = f"/sensorstream/{name}/"
+        pages = boto3.client("ssm").get_paginator("get_parameters_by_path").paginate(Path=prefix)
+        outputs = {p["Name"].removeprefix(prefix): p["Value"] for page in pages for p in page.get("Parameters", [])}
+        if not outputs:
+            raise UserError(
+                f"no stack {name!r} here (no parameters under {prefix}); name it with --stack or STACK_NAME, "
+                "or for the local stack: source .local/env"
+            )
+        return cls.from_outputs(name, outputs)
+
+    @classmethod
+    def from_outputs(cls, name: str, outputs: Mapping[str, str]) -> "Stack":
+        """Raises UserError naming the output that is missing."""
+        try:
+            host, port = split_endpoint(outputs["IotEndpoint"])
+            return cls(
+                name=name,
+                stream=outputs["StreamName"],
+                table=outputs["SensorTable"],
+                bucket=outputs["ArchiveBucket"],
+                alert_topic=outputs["AlertTopicArn"],
+                api_function=outputs["ApiFunction"],
+                iot_host=host,
+                iot_port=port,
+                device_policy=outputs["DevicePolicy"],
+                alert_function=outputs["AlertFunction"],
+                undelivered_queue=outputs["UndeliveredQueue"],
+            )
+        except KeyError as missing:
+            raise UserError(
+                f"stack {name!r} has no output {missing}; deploy its template again (infra/data.yaml)"
+            ) from None
+
+
+def split_endpoint(endpoint: str) -> tuple[str, int]:
+    """`host` or `host:port` -> host and port; AWS IoT Core itself listens on 8883."""
+    host, colon, port = endpoint.partition(":")
+    if not host or (colon and not port.isdecimal()):
+        raise UserError(f"IotEndpoint {endpoint!r} is not a host or host:port")
+    return host, int(port) if colon else MQTT_PORT
+
+
+def devices_dir() -> Path:
+    """Where the devices' certificates and keys are kept."""
+    return Path(os.environ.get("DEVICES_DIR") or ".local/devices")
+
+
+def ca_file() -> Path | None:
+    """The CA of the MQTT endpoint when it is not one that the system trusts (the local stack's)."""
+    path = os.environ.get("IOT_CA_FILE")
+    if path and not Path(path).is_file():
+        raise UserError(f"IOT_CA_FILE: no file {path}; is the local stack up (make up)?")
+    return Path(path) if path else None

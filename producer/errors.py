@@ -1,9 +1,0 @@
-"""What goes wrong through no fault of this program: one clear line for a person, exit code 2."""
-
-from consumer.aws_errors import AWS_ERRORS, NOT_AWS, explain, told
-
-__all__ = ["AWS_ERRORS", "NOT_AWS", "UserError", "explain", "told"]
-
-
-class UserError(Exception):
-    """A mistake or an obstacle that the person at the terminal can fix; its text says how."""

@@ -1,0 +1,119 @@
+"""The simulator: schedule -> fleet -> transport -> ledger."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from consumer import descriptors
+from producer.aws.errors import UserError
+from producer.aws.stack import Stack, ca_file, devices_dir
+from producer.fleet.kinesis import KinesisTransport
+from producer.fleet.ledger import Ledger, entry
+from producer.fleet.message import Message
+from producer.fleet.mqtt import PER_CONNECTION, MqttTransport
+from producer.fleet.order import Fleet, Mix
+from producer.fleet.provision import names, saved
+from producer.fleet.schedule import due_times
+from producer.fleet.transport import Transport
+
+Via = Literal["mqtt", "kinesis"]
+TICK = 0.005  # shortest sleep in seconds; what is due within it goes out together
+ACK_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to publish. `rate` counts readings per second of the whole fleet."""
+
+    devices: int
+    rate: float
+    prefix: str = "soilSensor"
+    jitter: float = 0.0  # seconds
+    seconds: float | None = None  # None: until stopped
+    via: Via = "mqtt"
+    seed: int | None = None
+    threshold: float = 35.0  # the alert rule's
+    mix: Mix = field(default_factory=Mix)
+
+    @property
+    def messages_per_second(self) -> float:
+        return self.rate / self.mix.batch
+
+    def check(self) -> None:
+        """Raises UserError when the plan cannot be kept."""
+        if self.via == "mqtt" and self.messages_per_second / self.devices > PER_CONNECTION:
+            raise UserError(
+                f"IoT Core takes {PER_CONNECTION} publishes a second from one device; "
+                "take more devices, several readings a message (batch), or go past it (via kinesis)"
+            )
+
+
+class Simulator:
+    """Connects on creation (raises UserError when it cannot), publishes in `run`. The ledger keeps the
+    sums."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        plan: Plan,
+        ledger: Ledger,
+        on_publish: Callable[[Message, int], None] = lambda message, at_ms: None,
+    ) -> None:
+        plan.check()
+        self._plan = plan
+        self._ledger = ledger
+        self._on_publish = on_publish
+        self._fleet = Fleet(
+            names(plan.prefix, plan.devices),
+            plan.mix,
+            # Microseconds: a later run cannot reach back into the numbers of an earlier one.
+            first_number=time.time_ns() // 1000,
+            seed=plan.seed,
+        )
+        self._transport = self._open(stack)
+
+    @property
+    def pending(self) -> int:
+        """Messages published and not yet acknowledged."""
+        return self._transport.pending
+
+    def run(self, stop: threading.Event) -> None:
+        """Publishes until `stop` or until the plan's time is over, then waits for the acknowledgements."""
+        start = time.monotonic()
+        try:
+            for due in due_times(self._plan.messages_per_second, self._plan.jitter, random.Random(self._plan.seed)):
+                if self._plan.seconds is not None and due >= self._plan.seconds:
+                    break
+                delay = start + due - time.monotonic()
+                if stop.wait(max(delay, TICK)) if delay > 0 else stop.is_set():
+                    break
+                now_ms = time.time_ns() // 1_000_000
+                self._publish(self._fleet.next_message(now_ms), now_ms)
+            for message in self._fleet.remaining():
+                self._publish(message, time.time_ns() // 1_000_000)
+        finally:
+            self._transport.close(ACK_SECONDS)
+            self._ledger.flush()
+
+    def _publish(self, message: Message, now_ms: int) -> None:
+        self._transport.publish(message)
+        self._on_publish(message, now_ms)
+
+    def _open(self, stack: Stack) -> Transport:
+        if self._plan.via == "kinesis":
+            return KinesisTransport(stack.stream, self._done)
+        room = descriptors.raise_limit() - descriptors.BESIDE
+        if self._plan.devices > room:
+            raise UserError(
+                f"each device is a connection, and the limit of {descriptors.limit()} open files has room for {room}; "
+                "raise it (ulimit -n), use fewer --devices, or --via kinesis"
+            )
+        devices = saved(devices_dir(), self._plan.prefix, self._plan.devices, stack.name)
+        return MqttTransport(stack.iot_host, stack.iot_port, ca_file(), devices, self._done)
+
+    def _done(self, message: Message, at: int, acknowledged: bool, attempts: int) -> None:
+        threshold = self._plan.threshold if self._plan.via == "mqtt" else None
+        self._ledger.record(entry(message, at, ack=acknowledged, attempts=attempts, alert_threshold=threshold))

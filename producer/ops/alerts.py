@@ -1,0 +1,155 @@
+"""Alerts at a real subscriber: the SQS queue `<stack>-audit`, subscribed to the stack's alert topic.
+
+What arrives is appended to a file beside the ledger (`<ledger>.alerts`, one `{"id","device","humidity"}` a
+line) and only then taken from the queue, so that no audit loses what an earlier one has read.
+"""
+
+import json
+import logging
+import re
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import boto3
+
+from producer.aws.errors import AWS_ERRORS, explain
+
+if TYPE_CHECKING:
+    from types_boto3_sqs.type_defs import MessageTypeDef
+
+log = logging.getLogger(__name__)
+
+BODY = re.compile(r"Humidity (.+) under threshold for device name (.*)", re.DOTALL)
+WAIT_SECONDS = 2  # of one long poll
+
+
+def queue_name(stack: str) -> str:
+    return f"{stack}-audit"
+
+
+def alerts_file(ledger: Path) -> Path:
+    return ledger.with_name(ledger.name + ".alerts")
+
+
+def parse(envelope: str) -> tuple[str, str, str] | None:
+    """(message id, device, humidity as written) of an SNS notification; None when it is no alert of
+    ours."""
+    document = json.loads(envelope)
+    found = BODY.fullmatch(document.get("Message", ""))
+    return (document["MessageId"], found[2], found[1]) if found else None
+
+
+def received(file: Path) -> Iterator[tuple[str, str]]:
+    """(device, humidity) of each alert in the file, a message delivered twice only once."""
+    seen: set[str] = set()
+    if not file.exists():
+        return
+    with file.open() as lines:
+        for line in lines:
+            if not line.endswith("\n"):
+                return  # torn by a crash; it is still in the queue
+            alert = json.loads(line)
+            if alert["id"] not in seen:
+                seen.add(alert["id"])
+                yield alert["device"], alert["humidity"]
+
+
+class Subscriber:
+    """The queue, and a thread that empties it into the file."""
+
+    def __init__(self, url: str, file: Path) -> None:
+        self._sqs = boto3.client("sqs")
+        self._url = url
+        self._file = file
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.count = 0  # messages received since creation
+
+    @classmethod
+    def subscribe(cls, stack: str, topic_arn: str, file: Path) -> Self:
+        """Makes the queue and its subscription; both stay until `unsubscribe`. Doing it again changes
+        nothing."""
+        sqs = boto3.client("sqs")
+        url = sqs.create_queue(QueueName=queue_name(stack))["QueueUrl"]
+        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        policy = {
+            "Version": "2012-10-17",
+            "Statement": [
+                {
+                    "Effect": "Allow",
+                    "Principal": {"Service": "sns.amazonaws.com"},
+                    "Action": "sqs:SendMessage",
+                    "Resource": arn,
+                    "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
+                }
+            ],
+        }
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
+        boto3.client("sns").subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn)
+        return cls(url, file)
+
+    @classmethod
+    def existing(cls, stack: str, file: Path) -> Self | None:
+        """The queue of an earlier `subscribe`, or None."""
+        sqs = boto3.client("sqs")
+        try:
+            return cls(sqs.get_queue_url(QueueName=queue_name(stack))["QueueUrl"], file)
+        except sqs.exceptions.QueueDoesNotExist:
+            return None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="alerts", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread after the poll it is in (up to `WAIT_SECONDS`)."""
+        self._stop.set()
+        if self._thread:
+            self._thread.join()
+
+    def drain(self) -> None:
+        """Receives until the queue gives nothing for one poll."""
+        while self._receive():
+            pass
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._receive()
+            except AWS_ERRORS as error:  # what was not received stays in the queue
+                log.info("alerts: %s", explain(error))
+                self._stop.wait(1)
+
+    def _receive(self) -> int:
+        answer = self._sqs.receive_message(QueueUrl=self._url, MaxNumberOfMessages=10, WaitTimeSeconds=WAIT_SECONDS)
+        messages = answer.get("Messages", [])
+        if messages:
+            self._keep(messages)
+        return len(messages)
+
+    def _keep(self, messages: list["MessageTypeDef"]) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._file.open("a") as file:
+            for message in messages:
+                if alert := parse(message["Body"]):
+                    file.write(json.dumps(dict(zip(("id", "device", "humidity"), alert, strict=True))) + "\n")
+                    self.count += 1
+        entries = [{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(messages)]
+        self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries)
+
+
+def unsubscribe(stack: str, topic_arn: str) -> None:
+    """Takes the subscription and the queue away; nothing happens when there are none."""
+    sqs, sns = boto3.client("sqs"), boto3.client("sns")
+    try:
+        url = sqs.get_queue_url(QueueName=queue_name(stack))["QueueUrl"]
+    except sqs.exceptions.QueueDoesNotExist:
+        return
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    for page in sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic_arn):
+        for subscription in page["Subscriptions"]:
+            if subscription.get("Endpoint") == arn:
+                sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
+    sqs.delete_queue(QueueUrl=url)

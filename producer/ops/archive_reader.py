@@ -1,0 +1,232 @@
+"""Reads what the consumer keeps in the archive bucket: archive objects and dead letters, gzip NDJSON."""
+
+import gzip
+import io
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+import boto3
+import msgspec
+from botocore.exceptions import ClientError
+
+from producer.ops.archive_objects import belongs
+
+if TYPE_CHECKING:
+    from types_boto3_s3 import S3Client
+
+READINGS = "readings/"
+DEAD_LETTERS = "dead-letters/"
+UNDELIVERABLE = DEAD_LETTERS + "date=1970-01-01/hour=00/undeliverable/"
+AHEAD, AHEAD_BYTES = 8, 32 * 1024 * 1024  # objects that are fetched before they are read
+_PAYLOAD = b'"payload":'
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """Why the reading at `index` of its record was rejected."""
+
+    index: int
+    reason: str
+    detail: str = ""
+
+
+class Line(msgspec.Struct, frozen=True, rename="camel"):
+    """One stream record in the archive; `data` are its original bytes, of which the archive line itself
+    may hold no copy."""
+
+    shard: str
+    sequence_number: str | None
+    sub_sequence_number: int = 0
+    partition_key: str | None = None
+    arrival: int | None = None  # ms
+    rejected: int = 0
+    rejects: list[Rejected] = []
+    data: bytes | None = None
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """Orders the records of a shard. Only for lines that have a sequence number."""
+        return int(self.sequence_number or 0), self.sub_sequence_number
+
+
+class UnreadableLine(Exception):
+    """A line, or an object, that is not what the archive's format says."""
+
+
+_decoder = msgspec.json.Decoder(Line)
+
+
+def parse(line: bytes) -> tuple[Line, bytes]:
+    """A line without its line break -> what it says and the original bytes of the record.
+
+    `payload` is the last field and stands there verbatim, so the bytes are cut out and not decoded and
+    encoded again.
+    Raises UnreadableLine.
+    """
+    start = line.find(_PAYLOAD)
+    if start < 0 or not line.endswith(b"}"):
+        raise UnreadableLine("no payload at the end of the line")
+    try:
+        head = _decoder.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnreadableLine(str(error)) from None
+    return head, head.data if head.data is not None else line[start + len(_PAYLOAD) : -1]
+
+
+class _Undeliverable(msgspec.Struct):
+    data: bytes
+    rejects: list[Rejected] = []
+
+
+def parse_undeliverable(line: bytes) -> tuple[Line, bytes]:
+    """`parse` for a record that the KCL could not take apart: nobody knows its shard (empty) and position."""
+    try:
+        found = msgspec.json.decode(line, type=_Undeliverable)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnreadableLine(str(error)) from None
+    return Line("", None, rejected=1, rejects=found.rejects, data=found.data), found.data
+
+
+def parsed(lines: Iterable[bytes]) -> Iterator[tuple[Line, bytes]]:
+    """`parse` for each line of an object. Raises UnreadableLine telling the line's number."""
+    number = 1
+    try:
+        for text in lines:
+            yield parse(text)
+            number += 1
+    except UnreadableLine as error:
+        raise UnreadableLine(f"line {number}: {error}") from None
+
+
+class Listed(NamedTuple):
+    """An object as the bucket lists it."""
+
+    key: str
+    size: int
+    modified: datetime
+
+
+class Sized(Protocol):
+    """What an object is called, and how long it is."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def size(self) -> int: ...
+
+
+SomeObject = TypeVar("SomeObject", bound=Sized)
+
+
+class Opened(NamedTuple):
+    """An object's metadata and its lines without line breaks; the iterator raises UnreadableLine when the object
+    is no whole gzip file, or was taken away after it was listed."""
+
+    metadata: dict[str, str]
+    lines: Iterator[bytes]
+
+
+class Bucket:
+    """The archive bucket, for reading only."""
+
+    def __init__(self, name: str) -> None:
+        self._s3: S3Client = boto3.client("s3")
+        self._name = name
+
+    def objects(self, prefix: str, after: str = "") -> Iterator[Listed]:
+        """What lies below a prefix, in ascending order of the keys; only what comes after the key `after`."""
+        pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=prefix, StartAfter=after)
+        for page in pages:
+            for item in page.get("Contents", []):
+                yield Listed(item["Key"], item["Size"], item["LastModified"])
+
+    def open(self, key: str) -> Opened:
+        """One object, unpacked while its lines are read."""
+        answer = self._s3.get_object(Bucket=self._name, Key=key)
+        return Opened(answer["Metadata"], _lines(answer["Body"]))
+
+    def open_each(
+        self, objects: Iterable[SomeObject], fetch: Callable[[str], Opened] | None = None
+    ) -> Iterator[tuple[SomeObject, Opened]]:
+        """The objects in the order given. The next few are fetched meanwhile, so that many small objects do not cost
+        a round trip each; at most AHEAD of them or AHEAD_BYTES are held."""
+        waiting: deque[tuple[SomeObject, Future[Opened]]] = deque()
+        held = 0
+        with ThreadPoolExecutor(AHEAD) as pool:
+            for item in objects:
+                waiting.append((item, pool.submit(fetch or self._fetch, item.key)))
+                held += item.size
+                while len(waiting) > AHEAD or (waiting and held > AHEAD_BYTES):
+                    first, fetched = waiting.popleft()
+                    yield first, fetched.result()
+                    held -= first.size
+            for first, fetched in waiting:
+                yield first, fetched.result()
+
+    def exists(self, key: str) -> bool:
+        """Whether there is such an object."""
+        return self.metadata(key) is not None
+
+    def metadata(self, key: str) -> dict[str, str] | None:
+        """What an object says of itself; None when it is not there."""
+        try:
+            return self._s3.head_object(Bucket=self._name, Key=key)["Metadata"]
+        except ClientError as error:
+            if error.response["Error"].get("Code") in ("404", "NoSuchKey", "NotFound"):
+                return None
+            raise
+
+    def open_dead_letters(self, objects: Iterable[SomeObject]) -> Iterator[tuple[SomeObject, Opened]]:
+        """`open_each` for dead-letter objects: one that is no archive object's any more (archive objects.belongs) has
+        no lines.
+
+        The archive object is asked after the dead letters were fetched: its answer is the newer one.
+        """
+        yield from self.open_each(objects, self._fetch_dead_letters)
+
+    def _fetch_dead_letters(self, key: str) -> Opened:
+        opened = self._fetch(key)
+        if belongs(self.metadata(READINGS + key.removeprefix(DEAD_LETTERS)), opened.metadata):
+            return opened
+        return Opened(opened.metadata, iter(()))
+
+    def days_kept(self, prefix: str) -> int | None:
+        """After how many days the bucket's lifecycle takes objects below a prefix away; None for never."""
+        try:
+            rules = self._s3.get_bucket_lifecycle_configuration(Bucket=self._name)["Rules"]
+        except ClientError as error:
+            if error.response["Error"].get("Code") == "NoSuchLifecycleConfiguration":
+                return None
+            raise
+        prefixes = [(rule.get("Filter", {}).get("Prefix") or rule.get("Prefix") or "", rule) for rule in rules]
+        days = [rule["Expiration"]["Days"] for of, rule in prefixes if prefix.startswith(of) and "Expiration" in rule]
+        return min(days, default=None)
+
+    def _fetch(self, key: str) -> Opened:
+        try:
+            answer = self._s3.get_object(Bucket=self._name, Key=key)
+        except self._s3.exceptions.NoSuchKey:
+            return Opened({}, _Failing(UnreadableLine("it was taken away after it was listed")))
+        return Opened(answer["Metadata"], _lines(io.BytesIO(answer["Body"].read())))
+
+
+class _Failing(Iterator[bytes]):
+    """Lines that cannot be had."""
+
+    def __init__(self, error: UnreadableLine) -> None:
+        self._error = error
+
+    def __next__(self) -> bytes:
+        raise self._error
+
+
+def _lines(body: Any) -> Iterator[bytes]:
+    try:
+        with gzip.open(body) as unpacked:
+            for line in unpacked:
+                yield line.rstrip(b"\n")
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UnreadableLine(f"not a whole gzip file: {error}") from None

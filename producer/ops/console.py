@@ -1,0 +1,100 @@
+"""A terminal's way to the stack: the history of a device through the API function, readings onto the
+stream."""
+
+import json
+import re
+import time
+from decimal import Decimal
+from typing import Any
+
+import boto3
+import msgspec
+
+from producer.aws.errors import UserError
+from producer.aws.stack import Stack
+from producer.fleet.message import iso_utc
+from producer.ops.undelivered import MAX_KEY
+
+NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")  # as JSON writes it
+PAGE = 20  # items, the function's limit
+
+
+def query(stack: Stack, sensor: str, limit: int) -> dict[str, Any]:
+    """`{"Items": [{SensorId, Timestamp, Value}], "Count", "ScannedCount"[, "LastEvaluatedKey"]}`, newest first; numbers
+    are Decimals (or ints) with every digit of the table.
+
+    The function gives at most `PAGE` items at once; it is asked again until there are `limit` of them or no more.
+    """
+    client = boto3.client("lambda")
+    found: dict[str, Any] = {"Items": [], "Count": 0, "ScannedCount": 0}
+    while len(found["Items"]) < limit:
+        request = {"operation": "query", "sensorid": sensor, "limit": min(PAGE, limit - len(found["Items"]))}
+        if start := found.pop("LastEvaluatedKey", None):
+            request["ExclusiveStartKey"] = start
+        answer = client.invoke(FunctionName=stack.api_function, Payload=json.dumps(request).encode())
+        page = json.loads(answer["Payload"].read(), parse_float=Decimal)
+        if "FunctionError" in answer:
+            raise UserError(f"{stack.api_function}: {page.get('errorMessage', page)}")
+        if "error" in page:
+            raise UserError(page["error"])
+        found["Items"] += page["Items"]
+        for count in ("Count", "ScannedCount"):
+            found[count] += page[count]
+        if "LastEvaluatedKey" not in page:
+            break
+        found["LastEvaluatedKey"] = page["LastEvaluatedKey"]
+    return found
+
+
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+
+
+def as_json(answer: Any) -> str:
+    """On one line, Decimals as numbers with all their digits."""
+    return _encode(_without_long_ints(answer)).decode()
+
+
+def _without_long_ints(value: Any) -> Any:
+    """msgspec writes ints of 64 bits, and Decimals of any length."""
+    if isinstance(value, dict):
+        return {name: _without_long_ints(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_without_long_ints(item) for item in value]
+    return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def table(items: list[dict[str, Any]]) -> list[str]:
+    """The items as aligned lines under a headline; measures where there are some."""
+    rows = [("SENSOR", "TIME (UTC)", "VALUE", "MEASURES" if any(i.get("Measures") for i in items) else "")]
+    for item in items:
+        measures = " ".join(f"{name}={value}" for name, value in item.get("Measures", {}).items())
+        rows.append((str(item["SensorId"]), str(item["Timestamp"]), str(item["Value"]), measures))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    return [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip() for a, b, c, d in rows]
+
+
+def publish(stack: Stack, sensor: str, values: list[str]) -> list[dict[str, Any]]:
+    """Puts one message of the older shape per value on the stream, one millisecond apart; returns what was
+    written."""
+    if not 0 < len(sensor) <= MAX_KEY:
+        raise UserError(f"a device's name has 1..{MAX_KEY} characters, since it is the stream's partition key")
+    for value in values:
+        if not NUMBER.fullmatch(value):
+            raise UserError(f"{value!r} is not a number")
+    now_ms = time.time_ns() // 1_000_000
+    client = boto3.client("kinesis")
+    written = []
+    for i, value in enumerate(values):
+        at = iso_utc(now_ms + i)
+        payload = f'{{"sensorid":{json.dumps(sensor)},"value":{value},"timestamp":"{at}"}}'
+        put = client.put_record(StreamName=stack.stream, PartitionKey=sensor, Data=payload.encode())
+        written.append(
+            {
+                "sensorid": sensor,
+                "timestamp": at,
+                "value": value,
+                "shard": put["ShardId"],
+                "sequenceNumber": put["SequenceNumber"],
+            }
+        )
+    return written

@@ -1,0 +1,117 @@
+"""A stream that cannot be read: nothing fails at the sinks, nothing is delivered, and people must be told.
+
+The errors are what Kinesis answers by its API reference (GetRecords); no emulator has keys that can be disabled. The
+proxy puts them into the daemon's own connections, so that the real KCL and SDK say what they say of them.
+"""
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from consumer.pipeline.reads import UNREAD
+from consumer.pipeline.watch import SILENCE
+from tests.faults.bench import Bench, NotHeld
+from tests.faults.case import Row, Suffering
+from tests.faults.http_faults import refused, to
+from tests.faults.worker import Worker
+from tests.system.prometheus import Prometheus
+
+GET_RECORDS = "Kinesis_20131202.GetRecords"
+TOLD = UNREAD + 60
+"""Seconds until metrics and /healthz tell."""
+ALERT = 120
+"""Seconds from there to the alert, whose own times are divided by Prometheus's fast motion."""
+RESTART = SILENCE + 60
+"""Seconds from there to a start of the daemon."""
+BUSIEST = 40
+"""Lines of the daemon's log for a minute of failures in four shards, where each shard fails several times a second."""
+
+
+def told(worker: Worker, reason: str, shards: int) -> Callable[[], bool]:
+    """Whether all shards are told of as not readable for this reason, by metrics, /healthz and /shards."""
+
+    def look() -> bool:
+        status, body = worker.health() or (0, {})
+        stated = [shard["cannotBeRead"] for shard in worker.require()["shards"]]
+        return (
+            worker.metric("sensorstream_reads_failing", reason=reason) == shards
+            and worker.metric("sensorstream_read_age_seconds") > shards * UNREAD
+            and worker.metric("sensorstream_lag_seconds") > shards * UNREAD
+            and status == 200
+            and not body["healthy"]
+            and f": {reason}: " in body["why"]
+            and stated == [reason] * shards
+        )
+
+    return look
+
+
+def unreadable(reason: str, refuse: Suffering) -> Suffering:
+    """A fault under which reads fail for this reason until the alert fires."""
+
+    @contextmanager
+    def suffer(bench: Bench) -> Iterator[None]:
+        worker, shards = bench.worker, len(bench.open_shards())
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Prometheus(Path(folder), {"sensorstream": worker.url}) as watching,
+            refuse(bench),
+        ):
+            bench.until(f"metrics that tell of {reason}", told(worker, reason, shards), TOLD)
+            bench.until("an alert", lambda: _alert(watching, reason), ALERT)
+            lines = _lines(worker)
+            bench.hold(60, f"{reason} goes on")
+            if not told(worker, reason, shards)():
+                raise NotHeld(f"after another minute: {worker.health()}")
+            if (more := _lines(worker) - lines) > BUSIEST:
+                raise NotHeld(f"{more} lines of log for a minute")
+            yield
+
+    return suffer
+
+
+def _alert(prometheus: Prometheus, reason: str) -> bool:
+    return any(labels["reason"] == reason for labels in prometheus.alerts().get("StreamUnreadable", ()))
+
+
+def _lines(worker: Worker) -> int:
+    with worker.log_file.open("rb") as lines:
+        return sum(1 for _ in lines)
+
+
+@contextmanager
+def unreachable(bench: Bench) -> Iterator[None]:
+    """Longer than it takes until the daemon is started again: that alone must not make the worker healthy."""
+    worker, shards = bench.worker, len(bench.open_shards())
+    with bench.proxy.down("kinesis"):
+        bench.until("metrics that tell of network", told(worker, "network", shards), TOLD)
+        bench.until("a restart of the daemon", lambda: worker.metric("sensorstream_daemon_restarts_total") > 0, RESTART)
+        restarted = time.monotonic()
+        while time.monotonic() - restarted < 40:
+            bench.hold(2, "the daemon was started again")
+            if not told(worker, "network", shards)():
+                raise NotHeld(f"after the restart: {worker.health()}")
+        yield
+
+
+def answered(error: str, operation: str = GET_RECORDS) -> Suffering:
+    return lambda bench: bench.proxy.shaping.refuse(error, operation)
+
+
+@contextmanager
+def no_stream(bench: Bench) -> Iterator[None]:
+    """Whoever asks Kinesis hears that there is no such stream. The KCL takes that for the end of each shard."""
+    fault = refused(to("kinesis"), 400, "ResourceNotFoundException")
+    with bench.proxy.shaping.refuse("ResourceNotFoundException"), bench.proxy.fault(fault):
+        yield
+
+
+ROWS = (
+    Row("stream-denied", unreadable("access-denied", answered("AccessDeniedException")), steady=True, drain=180),
+    Row("stream-unreachable", unreachable, steady=True, within=60, drain=180),
+    Row("stream-key-disabled", unreadable("kms", answered("KMSDisabledException")), steady=True, drain=180),
+    Row("stream-hanging", unreadable("network", answered("")), steady=True, within=60, drain=180),
+    Row("stream-gone", unreadable("not-found", no_stream), steady=True, within=60, drain=180),
+)

@@ -1,0 +1,181 @@
+"""Archive objects: where they end, what a line holds, and that the original bytes can be had back from every line."""
+
+import base64
+import gzip
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.archive.format import (
+    ArchiveObject,
+    Gzip,
+    ObjectMetadata,
+    ObjectWriter,
+    RotationPolicy,
+    Verdict,
+    decide,
+    key,
+    line,
+    undeliverable_line,
+)
+from consumer.kcl.protocol import Position, Record
+from consumer.payload.reading import decode
+
+SHARD = "shardId-000000000007"
+T0 = 1_767_268_800_000  # 2026-01-01T12:00:00Z
+
+
+def record(
+    number: int, data: bytes = b'{"name":"d","humidity":1,"timeStampEpoch":1767268800000}', arrival: int = T0
+) -> Record:
+    return Record(data, "d", str(number), 0, arrival)
+
+
+def original(text: bytes) -> bytes:
+    """The bytes that were sent, from an archive line alone."""
+    parsed = json.loads(text)
+    if "data" in parsed:
+        return base64.b64decode(parsed["data"])
+    return text[text.index(b'"payload":') + len(b'"payload":') : text.rindex(b"}")]
+
+
+def pack(records: list[Record], cut: RotationPolicy, epoch: int = 1) -> list[ArchiveObject]:
+    """All archive objects of a shard's records, the last one as it stands."""
+    archive_objects: list[ArchiveObject] = []
+    writer: ObjectWriter | None = None
+    for one in records:
+        if writer and not writer.fits(one):
+            archive_objects.append(writer.close())
+            writer = None
+        writer = writer or ObjectWriter(SHARD, epoch, cut, one)
+        writer.take(one, decode(one.data))
+        if writer.full:
+            archive_objects.append(writer.close())
+            writer = None
+    return [*archive_objects, writer.close()] if writer else archive_objects
+
+
+payloads = st.one_of(
+    st.binary(max_size=60),
+    st.text(max_size=60).map(str.encode),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    ).flatmap(
+        lambda value: st.sampled_from([None, 1]).map(lambda i: json.dumps(value, ensure_ascii=False, indent=i).encode())
+    ),
+)
+
+
+@given(payloads, st.text(max_size=20))
+def test_every_line_is_one_json_object_that_gives_the_original_bytes_back(data: bytes, partition_key: str) -> None:
+    text = line(SHARD, Record(data, partition_key, "49", 3, None), decode(data))
+    assert text.endswith(b"\n")
+    assert text.count(b"\n") == 1
+    assert b"\r" not in text
+    parsed = json.loads(text)
+    assert (parsed["partitionKey"], parsed["sequenceNumber"], parsed["subSequenceNumber"]) == (partition_key, "49", 3)
+    assert list(parsed)[-1] == "payload"
+    assert original(text) == data
+
+
+def test_a_one_line_payload_stands_verbatim() -> None:
+    data = b'{"name": "d",  "humidity": 20.10, "timeStampEpoch": 1767268800000, "more": {"a": [1]}}'
+    text = line(SHARD, record(1, data), decode(data))
+    assert text == (
+        b'{"shard":"shardId-000000000007","sequenceNumber":"1","subSequenceNumber":0,"partitionKey":"d",'
+        b'"arrival":1767268800000,"payload":' + data + b"}\n"
+    )
+
+
+def test_a_reject_stands_with_its_reason_and_its_bytes() -> None:
+    parsed = json.loads(line(SHARD, record(1, b"\xff"), decode(b"\xff")))
+    assert parsed["rejected"] == 1
+    assert parsed["rejects"][0]["reason"] == "not-utf8"
+    assert parsed["data"] == "/w=="
+    assert parsed["payload"] is None
+
+
+@given(st.lists(st.integers(0, 3000), min_size=1, max_size=40), st.integers(1, 9), st.integers(1, 5))
+def test_archive_objects_are_contiguous_and_start_the_same_from_any_checkpoint(
+    gaps: list[int], count: int, seconds: int
+) -> None:
+    arrival, records = T0, []
+    for number, gap in enumerate(gaps):
+        arrival += gap
+        records.append(record(number, arrival=arrival))
+    cut = RotationPolicy(count, 2_000, seconds * 1000)
+    archive_objects = pack(records, cut)
+    assert sum(p.metadata.records for p in archive_objects) == len(records)
+    for archive_object in archive_objects:  # a restart after any checkpoint gives the same archive objects again
+        first: Position = archive_object.metadata.first
+        assert pack([r for r in records if r.position >= first], cut)[0] == archive_object
+
+
+def test_a_archive_object_ends_at_its_size_in_bytes() -> None:
+    size = len(line(SHARD, record(1), decode(record(1).data)))
+    assert [
+        p.metadata.records for p in pack([record(n) for n in range(1, 8)], RotationPolicy(100, 3 * size, 1000))
+    ] == [3, 3, 1]
+
+
+def test_an_adopted_archive_object_goes_on_to_the_wanted_record_past_its_cut() -> None:
+    writer = ObjectWriter(SHARD, 1, RotationPolicy(2, 1 << 20, 1000), record(1))
+
+    def state() -> tuple[bool, bool, bool]:
+        return writer.full, writer.closable, writer.fits(record(9, arrival=T0 + 99_999))
+
+    for number in (1, 2):
+        writer.take(record(number), decode(b"{}"))
+    assert state() == (True, True, False)
+    writer.want = (4, 0)
+    assert state() == (False, False, True)
+    for number in (3, 4):
+        writer.take(record(number), decode(b"{}"))
+    assert state() == (True, True, True)
+
+
+def test_the_key_is_made_of_the_first_record_alone() -> None:
+    assert key(SHARD, (49, 2), T0 + 3_599_999) == (f"date=2026-01-01/hour=12/{SHARD}/{'0' * 54}49-0000000002.ndjson.gz")
+
+
+def test_equal_lines_of_two_epochs_never_have_one_body() -> None:
+    one, two = (pack([record(1)], RotationPolicy(1, 1 << 20, 1000), epoch)[0].body for epoch in (1, 2))
+    assert one != two
+    assert gzip.decompress(one) == gzip.decompress(two)
+
+
+def test_a_gzip_member_can_be_read_and_continued() -> None:
+    member = Gzip(7)
+    member.write(b"one\n")
+    assert gzip.decompress(member.read()) == b"one\n"
+    member.write(b"two\n")
+    assert gzip.decompress(member.read()) == b"one\ntwo\n"
+
+
+def test_a_stamp_survives_the_objects_metadata() -> None:
+    metadata = ObjectMetadata((49, 2), (50, 0), 17, 1767268800000)
+    assert ObjectMetadata.parse(metadata.metadata()) == metadata
+
+
+@pytest.mark.parametrize(
+    ("last", "epoch", "verdict"),
+    [
+        (5, 9, Verdict.FENCED),
+        (9, 9, Verdict.FENCED),
+        (6, 7, Verdict.ADOPT),
+        (6, 3, Verdict.ADOPT),
+        (5, 7, Verdict.COMMITTED),
+        (5, 3, Verdict.REPLACE),
+        (4, 3, Verdict.REPLACE),
+        (4, 7, Verdict.REPLACE),
+    ],
+)
+def test_the_fence_decides(last: int, epoch: int, verdict: Verdict) -> None:
+    assert decide(ObjectMetadata((1, 0), (5, 0), 5, 7), ObjectMetadata((1, 0), (last, 0), last, epoch)) is verdict
+
+
+def test_an_undeliverable_record_keeps_its_bytes() -> None:
+    assert original(undeliverable_line(b"\xf3\x89\x9a\xc2x")) == b"\xf3\x89\x9a\xc2x"

@@ -1,0 +1,95 @@
+"""What the lease table's rows mean."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+
+from consumer.kcl.lease_table import END, START, Leases, first_row, position, shards_at_horizon
+
+
+def row(shard: str, owner: str | None = "me", checkpoint: str = "TRIM_HORIZON", **more: Any) -> dict[str, Any]:
+    found: dict[str, Any] = {"leaseKey": {"S": shard}, "checkpoint": {"S": checkpoint}, **more}
+    return found | ({"leaseOwner": {"S": owner}} if owner else {})
+
+
+class Table:
+    """As much of a DynamoDB client as `owned` needs: one page a row."""
+
+    def __init__(self, *rows: dict[str, Any]) -> None:
+        self._rows = rows
+
+    def get_paginator(self, operation: str) -> "Table":
+        assert operation == "scan"
+        return self
+
+    async def paginate(self, **_: object) -> AsyncIterator[Mapping[str, Any]]:
+        for each in self._rows:
+            yield {"Items": [each]}
+
+
+def owned(*rows: dict[str, Any]) -> set[str]:
+    client: Any = Table(*rows)
+    return asyncio.run(Leases(client, "table", "me").owned())
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "sub", "expected"),
+    [
+        ("TRIM_HORIZON", "0", START),
+        ("AT_TIMESTAMP", "0", START),
+        ("LATEST", "0", START),
+        ("SHARD_END", "0", END),
+        ("49668899999999999999999999999999999999999999999999999999", "17", (int("49668" + "8" + "9" * 50), 17)),
+    ],
+)
+def test_a_checkpoint_is_a_position(checkpoint: str, sub: str, expected: tuple[int, int]) -> None:
+    found = position({"checkpoint": {"S": checkpoint}, "checkpointSubSequenceNumber": {"N": sub}})
+    assert found == expected
+    assert START <= found <= END
+
+
+def test_a_checkpoint_without_a_sub_sequence_number_is_before_every_sub_record() -> None:
+    assert position({"checkpoint": {"S": "5"}}) == (5, 0)
+
+
+def test_ours_are_the_leases_that_the_daemon_should_serve() -> None:
+    assert owned(row("a"), row("b", "other"), row("c", None)) == {"a"}
+
+
+def test_a_finished_shard_is_not_served() -> None:
+    assert owned(row("a", checkpoint="SHARD_END"), row("b")) == {"b"}
+
+
+def test_a_lease_that_is_being_handed_over_is_not_served_yet() -> None:
+    assert owned(row("a", checkpointOwner={"S": "other"}), row("b")) == {"b"}
+
+
+def test_a_child_waits_for_its_parents() -> None:
+    child = row("child", parentShardId={"SS": ["a", "b"]})
+    assert owned(row("a", checkpoint="SHARD_END"), row("b", "other", "17"), child) == set()
+    assert owned(row("a", checkpoint="SHARD_END"), row("b", "other", "SHARD_END"), child) == {"child"}
+    assert owned(child) == {"child"}
+
+
+def test_a_first_row_is_ours_and_starts_at_the_oldest_record() -> None:
+    hashes = {"StartingHashKey": "0", "EndingHashKey": "9"}
+    shard = {"ShardId": "shardId-7", "HashKeyRange": hashes, "ParentShardId": "shardId-1"}
+    found = first_row(shard, "me")
+    assert found["leaseOwner"] == {"S": "me"}
+    assert found["parentShardId"] == {"SS": ["shardId-1"]}
+    assert position(found) == START
+    assert "parentShardId" not in first_row({"ShardId": "shardId-7", "HashKeyRange": hashes}, "me")
+
+
+def test_shards_are_listed_page_by_page() -> None:
+    async def list_shards(**asked: Any) -> Mapping[str, Any]:
+        if "NextToken" in asked:
+            assert asked == {"NextToken": "more"}
+            return {"Shards": [{"ShardId": "b"}]}
+        assert asked == {"StreamName": "readings", "ShardFilter": {"Type": "AT_TRIM_HORIZON"}}
+        return {"Shards": [{"ShardId": "a"}], "NextToken": "more"}
+
+    found = asyncio.run(shards_at_horizon("readings", list_shards))
+    assert [shard["ShardId"] for shard in found] == ["a", "b"]
