@@ -29,7 +29,7 @@ SEVERITY = {"warning": 1, "critical": 2}
 READINGS = stat_panel(
     "Readings",
     "Readings taken from the stream per second. Far from the usual: devices are off, or the IoT rule fails.",
-    "A IoT rule could not deliver",
+    "Undelivered messages",
     PER_SECOND,
     Query(ACCEPTED),
     width=3,
