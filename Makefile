@@ -35,7 +35,7 @@ setup: .venv/ready .local-aws/ready  ## create both environments (every target d
 .local-aws/ready: requirements/local.txt infra/setup.sh
 	@infra/setup.sh $(PYTHON) .local-aws requirements/local.txt "local AWS"
 
-.venv/ready: requirements/dev.txt infra/setup.sh
+.venv/ready: requirements/dev.txt requirements/build.txt pyproject.toml infra/setup.sh
 	@infra/setup.sh $(PYTHON) .venv requirements/dev.txt "product"
 
 .lint/%/ready: requirements/lint-%.txt infra/setup.sh

@@ -26,6 +26,8 @@ say "installing $(grep -c '==' "$requirements") packages"
   fail "cannot install $requirements (see above); is the package index reachable? is the disk full?"
 
 if [ "$env" = .venv ]; then
+  "$env/bin/uv" pip install ${UV_NO_INDEX:+--no-index} -q --python "$env/bin/python" --no-deps --build-constraints requirements/build.txt -e . ||
+    fail "cannot install the commands of this checkout (see above); is the package index reachable?"
   jars=$("$env/bin/python" -c 'import amazon_kclpy, pathlib; print(len(list((pathlib.Path(amazon_kclpy.__file__).parent / "jars").glob("*.jar"))))')
   [ "$jars" -ge 70 ] || fail "the KCL's jars are missing ($jars found); is Maven Central reachable? KCL_MVN_REPO_SEARCH_URL names a mirror"
   say "the KCL's $jars jars are there"

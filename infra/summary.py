@@ -16,7 +16,7 @@ def summary(session: boto3.Session, stack: str, outputs: Mapping[str, str]) -> I
     yield "Next"
     if boto3.Session().region_name != session.region_name:
         yield f"  export AWS_REGION={session.region_name} AWS_DEFAULT_REGION={session.region_name}"
-    producer = ".venv/bin/python -m producer"
+    producer = ".venv/bin/sensorstream"
     for command, what in (
         (f"{producer} provision --stack {stack} --devices 3", "make three devices with certificates"),
         (f"{producer} simulate --stack {stack} --devices 3 --rate 10 --for 60", "let them publish"),

@@ -61,7 +61,7 @@ def _told(command: Callable[[], int]) -> int:
     try:
         return command()
     except UserError as error:
-        print(f"producer: {error}", file=sys.stderr)
+        print(f"sensorstream: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
@@ -71,7 +71,7 @@ def _told(command: Callable[[], int]) -> int:
     except Exception as error:
         if (line := told(error)) is None:
             raise
-        print(f"producer: {line}", file=sys.stderr)
+        print(f"sensorstream: {line}", file=sys.stderr)
     return 2
 
 
@@ -118,7 +118,7 @@ def _simulate(arguments: Arguments, stack: Stack) -> int:
         code = _told(lambda: _make_and_publish(arguments, stack, plan, stop, devices))
     finally:
         if left := devices.take_away():
-            print(f"producer: {left}", file=sys.stderr)
+            print(f"sensorstream: {left}", file=sys.stderr)
     return 1 if left else code
 
 

@@ -21,7 +21,7 @@ PREFIX = "soilSensor"
 def parser(run: Mapping[str, Callable[..., int]]) -> argparse.ArgumentParser:
     """`run` maps each command's name to the function that the parsed arguments carry as `run`."""
     main = Parser(
-        prog="producer",
+        prog="sensorstream",
         description="Devices, readings and the audit of a Sensorstream stack.",
         epilog="Exit codes: 0 fine; 1 something was found, is uncertain or was left; 2 a wrong command line, or an "
         "obstacle told in one line; 3 the audit had nothing to compare; 130 interrupted. Where AWS is comes from the "

@@ -89,7 +89,7 @@ def saved(folder: Path, prefix: str, count: int, stack: str) -> list[Credentials
         if device.certificate_id() is None:
             raise UserError(
                 f"device {device.name} has no certificate in {folder}; "
-                f"first: .venv/bin/python -m producer provision --stack {stack} --prefix {shlex.quote(prefix)} "
+                f"first: .venv/bin/sensorstream provision --stack {stack} --prefix {shlex.quote(prefix)} "
                 f"--devices {count}"
             )
     return found

@@ -139,7 +139,7 @@ class MqttTransport:
                     raise UserError(
                         f"device {connection.name} gets no connection to {endpoint}: "
                         f"{connection.problem or 'no answer'}; is the stack up, and were the devices made for it "
-                        "(.venv/bin/python -m producer provision)?"
+                        "(.venv/bin/sensorstream provision)?"
                     )
             deadline = time.monotonic() + CONNECT_SECONDS
 

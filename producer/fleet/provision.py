@@ -138,7 +138,7 @@ def _provision(client: "IoTClient", device: Credentials, policy: str) -> None:
         if is_temporary(client, device.name):
             raise UserError(
                 f"device {device.name} is one of a simulate --provision that runs, or was killed; "
-                "choose another --prefix, or take such devices away: .venv/bin/python -m producer deprovision with the "
+                "choose another --prefix, or take such devices away: .venv/bin/sensorstream deprovision with the "
                 "same --stack, --prefix and --devices"
             ) from None
     arn = known_certificate(client, device.certificate_id())

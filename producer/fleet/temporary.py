@@ -78,7 +78,7 @@ class TemporaryDevices:
             return None
         return (
             f"devices made for this run are left, {len(problems)} of them: {problems[0]}; "
-            "take them away with .venv/bin/python -m producer deprovision and the same --stack, --prefix and --devices"
+            "take them away with .venv/bin/sensorstream deprovision and the same --stack, --prefix and --devices"
         )
 
     def _make(self, device: Credentials, stop: threading.Event) -> None:

@@ -128,7 +128,7 @@ def undelivered(stack: Stack) -> Iterator[Check]:
     url = client.get_queue_url(QueueName=stack.undelivered_queue)["QueueUrl"]
     attribute = "ApproximateNumberOfMessages"
     count = int(client.get_queue_attributes(QueueUrl=url, AttributeNames=[attribute])["Attributes"][attribute])
-    remedy = f".venv/bin/python -m producer redrive --undelivered --stack {stack.name} tells why" if count else ""
+    remedy = f".venv/bin/sensorstream redrive --undelivered --stack {stack.name} tells why" if count else ""
     yield Check("undelivered", "finding" if count else "ok", f"{count} messages in the queue", remedy)
 
 

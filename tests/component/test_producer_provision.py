@@ -162,7 +162,9 @@ def test_a_run_that_fails_takes_its_devices_away(
 def test_what_cannot_be_taken_away_is_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(simulate("left", "--devices", "2", "--for", "0.2")) == 1
     errors = capsys.readouterr().err
-    assert errors.startswith("producer: devices made for this run are left, 2 of them: DeleteCertificate: AccessDenied")
+    assert errors.startswith(
+        "sensorstream: devices made for this run are left, 2 of them: DeleteCertificate: AccessDenied"
+    )
     assert errors.count("\n") == 1
 
 
@@ -194,7 +196,7 @@ def test_devices_of_a_run_are_not_for_others(
 def test_only_devices_are_provisioned(variables: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     with acting(variables):
         assert main(simulate("stream", "--via", "kinesis")) == 2
-    assert capsys.readouterr().err.startswith("producer: --provision goes with --via mqtt only")
+    assert capsys.readouterr().err.startswith("sensorstream: --provision goes with --via mqtt only")
 
 
 def test_what_was_detached_is_deleted_when_iot_knows_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,7 +100,7 @@ def test_the_producer_takes_no_misspelt_variable_for_none(
     monkeypatch.setenv(name, "x")
     assert producer.cli.main(["query", "soilSensor1"]) == 2
     told = capsys.readouterr().err
-    assert told.startswith(f"producer: {name}: is no setting; did you mean ")
+    assert told.startswith(f"sensorstream: {name}: is no setting; did you mean ")
     assert told.count("\n") == 1
 
 

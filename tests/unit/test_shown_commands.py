@@ -77,7 +77,10 @@ def texts() -> Iterator[tuple[str, str]]:
 
 def test_hints_call_our_programs_as_the_checkout_has_them() -> None:
     """Outside of the environment there is no such program; a usage line only names itself."""
-    hints = [(file, text) for file, text in texts() if re.search(r"-m (producer|consumer)\b", text)]
-    assert len(hints) >= 5
-    bare = [(file, text) for file, text in hints if "-m" in text and ".venv/bin/python -m" not in text]
+    calls = re.compile(
+        r"(?P<program>\S+)(?:(?<=sensorstream) (?:provision|redrive|deprovision|doctor)| -m (?:producer|consumer)\b)"
+    )
+    found = [(file, call["program"], text) for file, text in texts() if (call := calls.search(text))]
+    assert len(found) >= 5
+    bare = [(file, text) for file, program, text in found if not program.lstrip("(`").startswith(".venv/bin/")]
     assert bare == [("__main__.py", "python -m consumer")]  # its usage
