@@ -2,7 +2,7 @@
 
 Base units (seconds, bytes), prefix `sensorstream_`. Counters are raised once per batch, not once per reading.
 Series per owned shard: 6 gauges and 2 counters. All other label sets are small and fixed, so the number of series is
-bounded: docs/operations.md counts them. Where the labels are known, their counters begin at 0: a rate sees no rise in a
+bounded: docs/metrics.md counts them. Where the labels are known, their counters begin at 0: a rate sees no rise in a
 series that begins with 1.
 """
 

@@ -150,7 +150,7 @@ DEVICE_COUNT = line_panel(
 )
 REASONS = line_panel(
     "Rejected by reason",
-    "Readings per second that became dead letters. `producer redrive --by key` tells which devices send them; "
+    "Readings per second that became dead letters. `redrive --by key` names the devices that send them; "
     "nothing is lost, and they can be sent again when the service can read them.",
     "DeadLetters",
     PER_SECOND,
@@ -163,7 +163,7 @@ ROWS = line_panel(
     "Rows written per second, and readings whose row a later one of the same device and millisecond took "
     "(superseded; both are in the archive). Many superseded: devices measure more often than once in a millisecond, "
     "or send twice.",
-    "What is not",
+    None,
     PER_SECOND,
     Query(rate("sensorstream_rows_written_total", WORKER), "written", BLUE),
     Query(rate("sensorstream_rows_superseded_total", WORKER), "superseded", PURPLE),

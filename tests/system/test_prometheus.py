@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from consumer.archive.format import READINGS, ObjectMetadata, key
+from consumer.archive.format import ObjectMetadata, key
+from consumer.archive.store import READINGS
 from consumer.payload.reading import REASONS
 from consumer.pipeline.reads import REASONS as READ_REASONS
 from consumer.telemetry.metrics import BOUNDS, OUTCOMES, RESTARTS, SINKS
@@ -121,8 +122,8 @@ def test_leases_and_shards_agree(system: System, prometheus: Prometheus) -> None
     wait_for(lambda: [each.values for each in prometheus.query('sensorstream_leases{state="unowned"}')] == [[0.0]], "0")
 
 
-def test_a_worker_tells_as_many_series_as_the_operations_page_says(system: System) -> None:
-    page = (ROOT / "docs/operations.md").read_text()
+def test_a_worker_tells_as_many_series_as_the_metrics_page_says(system: System) -> None:
+    page = (ROOT / "docs/metrics.md").read_text()
     found = re.search(r"Each worker has (\d+), and (\d+) more for each shard", page)
     assert found
 

@@ -92,4 +92,4 @@ def test_prometheus_and_grafana_are_configured_by_what_is_mounted() -> None:
     assert (ROOT / source / config.removeprefix("/etc/prometheus/")).is_file()
     assert grafana["environment"].keys() >= {"PROMETHEUS_URL", "SENSORSTREAM_DASHBOARDS"}
     assert grafana["environment"]["SENSORSTREAM_DASHBOARDS"] in mounts(grafana)
-    assert grafana["image"] in (ROOT / "docs/operations.md").read_text()
+    assert grafana["image"] in (ROOT / "docs/monitoring.md").read_text()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from consumer.settings import Settings, SettingsError
-from infra.deploy.artifacts import INFRA
+from infra.artifacts import INFRA
 from tests.unit.policies import TEMPLATES
 
 SERVICE = TEMPLATES["service"]
@@ -84,8 +84,8 @@ def test_a_parameter_takes_no_text_that_the_setting_refuses(name: str, good: lis
         load(**{name: text})
 
 
-def test_every_setting_that_the_operations_page_names_is_set_or_explained() -> None:
-    page = (INFRA.parent / "docs/operations.md").read_text()
-    named = {name for name in re.findall(r"`([A-Z][A-Z_]+)`", page) if name in SETTINGS}
+def test_every_setting_that_the_documents_name_is_set_or_explained() -> None:
+    pages = "".join(page.read_text() for page in (INFRA.parent / "docs").glob("*.md") if page.name != "settings.md")
+    named = {name for name in re.findall(r"`([A-Z][A-Z_]+)`", pages) if name in SETTINGS}
     assert {"ARCHIVE_MAX_SECONDS", "TABLE_CONCURRENCY", "FAILOVER_SECONDS"} <= named
     assert named <= CHOSEN.keys() | listed("By the template").keys() | listed("Not in a deployment").keys()

@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def shown() -> Iterator[str]:
-    for document in (ROOT / "README.md", ROOT / "docs/operations.md"):
+    for document in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         for line in document.read_text().splitlines():
             if line.startswith(command := ".venv/bin/sensorstream "):
                 yield line.removeprefix(command)

@@ -115,6 +115,16 @@ def exposed() -> set[str]:
     return found
 
 
+def test_the_metrics_page_lists_every_metric_and_no_other() -> None:
+    tables = (ROOT / "docs/metrics.md").read_text().partition("## /healthz")[0]
+    first_cells = "".join(re.findall(r"^\| ([^|]+) \|", tables, re.MULTILINE))
+    listed = {f"sensorstream_{name}" for name in re.findall(r"`([a-z_]+)(?:\{[a-z,]+\})?`", first_cells)}
+    parts = re.compile(r"_(bucket|sum|count)$")
+    assert listed == {parts.sub("", name) for name in exposed() if name.startswith("sensorstream_")} - {
+        "sensorstream_build"
+    }
+
+
 @pytest.mark.parametrize("rule", rules("record") + ALERTS, ids=names(rules("record") + ALERTS))
 def test_every_metric_of_a_rule_exists(rule: Rule) -> None:
     assert metrics(rule.expression) <= exposed() | set(names(rules("record"))) | {"up"}
