@@ -25,7 +25,7 @@ $(foreach name,$(foreign),$(eval override $(name) :=) $(eval unexport $(name)))
 # The chosen ones as words for a command.
 given = $(foreach name,$(filter $(answer),$(named)),$(call quoted,$(name)=$(value $(name))))
 
-.PHONY: help setup demo up watch deploy plan destroy package wheel image image-test push sbom test crashtest crashtest-mutants faults check audit-dependencies format lock docs dashboards clean
+.PHONY: help setup demo up watch deploy plan destroy package wheel image image-test push sbom test crashtest crashtest-mutants faults check lint types audit-dependencies format lock docs dashboards clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':[^#]*## ' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -87,7 +87,7 @@ image-test: setup .local-registry/ready image  ## run the image against the loca
 	@IMAGE=$(or $(IMAGE),sensorstream:local) $(PY) -m pytest tests/image
 
 push: .venv/ready  ## push into a deployment's repository: STACK=name [REGION=r] [IMAGE=i, else this checkout's, ARCH=...]
-	@exec $(PY) -m infra.deploy.registry push
+	@exec $(PY) -m infra.registry push
 
 sbom: .venv/ready  ## write build/sbom.cdx.json: what the image is made of; [IMAGE=sensorstream:local]
 	@$(PY) -m infra.sbom $(IMAGE)
@@ -107,11 +107,15 @@ docs: .venv/ready  ## write docs/resources.md and the tables of docs/security.md
 dashboards: .venv/ready  ## write config/grafana/dashboards anew; RUNBOOK=https://... is where docs/operations.md is read
 	@$(PY) -m infra.dashboards $(RUNBOOK)
 
-check: setup .lint/checkov/ready .lint/sam/ready .local-prometheus/ready  ## ruff, mypy --strict, cfn-lint, sam, checkov, hadolint, promtool; warnings are errors
+lint: .venv/ready  ## ruff: rules and format
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+
+types: .venv/ready  ## mypy --strict, for Linux and for macOS
 	$(PY) -m mypy consumer producer infra tests
 	$(PY) -m mypy --platform darwin consumer producer infra
+
+check: setup lint types .lint/checkov/ready .lint/sam/ready .local-prometheus/ready  ## lint, types, cfn-lint, sam, checkov, hadolint, promtool; warnings are errors
 	@infra/lint.sh
 	.venv/bin/hadolint Dockerfile
 	.local-prometheus/promtool check config config/prometheus/prometheus.yml config/prometheus/prometheus-local.yml

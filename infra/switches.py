@@ -20,6 +20,9 @@ FLEET = (
     "DISORDER",
 )  # fmt: skip
 DEPLOY = ("STACK", "REGION", "EMAIL", "PARAMS", "IMAGE", "ROLE")
+PLAIN = (
+    "help", "setup", "test", "docs", "check", "lint", "types", "format", "audit-dependencies", "lock", "wheel", "clean",
+)  # fmt: skip
 TARGETS = {
     "demo": (*LOCAL, *FLEET),
     "up": (*LOCAL, "CONSUMER"),
@@ -36,9 +39,7 @@ TARGETS = {
     "crashtest-mutants": ("SCHEDULES", "SEED"),
     "faults": ("ROUNDS", "SEED", "ONLY"),
     "dashboards": ("RUNBOOK",),
-    **dict.fromkeys(
-        ("help", "setup", "test", "docs", "check", "format", "audit-dependencies", "lock", "wheel", "clean"), ()
-    ),
+    **dict.fromkeys(PLAIN, ()),
 }  # type: Dict[str, Tuple[str, ...]]
 SWITCHES = tuple(sorted({name for names in TARGETS.values() for name in names}))
 

@@ -1,1 +1,0 @@
-"""Deployment: `python -m infra deploy|plan|destroy|package` and `make push`."""
