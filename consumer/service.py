@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from consumer import descriptors
-from consumer.archive.format import RotationPolicy
 from consumer.archive.store import Archive
+from consumer.archive.writer import RotationPolicy
 from consumer.aws.clients import Clients
 from consumer.aws.credentials import Endpoint
 from consumer.aws.retry import FAILURES

@@ -10,15 +10,15 @@ from pathlib import Path
 import boto3
 
 from consumer import misspelt
-from infra import container, exits, package
-from infra.cloudformation import POLL_SECONDS, DeployError, Event, InputError
-from infra.deploy import DATA, NETWORK, SERVICE, Deployment, Image, require_name
-from infra.destroy import Data, destroy, stored
-from infra.holdings import Holding
-from infra.options import assignments, parser, spelt_out
-from infra.parameters import require_valid
-from infra.progress import Progress, count, table
-from infra.summary import summary
+from infra.deploy import container, exits, package
+from infra.deploy.cloudformation import POLL_SECONDS, DeployError, Event, InputError
+from infra.deploy.deployment import DATA, NETWORK, SERVICE, Deployment, Image, require_name
+from infra.deploy.destroy import Data, destroy, stored
+from infra.deploy.holdings import Holding
+from infra.deploy.options import assignments, parser, spelt_out
+from infra.deploy.parameters import require_valid
+from infra.deploy.progress import Progress, count, table
+from infra.deploy.summary import summary
 from producer.aws.errors import told
 
 Arguments = argparse.Namespace

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from infra.templates import read
+from infra.deploy.templates import read
 
 INFRA = Path(__file__).resolve().parent
 DOCS = INFRA.parent / "docs"

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from infra import cost
-from infra.artifacts import INFRA
-from infra.deploy import DATA, NETWORK, SERVICE
-from infra.templates import outputs, parameters, read
+from infra.deploy.artifacts import INFRA
+from infra.deploy.deployment import DATA, NETWORK, SERVICE
+from infra.deploy.templates import outputs, parameters, read
 
 GUIDE = INFRA.parent / "docs/deploy.md"
 OWN = {"ArtifactBucket", "FunctionsKey", "ServiceRoleArn", "DataStack", "Image"}  # given by the commands themselves

@@ -18,7 +18,7 @@ for _name in [name for name in os.environ if name.startswith(("AWS_", "MAKE"))]:
 os.environ["LOCAL_DIR"] = _folder = tempfile.mkdtemp(prefix="sensorstream-test-")
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 
-from infra.deploy import Event, deploy  # noqa: E402
+from infra.deploy.deployment import Event, deploy  # noqa: E402
 from infra.local.emulator import Emulator  # noqa: E402
 
 

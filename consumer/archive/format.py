@@ -1,47 +1,72 @@
-"""Archive objects: what stands in one archive object, where it ends, and who may write it. Pure: no I/O, no clock.
+"""The archive's format, defined here alone: keys, lines, object metadata and gzip members. Pure: no I/O, no clock.
 
-Invariant 2. An archive object starts at the first record after the checkpoint. Where it ends is a function of the
-records alone (their count, bytes and arrival times), never of the wall clock or of delivery boundaries. Its key is made
-of the shard and its first position. PUT, then checkpoint, one archive object at a time: so a crash anywhere replays to
-the same objects, and each record is in the archive exactly once.
-
-Two things cut shorter: an idle shard and a shutdown. These, and owners that were paused and come back, are why an
-archive object carries its owner's epoch and why `decide` stands between an archive object and its object.
-tests/unit/test_fence.py searches all interleavings of small cases.
+The consumer writes it; the operators' tools (redrive, replay) read it by the same definitions. docs/how-it-works.md
+describes it for others.
 """
 
 import base64
+import hashlib
+import re
 import struct
 import zlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from consumer.kcl.protocol import Position, Record
-from consumer.payload.reading import Decoded
+from consumer.payload.reading import Decoded, Reject
 
-_json = msgspec.json.encode
+if TYPE_CHECKING:
+    from consumer.kcl.protocol import Position, Record
+
+READINGS: Final = "readings/"
+DEAD_LETTERS: Final = "dead-letters/"
+UNDELIVERABLE: Final = DEAD_LETTERS + "date=1970-01-01/hour=00/undeliverable/"
+"""When such a record arrived is not known; all objects below a prefix have one partition layout."""
+KEY: Final = re.compile(
+    r"date=(?P<date>\d{4}-\d\d-\d\d)/hour=(?P<hour>\d\d)/(?P<shard>[^/]+)/(?P<first>\d{56}-\d{10})\.ndjson\.gz"
+)
+"""A key below READINGS or DEAD_LETTERS, as `key` makes it; `first` sorts as the records do."""
 
 LEVEL: Final = 6
 """zlib's level: of the CPU per reading it takes 1.5 us of some 100; a third smaller than level 1."""
+_PAYLOAD: Final = b'"payload":'
+
+_json = msgspec.json.encode
 
 
-@dataclass(frozen=True, slots=True)
-class RotationPolicy:
-    """Where archive objects end: after `records` or `size` bytes of lines, or before a record that arrived `window_ms`
-    after the first. May change between owners; the fence keeps that safe."""
+def folder(arrival: int) -> str:
+    """The hour's folder below a prefix, for an arrival in ms since the epoch (UTC)."""
+    hour = datetime.fromtimestamp(arrival / 1000, UTC)
+    return f"date={hour:%Y-%m-%d}/hour={hour:%H}/"
 
-    records: int
-    size: int
-    window_ms: int
+
+def key(shard: str, first: "Position", arrival: int) -> str:
+    """Hive-style key of the archive object whose first record arrived at `arrival` (ms since the epoch)."""
+    return f"{folder(arrival)}{shard}/{first[0]:056d}-{first[1]:010d}.ndjson.gz"
+
+
+def undeliverable_key(data: bytes) -> str:
+    """Whole key of the object of a record that the KCL could not de-aggregate: of the same bytes always the same."""
+    return f"{UNDELIVERABLE}{hashlib.sha256(data).hexdigest()}.ndjson.gz"
+
+
+def position_text(position: "Position") -> str:
+    """A position as metadata write it: sequence and sub-sequence number."""
+    return "%d.%d" % position
+
+
+def parse_position(text: str) -> "Position":
+    """The reverse of `position_text`. Raises ValueError."""
+    sequence, _, sub = text.partition(".")
+    return int(sequence), int(sub)
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectMetadata:
-    """What an archive object says of itself in its metadata.
+    """What an archive object, or its dead letters, says of itself in S3's user metadata.
 
     `dead` decides about the dead-letter object of the same key, in the same commit: how many lines it has.
     None: no owner of this key ever had one to write, so there is none. 0: an earlier owner, whose object this one
@@ -49,75 +74,36 @@ class ObjectMetadata:
     by an empty object.
     """
 
-    first: Position
-    last: Position
+    first: "Position"
+    last: "Position"
     records: int
     epoch: int
     dead: int | None = None
 
-    def after(self, replaced: "ObjectMetadata") -> "ObjectMetadata":
-        """The metadata of this object when it takes the place of `replaced`."""
-        return self if self.dead is not None or replaced.dead is None else replace(self, dead=0)
-
     def metadata(self) -> dict[str, str]:
         """As S3 user metadata."""
         return {
-            "first": "%d.%d" % self.first,
-            "last": "%d.%d" % self.last,
+            "first": position_text(self.first),
+            "last": position_text(self.last),
             "records": str(self.records),
             "epoch": str(self.epoch),
             "dead-letters": "none" if self.dead is None else str(self.dead),
         }
 
     @classmethod
-    def parse(cls, metadata: dict[str, str]) -> "ObjectMetadata":
+    def parse(cls, metadata: Mapping[str, str]) -> "ObjectMetadata":
         """Raises KeyError or ValueError when the object is none of ours.
 
         An object of before there was `dead-letters` may have some.
         """
-        first, last = (_position(metadata[name]) for name in ("first", "last"))
+        first, last = (parse_position(metadata[name]) for name in ("first", "last"))
         dead = metadata.get("dead-letters", "0")
         return cls(first, last, int(metadata["records"]), int(metadata["epoch"]), None if dead == "none" else int(dead))
 
 
-def _position(text: str) -> Position:
-    sequence, _, sub = text.partition(".")
-    return int(sequence), int(sub)
-
-
-class Verdict(Enum):
-    """What to do with an archive object whose object exists already."""
-
-    FENCED = "fenced"
-    """A newer owner lives: write nothing more, do not checkpoint."""
-    ADOPT = "adopted"
-    """The object holds more: keep the archive object open until it has taken the object's last record, then commit
-    again."""
-    COMMITTED = "committed"
-    """It is our own PUT, whose answer was lost."""
-    REPLACE = "replaced"
-    """An older owner's object that we hold wholly: put ours in its place, if it is still the one we saw."""
-
-
-def decide(mine: ObjectMetadata, stored: ObjectMetadata) -> Verdict:
-    """The fence: what the owner of `mine` does about the `stored` object of the same key.
-
-    Leaving out any of the rules loses or duplicates records (docs/decisions/0002-fence.md). An equal object of an older
-    epoch is replaced too, so that a zombie finds our epoch there.
-    """
-    if stored.epoch > mine.epoch:
-        return Verdict.FENCED
-    if stored.last > mine.last:
-        return Verdict.ADOPT
-    if stored.epoch == mine.epoch and stored.last == mine.last:
-        return Verdict.COMMITTED
-    return Verdict.REPLACE
-
-
 @dataclass(frozen=True, slots=True)
 class ArchiveObject:
-    """A closed archive object: the object's key below `readings/` (and `dead-letters/`), its stamp, and the gzip
-    bodies."""
+    """A closed archive object: its key below READINGS (and DEAD_LETTERS), its metadata, and the gzip bodies."""
 
     key: str
     metadata: ObjectMetadata
@@ -126,71 +112,7 @@ class ArchiveObject:
     """Without a line when no record was rejected."""
 
 
-class ObjectWriter:
-    """One open archive object. Holds the compressed lines only, so its memory is a fraction of the records taken."""
-
-    def __init__(self, shard: str, epoch: int, cut: RotationPolicy, first: Record) -> None:
-        self._shard = shard
-        self._epoch = epoch
-        self._cut = cut
-        self.first = self.last = first.position
-        self.arrival = first.approximate_arrival_timestamp or 0
-        self.records = 0
-        self._dead_records = 0
-        self._size = 0
-        self._lines = Gzip(epoch)
-        self._dead: Gzip | None = None  # made when it is needed: a compressor takes a quarter of a megabyte
-        self.want: Position | None = None
-        """The last record of an object that we adopt: not to be closed before it was taken."""
-
-    def fits(self, record: Record) -> bool:
-        """Whether a record belongs to this archive object or starts the next."""
-        if self.want:
-            return True
-        arrival = record.approximate_arrival_timestamp
-        return arrival is None or arrival - self.arrival < self._cut.window_ms
-
-    def take(self, record: Record, decoded: Decoded) -> None:
-        """Adds the next record of the shard."""
-        text = line(self._shard, record, decoded)
-        self._lines.write(text)
-        if decoded.rejected:
-            self._dead = self._dead or Gzip(self._epoch)
-            self._dead.write(text)
-            self._dead_records += 1
-        self.last = record.position
-        self.records += 1
-        self._size += len(text)
-
-    @property
-    def full(self) -> bool:
-        """Whether the archive object is to be committed before another record is taken."""
-        if self.want:
-            return self.last >= self.want
-        return self.records >= self._cut.records or self._size >= self._cut.size
-
-    @property
-    def closable(self) -> bool:
-        """Whether an idle shard or a shutdown may close it here."""
-        return self.want is None or self.last >= self.want
-
-    def close(self) -> ArchiveObject:
-        """The archive object as it stands. The object writer can go on (an adopted object makes it do so)."""
-        return ArchiveObject(
-            key=key(self._shard, self.first, self.arrival),
-            metadata=ObjectMetadata(self.first, self.last, self.records, self._epoch, self._dead_records or None),
-            body=self._lines.read(),
-            dead_letters=(self._dead or Gzip(self._epoch)).read(),
-        )
-
-
-def key(shard: str, first: Position, arrival: int) -> str:
-    """Hive-style key of the archive object whose first record arrived at `arrival` (ms, UTC)."""
-    hour = datetime.fromtimestamp(arrival / 1000, UTC)
-    return f"date={hour:%Y-%m-%d}/hour={hour:%H}/{shard}/{first[0]:056d}-{first[1]:010d}.ndjson.gz"
-
-
-def line(shard: str, record: Record, decoded: Decoded) -> bytes:
+def line(shard: str, record: "Record", decoded: Decoded) -> bytes:
     """A record's archive line. `payload` is the last field, so that the original bytes can be cut out of the line;
     where they do not stand there verbatim, `data` holds them in base64."""
     arrival = record.approximate_arrival_timestamp
@@ -210,6 +132,70 @@ def line(shard: str, record: Record, decoded: Decoded) -> bytes:
         parts.append(b',"data":"%b"' % base64.b64encode(record.data))
     parts.append(b',"payload":%b}\n' % decoded.payload)
     return b"".join(parts)
+
+
+def undeliverable_line(data: bytes) -> bytes:
+    """The dead-letter line of a record that the KCL could not de-aggregate; it tells nothing of it but the bytes."""
+    return (
+        b'{"shard":null,"sequenceNumber":null,"subSequenceNumber":0,"partitionKey":null,"arrival":null,"rejected":1,'
+        b'"rejects":[{"index":0,"reason":"bad-aggregate","detail":"the KCL could not de-aggregate it"}],'
+        b'"data":"%b","payload":null}\n' % base64.b64encode(data)
+    )
+
+
+class Line(msgspec.Struct, frozen=True, rename="camel"):
+    """One stream record as its archive line tells of it; `data` are its bytes where `payload` is not exactly these."""
+
+    shard: str
+    sequence_number: str | None
+    sub_sequence_number: int = 0
+    partition_key: str | None = None
+    arrival: int | None = None  # ms since the epoch
+    rejected: int = 0
+    rejects: list[Reject] = []
+    data: bytes | None = None
+
+    @property
+    def position(self) -> "Position":
+        """Orders the records of a shard. Only for lines that have a sequence number."""
+        return int(self.sequence_number or 0), self.sub_sequence_number
+
+
+class _Undeliverable(msgspec.Struct):
+    data: bytes
+    rejects: list[Reject] = []
+
+
+class UnreadableLine(Exception):
+    """A line, or an object, that is not what the archive's format says."""
+
+
+_line: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
+_undeliverable: msgspec.json.Decoder[_Undeliverable] = msgspec.json.Decoder(_Undeliverable)
+
+
+def parse_line(text: bytes) -> tuple[Line, bytes]:
+    """A line without its line break -> what it says, and the original bytes of the record. Raises UnreadableLine.
+
+    `payload` is the last field and stands there verbatim: the bytes are cut out, not decoded and encoded again.
+    """
+    start = text.find(_PAYLOAD)
+    if start < 0 or not text.endswith(b"}"):
+        raise UnreadableLine("no payload at the end of the line")
+    try:
+        found = _line.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnreadableLine(str(error)) from None
+    return found, found.data if found.data is not None else text[start + len(_PAYLOAD) : -1]
+
+
+def parse_undeliverable(text: bytes) -> tuple[Line, bytes]:
+    """`parse_line` for a record that the KCL could not de-aggregate: its shard (empty) and position are not known."""
+    try:
+        found = _undeliverable.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UnreadableLine(str(error)) from None
+    return Line("", None, rejected=1, rejects=found.rejects, data=found.data), found.data
 
 
 class Gzip:
@@ -235,12 +221,3 @@ class Gzip:
         """The whole member so far; writing can go on afterwards."""
         rest = self._deflate.copy().flush()
         return bytes(self._parts) + rest + struct.pack("<II", self._crc, self._length & 0xFFFFFFFF)
-
-
-def undeliverable_line(data: bytes) -> bytes:
-    """The dead-letter line of a record that the KCL could not de-aggregate; it tells nothing of it but the bytes."""
-    return (
-        b'{"shard":null,"sequenceNumber":null,"subSequenceNumber":0,"partitionKey":null,"arrival":null,"rejected":1,'
-        b'"rejects":[{"index":0,"reason":"bad-aggregate","detail":"the KCL could not de-aggregate it"}],'
-        b'"data":"%b","payload":null}\n' % base64.b64encode(data)
-    )

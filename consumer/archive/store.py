@@ -1,7 +1,6 @@
 """The archive: archive objects and dead letters in S3, committed through the fence. The only file that knows S3."""
 
 import asyncio
-import hashlib
 import logging
 from collections.abc import Callable
 from itertools import count
@@ -9,7 +8,16 @@ from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import ClientError
 
-from consumer.archive.format import ArchiveObject, Gzip, ObjectMetadata, Verdict, decide, undeliverable_line
+from consumer.archive.fence import Verdict, decide, taking_place_of
+from consumer.archive.format import (
+    DEAD_LETTERS,
+    READINGS,
+    ArchiveObject,
+    Gzip,
+    ObjectMetadata,
+    undeliverable_key,
+    undeliverable_line,
+)
 from consumer.aws.retry import code, delay, until_done
 from consumer.kcl.protocol import Position
 from consumer.telemetry.metrics import Metrics
@@ -19,10 +27,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-READINGS: Final = "readings/"
-DEAD_LETTERS: Final = "dead-letters/"
-UNDELIVERABLE: Final = DEAD_LETTERS + "date=1970-01-01/hour=00/undeliverable/"
-"""When such a record arrived is not known; all objects below a prefix have one partition layout."""
 _CHANGED: Final = frozenset({"PreconditionFailed", "412"})
 _GONE: Final = frozenset({"NoSuchKey", "404", "NotFound"})
 
@@ -70,10 +74,9 @@ class Archive:
         """Keeps a record that the KCL could not de-aggregate; the same bytes always give the same object."""
         body = Gzip(0)
         body.write(undeliverable_line(data))
-        key = f"{UNDELIVERABLE}{hashlib.sha256(data).hexdigest()}.ndjson.gz"
 
         async def put() -> None:
-            await self._client.put_object(Bucket=self._bucket, Key=key, Body=body.read())
+            await self._client.put_object(Bucket=self._bucket, Key=undeliverable_key(data), Body=body.read())
 
         await until_done("archive", put, self._metrics, guard)
         self._metrics.dead_letters.inc()
@@ -94,7 +97,7 @@ class Archive:
             stored, etag = found
             verdict = decide(mine, stored)
             if verdict is Verdict.REPLACE:
-                replaces, mine = etag, mine.after(stored)
+                replaces, mine = etag, taking_place_of(mine, stored)
                 continue
             outcome = verdict.value
             if verdict is Verdict.COMMITTED:

@@ -12,8 +12,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from consumer.archive.format import ObjectWriter, RotationPolicy
 from consumer.archive.store import Adopt, Archive, Fenced
+from consumer.archive.writer import ObjectWriter, RotationPolicy
 from consumer.aws.retry import delay, until_done
 from consumer.kcl.lease_table import Claim, Leases
 from consumer.kcl.protocol import (

@@ -10,8 +10,8 @@ import threading
 from collections.abc import Mapping
 from types import FrameType
 
-from infra import exits
-from infra.cloudformation import InputError
+from infra.deploy import exits
+from infra.deploy.cloudformation import InputError
 from infra.local.process import LOCAL, LocalError
 from infra.local.stack import LocalStack, Options, env_file
 from infra.local.terminal import foreground

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from infra.cloudformation import InputError
-from infra.options import assignments
+from infra.deploy.cloudformation import InputError
+from infra.deploy.options import assignments
 from producer.arguments import duration, nearest
 from producer.aws.errors import UserError
 from producer.fleet.order import Mix

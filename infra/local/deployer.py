@@ -3,8 +3,8 @@
 import re
 from collections.abc import Mapping
 
-from infra.cloudformation import OnEvent, Stack
-from infra.deploy import Deployment, ignore_event, ignore_plan
+from infra.deploy.cloudformation import OnEvent, Stack
+from infra.deploy.deployment import Deployment, ignore_event, ignore_plan
 from infra.local.emulator import Emulator
 from infra.local.process import ROOT
 

@@ -17,15 +17,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from infra.deploy import DATA, NETWORK, SERVICE, DeployError, Event, InputError, require_name
+from infra.deploy.deployment import DATA, NETWORK, SERVICE, DeployError, Event, InputError, require_name
+from infra.deploy.options import assignments
+from infra.deploy.parameters import require_valid
 from infra.local import elsewhere
 from infra.local.deployer import IMAGE as IMAGE
 from infra.local.deployer import deploy_as_account, deploy_as_deployer
 from infra.local.emulator import HOST, Emulator, require_free
 from infra.local.identity import as_person, as_task, settings_of, write_profiles
 from infra.local.process import LOCAL, ROOT, Child, LocalError
-from infra.options import assignments
-from infra.parameters import require_valid
 from infra.switches import yes
 
 CONSUMER_SECONDS = 180.0  # the KCL's cold start, with a wide margin

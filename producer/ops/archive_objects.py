@@ -1,6 +1,6 @@
 """Pure: do archive objects say of themselves what they hold, and do they follow one another?"""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -76,19 +76,6 @@ def overlaps(archive_objects: Iterable[ArchiveObject]) -> Iterator[str]:
         for before, after in pairwise(members):
             if before.last and after.first and before.last >= after.first:
                 yield f"{before.key} ends at {text(before.last)}, {after.key} begins at {text(after.first)}"
-
-
-def belongs(archived: Mapping[str, str] | None, dead: Mapping[str, str]) -> bool:
-    """Whether a dead-letter object is that of the archive object of its name, by the metadata of both.
-
-    The archive object decides: the dead letters of an earlier owner, whose object was replaced, are none any more
-    (their records may be good by other settings, and then the replacement's dead letters are an empty object, which may
-    still be on its way). Where the archive object is gone (None), or one of them says nothing, there is no telling, and
-    they count.
-    """
-    if archived is None or not (archived.get("epoch") and dead.get("epoch")):
-        return True
-    return all(archived.get(name) == dead.get(name) for name in ("epoch", "last"))
 
 
 def hour_of(arrival: int) -> str:

@@ -13,7 +13,7 @@ import boto3
 import msgspec
 from botocore.exceptions import ClientError
 
-from producer.ops.archive_objects import belongs
+from consumer.archive.fence import belongs
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -180,7 +180,7 @@ class Bucket:
             raise
 
     def open_dead_letters(self, objects: Iterable[SomeObject]) -> Iterator[tuple[SomeObject, Opened]]:
-        """`open_each` for dead-letter objects: one that is no archive object's any more (archive objects.belongs) has
+        """`open_each` for dead-letter objects: one that is no archive object's any more (`belongs`) has
         no lines.
 
         The archive object is asked after the dead letters were fetched: its answer is the newer one.

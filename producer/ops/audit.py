@@ -18,6 +18,7 @@ from typing import Any
 
 import boto3
 
+from consumer.archive.fence import belongs
 from producer.aws.errors import UserError
 from producer.aws.stack import Stack
 from producer.aws.stream_reader import Stream
@@ -25,7 +26,7 @@ from producer.fleet import ledger
 from producer.fleet.message import iso_utc, number_of
 from producer.ops.alerts import Subscriber, alerts_file, received
 from producer.ops.archive_index import Span
-from producer.ops.archive_objects import ArchiveObject, belongs, overlaps
+from producer.ops.archive_objects import ArchiveObject, overlaps
 from producer.ops.archive_reader import DEAD_LETTERS, READINGS, UNDELIVERABLE, Bucket, Line, UnreadableLine, parsed
 from producer.ops.comparison import Comparison, Findings, content, normal
 from producer.ops.integrity import Counts, inspect

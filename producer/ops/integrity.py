@@ -11,10 +11,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from consumer.archive.fence import belongs
 from producer.aws.stack import Stack
 from producer.aws.stream_reader import AGGREGATED, Stream, StreamRecord
 from producer.ops.archive_index import ArchiveIndex, Item, Span
-from producer.ops.archive_objects import ArchiveObject, Position, belongs, text
+from producer.ops.archive_objects import ArchiveObject, Position, text
 from producer.ops.archive_reader import DEAD_LETTERS, READINGS, UNDELIVERABLE, Bucket, UnreadableLine, parsed
 from producer.ops.comparison import Findings
 from producer.progress import Progress

@@ -12,8 +12,8 @@ from unittest import mock
 
 import boto3
 
-from consumer.archive.format import ObjectWriter, RotationPolicy
 from consumer.archive.store import Archive
+from consumer.archive.writer import ObjectWriter, RotationPolicy
 from consumer.aws.clients import Clients
 from consumer.kcl.protocol import Record
 from consumer.payload.reading import Decoded, decode

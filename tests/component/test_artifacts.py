@@ -7,9 +7,9 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError
 
-from infra import artifacts
-from infra.artifacts import Artifacts
-from infra.cloudformation import DeployError
+from infra.deploy import artifacts
+from infra.deploy.artifacts import Artifacts
+from infra.deploy.cloudformation import DeployError
 from infra.local.emulator import Emulator
 
 ABORTED = (

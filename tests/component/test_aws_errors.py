@@ -13,7 +13,7 @@ from botocore.credentials import SSOProvider
 from botocore.tokens import SSOTokenProvider
 
 import infra.__main__
-import infra.registry
+import infra.deploy.registry
 import producer.cli
 from tests.component.misconfigured import CASES, base, refusing
 
@@ -26,8 +26,8 @@ PROGRAMS: dict[str, Callable[[], int]] = {
     "infra plan": lambda: infra.__main__.main(["plan", "--stack", "s", "--email", "a@example.org"]),
     "infra destroy": lambda: infra.__main__.main(["destroy", "--stack", "s", "--yes"]),
     "infra package": lambda: infra.__main__.main(["package", "--bucket", "bucket"]),
-    "registry push": lambda: infra.registry.main(["push"]),
-    "registry token": lambda: infra.registry.main(["token", "eu-central-1"]),
+    "registry push": lambda: infra.deploy.registry.main(["push"]),
+    "registry token": lambda: infra.deploy.registry.main(["token", "eu-central-1"]),
 }
 
 SLOW = ("container-refuses",)

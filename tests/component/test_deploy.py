@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from infra import container
-from infra.artifacts import LONGEST_BODY, Artifacts
-from infra.cloudformation import Event, Stack
+from infra.deploy import container
+from infra.deploy.artifacts import LONGEST_BODY, Artifacts
+from infra.deploy.cloudformation import Event, Stack
 from infra.local.emulator import Emulator
 from tests.component.deploying import Shell, shell
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra import holdings
-from infra.cloudformation import DeployError
-from infra.deploy import Deployment
-from infra.destroy import Data
-from infra.destroy import destroy as destroyed
+from infra.deploy import holdings
+from infra.deploy.cloudformation import DeployError
+from infra.deploy.deployment import Deployment
+from infra.deploy.destroy import Data
+from infra.deploy.destroy import destroy as destroyed
 from infra.local.process import ROOT
 from producer.fleet.provision import deprovision_all, names, provision
 from tests.component.deploying import Shell, shell
@@ -187,7 +187,7 @@ def test_a_policy_that_is_not_let_go_in_time_fails(shell: Shell, monkeypatch: py
     shell.deploy("--params", "ShardCount=1")
     iot, policy = shell.session.client("iot"), shell.outputs()["DevicePolicy"]
     arn = iot.create_keys_and_certificate(setAsActive=False)["certificateArn"]
-    monkeypatch.setattr("infra.destroy.DETACHED_SECONDS", 0.0)
+    monkeypatch.setattr("infra.deploy.destroy.DETACHED_SECONDS", 0.0)
     said: list[str] = []
 
     def say(line: str) -> None:

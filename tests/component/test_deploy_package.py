@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.templates import parameters
+from infra.deploy.templates import parameters
 from tests.component.deploying import Shell, shell
 
 __all__ = ["shell"]

@@ -8,10 +8,10 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.artifacts import INFRA, Artifacts
-from infra.cloudformation import DeployError, Event, Stack
-from infra.deploy import Deployment
-from infra.destroy import Data, destroy
+from infra.deploy.artifacts import INFRA, Artifacts
+from infra.deploy.cloudformation import DeployError, Event, Stack
+from infra.deploy.deployment import Deployment
+from infra.deploy.destroy import Data, destroy
 from infra.local.emulator import Emulator
 from producer.fleet.provision import deprovision_all
 from tests.component.inventory import inventory

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from infra.deploy.registry import token
 from infra.local.process import ROOT
-from infra.registry import token
 from tests.component.ecr import Registry
 from tests.conftest import Deployed
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.registry import main, repository, token
+from infra.deploy.registry import main, repository, token
 from tests.conftest import Deployed
 
 

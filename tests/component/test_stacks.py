@@ -7,10 +7,10 @@ from typing import Any
 import boto3
 import pytest
 
-from infra.cloudformation import state
-from infra.deploy import DeployError, deploy_all
+from infra.deploy.cloudformation import state
+from infra.deploy.deployment import DeployError, deploy_all
+from infra.deploy.moved import require_free_consumer
 from infra.local.emulator import Emulator
-from infra.moved import require_free_consumer
 from tests.component.inventory import inventory
 
 NAME = "everything"

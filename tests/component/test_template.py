@@ -1,4 +1,4 @@
-"""What infra/data.yaml promises, and how infra/deploy.py brings it about."""
+"""What infra/data.yaml promises, and how infra/deploy brings it about."""
 
 import hashlib
 import uuid
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.deploy import DeployError, Event, deploy, outputs, package
+from infra.deploy.deployment import DeployError, Event, deploy, outputs, package
 from infra.local.emulator import Emulator
 from tests.conftest import Deployed
 

@@ -3,7 +3,7 @@
 import base64
 import hashlib
 
-from consumer.archive.store import READINGS, UNDELIVERABLE
+from consumer.archive.format import READINGS, UNDELIVERABLE
 from tests.faults.bench import Bench
 
 Place = tuple[str, str]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from consumer.archive.store import DEAD_LETTERS, READINGS, UNDELIVERABLE
+from consumer.archive.format import DEAD_LETTERS, READINGS, UNDELIVERABLE
 from producer.fleet.order import Mix
 from producer.fleet.simulate import Plan
 from tests.faults.bench import Bench, NotHeld, Setup

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from consumer.archive.store import DEAD_LETTERS, READINGS, UNDELIVERABLE
+from consumer.archive.fence import belongs
+from consumer.archive.format import DEAD_LETTERS, READINGS, UNDELIVERABLE
 from consumer.kcl.lease_table import END
 from consumer.kcl.protocol import Position
-from producer.ops.archive_objects import belongs
 from tests.simulation.clock import Process
 from tests.simulation.network import Request
 from tests.simulation.pipe import Pipe

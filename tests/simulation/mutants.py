@@ -10,10 +10,11 @@ from dataclasses import replace
 from typing import Any
 
 from consumer import service
-from consumer.archive import format as archive_object
 from consumer.archive import store as archive
-from consumer.archive.format import ArchiveObject, ObjectMetadata, ObjectWriter, Verdict, decide
-from consumer.archive.store import DEAD_LETTERS, READINGS, Archive, Fenced
+from consumer.archive.fence import Verdict, decide
+from consumer.archive.format import DEAD_LETTERS, READINGS, ArchiveObject, ObjectMetadata
+from consumer.archive.store import Archive, Fenced
+from consumer.archive.writer import ObjectWriter, RotationPolicy
 from consumer.aws import retry
 from consumer.aws.retry import until_done
 from consumer.kcl import lease_takeover as takeover
@@ -277,7 +278,7 @@ class NeverFull(ObjectWriter):
 
 
 class NamedByClock(ObjectWriter):
-    def __init__(self, name: str, epoch: int, cut: archive_object.RotationPolicy, first: Record) -> None:
+    def __init__(self, name: str, epoch: int, cut: RotationPolicy, first: Record) -> None:
         super().__init__(name, epoch, cut, first)
         self.arrival = int(now().time() * 1000)
 
@@ -333,7 +334,7 @@ MUTANTS = (
     Variant("dead letters before their object", ((service, "Archive", DeadLettersFirst),)),
     Variant(
         "earlier dead letters forgotten by the next but one",
-        ((archive_object.ObjectMetadata, "after", forgotten_after_one),),
+        ((archive, "taking_place_of", forgotten_after_one),),
     ),
     Variant("dead letters read without asking their object", ((ledger, "belongs", lambda *_: True),)),
     Variant("fenced owner goes on", ((service, "Archive", FencedGoesOn),)),

@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass, replace
 from typing import Final
 
-from consumer.archive.format import RotationPolicy
+from consumer.archive.writer import RotationPolicy
 from consumer.payload.reading import Fields
 from tests.simulation.network import NetworkConditions
 from tests.simulation.stream import SETTINGS, Mix

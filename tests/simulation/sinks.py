@@ -5,7 +5,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from consumer.archive.store import UNDELIVERABLE
+from consumer.archive.format import UNDELIVERABLE
 from tests.simulation.network import CONVERSATION, Network, Request, refusal
 
 if TYPE_CHECKING:

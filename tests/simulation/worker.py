@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from consumer import service
-from consumer.archive.format import RotationPolicy
+from consumer.archive.writer import RotationPolicy
 from consumer.aws.retry import NON_RETRYABLE, code
 from consumer.kcl.daemon_log import BatchSkipped
 from consumer.kcl.protocol import ConversationEnded, ProtocolError

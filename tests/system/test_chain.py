@@ -9,7 +9,7 @@ import time
 from decimal import Decimal
 from typing import Any
 
-from consumer.archive.store import UNDELIVERABLE
+from consumer.archive.format import UNDELIVERABLE
 from infra.local.process import LOCAL
 from tests.system.aggregates import aggregate
 from tests.system.conftest import System, wait_for

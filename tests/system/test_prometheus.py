@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from consumer.archive.format import ObjectMetadata, key
-from consumer.archive.store import READINGS
+from consumer.archive.format import READINGS, ObjectMetadata, key
 from consumer.payload.reading import REASONS
 from consumer.pipeline.reads import REASONS as READ_REASONS
 from consumer.telemetry.metrics import BOUNDS, OUTCOMES, RESTARTS, SINKS

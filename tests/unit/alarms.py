@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infra.artifacts import INFRA
-from infra.templates import parameters
+from infra.deploy.artifacts import INFRA
+from infra.deploy.templates import parameters
 from tests.unit.policies import Resource
 
 COMPARE = {

@@ -14,8 +14,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from consumer.archive.format import RotationPolicy
 from consumer.archive.store import Archive
+from consumer.archive.writer import RotationPolicy
 from consumer.kcl import protocol
 from consumer.kcl.lease_table import Claim
 from consumer.kcl.protocol import Conversation

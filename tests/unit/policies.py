@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from infra.artifacts import INFRA
-from infra.templates import read
+from infra.deploy.artifacts import INFRA
+from infra.deploy.templates import read
 
 NAMES = ("data", "network", "service", "deployer")
 TEMPLATES: dict[str, dict[str, Any]] = {name: read(INFRA / f"{name}.yaml") for name in NAMES}

@@ -8,18 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.archive.fence import Verdict, decide
 from consumer.archive.format import (
+    DEAD_LETTERS,
+    KEY,
+    UNDELIVERABLE,
     ArchiveObject,
     Gzip,
     ObjectMetadata,
-    ObjectWriter,
-    RotationPolicy,
-    Verdict,
-    decide,
+    UnreadableLine,
     key,
     line,
+    parse_line,
+    parse_undeliverable,
+    undeliverable_key,
     undeliverable_line,
 )
+from consumer.archive.writer import ObjectWriter, RotationPolicy
 from consumer.kcl.protocol import Position, Record
 from consumer.payload.reading import decode
 
@@ -141,6 +146,29 @@ def test_the_key_is_made_of_the_first_record_alone() -> None:
     assert key(SHARD, (49, 2), T0 + 3_599_999) == (f"date=2026-01-01/hour=12/{SHARD}/{'0' * 54}49-0000000002.ndjson.gz")
 
 
+def test_a_key_can_be_read_again_and_sorts_as_the_records_do() -> None:
+    found = KEY.fullmatch(key(SHARD, (49, 2), T0))
+    assert found
+    assert found.groupdict() == {"date": "2026-01-01", "hour": "12", "shard": SHARD, "first": f"{49:056d}-0000000002"}
+    assert key(SHARD, (9, 0), T0) < key(SHARD, (49, 0), T0) < key(SHARD, (49, 2), T0)
+    assert not KEY.fullmatch(UNDELIVERABLE.removeprefix(DEAD_LETTERS) + "0.ndjson.gz")
+
+
+@given(payloads, st.text(max_size=20))
+def test_a_line_can_be_read_again(data: bytes, partition_key: str) -> None:
+    decoded = decode(data)
+    found, sent = parse_line(line(SHARD, Record(data, partition_key, "49", 3, T0), decoded).removesuffix(b"\n"))
+    assert sent == data
+    assert (found.shard, found.partition_key, found.position, found.arrival) == (SHARD, partition_key, (49, 3), T0)
+    assert (found.rejected, found.rejects) == (decoded.rejected, decoded.rejects)
+
+
+@pytest.mark.parametrize("text", [b"", b"{}", b'{"shard":1,"payload":{}}', b'{"shard":"s","payload":{}'])
+def test_what_is_no_line_is_unreadable(text: bytes) -> None:
+    with pytest.raises(UnreadableLine):
+        parse_line(text)
+
+
 def test_equal_lines_of_two_epochs_never_have_one_body() -> None:
     one, two = (pack([record(1)], RotationPolicy(1, 1 << 20, 1000), epoch)[0].body for epoch in (1, 2))
     assert one != two
@@ -178,4 +206,8 @@ def test_the_fence_decides(last: int, epoch: int, verdict: Verdict) -> None:
 
 
 def test_an_undeliverable_record_keeps_its_bytes() -> None:
-    assert original(undeliverable_line(b"\xf3\x89\x9a\xc2x")) == b"\xf3\x89\x9a\xc2x"
+    data = b"\xf3\x89\x9a\xc2x"
+    assert original(undeliverable_line(data)) == data
+    found, sent = parse_undeliverable(undeliverable_line(data))
+    assert (sent, found.sequence_number, [reject.reason for reject in found.rejects]) == (data, None, ["bad-aggregate"])
+    assert undeliverable_key(data).startswith(UNDELIVERABLE)

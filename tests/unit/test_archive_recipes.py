@@ -8,8 +8,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from consumer.archive.format import Gzip, ObjectWriter, RotationPolicy, undeliverable_line
-from consumer.archive.store import DEAD_LETTERS, READINGS, UNDELIVERABLE
+from consumer.archive.format import DEAD_LETTERS, READINGS, UNDELIVERABLE, Gzip, undeliverable_line
+from consumer.archive.writer import ObjectWriter, RotationPolicy
 from consumer.kcl.protocol import Record
 from consumer.payload.reading import decode
 from tests.unit.malformed import malformed

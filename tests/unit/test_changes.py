@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
-from infra import templates
-from infra.changes import Change, changes, differences
-from infra.deploy import DATA, NETWORK, SERVICE
+from infra.deploy import templates
+from infra.deploy.changes import Change, changes, differences
+from infra.deploy.deployment import DATA, NETWORK, SERVICE
+from infra.deploy.progress import count, table
 from infra.local.extension.replacing import ALWAYS, CONDITIONALLY
-from infra.progress import count, table
 
 
 def detail(

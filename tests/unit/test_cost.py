@@ -3,7 +3,7 @@
 import pytest
 
 from infra import cost
-from infra.deploy import DATA
+from infra.deploy.deployment import DATA
 
 MILLION_A_MONTH = 1 / cost.millions(1)
 

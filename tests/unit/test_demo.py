@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from consumer.telemetry.metrics import Metrics
-from infra.cloudformation import InputError
+from infra.deploy.cloudformation import InputError
 from infra.local.choices import Settings
 from infra.local.demo import Speed
 from infra.local.live import Consumer, View, fitted, line, read

@@ -2,10 +2,10 @@
 
 import re
 
-from infra.deploy import DATA, NETWORK, SERVICE
+from infra.deploy.deployment import DATA, NETWORK, SERVICE
+from infra.deploy.options import REGION, ROLE, STACK, WANTED
+from infra.deploy.templates import outputs, parameters
 from infra.guide import GUIDE, OWN, filled
-from infra.options import REGION, ROLE, STACK, WANTED
-from infra.templates import outputs, parameters
 
 TEXT = GUIDE.read_text()
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from infra.artifacts import INFRA
-from infra.registry import USAGE, main
+from infra.deploy.artifacts import INFRA
+from infra.deploy.registry import USAGE, main
 from producer import options
 from producer.cli import COMMANDS
 from tests.unit.policies import Resource, label, of, text
@@ -45,7 +45,7 @@ def test_a_call_names_a_program_and_a_command_that_it_knows(caller: str, module:
 
 
 def test_the_registry_is_asked_for_a_token_by_the_command_and_the_region() -> None:
-    [words] = [words for caller, module, words in calls() if (caller, module) == ("push.sh", "infra.registry")]
+    [words] = [words for caller, module, words in calls() if (caller, module) == ("push.sh", "infra.deploy.registry")]
     assert words[0] == "token"
     assert len(words) == 2, words
     assert "token REGION" in USAGE

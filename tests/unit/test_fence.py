@@ -5,8 +5,7 @@ The search calls the product's own `decide`. A record at or below the checkpoint
 
 A second search has owners of whom each rejects other records, and so has dead letters to write beside its object. There
 a checkpointed record must be among the dead letters if and only if its archive object rejects it, by the bare objects;
-and at every moment, checkpointed or not, what a reader takes for a dead letter (`producer.ops.archive_objects.belongs`)
-must be rejected.
+and at every moment, checkpointed or not, what a reader takes for a dead letter (`belongs`) must be rejected.
 
 That the searches can find faults is shown by leaving out one rule at a time.
 """
@@ -17,8 +16,8 @@ from typing import NamedTuple
 
 import pytest
 
-from consumer.archive.format import ObjectMetadata, Verdict, decide
-from producer.ops.archive_objects import belongs
+from consumer.archive.fence import Verdict, belongs, decide, taking_place_of
+from consumer.archive.format import ObjectMetadata
 
 Decide = Callable[[ObjectMetadata, ObjectMetadata], Verdict]
 Rejects = tuple[frozenset[int], ...]
@@ -65,7 +64,7 @@ class Rules(NamedTuple):
     conditional_put: bool = True
     conditional_claim: bool = True
     claim_epoch: bool = True
-    after: Callable[[ObjectMetadata, ObjectMetadata], ObjectMetadata] = ObjectMetadata.after
+    after: Callable[[ObjectMetadata, ObjectMetadata], ObjectMetadata] = taking_place_of
     belongs: Callable[[Mapping[str, str] | None, Mapping[str, str]], bool] = belongs
     dead_first: bool = False
 

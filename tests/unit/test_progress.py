@@ -2,9 +2,9 @@
 
 import pytest
 
-from infra.changes import Change
-from infra.cloudformation import Event
-from infra.progress import Progress, count, table
+from infra.deploy.changes import Change
+from infra.deploy.cloudformation import Event
+from infra.deploy.progress import Progress, count, table
 
 CHANGES = [
     Change("Remove", "Old", "AWS::SQS::Queue", "no"),

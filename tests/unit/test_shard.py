@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from consumer.archive.format import RotationPolicy
+from consumer.archive.writer import RotationPolicy
 from consumer.aws import retry
 from consumer.kcl.lease_table import Claim
 from consumer.kcl.protocol import CheckpointRefused, ConversationEnded, ProtocolError

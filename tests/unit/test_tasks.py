@@ -1,6 +1,6 @@
 """Why a task ended, from what ECS says of it."""
 
-from infra.tasks import reason
+from infra.deploy.tasks import reason
 
 
 def test_containers_that_ended_by_themselves_are_named() -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import boto3
 
-from infra.cloudformation import DeployError
+from infra.deploy.cloudformation import DeployError
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 COPY = re.compile(r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", re.MULTILINE)
 ARCHITECTURES = ("ARM64", "X86_64")
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import boto3
 
-from infra.cloudformation import InputError, State
+from infra.deploy.cloudformation import InputError, State
 
 ON_DEMAND = 4  # shards that an on-demand stream begins with
 

@@ -2,7 +2,7 @@
 
 import boto3
 
-from infra.cloudformation import DeployError, State
+from infra.deploy.cloudformation import DeployError, State
 
 RUNNING = "consumer"
 """Name of the ECS service; the cluster has the deployment's."""

@@ -12,9 +12,9 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
-from infra.cloudformation import DeployError
+from infra.deploy.cloudformation import DeployError
 
-INFRA = Path(__file__).resolve().parent
+INFRA = Path(__file__).resolve().parent.parent
 LONGEST_BODY = 51_200  # bytes of a template within a request to CloudFormation
 NAME_SECONDS, AGAIN_SECONDS = 120.0, 5.0  # how long, and how often, a name is asked for that S3 has not let go of
 

@@ -6,8 +6,8 @@ import time
 from types import TracebackType
 from typing import Self
 
-from infra.changes import Change
-from infra.cloudformation import Event
+from infra.deploy.changes import Change
+from infra.deploy.cloudformation import Event
 
 QUIET_SECONDS = 15.0
 VERBS = {

@@ -7,10 +7,10 @@ from pathlib import Path
 import boto3
 from botocore.exceptions import ClientError
 
-from infra.artifacts import package
-from infra.cloudformation import InputError
-from infra.deploy import DATA, NETWORK, SERVICE
-from infra.templates import outputs, parameters
+from infra.deploy.artifacts import package
+from infra.deploy.cloudformation import InputError
+from infra.deploy.deployment import DATA, NETWORK, SERVICE
+from infra.deploy.templates import outputs, parameters
 from producer.aws.errors import explain
 
 FILES = {DATA.name, NETWORK.name, SERVICE.name, "deploy.sh", "functions.zip"}

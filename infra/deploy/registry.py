@@ -1,4 +1,4 @@
-"""A deployment's image repository: `python -m infra.registry push|token`; make push and infra/image/push.sh use it.
+"""A deployment's image repository: `python -m infra.deploy.registry push|token`, for make push and infra/image/push.sh.
 
 Exit codes: 0 done, 1 it failed, 2 a user error.
 """
@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 
 import boto3
 
-from infra import container, exits
-from infra.cloudformation import DeployError, InputError
-from infra.deploy import require_name
+from infra.deploy import container, exits
+from infra.deploy.cloudformation import DeployError, InputError
+from infra.deploy.deployment import require_name
 from producer.aws.errors import NOT_AWS, told
 
-USAGE = "usage: python -m infra.registry push | token REGION"
+USAGE = "usage: python -m infra.deploy.registry push | token REGION"
 
 
 def main(argv: Sequence[str]) -> int:

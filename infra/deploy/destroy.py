@@ -8,11 +8,11 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from infra.artifacts import bucket_name
-from infra.cloudformation import DeployError, State
-from infra.deploy import DATA, NETWORK, SERVICE, SUFFIXES, Deployment, explained
-from infra.holdings import Holding, holdings
-from infra.leftovers import (
+from infra.deploy.artifacts import bucket_name
+from infra.deploy.cloudformation import DeployError, State
+from infra.deploy.deployment import DATA, NETWORK, SERVICE, SUFFIXES, Deployment, explained
+from infra.deploy.holdings import Holding, holdings
+from infra.deploy.leftovers import (
     Say,
     remove_bucket,
     remove_consumers,

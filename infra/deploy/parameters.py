@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from infra import templates
-from infra.cloudformation import InputError
+from infra.deploy import templates
+from infra.deploy.cloudformation import InputError
 from infra.switches import nearest
 
 OF_SETTINGS = {"ReadingFields": "reading_fields", "Measures": "measures", "InitialPosition": "initial_position"}

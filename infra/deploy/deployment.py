@@ -14,10 +14,10 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.artifacts import INFRA, Artifacts, package
-from infra.capacity import fit_tasks
-from infra.changes import Change
-from infra.cloudformation import (
+from infra.deploy.artifacts import INFRA, Artifacts, package
+from infra.deploy.capacity import fit_tasks
+from infra.deploy.changes import Change
+from infra.deploy.cloudformation import (
     NEVER_MADE,
     POLL_SECONDS,
     DeployError,
@@ -31,8 +31,8 @@ from infra.cloudformation import (
     outputs,
     state,
 )
-from infra.moved import require_free_consumer
-from infra.tasks import why_stopped
+from infra.deploy.moved import require_free_consumer
+from infra.deploy.tasks import why_stopped
 from producer.aws.errors import explain
 
 __all__ = ["Change", "DeployError", "Event", "InputError", "deploy", "deploy_all", "outputs", "package"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import ClientError
 
-from infra.cloudformation import DeployError
+from infra.deploy.cloudformation import DeployError
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -7,7 +7,7 @@ import argparse
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 
-from infra.cloudformation import InputError
+from infra.deploy.cloudformation import InputError
 from infra.switches import SwitchError, words, yes
 from producer.arguments import Parser
 

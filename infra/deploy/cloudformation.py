@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.exceptions import ClientError
 
-from infra.changes import Change, Values, changes
+from infra.deploy.changes import Change, Values, changes
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient

@@ -1,0 +1,82 @@
+"""The open archive object: what it takes, and where it ends. Pure: no I/O, no clock.
+
+Invariant 2. An archive object starts at the first record after the checkpoint. Where it ends is a function of the
+records alone (their count, bytes and arrival times), never of the wall clock or of delivery boundaries. Its key is made
+of the shard and its first position. PUT, then checkpoint, one archive object at a time: so a crash anywhere replays to
+the same objects, and each record is in the archive exactly once. Two things cut shorter, an idle shard and a shutdown:
+see fence.py.
+"""
+
+from dataclasses import dataclass
+
+from consumer.archive.format import ArchiveObject, Gzip, ObjectMetadata, key, line
+from consumer.kcl.protocol import Position, Record
+from consumer.payload.reading import Decoded
+
+
+@dataclass(frozen=True, slots=True)
+class RotationPolicy:
+    """Where archive objects end: after `records` or `size` bytes of lines, or before a record that arrived `window_ms`
+    after the first. May change between owners; the fence keeps that safe."""
+
+    records: int
+    size: int
+    window_ms: int
+
+
+class ObjectWriter:
+    """One open archive object. Holds the compressed lines only, so its memory is a fraction of the records taken."""
+
+    def __init__(self, shard: str, epoch: int, cut: RotationPolicy, first: Record) -> None:
+        self._shard = shard
+        self._epoch = epoch
+        self._cut = cut
+        self.first = self.last = first.position
+        self.arrival = first.approximate_arrival_timestamp or 0
+        self.records = 0
+        self._dead_records = 0
+        self._size = 0
+        self._lines = Gzip(epoch)
+        self._dead: Gzip | None = None  # made when it is needed: a compressor takes a quarter of a megabyte
+        self.want: Position | None = None
+        """The last record of an object that we adopt: not to be closed before it was taken."""
+
+    def fits(self, record: Record) -> bool:
+        """Whether a record belongs to this archive object or starts the next."""
+        if self.want:
+            return True
+        arrival = record.approximate_arrival_timestamp
+        return arrival is None or arrival - self.arrival < self._cut.window_ms
+
+    def take(self, record: Record, decoded: Decoded) -> None:
+        """Adds the next record of the shard."""
+        text = line(self._shard, record, decoded)
+        self._lines.write(text)
+        if decoded.rejected:
+            self._dead = self._dead or Gzip(self._epoch)
+            self._dead.write(text)
+            self._dead_records += 1
+        self.last = record.position
+        self.records += 1
+        self._size += len(text)
+
+    @property
+    def full(self) -> bool:
+        """Whether the archive object is to be committed before another record is taken."""
+        if self.want:
+            return self.last >= self.want
+        return self.records >= self._cut.records or self._size >= self._cut.size
+
+    @property
+    def closable(self) -> bool:
+        """Whether an idle shard or a shutdown may close it here."""
+        return self.want is None or self.last >= self.want
+
+    def close(self) -> ArchiveObject:
+        """The archive object as it stands. The object writer can go on (an adopted object makes it do so)."""
+        return ArchiveObject(
+            key=key(self._shard, self.first, self.arrival),
+            metadata=ObjectMetadata(self.first, self.last, self.records, self._epoch, self._dead_records or None),
+            body=self._lines.read(),
+            dead_letters=(self._dead or Gzip(self._epoch)).read(),
+        )

@@ -1,0 +1,1 @@
+"""Deployment: `python -m infra deploy|plan|destroy|package` and `make push`."""
