@@ -12,12 +12,12 @@ import os
 import sys
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.simulation.mutants import MUTANTS
-from tests.simulation.schedule import run
+from tests.simulation.mutants import MUTANTS, hunt
+from tests.simulation.schedule import prepare, run
 
 CHUNK: Final = 50
 SHOWN: Final = 40
@@ -44,12 +44,6 @@ class Batch:
         self.fence += other.fence
 
 
-def prepare() -> None:
-    """In each process: garbage is collected between schedules only, so that it never depends on what ran before."""
-    gc.freeze()
-    gc.disable()
-
-
 def batch(first: int, count: int) -> Batch:
     began = time.process_time()
     found = Batch(schedules=count)
@@ -63,20 +57,6 @@ def batch(first: int, count: int) -> Batch:
     gc.collect()
     found.cpu = time.process_time() - began
     return found
-
-
-_BY_NAME: Final = {mutant.name: mutant for mutant in MUTANTS}
-
-
-def hunt(name: str, first: int, most: int) -> tuple[int, str | None]:
-    """How many schedules it took to catch a mutant, and by what; or None."""
-    mutant = _BY_NAME[name]
-    for count in range(1, most + 1):
-        if violation := run(first + count - 1, mutant).violation:
-            return count, violation
-        if count % CHUNK == 0:
-            gc.collect()
-    return most, None
 
 
 class Progress:
@@ -160,13 +140,20 @@ def replay(seed: int) -> int:
 
 def mutants(schedules: int, seed: int) -> int:
     """At most so many schedules for each mutant, and the product in as many as the hardest took."""
+    try:
+        for mutant in MUTANTS:
+            mutant.sources()
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
     progress, rows = Progress(), {}
-    with ProcessPoolExecutor(initializer=prepare) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as threads:  # each waits for a process
         ordered = sorted(MUTANTS, key=lambda mutant: not mutant.rare)
-        futures = {pool.submit(hunt, mutant.name, seed, schedules): mutant.name for mutant in ordered}
+        futures = {threads.submit(hunt, mutant, schedules, seed): mutant.name for mutant in ordered}
         for done, future in enumerate(as_completed(futures), 1):
             rows[futures[future]] = future.result()
             progress.tell(done, len(futures), "mutants")
+    with ProcessPoolExecutor(initializer=prepare) as pool:
         control = many(pool, max(count for count, _ in rows.values()), seed, progress)
     for mutant in MUTANTS:
         count, violation = rows[mutant.name]

@@ -17,7 +17,7 @@ from consumer.service import Service
 from tests.simulation.clock import Process
 from tests.simulation.kcl import Jvm
 from tests.simulation.pipe import Pipe
-from tests.simulation.variant import replaced
+from tests.simulation.seams import replaced
 
 if TYPE_CHECKING:
     from tests.simulation.world import World

@@ -18,7 +18,6 @@ from tests.simulation.listing import Listing
 from tests.simulation.network import Network, NetworkConditions
 from tests.simulation.sinks import Bucket, Rows
 from tests.simulation.stream import Stream
-from tests.simulation.variant import Variant
 from tests.simulation.worker import Worker
 
 PATIENCE: Final = 300.0
@@ -40,9 +39,8 @@ class DynamoDB:
 class World:
     """Everything outside the product, and the product's workers in it."""
 
-    def __init__(self, seed: int, variant: Variant, tracing: bool) -> None:
+    def __init__(self, seed: int, tracing: bool) -> None:
         self.rng = rng = random.Random(seed)
-        self.variant = variant
         self.trace: list[str] = []
         self.tracing = tracing
         self.violation: str | None = None

@@ -6,10 +6,8 @@ import sys
 
 import pytest
 
-from tests.simulation.__main__ import hunt
-from tests.simulation.mutants import MUTANTS
+from tests.simulation.mutants import MUTANTS, Mutant, hunt
 from tests.simulation.schedule import run
-from tests.simulation.variant import Variant
 
 
 def test_no_schedule_breaks_an_invariant() -> None:
@@ -18,8 +16,8 @@ def test_no_schedule_breaks_an_invariant() -> None:
 
 
 @pytest.mark.parametrize("mutant", [pytest.param(m, id=m.name) for m in MUTANTS if not m.rare])
-def test_broken_code_is_caught(mutant: Variant) -> None:
-    schedules, violation = hunt(mutant.name, 1, 3000)
+def test_broken_code_is_caught(mutant: Mutant) -> None:
+    schedules, violation = hunt(mutant, 3000, 1)
     assert violation, f"not caught in {schedules} schedules"
 
 
