@@ -8,7 +8,7 @@ compile() {
 }
 compile "$1" requirements/bootstrap.in -o requirements/bootstrap.txt
 compile "$1" requirements/build.in -o requirements/build.txt
-compile "$1" requirements/local.in -o requirements/local.txt
+compile "$1" infra/local/emulator-extension/pyproject.toml -o requirements/local.txt
 compile "$1" requirements/java.in -o requirements/java.txt
 compile "$1" requirements/lint-audit.in -o requirements/lint-audit.txt
 compile "$1" requirements/lint-checkov.in -o requirements/lint-checkov.txt

@@ -18,6 +18,7 @@ import boto3
 
 from infra.local.process import LOCAL, ROOT, Child, LocalError
 
+EXTENSION = ROOT / "infra/local/emulator-extension"
 HOST = "127.0.0.1"
 ACCESS_KEY = "test"
 TRUST_STORE_PASSWORD = "changeit"  # noqa: S105 - it locks a certificate that everybody may see
@@ -92,8 +93,8 @@ class Emulator:
         if not python.exists():
             raise LocalError(f"{python} is missing; run make setup")
         self._state = Path(tempfile.mkdtemp(prefix="sensorstream-"))
-        command = [str(python), "-m", "infra.local.extension"]
-        self._child = Child("the emulator", command, self._environment(self._state), self._log)
+        command = [str(python), "-m", "emulator_extension"]
+        self._child = Child("the emulator", command, self._environment(self._state), self._log, EXTENSION)
         self._child.wait_until(self._is_ready, 60)
 
     def _environment(self, state: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ import boto3
 from infra.local.emulator import ACCESS_KEY, SECRET_KEY, Emulator
 
 CREDENTIALS = "/v2/credentials/"
-"""Where infra/local/extension/task.py answers."""
+"""Where emulator_extension/task_credentials.py answers."""
 PEOPLE = {"client": "ClientRoleArn", "operator": "OperatorRoleArn", "deployer": "DeployerRoleArn"}
 """Roles that people take on, by profile, and the output that names each."""
 

@@ -21,7 +21,7 @@ class LocalError(Exception):
 class Child:
     """One guarded process with its descendants (see guard.py); its output goes to `log`."""
 
-    def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str], log: Path) -> None:
+    def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str], log: Path, cwd: Path = ROOT) -> None:
         self.name, self.log = name, log
         log.parent.mkdir(parents=True, exist_ok=True)
         guard = [sys.executable, "-I", str(ROOT / "infra/local/guard.py")]
@@ -32,7 +32,7 @@ class Child:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 env=dict(env),
-                cwd=ROOT,
+                cwd=cwd,
                 start_new_session=True,
             )
 

@@ -51,14 +51,6 @@ def test_the_bucket_answers_over_tls_only(strict: Strict, role: str, operation: 
         getattr(s3(strict, role, strict.emulator.plain_endpoint), operation)(**request)
 
 
-def test_nobody_is_believed_who_says_that_a_proxy_spoke_tls(strict: Strict) -> None:
-    client = s3(strict, "consumer", strict.emulator.plain_endpoint)
-    said = {"X-Forwarded-Proto": "https"}
-    client.meta.events.register("before-send.s3", lambda request, **_: request.headers.update(said))
-    with pytest.raises(ClientError, match="AccessDenied"):
-        client.get_object(Bucket=strict.names["ArchiveBucket"], Key="readings/x")
-
-
 def test_other_buckets_answer_without_tls(strict: Strict) -> None:
     """So it is the bucket's own policy that refuses."""
     s3(strict, "account", strict.emulator.plain_endpoint).list_objects_v2(Bucket="other")

@@ -221,14 +221,6 @@ def test_people_take_on_their_roles_and_nobody_those_of_services(strict: Strict)
                 sts.assume_role(RoleArn=arn, RoleSessionName="test")
 
 
-def test_a_role_that_does_not_trust_tasks_gives_no_credentials_to_one(strict: Strict) -> None:
-    ecs, role = strict.client("ecs"), strict.names["OperatorRoleArn"]
-    container = [{"name": "c", "image": "i", "memory": 128}]
-    ecs.register_task_definition(family="borrowed", taskRoleArn=role, containerDefinitions=container)
-    with pytest.raises(OSError, match="404"):
-        strict.task_keys("borrowed")
-
-
 def test_the_deployer_makes_stacks_of_its_prefix_in_the_service_role_only(strict: Strict) -> None:
     topic = {"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}}
     request = {

@@ -29,21 +29,6 @@ def listens(port: int) -> bool:
         return probe.connect_ex((HOST, port)) == 0
 
 
-def test_another_version_of_the_emulator_is_refused_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "ministack-9.9.9.dist-info").mkdir()
-    (tmp_path / "ministack-9.9.9.dist-info/METADATA").write_text("Name: ministack\nVersion: 9.9.9\n")
-    found = subprocess.run(
-        [ROOT / ".local-aws/bin/python", "-m", "infra.local.extension"],
-        env={"PYTHONPATH": str(tmp_path)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
-    assert (found.returncode, found.stdout) == (2, "")
-    assert found.stderr == "local AWS: ministack 1.5.33 is needed, found 9.9.9; remove .local-aws and run make again\n"
-
-
 @pytest.mark.parametrize("variable", ["AWS_PORT", "MQTT_PORT", "HTTP_PORT"])
 def test_a_taken_port_is_one_line_that_names_its_variable(variable: str) -> None:
     with socket.create_server((HOST, 0)) as taken:

@@ -54,32 +54,10 @@ def alerts(stack: Deployed) -> Iterator[str]:
     ("payload", "data"),
     [
         (b'{"name":"x","humidity":41}', b'{"name":"x","humidity":41}'),
-        (b'{\n  "name": "M\xc3\xbchle",\n  "humidity": 40.0\n}', b'{"name":"M\xc3\xbchle","humidity":40}'),
-        (b'{"humidity": 40.25, "far": 1e400}', b'{"humidity":40.25,"far":1E+400}'),
-        (b'{"humidity": 40.25, "far": 1e1000}', b'{"humidity": 40.25, "far": 1e1000}'),
-        (b'{"v": 41.10000000000000012345}', b'{"v":41.10000000000000012345}'),
-        (b'{"v": 0.12345678901234567890123456789012345678}', b'{"v":0.1234567890123456789012345678901235}'),
         (b'{"a":1}\n{"a":2}', b'{"a":1}\n{"a":2}'),
-        (b'"text"', b'"text"'),
         (b"\xff\xfe\x00", b"\xff\xfe\x00"),
-        (b"[" * 5000, b"[" * 5000),
-        (b"9" * 5000, b"9" * 5000),
-        (b'{"lone":"\\ud800"}', b'{"lone":"\\ud800"}'),
     ],
-    ids=[
-        "object",
-        "rewritten",
-        "far",
-        "infinite",
-        "exact",
-        "rounded",
-        "lines",
-        "text",
-        "bytes",
-        "deep",
-        "long",
-        "surrogate",
-    ],
+    ids=["object", "lines", "bytes"],
 )
 def test_a_payload_reaches_the_stream_under_the_devices_name(
     stack: Deployed, device: Device, name: str, payload: bytes, data: bytes
@@ -123,25 +101,3 @@ def test_a_low_humidity_is_told_to_the_subscribers_of_the_topic(
         f"Humidity 20 under threshold for device name {name}",
         f"Humidity 34.5 under threshold for device name {name}",
     ]
-
-
-def test_what_a_rule_cannot_deliver_goes_to_its_error_action(stack: Deployed, device: Device, name: str) -> None:
-    found = stack.session.client("cloudformation").describe_stack_resource(
-        StackName=stack.name, LogicalResourceId="UndeliveredQueue"
-    )
-    iot = stack.session.client("iot")
-    rule: Any = {
-        "sql": f"SELECT * FROM 'device/{name}/devicePayload'",  # noqa: S608
-        "actions": [{"kinesis": {"streamName": "gone", "partitionKey": "${topic(2)}", "roleArn": "unused"}}],
-        "errorAction": {"sqs": {"queueUrl": found["StackResourceDetail"]["PhysicalResourceId"], "roleArn": "unused"}},
-    }
-    rule_name = name.replace("-", "_")
-    iot.create_topic_rule(ruleName=rule_name, topicRulePayload=rule)
-    try:
-        device.publish(name, b'{"humidity":50}')
-        [told] = received(stack, found["StackResourceDetail"]["PhysicalResourceId"])
-    finally:
-        iot.delete_topic_rule(ruleName=rule_name)
-    assert told["base64OriginalPayload"] == "eyJodW1pZGl0eSI6NTB9"
-    assert told["failures"][0]["failedAction"] == "KinesisAction"
-    assert told["failures"][0]["failedResource"] == "gone"

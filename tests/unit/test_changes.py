@@ -2,14 +2,8 @@
 
 from typing import Any
 
-import pytest
-from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
-
-from infra.deploy import templates
 from infra.deploy.changes import Change, changes, differences
-from infra.deploy.deployment import DATA, NETWORK, SERVICE
 from infra.deploy.progress import count, table
-from infra.local.extension.replacing import ALWAYS, CONDITIONALLY
 
 
 def detail(
@@ -123,14 +117,3 @@ def test_of_documents_the_places_that_differ_are_shown() -> None:
 def test_additions_and_removals_have_no_reasons() -> None:
     found: Any = [{"Action": "Add", "LogicalResourceId": "A", "ResourceType": "AWS::SQS::Queue", "Details": []}]
     assert changes(found, {}) == [Change("Add", "A", "AWS::SQS::Queue", "no")]
-
-
-@pytest.mark.parametrize("path", [DATA, NETWORK, SERVICE], ids=lambda path: path.name)
-def test_the_emulator_knows_what_replaces_a_resource(path: Any) -> None:
-    """By the schemas that AWS publishes of its resource types, as cfn-lint carries them."""
-    for kind in {each["Type"] for each in templates.read(path)["Resources"].values()}:
-        if kind in ALWAYS:
-            schema: Any = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
-            for key, table in (("createOnlyProperties", ALWAYS), ("conditionalCreateOnlyProperties", CONDITIONALLY)):
-                names = [place.removeprefix("/properties/") for place in schema.get(key, [])]
-                assert table.get(kind, ()) == tuple(sorted(name for name in names if "/" not in name)), kind

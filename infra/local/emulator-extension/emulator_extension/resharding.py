@@ -1,31 +1,26 @@
-"""SplitShard, MergeShards and UpdateShardCount that close the parents instead of deleting them."""
+"""SplitShard, MergeShards and UpdateShardCount that close the parent shards instead of deleting them."""
 
 import time
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
-from ministack.core.responses import error_response_json
+from ministack.core.responses import error_response_json, json_response
 from ministack.services import kinesis
 
-from infra.local.extension.kinesis import Response, Shard, Stream, answer_json, next_sequence_number, open_shards, route
-
-
-def install() -> None:
-    """Replace the emulator's functions by the ones of this file."""
-    kinesis._split_shard = _answering(split_shard)
-    kinesis._merge_shards = _answering(merge_shards)
-    kinesis._update_shard_count = _answering(update_shard_count)
+from emulator_extension.shards import Shard, Stream, next_sequence_number, open_shards, route
+from emulator_extension.upstream import Json, Response, replaces
 
 
 class Refused(Exception):
     """A request that the service would refuse: its error code and the reason."""
 
 
-def _answering(handler: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[dict[str, Any]], Response]:
-    def handled(data: dict[str, Any]) -> Response:
+def answering(handler: Callable[[Json], Json]) -> Callable[[Json], Response]:
+    """What answers a request with the handler's document, or with its refusal."""
+
+    def handled(data: Json) -> Response:
         try:
-            return answer_json(handler(data))
+            return json_response(handler(data))  # type: ignore[no-any-return]
         except Refused as refused:
             return error_response_json(*refused.args, 400)  # type: ignore[no-any-return]
 
@@ -56,10 +51,11 @@ def _range(shard: Shard) -> tuple[int, int]:
     return int(shard["starting_hash_key"]), int(shard["ending_hash_key"])
 
 
-def _split(stream: Stream, shard_id: str, at: int) -> tuple[str, str]:
+def _split(stream: Stream, shard_id: str, at: int) -> None:
     start, end = _range(stream["shards"][shard_id])
     _close(stream, shard_id)
-    return _add(stream, start, at - 1, shard_id), _add(stream, at, end, shard_id)
+    _add(stream, start, at - 1, shard_id)
+    _add(stream, at, end, shard_id)
 
 
 def _merge(stream: Stream, left: str, right: str) -> str:
@@ -69,7 +65,7 @@ def _merge(stream: Stream, left: str, right: str) -> str:
     return _add(stream, start, end, left, right)
 
 
-def _found(data: dict[str, Any], *shard_ids: str) -> Stream:
+def _found(data: Json, *shard_ids: str) -> Stream:
     """The stream, when all these shards are open in it."""
     name, stream = kinesis._resolve_stream(data)
     if not stream:
@@ -82,7 +78,9 @@ def _found(data: dict[str, Any], *shard_ids: str) -> Stream:
     return stream  # type: ignore[no-any-return]
 
 
-def split_shard(data: dict[str, Any]) -> dict[str, Any]:
+@replaces(kinesis, "_split_shard")
+@answering
+def split_shard(data: Json) -> Json:
     """SplitShard: two children; the parent stays, closed."""
     shard_id, at = data.get("ShardToSplit", ""), int(data.get("NewStartingHashKey") or -1)
     stream = _found(data, shard_id)
@@ -93,7 +91,9 @@ def split_shard(data: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def merge_shards(data: dict[str, Any]) -> dict[str, Any]:
+@replaces(kinesis, "_merge_shards")
+@answering
+def merge_shards(data: Json) -> Json:
     """MergeShards: one child of two adjacent parents, which stay, closed."""
     pair = (data.get("ShardToMerge", ""), data.get("AdjacentShardToMerge", ""))
     stream = _found(data, *pair)
@@ -104,15 +104,18 @@ def merge_shards(data: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def update_shard_count(data: dict[str, Any]) -> dict[str, Any]:
+@replaces(kinesis, "_update_shard_count")
+@answering
+def update_shard_count(data: Json) -> Json:
     """UpdateShardCount: split where a new boundary falls into a shard, then merge what shares a new range.
 
     Like the service this may leave shards that are closed as soon as they are made.
     """
     stream, target = _found(data), int(data.get("TargetShardCount") or 0)
-    current = len(open_shards(stream))
     if not 1 <= target <= 10_000:
         raise Refused("InvalidArgumentException", "TargetShardCount must be 1..10000")
+    answer = {name: stream[name] for name in ("StreamName", "StreamARN")}
+    answer |= {"CurrentShardCount": len(open_shards(stream)), "TargetShardCount": target}
     starts = [int(start) for start, _ in kinesis._compute_hash_ranges(target)]
     for boundary in starts[1:]:
         shard_id = route(boundary, stream)
@@ -122,9 +125,4 @@ def update_shard_count(data: dict[str, Any]) -> dict[str, Any]:
         pieces = [sid for sid, s in open_shards(stream).items() if start <= _range(s)[0] < end]
         while len(pieces) > 1:
             pieces[:2] = [_merge(stream, pieces[0], pieces[1])]
-    return {
-        "StreamName": stream["StreamName"],
-        "StreamARN": stream["StreamARN"],
-        "CurrentShardCount": current,
-        "TargetShardCount": target,
-    }
+    return answer

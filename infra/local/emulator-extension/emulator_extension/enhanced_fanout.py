@@ -1,9 +1,9 @@
-"""SubscribeToShard: small events, the true lag, and an end for closed shards.
+"""Enhanced fan-out (SubscribeToShard): small events, the true lag, and an end for closed shards.
 
 The emulator sends a whole backlog as one event and cannot end a shard: the KCL starts the children only after an
 event that carries `ChildShards` and no `ContinuationSequenceNumber`. Nor does it end the subscriptions of a consumer
-that is deregistered: here they end, and SubscribeToShard then answers ResourceNotFoundException, as the service's does
-for what is not there. (How the service ends them its documentation does not say.)
+that is deregistered: here they end, and SubscribeToShard then answers ResourceNotFoundException, as the service does
+for an unknown consumer. (AWS does not document how the service ends them.)
 """
 
 import asyncio
@@ -12,27 +12,24 @@ import bisect
 import json
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from ministack.core.responses import StreamingResponse, error_response_json, new_uuid
 from ministack.services import kinesis
 
-from infra.local.extension.kinesis import Response, Stream, child_shards
+from emulator_extension.shards import Stream, child_shards
+from emulator_extension.upstream import Json, Response, replaces
 
 EVENT_RECORDS = 1_000
 EVENT_BYTES = 1 << 20  # the service's events stay below 2 MB
 POLL_SECONDS = 0.2
 HEARTBEAT_SECONDS = 5.0
 
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[Json], Awaitable[None]]
+Receive = Callable[[], Awaitable[Json]]
 
 
-def install() -> None:
-    kinesis._subscribe_to_shard = subscribe_to_shard
-
-
-def subscribe_to_shard(data: dict[str, Any], is_cbor: bool) -> Response:
+@replaces(kinesis, "_subscribe_to_shard")
+def subscribe_to_shard(data: Json, is_cbor: bool) -> Response:
     """The answer is a stream of events for five minutes, or until the shard ends or the subscription is taken over."""
     consumer = kinesis._consumer_from_arn(data.get("ConsumerARN"))
     stream = kinesis._resolve_stream_by_arn(consumer["StreamARN"]) if consumer else None
@@ -78,10 +75,8 @@ class Subscription:
         try:
             await self._send(send, "initial-response", {})
             while not gone.done() and time.monotonic() < deadline:
-                if self._key[0] not in kinesis._consumers:
-                    return  # deregistered
-                if (kinesis._subscriptions.get(self._key) or {}).get("id") != self.id:
-                    return
+                if self._key[0] not in kinesis._consumers or not self._is_current():
+                    return  # deregistered, or taken over by a newer subscription
                 event, more = self._next()
                 if event["Records"] or "ChildShards" in event or time.monotonic() > heartbeat:
                     await self._send(send, "SubscribeToShardEvent", event)
@@ -92,11 +87,14 @@ class Subscription:
                     await asyncio.wait({gone}, timeout=POLL_SECONDS)
         finally:
             gone.cancel()
-            if (kinesis._subscriptions.get(self._key) or {}).get("id") == self.id:
+            if self._is_current():
                 del kinesis._subscriptions[self._key]
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def _next(self) -> tuple[dict[str, Any], bool]:
+    def _is_current(self) -> bool:
+        return bool((kinesis._subscriptions.get(self._key) or {}).get("id") == self.id)
+
+    def _next(self) -> tuple[Json, bool]:
         """The next event and whether more records wait already."""
         shard = self._stream["shards"][self._key[1]]
         records = shard["records"]
@@ -106,12 +104,8 @@ class Subscription:
             size += len(records[last]["Data"])
             last += 1
         if first == last and "closed" in shard:
-            ended = {
-                "Records": [],
-                "MillisBehindLatest": 0,
-                "ChildShards": child_shards(self._stream, self._key[1]),
-            }
-            return ended, False
+            children = child_shards(self._stream, self._key[1])
+            return {"Records": [], "MillisBehindLatest": 0, "ChildShards": children}, False
         if last > first:
             self._after = records[last - 1]["SequenceNumber"]
         more = last < len(records)
@@ -122,7 +116,7 @@ class Subscription:
             "MillisBehindLatest": max(0, int(lag * 1000)),
         }, more
 
-    def _record(self, record: dict[str, Any]) -> dict[str, Any]:
+    def _record(self, record: Json) -> Json:
         data = record["Data"]
         return {
             "SequenceNumber": record["SequenceNumber"],
@@ -132,7 +126,7 @@ class Subscription:
             "EncryptionType": self._stream.get("EncryptionType", "NONE"),
         }
 
-    async def _send(self, send: Send, kind: str, event: dict[str, Any]) -> None:
+    async def _send(self, send: Send, kind: str, event: Json) -> None:
         content_type = "application/x-amz-cbor-1.1" if self._cbor else "application/json"
         body = kinesis._eventstream_message(
             {":message-type": "event", ":event-type": kind, ":content-type": content_type},

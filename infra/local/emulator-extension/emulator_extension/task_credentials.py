@@ -7,7 +7,6 @@ renewed by the SDKs, as in a container.
 import json
 import os
 import time
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,52 +14,44 @@ from ministack import app
 from ministack.core.responses import request_scope
 from ministack.services import ecs
 
-from infra.local.extension.roles import Refused, require_trust, session
+from emulator_extension.roles import Refused, require_trust, session
+from emulator_extension.upstream import App, Json, answer, extends
 
 PATH = "/v2/credentials/"
 SERVICE = "ecs-tasks.amazonaws.com"
 SECONDS = 3600.0
 ACCOUNT = "000000000000"
 
-App = Callable[[dict[str, Any], Any, Any], Awaitable[None]]
-
-_given: dict[str, dict[str, Any]] = {}
+_given: dict[str, Json] = {}
 
 
-def install() -> None:
-    serve: App = app.app
-
-    async def served(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        path = str(scope.get("path") or "")
-        if scope["type"] != "http" or not path.startswith(PATH):
-            await serve(scope, receive, send)
-            return
-        status, body = answer(path.removeprefix(PATH))
-        head = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": status, "headers": head})
-        await send({"type": "http.response.body", "body": body})
-
-    app.app = served
+@extends(app, "app")
+async def served(original: App, scope: Json, receive: Any, send: Any) -> None:
+    """Answers requests for credentials, and passes on all others."""
+    path = str(scope.get("path") or "")
+    if scope["type"] != "http" or not path.startswith(PATH):
+        return await original(scope, receive, send)
+    status, document = credentials(path.removeprefix(PATH))
+    return await answer(send, status, b"application/json", json.dumps(document).encode())
 
 
-def answer(family: str) -> tuple[int, bytes]:
+def credentials(family: str) -> tuple[int, Json]:
     """Status and document; the same credentials are given until half of their time is over."""
     try:
         role = role_of(family)
         require_trust(role, SERVICE)
     except (LookupError, Refused) as error:
-        return 404, json.dumps({"code": "NotFound", "message": str(error)}).encode()
+        return 404, {"code": "NotFound", "message": str(error)}
     kept = _given.get(role)
     if kept is None or kept["Expiration"] - time.time() < SECONDS / 2:
-        kept = _given[role] = dict(session(role, family, SECONDS))
-    document = {
+        kept = _given[role] = session(role, family, SECONDS)
+    return 200, {
         "AccessKeyId": kept["AccessKeyId"],
         "SecretAccessKey": kept["SecretAccessKey"],
         "Token": kept["SessionToken"],
         "Expiration": datetime.fromtimestamp(kept["Expiration"], UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "RoleArn": role,
     }
-    return 200, json.dumps(document).encode()
 
 
 def role_of(family: str) -> str:

@@ -1,13 +1,14 @@
-"""IoT rules: the action `kinesis`, payloads that are not JSON, bounded function calls, and roles that count.
+"""IoT rules: the action `kinesis`, payloads that are not JSON, bounded function calls, and roles in force.
 
-The emulator skips a `kinesis` action silently. It starts a thread a message for a function and forgets calls that
-were throttled; here few threads work on a queue, as the service's asynchronous invocation does, and failures go
+The emulator skips a `kinesis` action silently. It starts one thread per message for a function and drops throttled
+calls; here a few threads work on a queue, as the service's asynchronous invocation does, and failures go
 through the function's retries to its failure destination.
 """
 
 import contextvars
 import json
 import re
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Context, Decimal
@@ -17,7 +18,8 @@ from ministack.core import lambda_runtime
 from ministack.core.responses import request_scope
 from ministack.services import iot, kinesis, lambda_svc
 
-from infra.local.extension.roles import require, require_policy
+from emulator_extension.roles import require, require_policy
+from emulator_extension.upstream import Json, extends, replaces
 
 SERVICE = "iot.amazonaws.com"
 _TEMPLATE = re.compile(r"\$\{([^}]*)\}")
@@ -37,55 +39,61 @@ class Published:
 _published: contextvars.ContextVar[Published] = contextvars.ContextVar("published")
 
 
-def install() -> None:
-    original_message, original_event = iot._rule_message, iot._rule_event
-    original_run, original_dispatch = iot._run_rule_actions, iot._dispatch_rule_action
-    original_failure = lambda_svc._route_async_failure
-
-    def message(payload: bytes) -> Any:
-        try:
-            return original_message(payload)
-        except (RecursionError, ValueError):  # too deep, or a number too long: not JSON for a rule
-            return (payload or b"").decode("utf-8")
-
-    def event(sql: str, topic: str, payload: bytes, client_id: str | None = None, **decoded: Any) -> Any:
-        projected = original_event(sql, topic, payload, client_id, **decoded)
-        return payload if projected is iot._MISSING else projected
-
-    async def run(
-        account: str, region: str, rule: Any, payload: bytes, topic: str = "", client_id: str | None = None
-    ) -> None:
-        token = _published.set(Published(topic, payload or b"", client_id))
-        try:
-            await original_run(account, region, rule, payload, topic, client_id)
-        finally:
-            _published.reset(token)
-
-    async def dispatch(account: str, region: str, rule: str, action: dict[str, Any], event: Any) -> None:
-        authorize(account, region, rule, action)
-        if "kinesis" in action:
-            put(account, region, action["kinesis"], event, _published.get())
-        else:
-            await original_dispatch(account, region, rule, action, event)
-
-    def failed(target_arn: str, function: str, *rest: Any) -> None:
-        """A failure destination is reached under the function's role."""
-        config = lambda_svc._functions[function]["config"]
-        region = config["FunctionArn"].split(":")[3]
-        require(config["Role"], "lambda.amazonaws.com", "sqs:SendMessage", target_arn, region)
-        original_failure(target_arn, function, *rest)
-
-    iot._rule_message, iot._rule_event = message, event
-    lambda_svc._route_async_failure = failed
-    iot._run_rule_actions, iot._dispatch_rule_action = run, dispatch
-    iot._dispatch_rule_to_lambda = call
-    iot._RULE_ACTION_RESOURCE_KEYS["kinesis"] = ("streamName",)
-    # 50 ms of waiting for log lines after each call of a function that wrote none; a late line joins the next call's.
-    lambda_runtime.Worker._drain_stderr_bounded = lambda_runtime.Worker._drain_stderr
+# 50 ms of waiting for log lines after each call of a function that wrote none; a late line joins the next call's.
+lambda_runtime.Worker._drain_stderr_bounded = lambda_runtime.Worker._drain_stderr
+iot._RULE_ACTION_RESOURCE_KEYS["kinesis"] = ("streamName",)
 
 
-def authorize(account: str, region: str, rule: str, action: dict[str, Any]) -> None:
-    """Refused (the rule's error action hears of it) unless the action's role, or the function's policy, allows it."""
+@extends(iot, "_rule_message")
+def message(original: Callable[[bytes], Any], payload: bytes) -> Any:
+    """The payload as JSON, or as text when it is too deep or has a number too long: not JSON for a rule."""
+    try:
+        return original(payload)
+    except (RecursionError, ValueError):
+        return (payload or b"").decode("utf-8")
+
+
+@extends(iot, "_rule_event")
+def event(
+    original: Callable[..., Any], sql: str, topic: str, payload: bytes, client_id: str | None = None, **decoded: Any
+) -> Any:
+    """What the rule's SQL selects; the payload itself where the SQL cannot be applied to it."""
+    projected = original(sql, topic, payload, client_id, **decoded)
+    return payload if projected is iot._MISSING else projected
+
+
+@extends(iot, "_run_rule_actions")
+async def run(
+    original: Callable[..., Coroutine[Any, Any, None]],
+    account: str,
+    region: str,
+    rule: Any,
+    payload: bytes,
+    topic: str = "",
+    client_id: str | None = None,
+) -> None:
+    """All actions of a rule for one message, which they find in `_published`."""
+    token = _published.set(Published(topic, payload or b"", client_id))
+    try:
+        await original(account, region, rule, payload, topic, client_id)
+    finally:
+        _published.reset(token)
+
+
+@extends(iot, "_dispatch_rule_action")
+async def dispatch(
+    original: Callable[..., Coroutine[Any, Any, None]], account: str, region: str, rule: str, action: Json, event: Any
+) -> None:
+    """One action, if its role may; what it raises goes to the rule's error action."""
+    authorize(account, region, rule, action)
+    if "kinesis" in action:
+        put(account, region, action["kinesis"], event, _published.get())
+    else:
+        await original(account, region, rule, action, event)
+
+
+def authorize(account: str, region: str, rule: str, action: Json) -> None:
+    """Refused unless the action's role, or the function's policy, allows it."""
     if "kinesis" in action:
         spec, needed = action["kinesis"], "kinesis:PutRecord"
         arn = f"arn:aws:kinesis:{region}:{account}:stream/{spec.get('streamName')}"
@@ -97,11 +105,11 @@ def authorize(account: str, region: str, rule: str, action: dict[str, Any]) -> N
         return require_policy(action["lambda"].get("functionArn") or "", "lambda:InvokeFunction", SERVICE, source)
     else:
         return None
-    return require(spec.get("roleArn") or "", SERVICE, needed, arn, region)
+    return require(spec.get("roleArn") or "", SERVICE, needed, arn)
 
 
-def put(account: str, region: str, action: dict[str, Any], event: Any, published: Published) -> None:
-    """Put one record; LookupError (the rule's error action hears of it) when there is no key or no stream."""
+def put(account: str, region: str, action: Json, event: Any, published: Published) -> None:
+    """Put one record; LookupError when there is no key or no stream."""
     key = partition_key(action.get("partitionKey") or "", published)
     if not key:
         raise LookupError(f"the partition key {action.get('partitionKey')!r} is empty")
@@ -123,9 +131,9 @@ def partition_key(template: str, published: Published) -> str:
 
 
 def record_data(event: Any, payload: bytes) -> bytes:
-    """What the rule puts: JSON written anew and compact, as the service does; anything else as it came.
+    """What the rule puts: JSON rewritten without white space, as the service does; anything else unchanged.
 
-    The emulator's SQL reckons in floats. Where the rule has selected the whole payload, its numbers are taken from
+    The emulator's SQL computes in floats. Where the rule has selected the whole payload, its numbers are taken from
     there: the service keeps 34 digits (AWS IoT's developer guide, "Data types").
     """
     if isinstance(event, str | bytes):
@@ -134,11 +142,7 @@ def record_data(event: Any, payload: bytes) -> bytes:
         if event == iot._rule_message(payload):
             event = json.loads(payload, parse_float=_decimal, parse_int=_decimal)
         return _written(event).encode()
-    except (
-        ArithmeticError,
-        RecursionError,
-        ValueError,
-    ):  # NaN, infinities, lone surrogates: the service does not take them for JSON
+    except (ArithmeticError, RecursionError, ValueError):  # NaN, infinities, lone surrogates: not JSON for the service
         return payload
 
 
@@ -161,8 +165,9 @@ def _written(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
+@replaces(iot, "_dispatch_rule_to_lambda")
 def call(account: str, region: str, function_arn: str, event: Any) -> None:
-    """Queue an asynchronous invocation; LookupError (the rule's error action) when there is no such function."""
+    """Queue an asynchronous invocation; LookupError when there is no such function."""
     function, config, _ = lambda_svc._get_func_record_for_ref_in_scope(function_arn, account_id=account, region=region)
     if not function or not config:
         raise LookupError(f"{function_arn} is not there")
@@ -173,3 +178,11 @@ def call(account: str, region: str, function_arn: str, event: Any) -> None:
             lambda_svc.invoke_async_with_retry(function, event)
 
     _calls.submit(invoke)
+
+
+@extends(lambda_svc, "_route_async_failure")
+def failed(original: Callable[..., None], target_arn: str, function: str, *rest: Any) -> None:
+    """A failure destination is reached in the function's role."""
+    role = lambda_svc._functions[function]["config"]["Role"]
+    require(role, "lambda.amazonaws.com", "sqs:SendMessage", target_arn)
+    original(target_arn, function, *rest)
