@@ -48,12 +48,11 @@ VARIABLES = ("STACK_NAME", "DEVICES_DIR", "IOT_CA_FILE", *OPTIONS, *misspelt.OF_
 def _run(arguments: Arguments) -> int:
     if wrong := list(misspelt.faults(os.environ, VARIABLES)):
         raise UserError("; ".join(wrong))
-    if region := os.environ.get("AWS_REGION"):  # which the other SDKs look at, but not this one
-        boto3.setup_default_session(region_name=region)
+    session = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)  # which boto3 does not look at
     if arguments.run is _doctor:  # a stack that is not there is its finding
-        return _examine(arguments)
+        return _examine(session, arguments)
     run: Callable[[Arguments, Stack], int] = arguments.run
-    return run(arguments, Stack.load(arguments.stack))
+    return run(arguments, Stack.load(session, arguments.stack))
 
 
 def _told(command: Callable[[], int]) -> int:
@@ -75,12 +74,12 @@ def _told(command: Callable[[], int]) -> int:
     return 2
 
 
-def _doctor(arguments: Arguments, _: Stack) -> int:
-    return _examine(arguments)
+def _doctor(arguments: Arguments, stack: Stack) -> int:
+    return _examine(stack.session, arguments)
 
 
-def _examine(arguments: Arguments) -> int:
-    report = doctor.examine(arguments.stack, arguments.probe)
+def _examine(session: boto3.Session, arguments: Arguments) -> int:
+    report = doctor.examine(session, arguments.stack, arguments.probe)
     print(json.dumps(report.as_json()) if arguments.json else report.as_text())
     return 0 if report.ok else 1
 
@@ -91,7 +90,7 @@ def _provision(arguments: Arguments, stack: Stack) -> int:
             print(f"\rprovisioned {count} of {arguments.devices}", end="", file=sys.stderr, flush=True)
 
     folder = devices_dir()
-    provision(names(arguments.prefix, arguments.devices), stack.device_policy, folder, progress)
+    provision(stack.session, names(arguments.prefix, arguments.devices), stack.device_policy, folder, progress)
     if sys.stderr.isatty():
         print("\r\033[K", end="", file=sys.stderr)
     print(f"{arguments.devices} devices are ready; their certificates and keys are in {folder}")
@@ -99,8 +98,8 @@ def _provision(arguments: Arguments, stack: Stack) -> int:
 
 
 def _deprovision(arguments: Arguments, stack: Stack) -> int:
-    count = deprovision(names(arguments.prefix, arguments.devices), devices_dir(), stack.device_policy)
-    unsubscribe(stack.name, stack.alert_topic)
+    count = deprovision(stack.session, names(arguments.prefix, arguments.devices), devices_dir(), stack.device_policy)
+    unsubscribe(stack)
     print(f"{count} devices and the audit's queue are gone")
     return 0
 
@@ -113,7 +112,7 @@ def _simulate(arguments: Arguments, stack: Stack) -> int:
     if not arguments.provision:
         return _publish_plan(arguments, stack, plan, stop)
     plan.check()  # before anything is made
-    devices = TemporaryDevices(stack.device_policy, devices_dir())
+    devices = TemporaryDevices(stack.session, stack.device_policy, devices_dir())
     try:
         code = _told(lambda: _make_and_publish(arguments, stack, plan, stop, devices))
     finally:
@@ -139,7 +138,7 @@ def _publish_plan(arguments: Arguments, stack: Stack, plan: Plan, stop: threadin
     with Ledger(arguments.ledger) as ledger:
         if arguments.ledger and plan.via == "mqtt":
             # Before the first alert; the audit empties the queue.
-            Subscriber.subscribe(stack.name, stack.alert_topic, alerts_file(arguments.ledger))
+            Subscriber.subscribe(stack, alerts_file(arguments.ledger))
         simulator = Simulator(stack, plan, ledger)
         with ThreadPoolExecutor(1) as pool:
             running = pool.submit(simulator.run, stop)
@@ -184,7 +183,7 @@ def _redrive(arguments: Arguments, stack: Stack) -> int:
         fields=consumer_settings(stack, None, options.contract(arguments)).reading_fields,
     )
     if arguments.show:
-        letters = DeadLetters(stack.bucket, selection)
+        letters = DeadLetters(stack, selection)
         found = (letter for _, of_one in letters.objects() for letter in of_one)
         shown = list(islice(found, arguments.limit))
         for letter in shown:

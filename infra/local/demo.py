@@ -10,13 +10,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from dataclasses import replace
 from types import FrameType
 from typing import Any, TypeVar
 
 from infra.local.choices import Settings
-from infra.local.identity import acting
 from infra.local.live import Consumer, View, ask, line
 from infra.local.process import LOCAL, LocalError
 from infra.local.stack import LocalStack, Options
@@ -62,17 +61,14 @@ class Demo:
             self._prepared = background(self._prepare)
 
     def _prepare(self) -> Stack:
-        plan = self._settings.plan
-        with self._publisher():
-            stack = Stack.load(self._local.options.name)
-            if plan.via == "mqtt":
-                provision(names(plan.prefix, plan.devices), stack.device_policy, devices_dir())
-                self._view.say(f"devices ready: {plan.devices}, with certificates in {devices_dir()}")
-        return stack
-
-    def _publisher(self) -> AbstractContextManager[None]:
         """In the role of the stack's own simulator, or, past IoT Core, of a client."""
-        return acting(self._local.as_role("simulator" if self._settings.plan.via == "mqtt" else "client"))
+        plan = self._settings.plan
+        session = self._local.session_as("simulator" if plan.via == "mqtt" else "client")
+        stack = Stack.load(session, self._local.options.name)
+        if plan.via == "mqtt":
+            provision(session, names(plan.prefix, plan.devices), stack.device_policy, devices_dir())
+            self._view.say(f"devices ready: {plan.devices}, with certificates in {devices_dir()}")
+        return stack
 
     def start(self, resources: ExitStack) -> None:
         """Opens everything that publishes and listens; `resources` will close it."""
@@ -83,14 +79,13 @@ class Demo:
         for path in (LEDGER, alerts_file(LEDGER)):
             path.unlink(missing_ok=True)
         self._ledger = resources.enter_context(Ledger(LEDGER))
-        with acting(self._local.env):  # whoever looks on is the account itself
-            self._alerts = Subscriber.subscribe(self._stack.name, self._stack.alert_topic, alerts_file(LEDGER))
-            self._alerts.start()
-            resources.callback(self._alerts.stop)
-            self._latency_probe = LatencyProbe(self._stack.table)
-            resources.callback(self._latency_probe.close)
-        with self._publisher():
-            self._simulator = Simulator(self._stack, self._settings.plan, self._ledger, self._latency_probe.offer)
+        onlooker = replace(self._stack, session=self._local.emulator.session())  # the account itself
+        self._alerts = Subscriber.subscribe(onlooker, alerts_file(LEDGER))
+        self._alerts.start()
+        resources.callback(self._alerts.stop)
+        self._latency_probe = LatencyProbe(onlooker)
+        resources.callback(self._latency_probe.close)
+        self._simulator = Simulator(self._stack, self._settings.plan, self._ledger, self._latency_probe.offer)
 
     def _wait_for_shards(self) -> None:
         deadline = time.monotonic() + SHARD_SECONDS
@@ -140,8 +135,7 @@ class Demo:
         """The audit, and the line that tells its result."""
         self._view.say("auditing: ledger, stream, archive, table, dead letters and alerts are compared")
         self._ledger.flush()
-        with acting(self._local.as_role("operator")):
-            report = audit(self._stack, LEDGER)
+        report = audit(replace(self._stack, session=self._local.session_as("operator")), LEDGER)
         seen = self._latency_probe.first_seen
         told = {name: count.count for name, count in report.findings.items()} | report.counts
         outcome: dict[str, Any] = {name: told.get(name, 0) for name in COUNTS}

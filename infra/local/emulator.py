@@ -15,6 +15,8 @@ from types import TracebackType
 from typing import Any, Self
 
 import boto3
+import botocore.session
+from botocore.credentials import CredentialProvider, CredentialResolver
 
 from infra.local.process import LOCAL, ROOT, Child, LocalError
 
@@ -49,9 +51,8 @@ def require_free(port: int, variable: str) -> None:
 class LocalSession(boto3.Session):
     """boto3 takes an endpoint for a client, or from the environment of the whole process, but not for a session."""
 
-    def __init__(self, endpoint: str, region: str, ca_file: Path | None, keys: Keys) -> None:
-        access_key, secret_key, token = keys
-        super().__init__(access_key, secret_key, token, region_name=region)
+    def __init__(self, endpoint: str, region: str, ca_file: Path | None, **who: Any) -> None:
+        super().__init__(region_name=region, **who)
         self._options: dict[str, Any] = {"endpoint_url": endpoint}
         if ca_file:
             self._options["verify"] = str(ca_file)
@@ -151,7 +152,14 @@ class Emulator:
 
     def session(self, keys: Keys = (ACCESS_KEY, SECRET_KEY, None)) -> boto3.Session:
         """A session whose clients all talk to this emulator, whatever the environment says."""
-        return LocalSession(self.endpoint, self.region, self.ca_file, keys)
+        names = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+        return LocalSession(self.endpoint, self.region, self.ca_file, **dict(zip(names, keys, strict=True)))
+
+    def renewing(self, provider: CredentialProvider) -> boto3.Session:
+        """Such a session with credentials that `provider` gives, again and again where they expire."""
+        core = botocore.session.Session()
+        core.register_component("credential_provider", CredentialResolver([provider]))
+        return LocalSession(self.endpoint, self.region, self.ca_file, botocore_session=core)
 
     def role(self, arn: str, name: str = "local") -> Keys:
         """Keys of a role that the account may take on, for an hour."""

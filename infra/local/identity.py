@@ -1,22 +1,27 @@
-"""Who asks: a process of this machine in one of the stack's roles.
+"""Who asks: this process, or another one of this machine, in one of the stack's roles.
 
-A task of ECS gets, like its container, no keys but an address that gives keys of its role again and again. People take
-a role on through a profile of the AWS configuration, which renews them likewise.
+A task of ECS gets, like its container, no keys but an address that gives keys of its role again and again. People
+assume a role through a profile of the AWS configuration, which renews them likewise.
 """
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import boto3
+from botocore.credentials import (
+    AssumeRoleCredentialFetcher,
+    ContainerProvider,
+    CredentialProvider,
+    DeferredRefreshableCredentials,
+)
 
 from infra.local.emulator import ACCESS_KEY, SECRET_KEY, Emulator
 
 CREDENTIALS = "/v2/credentials/"
 """Where emulator_extension/task_credentials.py answers."""
 PEOPLE = {"client": "ClientRoleArn", "operator": "OperatorRoleArn", "deployer": "DeployerRoleArn"}
-"""Roles that people take on, by profile, and the output that names each."""
+"""Roles that people assume, by profile, and the output that names each."""
 
 
 def settings_of(emulator: Emulator, task_definition: str) -> dict[str, str]:
@@ -53,30 +58,24 @@ def as_person(emulator: Emulator, profiles: Path, profile: str) -> dict[str, str
     return {**emulator.place(), "AWS_CONFIG_FILE": str(profiles), "AWS_PROFILE": profile}
 
 
-@contextmanager
-def acting(variables: Mapping[str, str]) -> Iterator[None]:
-    """Clients that this process makes inside ask with what these variables say, and go on doing so outside.
-
-    It holds for all threads: nobody else may make clients meanwhile.
-    """
-    before = _set({name: None for name in os.environ if name.startswith("AWS_")} | dict(variables))
-    boto3.setup_default_session()
-    session = boto3.DEFAULT_SESSION
-    try:
-        if session and (found := session.get_credentials()):
-            found.get_frozen_credentials()  # else they are fetched at the first request, maybe after the block
-        yield
-    finally:
-        _set(before)
-        boto3.setup_default_session()
+def task_session(emulator: Emulator, family: str) -> boto3.Session:
+    """`as_task` for this process."""
+    return emulator.renewing(ContainerProvider(environ=as_task(emulator, family)))
 
 
-def _set(variables: Mapping[str, str | None]) -> dict[str, str | None]:
-    """Sets variables of the environment, or takes those away that are None; returns what they were."""
-    before = {name: os.environ.get(name) for name in variables}
-    for name, value in variables.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value
-    return before
+def person_session(emulator: Emulator, role: str) -> boto3.Session:
+    """`as_person` for this process; `role` is an ARN."""
+    return emulator.renewing(_AssumeRole(emulator.session(), role))
+
+
+class _AssumeRole(CredentialProvider):
+    """Credentials of a role that a session may assume."""
+
+    METHOD = "assume-role"
+
+    def __init__(self, session: boto3.Session, role: str) -> None:
+        super().__init__()
+        self._fetcher = AssumeRoleCredentialFetcher(session.client, session.get_credentials(), role)
+
+    def load(self) -> Any:
+        return DeferredRefreshableCredentials(self._fetcher.fetch_credentials, self.METHOD)

@@ -17,6 +17,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import boto3
+
 from infra.deploy.deployment import DATA, NETWORK, SERVICE, DeployError, Event, InputError, require_name
 from infra.deploy.options import assignments
 from infra.deploy.parameters import require_valid
@@ -24,7 +26,15 @@ from infra.local import elsewhere
 from infra.local.deployer import IMAGE as IMAGE
 from infra.local.deployer import deploy_as_account, deploy_as_deployer
 from infra.local.emulator import HOST, Emulator, require_free
-from infra.local.identity import as_person, as_task, settings_of, write_profiles
+from infra.local.identity import (
+    PEOPLE,
+    as_person,
+    as_task,
+    person_session,
+    settings_of,
+    task_session,
+    write_profiles,
+)
 from infra.local.process import LOCAL, ROOT, Child, LocalError
 from infra.switches import yes
 
@@ -158,6 +168,12 @@ class LocalStack:
         if role == "simulator":
             return names | as_task(self.emulator, f"{self.options.name}-simulator")
         return names | as_person(self.emulator, profiles_file(), role)
+
+    def session_as(self, role: str) -> boto3.Session:
+        """The same for this process."""
+        if role == "simulator":
+            return task_session(self.emulator, f"{self.options.name}-simulator")
+        return person_session(self.emulator, self.outputs[PEOPLE[role]])
 
     def start_consumer(self) -> None:
         """Returns when its shards are in conversation, or it knows that it has none."""

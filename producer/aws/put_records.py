@@ -38,17 +38,18 @@ class Sent(NamedTuple):
     sequence_number: str
 
 
-def connect() -> Any:
+def connect(session: boto3.Session) -> Any:
     """A client of Kinesis without the SDK's own retries, which would not be counted."""
-    return boto3.client("kinesis", config=Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30))
+    config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
+    return session.client("kinesis", config=config)
 
 
 class Sender:
     """Into one stream. `in_doubt` has the names of records that may be in the stream although no answer said so;
     `repeated` counts records that were put again because an answer was lost (they may be there twice)."""
 
-    def __init__(self, stream: str, pace: Pace) -> None:
-        self._client = connect()
+    def __init__(self, session: boto3.Session, stream: str, pace: Pace) -> None:
+        self._client = connect(session)
         self._stream = stream
         self._pace = pace
         self._queues: dict[str, deque[Outgoing]] = {}

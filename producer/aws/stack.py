@@ -1,13 +1,10 @@
-"""Finds what a deployed stack is made of: its outputs, read from the SSM parameters
-`/sensorstream/<stack>/<Output>`.
-
-The same parameters exist locally and in the cloud; where AWS is comes from the SDK's own environment
-variables.
+"""A deployed stack as one session of AWS sees it: its outputs, read from the SSM parameters
+`/sensorstream/<stack>/<Output>`, which exist locally and in the cloud.
 """
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import boto3
@@ -19,8 +16,12 @@ MQTT_PORT = 8883
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """The names of one stack's parts. Every command of the producer needs some of them."""
+    """The names of one stack's parts, and who asks for them: all clients of AWS come from `session`.
 
+    To act in another role: `dataclasses.replace(stack, session=...)`.
+    """
+
+    session: boto3.Session = field(repr=False)
     name: str
     stream: str
     table: str
@@ -34,24 +35,25 @@ class Stack:
     undelivered_queue: str
 
     @classmethod
-    def load(cls, name: str) -> "Stack":
+    def load(cls, session: boto3.Session, name: str) -> "Stack":
         """Reads the parameters of stack `name`; raises UserError when there is no such stack."""
         prefix = f"/sensorstream/{name}/"
-        pages = boto3.client("ssm").get_paginator("get_parameters_by_path").paginate(Path=prefix)
+        pages = session.client("ssm").get_paginator("get_parameters_by_path").paginate(Path=prefix)
         outputs = {p["Name"].removeprefix(prefix): p["Value"] for page in pages for p in page.get("Parameters", [])}
         if not outputs:
             raise UserError(
                 f"no stack {name!r} here (no parameters under {prefix}); name it with --stack or STACK_NAME, "
                 "or for the local stack: source .local/env"
             )
-        return cls.from_outputs(name, outputs)
+        return cls.from_outputs(session, name, outputs)
 
     @classmethod
-    def from_outputs(cls, name: str, outputs: Mapping[str, str]) -> "Stack":
+    def from_outputs(cls, session: boto3.Session, name: str, outputs: Mapping[str, str]) -> "Stack":
         """Raises UserError naming the output that is missing."""
         try:
             host, port = split_endpoint(outputs["IotEndpoint"])
             return cls(
+                session=session,
                 name=name,
                 stream=outputs["StreamName"],
                 table=outputs["SensorTable"],

@@ -26,10 +26,9 @@ class StreamRecord(NamedTuple):
 class Stream:
     """One stream's shards, closed ones included as long as they are kept."""
 
-    def __init__(self, name: str) -> None:
-        self._client: Any = boto3.client(
-            "kinesis", config=Config(retries={"mode": "standard", "total_max_attempts": 8})
-        )
+    def __init__(self, session: boto3.Session, name: str) -> None:
+        config = Config(retries={"mode": "standard", "total_max_attempts": 8})
+        self._client: Any = session.client("kinesis", config=config)
         self._name = name
         summary = self._client.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]
         kept = timedelta(hours=summary["RetentionPeriodHours"])

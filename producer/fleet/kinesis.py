@@ -50,10 +50,10 @@ class KinesisTransport:
 
     A call whose answer is lost is made again, so its messages may be in the stream twice (attempts > 1)."""
 
-    def __init__(self, stream: str, done: Done) -> None:
+    def __init__(self, session: boto3.Session, stream: str, done: Done) -> None:
         # No retries by the SDK: they would not be counted.
         config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=10)
-        self._client = boto3.client("kinesis", config=config)
+        self._client = session.client("kinesis", config=config)
         self._stream = stream
         self._done = done
         self._queue: deque[_Flight] = deque()

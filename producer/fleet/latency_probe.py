@@ -10,13 +10,12 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-import boto3
-
 from producer.aws.errors import AWS_ERRORS, explain
+from producer.aws.stack import Stack
 from producer.fleet.message import Message, iso_utc
 
 if TYPE_CHECKING:
-    from types_boto3_dynamodb.service_resource import _Table as Table
+    from types_boto3_dynamodb.type_defs import KeysAndAttributesTypeDef
 
 log = logging.getLogger(__name__)
 
@@ -28,9 +27,9 @@ SPACING = 0.2  # seconds between two samples
 class LatencyProbe:
     """`offer` it every published message; it takes a few of them. Times in ms."""
 
-    def __init__(self, table: str) -> None:
-        self._resource = boto3.resource("dynamodb")
-        self._table: Table = self._resource.Table(table)
+    def __init__(self, stack: Stack) -> None:
+        self._dynamodb = stack.session.client("dynamodb")
+        self._table = stack.table
         self._open: dict[tuple[str, str], int] = {}
         self._next_sample = 0.0
         self._latencies: list[int] = []
@@ -79,15 +78,14 @@ class LatencyProbe:
 
     def _look(self, keys: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """Which of the rows are there."""
-        name = self._table.name
-        request = {
-            "Keys": [{"SensorId": device, "Timestamp": at} for device, at in keys],
+        request: KeysAndAttributesTypeDef = {
+            "Keys": [{"SensorId": {"S": device}, "Timestamp": {"S": at}} for device, at in keys],
             "ConsistentRead": True,
             "ProjectionExpression": "SensorId, #t",
             "ExpressionAttributeNames": {"#t": "Timestamp"},
         }
-        answer = self._resource.batch_get_item(RequestItems={name: request})
-        return [(str(i["SensorId"]), str(i["Timestamp"])) for i in answer["Responses"][name]]
+        answer = self._dynamodb.batch_get_item(RequestItems={self._table: request})
+        return [(i["SensorId"]["S"], i["Timestamp"]["S"]) for i in answer["Responses"][self._table]]
 
     def _seen(self, keys: list[tuple[str, str]]) -> None:
         now_ms = time.time_ns() // 1_000_000

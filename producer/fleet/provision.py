@@ -35,18 +35,22 @@ TEMPORARY = {"sensorstream": "temporary"}
 DETACHED_SECONDS, AGAIN_SECONDS = 30.0, 0.5
 
 
-def iot_client() -> "IoTClient":
+def iot_client(session: boto3.Session) -> "IoTClient":
     """One that slows down as AWS IoT wishes, which makes and deletes some ten certificates a second."""
-    client: IoTClient = boto3.client("iot", config=Config(retries={"mode": "adaptive", "max_attempts": 10}))
+    client: IoTClient = session.client("iot", config=Config(retries={"mode": "adaptive", "max_attempts": 10}))
     return client
 
 
 def provision(
-    wanted: list[str], policy: str, folder: Path, progress: Callable[[int], None] = lambda _: None
+    session: boto3.Session,
+    wanted: list[str],
+    policy: str,
+    folder: Path,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> list[Credentials]:
     """Makes what is missing of each device and leaves the rest alone. `progress` is told how many are
     done."""
-    client = iot_client()
+    client = iot_client(session)
     private_folder(folder)
     devices = [Credentials(name, folder / name) for name in wanted]
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -55,13 +59,13 @@ def provision(
     return devices
 
 
-def deprovision(wanted: list[str], folder: Path, policy: str) -> int:
+def deprovision(session: boto3.Session, wanted: list[str], folder: Path, policy: str) -> int:
     """Takes things and certificates away, in AWS IoT and in the folder; returns how many devices there were.
 
     UserError, before anything is taken away, for the first one with a certificate of other policies: it belongs to
     another stack, whose devices have the same names.
     """
-    client = iot_client()
+    client = iot_client(session)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for name, others in zip(wanted, pool.map(lambda name: _others(client, name, policy), wanted), strict=True):
             if others:

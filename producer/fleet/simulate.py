@@ -104,7 +104,7 @@ class Simulator:
 
     def _open(self, stack: Stack) -> Transport:
         if self._plan.via == "kinesis":
-            return KinesisTransport(stack.stream, self._done)
+            return KinesisTransport(stack.session, stack.stream, self._done)
         room = descriptors.raise_limit() - descriptors.BESIDE
         if self._plan.devices > room:
             raise UserError(

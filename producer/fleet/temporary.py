@@ -31,6 +31,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import boto3
+
 from producer.aws.errors import AWS_ERRORS, explain
 from producer.fleet import provision
 from producer.fleet.provision import AT_ONCE, OWNER, TEMPORARY, Credentials
@@ -50,8 +52,8 @@ class _Made:
 class TemporaryDevices:
     """`make` and then, in any case, `take_away`: also what a failed or stopped `make` has got ready."""
 
-    def __init__(self, policy: str, folder: Path) -> None:
-        self._client = provision.iot_client()
+    def __init__(self, session: boto3.Session, policy: str, folder: Path) -> None:
+        self._client = provision.iot_client(session)
         self._policy = policy
         self._marks = {**TEMPORARY, OWNER: policy}
         self._folder = folder

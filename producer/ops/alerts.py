@@ -10,13 +10,13 @@ import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
-
-import boto3
+from typing import TYPE_CHECKING, Any, Self
 
 from producer.aws.errors import AWS_ERRORS, explain
+from producer.aws.stack import Stack
 
 if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
     from types_boto3_sqs.type_defs import MessageTypeDef
 
 log = logging.getLogger(__name__)
@@ -59,8 +59,8 @@ def received(file: Path) -> Iterator[tuple[str, str]]:
 class Subscriber:
     """The queue, and a thread that empties it into the file."""
 
-    def __init__(self, url: str, file: Path) -> None:
-        self._sqs = boto3.client("sqs")
+    def __init__(self, sqs: "SQSClient", url: str, file: Path) -> None:
+        self._sqs = sqs
         self._url = url
         self._file = file
         self._stop = threading.Event()
@@ -68,11 +68,11 @@ class Subscriber:
         self.count = 0  # messages received since creation
 
     @classmethod
-    def subscribe(cls, stack: str, topic_arn: str, file: Path) -> Self:
+    def subscribe(cls, stack: Stack, file: Path) -> Self:
         """Makes the queue and its subscription; both stay until `unsubscribe`. Doing it again changes
         nothing."""
-        sqs = boto3.client("sqs")
-        url = sqs.create_queue(QueueName=queue_name(stack))["QueueUrl"]
+        sqs = stack.session.client("sqs")
+        url = sqs.create_queue(QueueName=queue_name(stack.name))["QueueUrl"]
         arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         policy = {
             "Version": "2012-10-17",
@@ -82,20 +82,20 @@ class Subscriber:
                     "Principal": {"Service": "sns.amazonaws.com"},
                     "Action": "sqs:SendMessage",
                     "Resource": arn,
-                    "Condition": {"ArnEquals": {"aws:SourceArn": topic_arn}},
+                    "Condition": {"ArnEquals": {"aws:SourceArn": stack.alert_topic}},
                 }
             ],
         }
         sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
-        boto3.client("sns").subscribe(TopicArn=topic_arn, Protocol="sqs", Endpoint=arn)
-        return cls(url, file)
+        stack.session.client("sns").subscribe(TopicArn=stack.alert_topic, Protocol="sqs", Endpoint=arn)
+        return cls(sqs, url, file)
 
     @classmethod
-    def existing(cls, stack: str, file: Path) -> Self | None:
+    def existing(cls, stack: Stack, file: Path) -> Self | None:
         """The queue of an earlier `subscribe`, or None."""
-        sqs = boto3.client("sqs")
+        sqs = stack.session.client("sqs")
         try:
-            return cls(sqs.get_queue_url(QueueName=queue_name(stack))["QueueUrl"], file)
+            return cls(sqs, sqs.get_queue_url(QueueName=queue_name(stack.name))["QueueUrl"], file)
         except sqs.exceptions.QueueDoesNotExist:
             return None
 
@@ -136,19 +136,19 @@ class Subscriber:
                 if alert := parse(message["Body"]):
                     file.write(json.dumps(dict(zip(("id", "device", "humidity"), alert, strict=True))) + "\n")
                     self.count += 1
-        entries = [{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(messages)]
+        entries: Any = [{"Id": str(i), "ReceiptHandle": m["ReceiptHandle"]} for i, m in enumerate(messages)]
         self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries)
 
 
-def unsubscribe(stack: str, topic_arn: str) -> None:
+def unsubscribe(stack: Stack) -> None:
     """Takes the subscription and the queue away; nothing happens when there are none."""
-    sqs, sns = boto3.client("sqs"), boto3.client("sns")
+    sqs, sns = stack.session.client("sqs"), stack.session.client("sns")
     try:
-        url = sqs.get_queue_url(QueueName=queue_name(stack))["QueueUrl"]
+        url = sqs.get_queue_url(QueueName=queue_name(stack.name))["QueueUrl"]
     except sqs.exceptions.QueueDoesNotExist:
         return
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    for page in sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic_arn):
+    for page in sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=stack.alert_topic):
         for subscription in page["Subscriptions"]:
             if subscription.get("Endpoint") == arn:
                 sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])

@@ -132,8 +132,8 @@ class Opened(NamedTuple):
 class Bucket:
     """The archive bucket, for reading only."""
 
-    def __init__(self, name: str) -> None:
-        self._s3: S3Client = boto3.client("s3")
+    def __init__(self, session: boto3.Session, name: str) -> None:
+        self._s3: S3Client = session.client("s3")
         self._name = name
 
     def objects(self, prefix: str, after: str = "") -> Iterator[Listed]:

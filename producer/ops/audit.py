@@ -16,8 +16,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 from consumer.archive.fence import belongs
 from producer.aws.errors import UserError
 from producer.aws.stack import Stack
@@ -123,7 +121,7 @@ class _Audit:
     def __init__(self, stack: Stack, ledger_path: Path, folder: Path) -> None:
         self._stack = stack
         self._ledger = ledger_path
-        self._bucket = Bucket(stack.bucket)
+        self._bucket = Bucket(stack.session, stack.bucket)
         self._all = Comparison(folder)
         self._archive_objects: list[ArchiveObject] = []
 
@@ -135,8 +133,8 @@ class _Audit:
                 raise UserError(f"the ledger {self._ledger} is empty; was anything published?")
             self._read_alerts(self._ledger)
             self._read_archive(span)
-            self._all.add_streamed(_stream(self._stack.stream, span[0]))
-            self._all.add_rows(_rows(self._stack.table, list(self._all.keys())))
+            self._all.add_streamed(_stream(self._stack, span[0]))
+            self._all.add_rows(_rows(self._stack, list(self._all.keys())))
             counts, findings = self._all.compare()
         finally:
             self._all.close()
@@ -152,7 +150,7 @@ class _Audit:
 
     def _read_alerts(self, path: Path) -> None:
         file = alerts_file(path)
-        if queue := Subscriber.existing(self._stack.name, file):
+        if queue := Subscriber.existing(self._stack, file):
             queue.drain()
         self._all.add_alerts(received(file))
 
@@ -244,12 +242,12 @@ def _fields(document: Any) -> tuple[str, str, str]:
     return document["name"], iso_utc(document["timeStampEpoch"]), normal(str(document["humidity"]))
 
 
-def _rows(table: str, keys: list[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
+def _rows(stack: Stack, keys: list[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
     """(device, time, value) of the rows of each (device, first time, last time)."""
-    pages = boto3.client("dynamodb").get_paginator("query")
+    pages = stack.session.client("dynamodb").get_paginator("query")
     for device, first, last in keys:
         for page in pages.paginate(
-            TableName=table,
+            TableName=stack.table,
             ConsistentRead=True,
             KeyConditionExpression="SensorId = :d AND #t BETWEEN :a AND :b",
             ProjectionExpression="#t, #v",
@@ -260,9 +258,9 @@ def _rows(table: str, keys: list[tuple[str, str, str]]) -> Iterator[tuple[str, s
                 yield device, item["Timestamp"]["S"], item["Value"]["N"]
 
 
-def _stream(name: str, since_ms: int) -> Iterator[tuple[str, str, int | None]]:
+def _stream(stack: Stack, since_ms: int) -> Iterator[tuple[str, str, int | None]]:
     """(shard, sequence number, message number) of the records that came since then, as far as they are still kept."""
-    stream = Stream(name)
+    stream = Stream(stack.session, stack.stream)
     for shard in sorted(stream.shards):
         for record in stream.shard(shard, since_ms - CLOCK_SKEW_MS).rest():
             yield shard, str(record.sequence), number_of(record.data)

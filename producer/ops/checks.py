@@ -26,9 +26,8 @@ WELL = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
 SUFFIXES = ("", "-network", "-service")
 
 
-def identity() -> Iterator[Check]:
+def identity(session: boto3.Session) -> Iterator[Check]:
     """Who asks, with credentials from where, and whether this machine's clock is right."""
-    session = boto3.session.Session() if boto3.DEFAULT_SESSION is None else boto3.DEFAULT_SESSION
     answer = session.client("sts").get_caller_identity()
     credentials = session.get_credentials()
     source = credentials.method if credentials else "nowhere"
@@ -47,7 +46,7 @@ def identity() -> Iterator[Check]:
 
 def stacks(stack: Stack) -> Iterator[Check]:
     """Whether the three stacks of the deployment are in a good state."""
-    client = boto3.client("cloudformation")
+    client = stack.session.client("cloudformation")
     for suffix in SUFFIXES:
         name = f"stack {stack.name}{suffix}"
         try:
@@ -67,7 +66,7 @@ def stacks(stack: Stack) -> Iterator[Check]:
 
 def stream(stack: Stack) -> Iterator[Check]:
     """The stream, and whether it can be read."""
-    client = boto3.client("kinesis")
+    client = stack.session.client("kinesis")
     summary = client.describe_stream_summary(StreamName=stack.stream)["StreamDescriptionSummary"]
     shard = client.list_shards(StreamName=stack.stream, MaxResults=1)["Shards"][0]["ShardId"]
     where = client.get_shard_iterator(StreamName=stack.stream, ShardId=shard, ShardIteratorType="LATEST")
@@ -92,7 +91,7 @@ def endpoint(stack: Stack) -> Iterator[Check]:
 
 def tables(stack: Stack) -> Iterator[Check]:
     """The readings' table and the leases."""
-    client = boto3.client("dynamodb")
+    client = stack.session.client("dynamodb")
     status = client.describe_table(TableName=stack.table)["Table"]["TableStatus"]
     good = status == "ACTIVE"
     yield Check("table", "ok" if good else "finding", status, "" if good else "wait until it is ACTIVE")
@@ -107,14 +106,14 @@ def tables(stack: Stack) -> Iterator[Check]:
 
 def archive(stack: Stack) -> Iterator[Check]:
     """The bucket, and whether its keys can be listed."""
-    found = boto3.client("s3").list_objects_v2(Bucket=stack.bucket, Prefix="readings/", MaxKeys=1)
+    found = stack.session.client("s3").list_objects_v2(Bucket=stack.bucket, Prefix="readings/", MaxKeys=1)
     yield Check("archive", "ok", "it can be listed" + ("" if found.get("KeyCount") else "; no archive object yet"))
 
 
 def query(stack: Stack) -> Iterator[Check]:
     """The query function."""
     request = json.dumps({"operation": "query", "sensorid": f"no-such-device-{uuid.uuid4().hex}"}).encode()
-    answer = boto3.client("lambda").invoke(FunctionName=stack.api_function, Payload=request)
+    answer = stack.session.client("lambda").invoke(FunctionName=stack.api_function, Payload=request)
     text = answer["Payload"].read()
     if "FunctionError" not in answer and json.loads(text) == {"Items": [], "Count": 0, "ScannedCount": 0}:
         yield Check("query", "ok", "the function answers")
@@ -124,7 +123,7 @@ def query(stack: Stack) -> Iterator[Check]:
 
 def undelivered(stack: Stack) -> Iterator[Check]:
     """The queue of what the rules and the alert function could not deliver."""
-    client = boto3.client("sqs")
+    client = stack.session.client("sqs")
     url = client.get_queue_url(QueueName=stack.undelivered_queue)["QueueUrl"]
     attribute = "ApproximateNumberOfMessages"
     count = int(client.get_queue_attributes(QueueUrl=url, AttributeNames=[attribute])["Attributes"][attribute])
@@ -134,7 +133,9 @@ def undelivered(stack: Stack) -> Iterator[Check]:
 
 def subscriptions(stack: Stack) -> Iterator[Check]:
     """Who hears alerts and alarms. Without an address there is no finding: none was asked for."""
-    pages = boto3.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=stack.alert_topic)
+    pages = (
+        stack.session.client("sns").get_paginator("list_subscriptions_by_topic").paginate(TopicArn=stack.alert_topic)
+    )
     found = [each for page in pages for each in page["Subscriptions"]]
     pending = [each["Endpoint"] for each in found if each["SubscriptionArn"] == "PendingConfirmation"]
     if pending:
@@ -153,7 +154,7 @@ def tasks(stack: Stack) -> Iterator[Check]:
     if is_local():
         yield Check("tasks", "skipped", "the emulator keeps tasks as records only; the consumer is a process here")
         return
-    client = boto3.client("ecs")
+    client = stack.session.client("ecs")
     answer = client.describe_services(cluster=stack.name, services=["consumer"])
     if not answer["services"]:
         yield Check("tasks", "finding", "there is no service `consumer`", "deploy it: make deploy")
@@ -170,7 +171,7 @@ def tasks(stack: Stack) -> Iterator[Check]:
 
 def alarms(stack: Stack) -> Iterator[Check]:
     """Alarms ring, or watch metrics that have never had data although that would be an alarm."""
-    client = boto3.client("cloudwatch")
+    client = stack.session.client("cloudwatch")
     pages = client.get_paginator("describe_alarms").paginate(
         AlarmNamePrefix=f"{stack.name}-", AlarmTypes=["MetricAlarm"]
     )
@@ -207,10 +208,10 @@ def _empty(client: Any, alarm: Any) -> Iterator[str]:
             yield f"{metric['Namespace']} {metric['MetricName']} {told}".rstrip()
 
 
-def quotas(_: Stack) -> Iterator[Check]:
+def quotas(stack: Stack) -> Iterator[Check]:
     """Quotas of the account that a first deployment meets; who may not ask is told so, without a finding."""
     try:
-        limits = boto3.client("kinesis").describe_limits()
+        limits = stack.session.client("kinesis").describe_limits()
     except ClientError as error:
         yield Check("quota: shards", "skipped", f"cannot be asked ({error.response['Error'].get('Code')})")
     else:
@@ -219,7 +220,7 @@ def quotas(_: Stack) -> Iterator[Check]:
         remedy = "ask for more shards in the Service Quotas console" if full else ""
         yield Check("quota: shards", "finding" if full else "ok", f"{used} of {most} shards of the region", remedy)
     try:
-        most = boto3.client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
+        most = stack.session.client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
     except ClientError as error:
         yield Check("quota: functions", "skipped", f"cannot be asked ({error.response['Error'].get('Code')})")
         return

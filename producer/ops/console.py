@@ -7,7 +7,6 @@ import time
 from decimal import Decimal
 from typing import Any
 
-import boto3
 import msgspec
 
 from producer.aws.errors import UserError
@@ -25,7 +24,7 @@ def query(stack: Stack, sensor: str, limit: int) -> dict[str, Any]:
 
     The function gives at most `PAGE` items at once; it is asked again until there are `limit` of them or no more.
     """
-    client = boto3.client("lambda")
+    client = stack.session.client("lambda")
     found: dict[str, Any] = {"Items": [], "Count": 0, "ScannedCount": 0}
     while len(found["Items"]) < limit:
         request = {"operation": "query", "sensorid": sensor, "limit": min(PAGE, limit - len(found["Items"]))}
@@ -82,7 +81,7 @@ def publish(stack: Stack, sensor: str, values: list[str]) -> list[dict[str, Any]
         if not NUMBER.fullmatch(value):
             raise UserError(f"{value!r} is not a number")
     now_ms = time.time_ns() // 1_000_000
-    client = boto3.client("kinesis")
+    client = stack.session.client("kinesis")
     written = []
     for i, value in enumerate(values):
         at = iso_utc(now_ms + i)

@@ -2,8 +2,6 @@
 
 import os
 
-import boto3
-
 from consumer.settings import Settings, SettingsError
 from producer.aws.errors import UserError
 from producer.aws.stack import Stack
@@ -21,7 +19,7 @@ def consumer_settings(stack: Stack, table: str | None, chosen: dict[str, str | N
     }
     environ |= {name: value for name, value in chosen.items() if value is not None}
     environ |= {
-        "AWS_REGION": boto3.session.Session().region_name or "",
+        "AWS_REGION": stack.session.region_name or "",
         "STREAM_NAME": stack.stream,
         "SENSOR_TABLE": table or stack.table,
         "ARCHIVE_BUCKET": stack.bucket,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from consumer.payload.reading import Fields, decode
+from producer.aws.stack import Stack
 from producer.fleet.message import iso_utc
 from producer.ops.archive_index import ArchiveIndex, Span
 from producer.ops.archive_objects import text
@@ -102,9 +103,10 @@ def payload(data: bytes) -> dict[str, str]:
 class DeadLetters:
     """The dead letters of a bucket. What cannot be read goes to `findings`."""
 
-    def __init__(self, bucket: str, selection: Selection) -> None:
-        self._name = bucket
-        self._bucket = Bucket(bucket)
+    def __init__(self, stack: Stack, selection: Selection) -> None:
+        self._name = stack.bucket
+        self._s3 = stack.session.client("s3")
+        self._bucket = Bucket(stack.session, stack.bucket)
         self._selection = selection
         self._marked = {item.key for item in self._bucket.objects(REDRIVEN)}
         self._progress = Progress()
@@ -112,7 +114,7 @@ class DeadLetters:
 
     def redrive_record(self, key: str) -> RedriveRecord:
         """The redrive record of a dead-letter object."""
-        return RedriveRecord(self._name, key)
+        return RedriveRecord(self._s3, self._name, key)
 
     def objects(self) -> Iterator[tuple[str, list[Letter]]]:
         """Each dead-letter object (key) with those of its letters that are selected, in the order of the stream; the

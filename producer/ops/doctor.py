@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import boto3
+
 from producer.aws.errors import AWS_ERRORS, UserError, explain
 from producer.aws.stack import Stack
 
@@ -73,16 +75,18 @@ def guarded(name: str, remedy: str, ask: Ask) -> Iterator[Check]:
         yield Check(name, "finding", str(error), remedy)
 
 
-def examine(name: str, probe: bool) -> Report:
+def examine(session: boto3.Session, name: str, probe: bool) -> Report:
     """All checks of the deployment `name`; stops where nothing more can be asked."""
     from producer.ops import checks
     from producer.ops import rule_probes as probes
 
-    found = list(guarded("identity", "log in, or set AWS_PROFILE to the operator's role", checks.identity))
+    found = list(
+        guarded("identity", "log in, or set AWS_PROFILE to the operator's role", lambda: checks.identity(session))
+    )
     if found[-1].state == "finding" and len(found) == 1:
         return Report(found)
     try:
-        stack = Stack.load(name)
+        stack = Stack.load(session, name)
     except UserError as error:
         return Report([*found, Check("stack", "finding", str(error), "deploy it (docs/deploy.md), or name another")])
     except AWS_ERRORS as error:

@@ -268,6 +268,8 @@ class _Beside:
 
 def inspect(stack: Stack, span: Span, with_stream: bool) -> Inspection:
     """Reads the whole archive of a span. Raises UserError when there is none."""
-    made = Inspection(Bucket(stack.bucket), Stream(stack.stream) if with_stream else None, span)
+    made = Inspection(
+        Bucket(stack.session, stack.bucket), Stream(stack.session, stack.stream) if with_stream else None, span
+    )
     made.run()
     return made

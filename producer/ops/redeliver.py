@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
 from botocore.exceptions import ClientError
 
 from producer.aws.errors import AWS_ERRORS, UserError, explain
@@ -115,7 +114,7 @@ class Report:
 
 def look(stack: Stack, most: int = MOST_COUNTED) -> Report:
     """Counts up to `most` messages by reason and leaves them all where they are."""
-    queue = Queue(stack.undelivered_queue)
+    queue = Queue(stack.session, stack.undelivered_queue)
     report = Report(queue.name, False, queue.waiting)
     held: dict[str, Held] = {}
     progress = Progress()
@@ -142,7 +141,7 @@ def send(stack: Stack, pace: Pace, most: int | None = None) -> Report:
 
     An error of AWS ends the run and stands in the report; what was delivered until then is deleted.
     """
-    queue = Queue(stack.undelivered_queue)
+    queue = Queue(stack.session, stack.undelivered_queue)
     report = Report(queue.name, True, queue.waiting)
     delivery = _Delivery(stack, queue, pace, report)
     try:
@@ -164,8 +163,8 @@ class _Delivery:
         self._queue = queue
         self._pace = pace
         self._report = report
-        self._lambda = boto3.client("lambda")
-        self.sender = Sender(stack.stream, pace)
+        self._lambda = stack.session.client("lambda")
+        self.sender = Sender(stack.session, stack.stream, pace)
         self._done: set[str] = set()  # delivered, although perhaps not deleted
         self._unsent: dict[str, Held] = {}  # stay in the queue, to be released at the end
         self._progress = Progress()

@@ -94,7 +94,7 @@ class Summary:
 
 def summary(stack: Stack, selection: Selection, by: By) -> Summary:
     """Counts the selected dead letters."""
-    letters = DeadLetters(stack.bucket, selection)
+    letters = DeadLetters(stack, selection)
     made = Summary(by, {}, Group(), 0, letters.findings)
     for _, found in letters.objects():
         made.objects += 1
@@ -159,8 +159,8 @@ def send(stack: Stack, selection: Selection, pace: Pace, again: bool) -> Report:
     Raises UserError when another redrive is at work or the stream takes nothing; what was sent until then is marked.
     """
     report = Report(stack.stream)
-    letters = DeadLetters(stack.bucket, selection)
-    sender = Sender(stack.stream, pace)
+    letters = DeadLetters(stack, selection)
+    sender = Sender(stack.session, stack.stream, pace)
     run = uuid.uuid4().hex
     progress = Progress()
     for key, found in letters.objects():

@@ -8,7 +8,6 @@ were claimed and not completed may or may not be in the stream.
 import time
 from typing import TYPE_CHECKING
 
-import boto3
 import msgspec
 from botocore.exceptions import ClientError
 
@@ -49,8 +48,8 @@ def redrive_record_key(dead_letters: str) -> str:
 class RedriveRecord:
     """The redrive record of one dead-letter object, as it was when it was read."""
 
-    def __init__(self, bucket: str, dead_letters: str) -> None:
-        self._s3: S3Client = boto3.client("s3")
+    def __init__(self, s3: "S3Client", bucket: str, dead_letters: str) -> None:
+        self._s3 = s3
         self._bucket = bucket
         self.key = redrive_record_key(dead_letters)
         self._etag: str | None = None

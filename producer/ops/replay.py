@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
-
 from consumer.aws.clients import Clients
 from consumer.payload.reading import decode
 from consumer.settings import Settings
@@ -74,7 +72,7 @@ class Source:
     """The records of a span in the order of the stream. Keeps the report's counts and shows the progress."""
 
     def __init__(self, stack: Stack, span: Span, report: Report) -> None:
-        self._bucket = Bucket(stack.bucket)
+        self._bucket = Bucket(stack.session, stack.bucket)
         self._span = span
         self._report = report
         self._progress = Progress()
@@ -116,8 +114,8 @@ def to_stream(stack: Stack, stream: str, span: Span, pace: Pace) -> Report:
             f"{stream} is the stack's own stream: all records would be archived once more; --to-table fills the table"
         )
     report = Report(f"stream {stream}")
-    boto3.client("kinesis").describe_stream_summary(StreamName=stream)  # before the archive is read
-    sender = Sender(stream, pace)
+    stack.session.client("kinesis").describe_stream_summary(StreamName=stream)  # before the archive is read
+    sender = Sender(stack.session, stream, pace)
     outgoing = (
         Outgoing(f"{line.sequence_number}.{line.sub_sequence_number}", line.partition_key or line.shard, data)
         for line, data in Source(stack, span, report).records()
@@ -133,7 +131,7 @@ def to_table(stack: Stack, settings: Settings, span: Span, pace: Pace) -> Report
     Writing them again changes nothing. Raises UserError, and ClientError when there is no such table.
     """
     report = Report(f"table {settings.sensor_table}")
-    boto3.client("dynamodb").describe_table(TableName=settings.sensor_table)
+    stack.session.client("dynamodb").describe_table(TableName=settings.sensor_table)
     asyncio.run(_write(Source(stack, span, report), settings, pace, report))
     return report
 

@@ -9,8 +9,6 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import boto3
-
 from producer.aws.errors import UserError
 from producer.aws.stack import Stack
 from producer.fleet.message import topic
@@ -47,13 +45,13 @@ def messages(device: str, now_ms: int) -> list[Probe]:
 class Tail:
     """What comes into the stream from now on under one partition key."""
 
-    def __init__(self, stream: str, key: str) -> None:
-        self._client: Any = boto3.client("kinesis")
+    def __init__(self, stack: Stack, key: str) -> None:
+        self._client: Any = stack.session.client("kinesis")
         self._key = key
-        pages = self._client.get_paginator("list_shards").paginate(StreamName=stream)
+        pages = self._client.get_paginator("list_shards").paginate(StreamName=stack.stream)
         self._iterators = {
             shard["ShardId"]: self._client.get_shard_iterator(
-                StreamName=stream, ShardId=shard["ShardId"], ShardIteratorType="LATEST"
+                StreamName=stack.stream, ShardId=shard["ShardId"], ShardIteratorType="LATEST"
             )["ShardIterator"]
             for page in pages
             for shard in page["Shards"]
@@ -83,7 +81,7 @@ class Tail:
 def probe(stack: Stack, seconds: float = SECONDS) -> Iterator[Check]:
     """Publishes each, waits for it, and tells what came."""
     device = f"{stack.name}-probe"
-    tail, publisher = Tail(stack.stream, device), boto3.client("iot-data")
+    tail, publisher = Tail(stack, device), stack.session.client("iot-data")
     for each in messages(device, time.time_ns() // 1_000_000):
         publisher.publish(topic=topic(device), qos=1, payload=each.payload)
         yield judged(each, tail.next(seconds))

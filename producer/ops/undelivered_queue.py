@@ -25,10 +25,10 @@ class Held(NamedTuple):
 class Queue:
     """The queue of one stack. What is received is hidden from others until it is deleted or released."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, session: boto3.Session, name: str) -> None:
         """Raises UserError when there is no such queue."""
         self.name = name
-        self._sqs = boto3.client("sqs")
+        self._sqs = session.client("sqs")
         try:
             self._url = self._sqs.get_queue_url(QueueName=name)["QueueUrl"]
         except self._sqs.exceptions.QueueDoesNotExist:

@@ -147,6 +147,6 @@ def site(deployed: Deployed) -> Iterator[Site]:
     outputs = deployed.outputs | {"StreamName": name, "SensorTable": name, "ArchiveBucket": name}
     for output, value in outputs.items():
         session.client("ssm").put_parameter(Name=f"/sensorstream/{name}/{output}", Value=value, Type="String")
-    with mock.patch.dict(os.environ, deployed.variables), mock.patch.object(boto3, "DEFAULT_SESSION", None):
-        yield Site(Stack.load(name), session, deployed.variables)
+    with mock.patch.dict(os.environ, deployed.variables):
+        yield Site(Stack.load(session, name), session, deployed.variables)
     session.client("kinesis").delete_stream(StreamName=name)

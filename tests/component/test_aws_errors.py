@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import boto3
 import pytest
 from botocore.credentials import SSOProvider
 from botocore.tokens import SSOTokenProvider
@@ -41,7 +40,7 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture
-def only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[dict[str, str]], None]]:
+def only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, str]], None]:
     """Makes the given variables the process's environment, but for what a program needs to run."""
 
     def become(environ: dict[str, str]) -> None:
@@ -50,12 +49,10 @@ def only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[
                 monkeypatch.delenv(name)
         for name, value in environ.items():
             monkeypatch.setenv(name, value)
-        boto3.DEFAULT_SESSION = None
 
     for provider in (SSOProvider, SSOTokenProvider):  # who have looked at HOME already
         monkeypatch.setattr(provider, "_SSO_TOKEN_CACHE_DIR", str(tmp_path / ".aws/sso/cache"))
-    yield become
-    boto3.DEFAULT_SESSION = None
+    return become
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -69,7 +66,6 @@ def test_every_program_names_the_fix(
     environ, fix = CASES[case](tmp_path, server)
     only(base(tmp_path) | {"STACK": "s"} | environ)
     for name, program in list(PROGRAMS.items())[: 1 if case in SLOW else None]:
-        boto3.DEFAULT_SESSION = None
         code = program()
         told = capsys.readouterr()
         lines = told.err.strip().splitlines()
@@ -108,6 +104,5 @@ def test_no_region_is_named(
     only(environ)
     for name, program in PROGRAMS.items():
         if name != "registry token":  # which is given one
-            boto3.DEFAULT_SESSION = None
             assert program() == 2
             assert "set AWS_REGION" in capsys.readouterr().err, name

@@ -29,7 +29,7 @@ def used(shell: Shell, tmp_path: Path) -> tuple[Shell, set[str]]:
     before = inventory(shell.session)
     shell.deploy("--email", "farmer@example.com", "--params", "ShardCount=2")
     outputs, client = shell.outputs(), shell.session.client
-    provision(names(f"{shell.stack}-device", 20), outputs["DevicePolicy"], tmp_path)
+    provision(shell.session, names(f"{shell.stack}-device", 20), outputs["DevicePolicy"], tmp_path)
     queue: str = client("sqs").create_queue(QueueName=f"{shell.stack}-audit")["QueueUrl"]
     arn = f"arn:aws:sqs:eu-central-1:000000000000:{queue.rpartition('/')[2]}"
     client("sns").subscribe(TopicArn=outputs["AlertTopicArn"], Protocol="sqs", Endpoint=arn)
@@ -165,7 +165,7 @@ def test_a_policy_that_iot_holds_on_to_is_waited_for(shell: Shell, tmp_path: Pat
     a certificate holds it from the detachment of the others until destroy waits."""
     shell.deploy("--params", "ShardCount=1")
     iot, policy = shell.session.client("iot"), shell.outputs()["DevicePolicy"]
-    provision([f"{shell.stack}-one"], policy, tmp_path)
+    provision(shell.session, [f"{shell.stack}-one"], policy, tmp_path)
     made = iot.create_keys_and_certificate(setAsActive=False)
     said: list[str] = []
 
@@ -206,7 +206,7 @@ def test_a_policy_that_is_not_let_go_in_time_fails(shell: Shell, monkeypatch: py
 def test_a_device_of_two_policies_loses_one_of_them(shell: Shell, tmp_path: Path) -> None:
     shell.deploy("--params", "ShardCount=1")
     iot, policy = shell.session.client("iot"), shell.outputs()["DevicePolicy"]
-    [device] = provision([f"{shell.stack}-shared"], policy, tmp_path)
+    [device] = provision(shell.session, [f"{shell.stack}-shared"], policy, tmp_path)
     certificate = device.certificate_id()
     assert certificate is not None
     arn = iot.describe_certificate(certificateId=certificate)["certificateDescription"]["certificateArn"]

@@ -1,13 +1,14 @@
 """The API function and the names that others find the stack by. (The alert is tested from the device on.)"""
 
 import json
+import os
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any
+from unittest import mock
 
 import pytest
 
-from infra.local.identity import acting
 from producer.cli import main
 from tests.component.streams import wait_for
 from tests.conftest import Deployed
@@ -125,7 +126,7 @@ def test_what_is_published_is_the_number_typed(stack: Deployed, capsys: pytest.C
 
 @pytest.fixture
 def _here(stack: Deployed) -> Iterator[None]:
-    with acting(stack.variables):
+    with mock.patch.dict(os.environ, stack.variables):
         yield
 
 

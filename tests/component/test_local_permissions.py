@@ -6,13 +6,14 @@ these roles.
 
 import base64
 import json
+import os
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.local.identity import acting
 from producer.cli import main
 from tests.component.strict import Strict, records
 
@@ -200,7 +201,7 @@ def test_the_operator_redrives_what_was_not_delivered(strict: Strict, capsys: py
     sqs.purge_queue(QueueUrl=queue)
     sqs.send_message(QueueUrl=queue, MessageBody="malformed")
     sqs.send_message(QueueUrl=queue, MessageBody=body)
-    with acting(strict.variables("operator")):
+    with mock.patch.dict(os.environ, strict.variables("operator")):
         assert main(["redrive", "--undelivered", "--send", "--json", "--stack", "strict"]) == 1
     answer = json.loads(capsys.readouterr().out)
     assert (answer["to_stream"], answer["to_function"], answer["stopped"]) == (1, 1, None)

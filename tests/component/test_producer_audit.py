@@ -6,11 +6,9 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from consumer.archive.format import undeliverable_line
@@ -43,7 +41,7 @@ class World:
 
     def publish(self) -> None:
         """Into the real stream and the ledger; what must become of it is worked out from the answers."""
-        kinesis = boto3.client("kinesis")
+        kinesis = self.stack.session.client("kinesis")
         with Ledger(self.ledger) as book:
             for message in self.messages:
                 put = kinesis.put_record(StreamName=self.stack.stream, PartitionKey="one", Data=message.payload)
@@ -77,10 +75,10 @@ class World:
                 self._put("readings/", part, self.metadata)
         if dead := [item for item in lines if item[0] in self.dead]:
             self._put("dead-letters/", dead, {})
-        table = boto3.resource("dynamodb").Table(self.stack.table)
-        with table.batch_writer() as batch:
-            for (device, time), value in self.rows.items():
-                batch.put_item(Item={"SensorId": device, "Timestamp": time, "Value": Decimal(value)})
+        dynamodb = self.stack.session.client("dynamodb")
+        for (device, time), value in self.rows.items():
+            item: Any = {"SensorId": {"S": device}, "Timestamp": {"S": time}, "Value": {"N": value}}
+            dynamodb.put_item(TableName=self.stack.table, Item=item)
 
     def _put(self, prefix: str, lines: list[tuple[int, dict[str, Any]]], metadata: dict[str, str]) -> None:
         first, last = lines[0][1], lines[-1][1]
@@ -89,7 +87,7 @@ class World:
         told = {"first": f"{first['sequenceNumber']}.0", "last": f"{last['sequenceNumber']}.0"}
         told |= {"records": str(len(lines)), "epoch": "7"} | metadata
         body = gzip.compress(b"".join(text(line) for _, line in lines))
-        boto3.client("s3").put_object(Bucket=self.stack.bucket, Key=key, Body=body, Metadata=told)
+        self.stack.session.client("s3").put_object(Bucket=self.stack.bucket, Key=key, Body=body, Metadata=told)
 
 
 def text(line: dict[str, Any]) -> bytes:
@@ -98,20 +96,18 @@ def text(line: dict[str, Any]) -> bytes:
 
 
 @pytest.fixture
-def world(stack: Deployed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    for name, value in stack.variables.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+def world(stack: Deployed, tmp_path: Path) -> Iterator[World]:
     number = int(datetime.now(UTC).timestamp() * 1_000_000)
     device = f"d{number}"
     messages = [single(Reading(device, START + i, f"{40 + i}.5"), number + i, "humidity") for i in range(6)]
     messages.append(single(Reading(device, START + 5, "39.0"), number + 6, "humidity", repeats=True))
     messages += [malformed(device, number + 7, kind=0, binary=True), malformed(device, number + 8, kind=3, binary=True)]
-    made = World(Stack.load(stack.name), tmp_path / "ledger", messages)
+    made = World(Stack.load(stack.session, stack.name), tmp_path / "ledger", messages)
     made.publish()
     yield made
-    bucket = boto3.resource("s3").Bucket(made.stack.bucket)
-    bucket.objects.all().delete()
+    s3 = stack.session.client("s3")
+    for item in s3.list_objects_v2(Bucket=made.stack.bucket).get("Contents", []):
+        s3.delete_object(Bucket=made.stack.bucket, Key=item["Key"])
 
 
 def judged(world: World) -> Report:
@@ -129,7 +125,7 @@ def test_a_faithful_copy_is_clean(world: World) -> None:
 
 def test_dead_letters_of_a_replaced_object_and_undeliverable_records_are_no_finding(world: World) -> None:
     world.write()
-    s3, bucket = boto3.client("s3"), world.stack.bucket
+    s3, bucket = world.stack.session.client("s3"), world.stack.bucket
     (key, *_) = [item["Key"] for item in s3.list_objects_v2(Bucket=bucket, Prefix="readings/")["Contents"]]
     archived = s3.get_object(Bucket=bucket, Key=key)
     earlier = archived["Metadata"] | {"epoch": "6"}
@@ -207,7 +203,7 @@ def test_every_fault_is_found_at_its_place(world: World, spoil: Callable[[World,
 
 def test_a_torn_object_is_told_with_its_key(world: World) -> None:
     world.write()
-    s3 = boto3.client("s3")
+    s3 = world.stack.session.client("s3")
     key = s3.list_objects_v2(Bucket=world.stack.bucket, Prefix="readings/")["Contents"][0]["Key"]
     body = s3.get_object(Bucket=world.stack.bucket, Key=key)["Body"].read()
     s3.put_object(Bucket=world.stack.bucket, Key=key, Body=body[:-20])
@@ -218,7 +214,7 @@ def test_a_torn_object_is_told_with_its_key(world: World) -> None:
 
 def test_alerts_are_counted_at_the_subscriber(world: World) -> None:
     low = single(Reading("dry", START, "20", quoted=True), world.messages[-1].number + 1, "humidity")
-    subscriber = Subscriber.subscribe(world.stack.name, world.stack.alert_topic, alerts_file(world.ledger))
+    subscriber = Subscriber.subscribe(world.stack, alerts_file(world.ledger))
     try:
         at = int(datetime.now(UTC).timestamp() * 1000)
         with Ledger(world.ledger) as book:
@@ -228,16 +224,16 @@ def test_alerts_are_counted_at_the_subscriber(world: World) -> None:
         finding = audit(world.stack, world.ledger).findings["alert_missing"]
         assert finding.places == ["dry humidity 20: 1 expected, 0 received"]
         alert = "Humidity 20 under threshold for device name dry"
-        boto3.client("sns").publish(TopicArn=world.stack.alert_topic, Message=alert)
+        world.stack.session.client("sns").publish(TopicArn=world.stack.alert_topic, Message=alert)
         subscriber.drain()
         assert "alert_missing" not in audit(world.stack, world.ledger).findings
     finally:
-        unsubscribe(world.stack.name, world.stack.alert_topic)
-    assert Subscriber.existing(world.stack.name, alerts_file(world.ledger)) is None
+        unsubscribe(world.stack)
+    assert Subscriber.existing(world.stack, alerts_file(world.ledger)) is None
 
 
 def test_the_latency_probe_measures_until_the_row_is_there(world: World) -> None:
-    latency_probe = LatencyProbe(world.stack.table)
+    latency_probe = LatencyProbe(world.stack)
     try:
         latency_probe.offer(world.messages[0], int(datetime.now(UTC).timestamp() * 1000) - 5000)
         assert latency_probe.open == 1

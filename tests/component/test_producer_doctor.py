@@ -1,12 +1,13 @@
 """`producer doctor` where roles count: all is well for the operator, and what is not is told with its remedy."""
 
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
+from unittest import mock
 
 import pytest
 
-from infra.local.identity import acting
 from producer.cli import main
 from tests.component.strict import NAME, Strict
 
@@ -25,7 +26,7 @@ def examined(
     strict: Strict, capsys: pytest.CaptureFixture[str], *arguments: str, role: str = "operator", code: int = 0
 ) -> dict[str, Any]:
     """The checks by name."""
-    with acting(strict.variables(role)):
+    with mock.patch.dict(os.environ, strict.variables(role)):
         assert main(["doctor", "--json", "--stack", NAME, *arguments]) == code, capsys.readouterr().out
     answer = json.loads(capsys.readouterr().out)
     assert answer["ok"] == (code == 0)
@@ -71,13 +72,15 @@ def test_what_waits_for_a_person_is_a_finding(healthy: Strict, capsys: pytest.Ca
 
 
 def test_a_stack_that_is_not_there_is_the_finding(strict: Strict, capsys: pytest.CaptureFixture[str]) -> None:
-    with acting(strict.emulator.variables()):
+    with mock.patch.dict(os.environ, strict.emulator.variables()):
         assert main(["doctor", "--stack", "no-such"]) == 1
     assert "no stack 'no-such' here" in capsys.readouterr().out
 
 
 def test_keys_that_are_not_good_end_it_there(strict: Strict, capsys: pytest.CaptureFixture[str]) -> None:
-    with acting(strict.emulator.place() | {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}):
+    with mock.patch.dict(
+        os.environ, strict.emulator.place() | {"AWS_ACCESS_KEY_ID": "none", "AWS_SECRET_ACCESS_KEY": "none"}
+    ):
         assert main(["doctor", "--json", "--stack", NAME]) == 1
     found = [check for check in json.loads(capsys.readouterr().out)["checks"] if check["state"] == "finding"]
     assert found

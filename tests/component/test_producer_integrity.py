@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 
 from producer.aws.stream_reader import AGGREGATED
@@ -188,14 +187,14 @@ def test_a_dead_letter_that_the_lifecycle_took_away_is_not_missed(
         delete(site, key)
     assert len(found(site, capsys)["dead_letter_missing"]) == 2
     rule: Any = {"ID": "x", "Status": "Enabled", "Filter": {"Prefix": "dead-letters/"}, "Expiration": {"Days": 1}}
-    boto3.client("s3").put_bucket_lifecycle_configuration(
+    site.session.client("s3").put_bucket_lifecycle_configuration(
         Bucket=site.stack.bucket, LifecycleConfiguration={"Rules": [rule]}
     )
-    assert Bucket(site.stack.bucket).days_kept("dead-letters/") == 1
+    assert Bucket(site.session, site.stack.bucket).days_kept("dead-letters/") == 1
     assert len(found(site, capsys)["dead_letter_missing"]) == 2
     monkeypatch.setattr(Bucket, "days_kept", lambda self, prefix: -1)  # as if it were the day after tomorrow
     assert audited(site, capsys)["ok"]
-    boto3.client("s3").delete_bucket_lifecycle(Bucket=site.stack.bucket)
+    site.session.client("s3").delete_bucket_lifecycle(Bucket=site.stack.bucket)
 
 
 def test_a_part_of_the_archive_can_be_audited(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,6 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from infra.local.identity import acting
 from producer.aws.errors import UserError
 from producer.fleet import provision
 from producer.fleet.provision import deprovision_all
@@ -54,11 +53,12 @@ class Wrong:
 class Account:
     """A policy of its own, and what there is of certificates and things."""
 
-    def __init__(self, iot: Any, folder: Path) -> None:
-        self.iot, self.folder = iot, folder
+    def __init__(self, session: boto3.Session, folder: Path) -> None:
+        self.session, self.folder = session, folder
+        self.iot: Any = session.client("iot")
         self.policy = f"own-{uuid.uuid4().hex[:8]}"
         self.name = f"{self.policy}-device"
-        iot.create_policy(policyName=self.policy, policyDocument=NOTHING)
+        self.iot.create_policy(policyName=self.policy, policyDocument=NOTHING)
         self._before = self._certificates()
 
     def _certificates(self) -> dict[str, str]:
@@ -72,7 +72,7 @@ class Account:
         return self.name in [each["thingName"] for each in self.iot.list_things()["things"]]
 
     def provision(self) -> None:
-        provision.provision([self.name], self.policy, self.folder)
+        provision.provision(self.session, [self.name], self.policy, self.folder)
 
     def destroy(self) -> None:
         deprovision_all(self.iot, self.policy)
@@ -80,11 +80,10 @@ class Account:
 
 @pytest.fixture
 def account(stack: Deployed, tmp_path: Path) -> Iterator[Account]:
-    with acting(stack.variables):
-        made = Account(boto3.client("iot"), tmp_path / "devices")
-        yield made
-        made.destroy()
-        made.iot.delete_policy(policyName=made.policy)
+    made = Account(stack.session, tmp_path / "devices")
+    yield made
+    made.destroy()
+    made.iot.delete_policy(policyName=made.policy)
 
 
 def goes_wrong(account: Account, step: str, before: bool, dies: bool) -> None:

@@ -10,12 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
+import boto3
 import botocore
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.local.identity import acting, settings_of
+from infra.local.identity import settings_of
 from producer.cli import main
 from producer.fleet import provision
 from tests.component.streams import wait_for
@@ -46,7 +48,7 @@ def variables(strict: Strict, folder: Path, tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def _as_task(variables: dict[str, str]) -> Iterator[None]:
-    with acting(variables):
+    with mock.patch.dict(os.environ, variables):
         yield
 
 
@@ -139,7 +141,7 @@ def test_what_a_killed_run_left_goes_with_the_next(
         wait_for(strict.emulator.session(), strict.names["StreamName"], f"{PREFIX}killed-1", 1)
     assert len(cloud()[0]) == len(before[0]) + 2
     shutil.rmtree(folder)  # the next task has a volume of its own
-    with acting(variables):
+    with mock.patch.dict(os.environ, variables):
         assert main(simulate("killed", "--devices", "2", "--for", "0.5")) == 0
     assert cloud() == before
 
@@ -172,7 +174,7 @@ def test_what_was_there_stays(strict: Strict, cloud: Cloud, variables: dict[str,
     """A device with its certificate saved, a thing that somebody else has, and one that is missing."""
     saved, foreign = f"{PREFIX}kept-1", f"{PREFIX}kept-2"
     iot = strict.client("iot")
-    with acting(variables):
+    with mock.patch.dict(os.environ, variables):
         assert main(["provision", "--stack", NAME, "--devices", "1", "--prefix", f"{PREFIX}kept-"]) == 0
         iot.create_thing(thingName=foreign, attributePayload={"attributes": {"room": "greenhouse"}})
         before, key = cloud(), (folder / saved / "private.key").read_bytes()
@@ -180,21 +182,22 @@ def test_what_was_there_stays(strict: Strict, cloud: Cloud, variables: dict[str,
         assert cloud() == before
         assert [path.name for path in folder.iterdir()] == [saved]
         assert (folder / saved / "private.key").read_bytes() == key
-        assert provision.deprovision([saved, foreign], folder, strict.names["DevicePolicy"]) == 2
+        assert provision.deprovision(boto3.Session(), [saved, foreign], folder, strict.names["DevicePolicy"]) == 2
 
 
 def test_devices_of_a_run_are_not_for_others(
     strict: Strict, variables: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     strict.client("iot").create_thing(thingName=f"{PREFIX}own-1", attributePayload={"attributes": provision.TEMPORARY})
-    with acting(variables):
+    with mock.patch.dict(os.environ, variables):
         assert main(["provision", "--stack", NAME, "--devices", "1", "--prefix", f"{PREFIX}own-"]) == 2
         assert "is one of a simulate --provision that runs, or was killed" in capsys.readouterr().err
-        provision.deprovision([f"{PREFIX}own-1"], Path(variables["DEVICES_DIR"]), strict.names["DevicePolicy"])
+        folder, policy = Path(variables["DEVICES_DIR"]), strict.names["DevicePolicy"]
+        provision.deprovision(boto3.Session(), [f"{PREFIX}own-1"], folder, policy)
 
 
 def test_only_devices_are_provisioned(variables: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
-    with acting(variables):
+    with mock.patch.dict(os.environ, variables):
         assert main(simulate("stream", "--via", "kinesis")) == 2
     assert capsys.readouterr().err.startswith("sensorstream: --provision goes with --via mqtt only")
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from producer.aws.errors import UserError
@@ -28,24 +27,23 @@ def environment(stack: Deployed, iot_ca: Path, tmp_path: Path, monkeypatch: pyte
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("IOT_CA_FILE", str(iot_ca))
     monkeypatch.setenv("DEVICES_DIR", str(tmp_path / "devices"))
-    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
 @pytest.fixture
 def names(stack: Deployed) -> Stack:
-    return Stack.load(stack.name)
+    return Stack.load(stack.session, stack.name)
 
 
 @pytest.fixture
 def devices(names: Stack, tmp_path: Path) -> Iterator[list[provision.Credentials]]:
     folder = tmp_path / "devices"
-    yield provision.provision(["soilSensor1", "soilSensor2"], names.device_policy, folder)
-    provision.deprovision(["soilSensor1", "soilSensor2"], folder, names.device_policy)
+    yield provision.provision(names.session, ["soilSensor1", "soilSensor2"], names.device_policy, folder)
+    provision.deprovision(names.session, ["soilSensor1", "soilSensor2"], folder, names.device_policy)
 
 
-def stream_numbers(stream: str) -> Counter[int]:
+def stream_numbers(names: Stack) -> Counter[int]:
     """How often each message number stands in the stream."""
-    kinesis = boto3.client("kinesis")
+    kinesis, stream = names.session.client("kinesis"), names.stream
     found: Counter[int] = Counter()
     for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
         iterator = kinesis.get_shard_iterator(
@@ -69,7 +67,7 @@ def test_acknowledged_mqtt_publishes_are_in_the_stream_once(names: Stack, tmp_pa
     entries = run(names, Plan(devices=2, rate=100, seconds=1, mix=mix), tmp_path / "ledger")
     assert len(entries) >= 100
     assert all(entry.ack for entry in entries)
-    found = stream_numbers(names.stream)
+    found = stream_numbers(names)
     assert [found[entry.n] for entry in entries] == [1] * len(entries)
 
 
@@ -78,7 +76,7 @@ def test_acknowledged_records_are_in_the_stream_once(names: Stack, tmp_path: Pat
     entries = run(names, plan, tmp_path / "ledger")
     assert len(entries) == 1000
     assert {len(entry.rows) for entry in entries} == {3}
-    found = stream_numbers(names.stream)
+    found = stream_numbers(names)
     assert [found[entry.n] for entry in entries] == [1] * len(entries)
 
 
@@ -96,7 +94,7 @@ def test_a_device_cannot_speak_for_another(
 def test_provisioning_again_changes_nothing(names: Stack, devices: list[provision.Credentials], tmp_path: Path) -> None:
     folder = tmp_path / "devices"
     before = [(device.certificate_id(), device.key.read_bytes()) for device in devices]
-    again = provision.provision([device.name for device in devices], names.device_policy, folder)
+    again = provision.provision(names.session, [device.name for device in devices], names.device_policy, folder)
     assert [(device.certificate_id(), device.key.read_bytes()) for device in again] == before
     assert folder.stat().st_mode & 0o77 == 0
     assert all(path.stat().st_mode & 0o77 == 0 for path in folder.rglob("*"))
@@ -104,10 +102,10 @@ def test_provisioning_again_changes_nothing(names: Stack, devices: list[provisio
 
 def test_deprovisioning_leaves_nothing(names: Stack, tmp_path: Path) -> None:
     folder = tmp_path / "devices"
-    [device] = provision.provision(["goner"], names.device_policy, folder)
+    [device] = provision.provision(names.session, ["goner"], names.device_policy, folder)
     certificate = device.certificate_id()
-    assert provision.deprovision(["goner", "never"], folder, names.device_policy) == 1
-    iot = boto3.client("iot")
+    assert provision.deprovision(names.session, ["goner", "never"], folder, names.device_policy) == 1
+    iot = names.session.client("iot")
     assert certificate not in [c["certificateId"] for c in iot.list_certificates()["certificates"]]
     assert "goner" not in [thing["thingName"] for thing in iot.list_things()["things"]]
     assert list(folder.iterdir()) == []
@@ -117,15 +115,15 @@ def test_devices_of_another_stack_are_not_taken_away(
     names: Stack, devices: list[provision.Credentials], tmp_path: Path
 ) -> None:
     """Two stacks of an account whose devices have the same names: all or nothing."""
-    iot, folder = boto3.client("iot"), tmp_path / "devices"
+    iot, folder = names.session.client("iot"), tmp_path / "devices"
     iot.create_policy(policyName="another-stack", policyDocument='{"Version": "2012-10-17", "Statement": []}')
-    [other] = provision.provision(["soilSensor3"], "another-stack", folder)
+    [other] = provision.provision(names.session, ["soilSensor3"], "another-stack", folder)
     fleet = ["soilSensor1", "soilSensor2", "soilSensor3"]
     with pytest.raises(UserError, match="device soilSensor3 has the policy another-stack, not this stack's"):
-        provision.deprovision(fleet, folder, names.device_policy)
+        provision.deprovision(names.session, fleet, folder, names.device_policy)
     assert [each.certificate_id() for each in devices] != [None, None]
     assert {thing["thingName"] for thing in iot.list_things()["things"]} >= set(fleet)
-    assert provision.deprovision([other.name], folder, "another-stack") == 1
+    assert provision.deprovision(names.session, [other.name], folder, "another-stack") == 1
     iot.delete_policy(policyName="another-stack")
 
 
@@ -144,9 +142,11 @@ class Refusing:
         return {"Records": [refused if refuse and n % 2 else {"ShardId": "s"} for n in numbers]}
 
 
-def test_refused_records_are_put_again_and_only_they() -> None:
+def test_refused_records_are_put_again_and_only_they(names: Stack) -> None:
     done: list[tuple[int, bool, int]] = []
-    transport = KinesisTransport("any", lambda message, at, ack, attempts: done.append((message.number, ack, attempts)))
+    transport = KinesisTransport(
+        names.session, "any", lambda message, at, ack, attempts: done.append((message.number, ack, attempts))
+    )
     transport._client = client = Refusing(2)
     for number in range(8):
         transport.publish(message(number))
@@ -155,9 +155,9 @@ def test_refused_records_are_put_again_and_only_they() -> None:
     assert [len(call) for call in client.calls] == [8, 4, 4]
 
 
-def test_what_time_does_not_allow_is_reported_as_uncertain() -> None:
+def test_what_time_does_not_allow_is_reported_as_uncertain(names: Stack) -> None:
     done: list[bool] = []
-    transport = KinesisTransport("any", lambda message, at, ack, attempts: done.append(ack))
+    transport = KinesisTransport(names.session, "any", lambda message, at, ack, attempts: done.append(ack))
     transport._client = Refusing(10**6)
     for number in range(2):
         transport.publish(message(number))
@@ -172,7 +172,7 @@ def message(number: int) -> Message:
 def test_console_publishes_and_queries(stack: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["publish", "greenhouse", "20.1", "-3", "--stack", stack.name]) == 0
     assert [line.split()[2] for line in capsys.readouterr().out.splitlines()] == ["20.1", "-3"]
-    boto3.client("dynamodb").put_item(
+    stack.session.client("dynamodb").put_item(
         TableName=stack.outputs["SensorTable"],
         Item={"SensorId": {"S": "greenhouse"}, "Timestamp": {"S": "2026-11-22T10:48:16.123Z"}, "Value": {"N": "20.1"}},
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
@@ -161,8 +162,8 @@ def test_more_than_a_request_holds(place: Place, capsys: pytest.CaptureFixture[s
 class Throttled:
     """A client of Kinesis whose first PutRecords takes all but one record, as with a busy shard."""
 
-    def __init__(self) -> None:
-        self._client = resend_connect()
+    def __init__(self, session: boto3.Session) -> None:
+        self._client = resend_connect(session)
         self._first = True
 
     def put_records(self, StreamName: str, Records: list[Any]) -> Any:
@@ -215,8 +216,8 @@ def test_what_comes_meanwhile_is_left(place: Place, capsys: pytest.CaptureFixtur
     place.say(rule_error(b"1"))
     real = Queue.__init__
 
-    def earlier(self: Any, name: str) -> None:
-        real(self, name)
+    def earlier(self: Any, session: boto3.Session, name: str) -> None:
+        real(self, session, name)
         self.opened_ms -= 3_600_000
 
     with mock.patch.object(Queue, "__init__", earlier):

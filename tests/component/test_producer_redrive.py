@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
@@ -161,7 +160,9 @@ def test_settings_that_reject_nothing_any_more_leave_no_dead_letter(
         site.start_again(READING_FIELDS=FIELDS)
         site.consume()
         assert told(site, capsys)["records"] == 0
-        bodies = [boto3.client("s3").get_object(Bucket=site.stack.bucket, Key=k) for k in site.keys("dead-letters/")]
+        bodies = [
+            site.session.client("s3").get_object(Bucket=site.stack.bucket, Key=k) for k in site.keys("dead-letters/")
+        ]
         assert [gzip.decompress(body["Body"].read()) for body in bodies] == [b"", b""]
         assert main(["audit", "--stack", site.stack.name]) == 0
         assert len(site.rows()) == 4
@@ -197,7 +198,7 @@ class Lost:
 
 def test_a_redrive_that_was_interrupted_leaves_a_trace(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody knows whether those records are in the stream: they are told, and sent only if one asks for it."""
-    real = boto3.client("kinesis")
+    real = site.session.client("kinesis")
     with mock.patch.object(resend, "connect", return_value=Lost(real)):
         assert run(site, "--send", "--reason", "not-utf8") == 130
     assert told(site, capsys)["uncertain"] == 1
@@ -266,7 +267,7 @@ def test_a_dead_letter_object_that_cannot_be_read_is_told(site: Site, capsys: py
 
 
 def test_lost_connections_are_tried_again_and_counted(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    real = boto3.client("kinesis")
+    real = site.session.client("kinesis")
     answers = [EndpointConnectionError(endpoint_url="x"), None]
 
     class Flaky:

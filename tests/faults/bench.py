@@ -83,7 +83,7 @@ class Bench:
             self.resources.callback(shutil.rmtree, self._folder, ignore_errors=True)
             self.local = self.resources.enter_context(LocalStack(options, self.view.say))
             os.environ.update(self.local.env)  # the producer's way to find a stack
-            self.stack = Stack.load(options.name)
+            self.stack = Stack.load(self.local.emulator.session(), options.name)
             self.proxy = self.resources.enter_context(Proxy(HOST, options.aws_port))
             for _ in range(self.setup.workers):
                 self.add_worker()
@@ -196,7 +196,7 @@ class Bench:
         """The fleet speaks as long as the block lasts; leaving it waits for the last acknowledgements."""
         if plan.via == "mqtt":
             names = [f"{plan.prefix}{i}" for i in range(1, plan.devices + 1)]
-            provision(names, self.stack.device_policy, devices_dir())
+            provision(self.stack.session, names, self.stack.device_policy, devices_dir())
         load = Load(self.stack, plan, ledger)
         try:
             yield load

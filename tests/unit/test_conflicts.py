@@ -4,7 +4,7 @@ import asyncio
 import io
 import random
 import time
-from typing import Any
+from typing import Any, cast
 
 import boto3
 import pytest
@@ -115,16 +115,15 @@ class MarkerS3:
         return {"ETag": "etag"}
 
 
-def redrive_record(s3: MarkerS3, monkeypatch: pytest.MonkeyPatch) -> RedriveRecord:
-    monkeypatch.setattr(boto3, "client", lambda _: s3)
-    made = RedriveRecord("bucket", "dead-letters/a")
+def redrive_record(s3: MarkerS3) -> RedriveRecord:
+    made = RedriveRecord(cast(Any, s3), "bucket", "dead-letters/a")
     made.marks = {"1.0": Mark("2026-01-01T00:00:00Z", "run")}
     return made
 
 
-def test_a_redrives_mark_waits_for_conflicts(waits: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_redrives_mark_waits_for_conflicts(waits: list[float]) -> None:
     s3 = MarkerS3(*["ConditionalRequestConflict"] * 6)
-    redrive_record(s3, monkeypatch).save()
+    redrive_record(s3).save()
     assert waits == GROWING
     assert s3.body
 
@@ -137,9 +136,7 @@ def test_a_redrives_mark_waits_for_conflicts(waits: list[float], monkeypatch: py
         (["PreconditionFailed"], "was deleted"),
     ],
 )
-def test_a_redrives_mark_that_cannot_be_written_is_one_line(
-    waits: list[float], monkeypatch: pytest.MonkeyPatch, codes: list[str], told: str
-) -> None:
+def test_a_redrives_mark_that_cannot_be_written_is_one_line(waits: list[float], codes: list[str], told: str) -> None:
     with pytest.raises(UserError, match=told):
-        redrive_record(MarkerS3(*codes), monkeypatch).save()
+        redrive_record(MarkerS3(*codes)).save()
     assert len(waits) < 20

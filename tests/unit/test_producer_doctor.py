@@ -17,7 +17,6 @@ from producer.ops import checks, doctor
 from producer.ops import rule_probes as probes
 from producer.ops.doctor import Check, Report
 
-STACK = cast(Stack, SimpleNamespace(name="s", alert_topic="arn:aws:sns:eu-central-1:000000000000:t"))
 PLACE = {"region_name": "eu-central-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
 
 
@@ -26,8 +25,8 @@ def _in_the_cloud(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
 
 
-def answered(service: str, *answers: tuple[str, Any]) -> Any:
-    """A client of the service that gives these answers, in place of boto3.client."""
+def answered(service: str, *answers: tuple[str, Any]) -> Stack:
+    """A stack whose session has a client of the service that gives these answers."""
     client = boto3.session.Session(**cast(Any, PLACE)).client(cast(Any, service))
     stubber = Stubber(client)
     for operation, answer in answers:
@@ -36,7 +35,9 @@ def answered(service: str, *answers: tuple[str, Any]) -> Any:
         else:
             stubber.add_response(operation, answer)
     stubber.activate()
-    return mock.patch("boto3.client", return_value=client)
+    session = SimpleNamespace(client=lambda name: {service: client}[name])
+    topic = "arn:aws:sns:eu-central-1:000000000000:t"
+    return cast(Stack, SimpleNamespace(session=session, name="s", alert_topic=topic))
 
 
 def test_an_endpoint_that_cannot_be_reached_is_a_finding() -> None:
@@ -57,8 +58,7 @@ def subscription(arn: str) -> dict[str, str]:
 
 def test_an_address_that_was_not_confirmed_is_a_finding() -> None:
     answer = {"Subscriptions": [subscription("PendingConfirmation"), subscription("arn:aws:sns:x")]}
-    with answered("sns", ("list_subscriptions_by_topic", answer)):
-        [check] = checks.subscriptions(STACK)
+    [check] = checks.subscriptions(answered("sns", ("list_subscriptions_by_topic", answer)))
     assert (check.state, check.detail) == ("finding", "a@b: not confirmed, hears nothing")
 
 
@@ -70,32 +70,27 @@ def alarm(name: str, missing: str, state: str = "OK") -> dict[str, Any]:
 def test_an_alarm_whose_metric_never_had_data_is_a_finding() -> None:
     """But not one that is quiet without data."""
     alarms = {"MetricAlarms": [alarm("LagSeconds", "breaching"), alarm("RowsThrottled", "notBreaching")]}
-    with answered("cloudwatch", ("describe_alarms", alarms), ("list_metrics", {"Metrics": []})):
-        [check] = checks.alarms(STACK)
+    [check] = checks.alarms(answered("cloudwatch", ("describe_alarms", alarms), ("list_metrics", {"Metrics": []})))
     assert (check.name, check.state) == ("alarm metrics", "finding")
     assert check.detail == "no data: Sensor LagSeconds Application=s-consumer"
 
 
 def test_alarms_that_ring_are_told_by_name() -> None:
     alarms = {"MetricAlarms": [alarm("LagSeconds", "notBreaching", "ALARM")]}
-    with answered("cloudwatch", ("describe_alarms", alarms)):
-        [check] = checks.alarms(STACK)
+    [check] = checks.alarms(answered("cloudwatch", ("describe_alarms", alarms)))
     assert check.detail == "ringing: s-LagSeconds"
 
 
 def test_tasks_that_do_not_start_say_why() -> None:
     service: dict[str, Any] = {"runningCount": 0, "desiredCount": 1, "events": [{"message": "CannotPullContainer"}]}
-    with answered("ecs", ("describe_services", {"services": [service]})):
-        [check] = checks.tasks(STACK)
+    [check] = checks.tasks(answered("ecs", ("describe_services", {"services": [service]})))
     assert (check.state, check.detail) == ("finding", "0 of 1 tasks run: CannotPullContainer")
 
 
 def test_quotas_that_may_not_be_asked_are_no_finding() -> None:
     limits = {"ShardLimit": 20, "OpenShardCount": 16, "OnDemandStreamCount": 0, "OnDemandStreamCountLimit": 9}
-    with answered("kinesis", ("describe_limits", limits)):
-        assert next(checks.quotas(STACK)).state == "finding"
-    with answered("kinesis", ("describe_limits", "AccessDeniedException")):
-        assert next(checks.quotas(STACK)).state == "skipped"
+    assert next(checks.quotas(answered("kinesis", ("describe_limits", limits)))).state == "finding"
+    assert next(checks.quotas(answered("kinesis", ("describe_limits", "AccessDeniedException")))).state == "skipped"
 
 
 @pytest.mark.parametrize(("minutes", "state"), [(0, "ok"), (3, "finding"), (-3, "finding")])
@@ -108,8 +103,7 @@ def test_a_wrong_clock_is_a_finding(minutes: int, state: str) -> None:
         "ResponseMetadata": {"HTTPHeaders": headers},
     }
     session.get_credentials.return_value.method = "env"
-    with mock.patch.object(boto3, "DEFAULT_SESSION", session):
-        assert [check.state for check in checks.identity()] == ["ok", state]
+    assert [check.state for check in checks.identity(session)] == ["ok", state]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import random
 from typing import Any
 from unittest import mock
 
+import boto3
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,7 +42,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def sender(stream: Stream, pace: Pace | None = None) -> Sender:
     with mock.patch.object(resend, "connect", return_value=stream):
-        return Sender("stream", pace or Pace(None))
+        return Sender(boto3.Session(), "stream", pace or Pace(None))
 
 
 def outgoing(keys: str) -> list[Outgoing]:
