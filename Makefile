@@ -79,8 +79,9 @@ wheel: .venv/ready  ## build/wheel: the service and the commands as a Python pac
 	@.venv/bin/uv build -q --wheel --build-constraints requirements/build.txt --require-hashes --out-dir build/wheel
 	@ls build/wheel/*.whl
 
-image:  ## build the container's image: [IMAGE=sensorstream:local] [ARCH=ARM64|X86_64] [BASE=debian:bookworm-slim@sha256:...]
+image:  ## build the images of service and tools: [IMAGE=sensorstream:local] [ARCH=ARM64|X86_64] [BASE=debian:bookworm-slim@sha256:...]
 	@infra/image/build.sh $(or $(IMAGE),sensorstream:local) $(ARCH)
+	@TARGET=tools infra/image/build.sh $(or $(IMAGE),sensorstream:local)-tools $(ARCH)
 
 image-test: setup .local-registry/ready image  ## run the image against the local stack: read-only, no root, no capabilities
 	@infra/image/tools.sh engine

@@ -12,18 +12,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-# botocore loads awscrt wherever it is installed (for the simulator's MQTT) and has no use for it here: 6 MB of memory.
-sys.modules["awscrt"] = None  # type: ignore[assignment]
-
-from consumer import descriptors  # noqa: E402
-from consumer.aws.clients import Clients, Unreachable  # noqa: E402
-from consumer.aws.errors import told  # noqa: E402
-from consumer.kcl import java  # noqa: E402
-from consumer.kcl.supervisor import FatalError  # noqa: E402
-from consumer.service import Service  # noqa: E402
-from consumer.settings import Settings, SettingsError  # noqa: E402
-from consumer.telemetry import log  # noqa: E402
-from consumer.telemetry.metrics import VERSION  # noqa: E402
+from consumer import descriptors
+from consumer.aws.clients import Clients, Unreachable
+from consumer.aws.errors import told
+from consumer.kcl import java
+from consumer.kcl.supervisor import FatalError
+from consumer.service import Service
+from consumer.settings import Settings, SettingsError
+from consumer.telemetry import log
+from consumer.telemetry.metrics import VERSION
 
 DERIVED = ("APPLICATION_NAME", "STREAM_CONSUMER", "WORKER_ID", "RUN_DIR")
 

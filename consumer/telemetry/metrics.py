@@ -22,6 +22,7 @@ from consumer.sinks.devices import Devices
 # A second series for each counter and histogram, which nobody reads.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
+VERSION: Final = metadata.version("sensorstream")
 OUTCOMES: Final = ("new", "committed", "replaced", "adopted", "fenced")
 SINKS: Final = ("table", "archive", "leases", "stream")
 BOUNDS: Final = ("past", "future", "no-arrival")
@@ -139,6 +140,3 @@ def total(counter: Counter) -> float:
     """A counter's sum over all its labels."""
     (family,) = counter.collect()
     return sum(sample.value for sample in family.samples if sample.name.endswith("_total"))
-
-
-VERSION = "0.1.0"

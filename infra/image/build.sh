@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # build.sh IMAGE [ARM64|X86_64]: builds the image of this checkout, by docker where an engine answers, else by buildah.
 #
+# TARGET=tools builds the image of the commands and the simulator instead of the service's.
 # BASE=debian:bookworm-slim@sha256:... pins the base. The package indexes and authorities of whoever builds reach the
 # build as secrets, so that no layer keeps them. The same commit on the same base and packages gives the same layers.
 set -euo pipefail
@@ -8,6 +9,7 @@ cd "$(dirname "$0")/../.."
 [ $# -ge 1 ] || { echo "image: usage: infra/image/build.sh IMAGE [ARM64|X86_64]" >&2; exit 2; }
 image=$1
 base=${BASE:-debian:bookworm-slim}
+target=${TARGET:-service}
 
 fail() { echo "image: $*" >&2; exit 1; }
 say() { echo "image: $*" >&2; }
@@ -25,7 +27,7 @@ trap 'rm -rf "$secrets"' EXIT
 infra/image/indexes.sh "$secrets"
 
 arguments=(
-  --tag "$image" --build-arg "BASE=$base"
+  --tag "$image" --target "$target" --build-arg "BASE=$base"
   --build-arg "REVISION=$(git describe --always --dirty --abbrev=40 2>/dev/null || echo unknown)"
   --secret "id=indexes,src=$secrets/indexes" --secret "id=authorities,src=$secrets/authorities"
 )
@@ -53,6 +55,6 @@ fi
 say "building $image for $platform by buildah"
 # Without cgroups and namespaces: this works within containers and other small machines.
 mkdir -p build
-buildah build --isolation chroot --format docker --timestamp "$epoch" "${arguments[@]}" . >build/image.log 2>&1 ||
+buildah build --layers --isolation chroot --format docker --timestamp "$epoch" "${arguments[@]}" . >build/image.log 2>&1 ||
   { tail -n 20 build/image.log >&2; fail "the build failed; all that it said is in build/image.log"; }
 say "$image has $(buildah images --format '{{.Size}}' "$image")"

@@ -68,8 +68,8 @@ def test_all_faults_are_told_at_once(environ: dict[str, str], arguments: tuple[s
         "STREAM_NAME",
         "FAST_START",
         "HTTP_PORT",
-        "MEASURE",
         "ARCHIVE_MAX_SECOND",
+        "MEASURE",
     ]
     assert "did you mean MEASURES?" in err
 

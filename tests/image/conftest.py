@@ -24,6 +24,12 @@ def image() -> Image:
 
 
 @pytest.fixture(scope="session")
+def tools() -> Image:
+    """The image of the commands, which make image builds beside it."""
+    return Image(f"{os.environ.get('IMAGE') or IMAGE}-tools")
+
+
+@pytest.fixture(scope="session")
 def system() -> Iterator[System]:
     options = Options(
         name="boxed",

@@ -1,6 +1,7 @@
 """The image: what it is made of."""
 
 import re
+import tomllib
 from pathlib import Path
 
 from infra.local.process import ROOT
@@ -29,12 +30,25 @@ def test_no_file_gives_its_runner_more_rights_or_may_be_changed_by_everybody(ima
     assert [path for path in found.split() if not path.startswith("/dev/")] == []
 
 
-def test_it_knows_every_service_that_the_code_asks(image: Image) -> None:
-    code = "".join(path.read_text() for room in ("consumer", "producer") for path in (ROOT / room).rglob("*.py"))
-    asked = set(re.findall(r'(?:client|create|resource)\(\s*"([a-z0-9-]+)"', code))
-    assert {"kinesis", "dynamodb", "s3", "iot"} <= asked
-    program = f"import boto3; [boto3.client(name, region_name='eu-central-1') for name in {sorted(asked)}]"
-    image.output("python", "-c", program)
+def test_they_know_every_service_that_the_code_asks(image: Image, tools: Image) -> None:
+    for made, package, some in ((image, "consumer", {"kinesis", "s3"}), (tools, "producer", {"iot", "sns"})):
+        code = "".join(path.read_text() for path in (ROOT / package).rglob("*.py"))
+        asked = set(re.findall(r'(?:client|create|resource)\(\s*"([a-z0-9-]+)"', code))
+        assert some <= asked
+        program = f"import boto3; [boto3.client(name, region_name='eu-central-1') for name in {sorted(asked)}]"
+        made.output("python", "-c", program)
+
+
+def test_the_service_carries_neither_the_commands_nor_what_they_alone_need(image: Image, tools: Image) -> None:
+    program = "from importlib.util import find_spec; print([find_spec(name) is not None for name in {}])"
+    for names, has in ((["producer", "awscrt", "awsiot"], False), (["consumer", "amazon_kclpy"], True)):
+        assert image.output("python", "-c", program.format(names)).strip() == str([has] * len(names))
+    assert tools.output("python", "-c", program.format(["producer", "awscrt"])).strip() == str([True, True])
+
+
+def test_it_tells_the_version_of_the_package(image: Image) -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert image.output("python", "-m", "consumer", "--version").strip() == version
 
 
 def test_java_and_python_know_the_public_authorities(image: Image) -> None:

@@ -13,7 +13,7 @@ def test_it_names_each_package_with_its_version(image: Image) -> None:
     bom = sbom.bill(image.name, sbom.inventory(image.name))
     assert sbom.written(bom)
     named = {str(component.purl) for component in bom.components}
-    pins = re.findall(r"^([a-z0-9.-]+)==([^ ;]+)", (ROOT / "requirements/product.txt").read_text(), re.MULTILINE)
+    pins = re.findall(r"^([a-z0-9.-]+)==([^ ;]+)", (ROOT / "requirements/service.txt").read_text(), re.MULTILINE)
     assert {f"pkg:pypi/{name}@{version}" for name, version in pins} == {p for p in named if p.startswith("pkg:pypi/")}
     jars = (ROOT / "requirements/jars.sha256").read_text().splitlines()
     hashes = {each.content for component in bom.components for each in component.hashes}

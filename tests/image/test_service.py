@@ -56,13 +56,13 @@ def test_a_killed_daemon_comes_back_and_leaves_no_zombie(system: System, service
 
 
 def test_the_simulator_brings_its_devices_and_takes_them_away(
-    system: System, service: Container, trust: Path, image: Image
+    system: System, service: Container, trust: Path, tools: Image
 ) -> None:
     family = f"{system.stack.options.name}-simulator"
     found = system.client("ecs").describe_task_definition(taskDefinition=family)["taskDefinition"]
     command = found["containerDefinitions"][0]["command"]
     environ = task(system, trust, family) | {"IOT_CA_FILE": str(trust / "iot-ca.pem")}
-    container = image.start(environ, trust, [*command, "--for", "5", "--json"])
+    container = tools.start(environ, trust, [*command, "--for", "5", "--json"])
     try:
         assert container.wait(120) == 0, container.log()
         assert json.loads(container.output())["readings"] >= 1

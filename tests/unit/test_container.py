@@ -23,7 +23,7 @@ def checkout(tmp_path: Path) -> Path:
 
 def test_the_image_is_made_of_what_the_dockerfile_copies() -> None:
     found = sources()
-    assert {"Dockerfile", "consumer", "producer", "requirements/product.txt"} <= set(found)
+    assert {"Dockerfile", "consumer", "producer", "requirements/service.txt"} <= set(found)
     assert all((ROOT / source).exists() for source in found)
 
 
