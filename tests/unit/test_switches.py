@@ -71,7 +71,10 @@ def test_the_environment_reaches_no_command(target: str) -> None:
 
 def test_the_environment_names_no_image_to_overwrite() -> None:
     done = make("image", environment={"IMAGE": "postgres:17", "ARCH": "x"})
-    assert done.stdout.strip() == "infra/image/build.sh sensorstream:local"
+    assert [line.strip() for line in done.stdout.splitlines()] == [
+        "infra/image/build.sh sensorstream:local",
+        "TARGET=tools infra/image/build.sh sensorstream:local-tools",
+    ]
 
 
 def test_a_command_does_not_see_them_either(tmp_path: object) -> None:
