@@ -15,6 +15,7 @@ TEMPLATES = {
     "service.yaml": "STACK-service",
     "deployer.yaml": "the deployer's rights, made once by an administrator",
 }
+HEAD = "| action | resource |\n|---|---|"
 BEGIN, END = "<!-- made by make docs from the templates -->", "<!-- end of what make docs makes -->"
 RESOURCES = (
     "# Resources\n\nEverything that a deployment named STACK is made of. Made by `make docs` from the templates.\n"
@@ -115,12 +116,12 @@ def _rights(document: Document) -> Iterator[str]:
         purpose = cell(resource.get("Metadata", {}).get("Purpose", ""))
         if kind == "AWS::IAM::Role":
             trust = _trusted(properties["AssumeRolePolicyDocument"]["Statement"])
-            yield f"### {logical}\n\n{purpose} Taken on by {trust}.\n"
+            yield f"### {logical}\n\n{purpose} Assumed by {trust}.\n"
             yield from _table(_of_role(logical, everything))
         elif kind == "AWS::Lambda::Permission":
             yield f"### {logical}\n\n{purpose}\n"
             who, source = (f"`{plain(properties[key])}`" for key in ("Principal", "SourceArn"))
-            yield f"| may | to what |\n|---|---|\n| `{properties['Action']}` | itself; for {who}, for {source} only |"
+            yield f"{HEAD}\n| `{properties['Action']}` | itself; for {who}, for {source} only |"
         elif "PolicyDocument" in properties and not kind.startswith("AWS::IAM::"):
             yield f"### {logical}\n\n{purpose}\n"
             yield from _table([Granted(resource, each) for each in listed(properties["PolicyDocument"]["Statement"])])
@@ -131,7 +132,9 @@ def _rights(document: Document) -> Iterator[str]:
 
 def _trusted(trust: Any) -> str:
     principals = [plain(p) for each in listed(trust) for p in each["Principal"].values()]
-    return ", ".join("whom IAM of this account lets" if p.endswith(":root") else f"`{p}`" for p in principals)
+    return ", ".join(
+        "principals of this account that IAM allows" if p.endswith(":root") else f"`{p}`" for p in principals
+    )
 
 
 def _of_role(logical: str, everything: Document) -> list[Granted]:
@@ -151,7 +154,7 @@ def _of_role(logical: str, everything: Document) -> list[Granted]:
 
 
 def _table(granted: list[Granted]) -> Iterator[str]:
-    yield "| may | to what |\n|---|---|"
+    yield HEAD
     for each in granted:
         statement, only = each.statement, each.only
         actions = ", ".join(f"`{action}`" for action in listed(statement["Action"]))
