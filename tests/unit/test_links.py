@@ -9,6 +9,7 @@ from infra.dashboards.parts import anchor
 from infra.local.process import ROOT
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+CURRENT = [page for page in PAGES if page.name != "CHANGELOG.md"]  # which names old files, too
 
 
 def headings(page: Path) -> set[str]:
@@ -28,3 +29,9 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert led.exists(), target
         if heading and led.suffix == ".md":
             assert heading in headings(led), target
+
+
+@pytest.mark.parametrize("page", CURRENT, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_file_that_a_page_names_is_there(page: Path) -> None:
+    named = re.findall(r"`((?:config|consumer|docs|infra|producer|tests)/[\w./*-]+)`", page.read_text())
+    assert {path for path in named if not list(ROOT.glob(path.rstrip("/")))} == set()
