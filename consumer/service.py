@@ -20,7 +20,7 @@ from consumer.archive.store import Archive
 from consumer.archive.writer import RotationPolicy
 from consumer.aws.clients import Clients
 from consumer.aws.credentials import Endpoint
-from consumer.aws.retry import FAILURES
+from consumer.aws.retry import FAILURES, unguarded
 from consumer.kcl.daemon import Daemon
 from consumer.kcl.lease_table import Leases
 from consumer.kcl.process import DaemonProcess
@@ -175,7 +175,7 @@ class Service:
         self._daemon.drain_log()
         while self._undeliverable:
             data = self._undeliverable[0]
-            await self._archive.put_undeliverable(data, lambda: None)
+            await self._archive.put_undeliverable(data, unguarded)
             if self._undeliverable and self._undeliverable[0] is data:  # not done meanwhile for another shard
                 del self._undeliverable[0]
                 self._metrics.rejected.labels("bad-aggregate").inc()

@@ -2,48 +2,69 @@
 
 Replays give the same objects (see writer.py), but an idle shard and a shutdown cut shorter, and an owner that was
 paused may come back. So an object carries its owner's epoch, and before one takes another's place, `decide` compares
-the two. tests/unit/test_fence.py searches all interleavings of small cases; docs/decisions/0002-fence.md has the proof.
+the two. tests/unit/test_fence.py searches all interleavings of small cases; docs/decisions/0002-fence.md has the rules.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
-from enum import Enum
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
 from consumer.archive.format import ObjectMetadata
 
-
-class Verdict(Enum):
-    """What to do with an archive object whose object exists already."""
-
-    FENCED = "fenced"
-    """A newer owner lives: write nothing more, do not checkpoint."""
-    ADOPT = "adopted"
-    """The object holds more: keep the archive object open until it has taken the object's last record, then commit
-    again."""
-    COMMITTED = "committed"
-    """It is our own PUT, whose answer was lost."""
-    REPLACE = "replaced"
-    """An older owner's object that we hold wholly: put ours in its place, if it is still the one we saw."""
+if TYPE_CHECKING:
+    from consumer.kcl.protocol import Position
 
 
-def decide(mine: ObjectMetadata, stored: ObjectMetadata) -> Verdict:
-    """The fence: what the owner of `mine` does about the `stored` object of the same key.
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """A newer owner lives, of this epoch: write nothing more, do not checkpoint."""
+
+    name: ClassVar = "fenced"
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Adopt:
+    """The stored object holds more: keep ours open until it has taken the record `last`, then commit again."""
+
+    name: ClassVar = "adopted"
+    last: "Position"
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The object stands there, by our own PUT, as `stored` says."""
+
+    name: ClassVar = "committed"
+    stored: ObjectMetadata
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """An older owner's object that we hold wholly: put ours in its place, with this metadata, if it is still the one
+    we saw."""
+
+    name: ClassVar = "replaced"
+    metadata: ObjectMetadata
+
+
+Outcome = Committed | Adopt | Fenced
+"""What a commit comes to."""
+
+
+def decide(mine: ObjectMetadata, stored: ObjectMetadata) -> Outcome | Replace:
+    """What the owner of `mine` does about the `stored` object of the same key.
 
     Leaving out any of the rules loses or duplicates records (docs/decisions/0002-fence.md). An equal object of an older
-    epoch is replaced too, so that a zombie finds our epoch there.
+    epoch is replaced too, so that a zombie finds our epoch there. That there were dead letters to write is inherited.
     """
     if stored.epoch > mine.epoch:
-        return Verdict.FENCED
+        return Fenced(stored.epoch)
     if stored.last > mine.last:
-        return Verdict.ADOPT
+        return Adopt(stored.last)
     if stored.epoch == mine.epoch and stored.last == mine.last:
-        return Verdict.COMMITTED
-    return Verdict.REPLACE
-
-
-def taking_place_of(mine: ObjectMetadata, stored: ObjectMetadata) -> ObjectMetadata:
-    """The metadata of `mine` when it replaces `stored`: that there were dead letters to write is inherited."""
-    return mine if mine.dead is not None or stored.dead is None else replace(mine, dead=0)
+        return Committed(stored)
+    return Replace(replace(mine, dead=0) if mine.dead is None and stored.dead is not None else mine)
 
 
 def belongs(archived: Mapping[str, str] | None, dead: Mapping[str, str]) -> bool:

@@ -18,6 +18,8 @@ from botocore import exceptions as sdk
 from botocore import parsers
 from botocore.exceptions import BotoCoreError, ClientError
 
+from consumer.aws import codes
+
 AWS_ERRORS: Final = (BotoCoreError, ClientError)
 """Everything that botocore raises by classes of its own."""
 
@@ -35,48 +37,6 @@ class NotRenewed(BotoCoreError):
 
 NOT_AWS: Final = "what answers is not AWS: check AWS_ENDPOINT_URL... and proxies"
 _HEADER: Final = "an AWS key or token holds a character that no header may hold (a line break?); set it anew"
-_EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
-_CLOCK: Final = frozenset({"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"})
-_KEYS: Final = frozenset(
-    {
-        "AuthFailure",
-        "IncompleteSignature",
-        "InvalidAccessKeyId",
-        "InvalidClientTokenId",
-        "InvalidSignatureException",
-        "InvalidToken",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-        "NotAuthorized",
-        "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
-    }
-)
-_ABSENT: Final = frozenset({"404", "NoSuchBucket", "NoSuchEntity", "NoSuchKey"})
-_ELSEWHERE: Final = frozenset(
-    {"301", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"}
-)
-_QUOTA: Final = frozenset({"LimitExceeded", "LimitExceededException", "ServiceQuotaExceededException"})
-_DENIED: Final = frozenset({"403", "Forbidden", "UnauthorizedException", "UnauthorizedOperation"})
-_LATER: Final = frozenset(
-    {
-        "500",
-        "502",
-        "503",
-        "504",
-        "InternalError",
-        "InternalFailure",
-        "InternalServerError",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "RequestTimeout",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-        "SlowDown",
-        "TooManyRequestsException",
-    }
-)
-_NO_SERVICE: Final = frozenset({"OptInRequired", "SubscriptionRequiredException"})
 
 
 def told(error: BaseException) -> str | None:
@@ -102,38 +62,34 @@ def explain(error: BaseException) -> str:
 def of_credentials(error: BaseException) -> bool:
     """Whether it is about who asks, not about what is asked for."""
     if isinstance(error, ClientError):
-        return _code(error) in _EXPIRED | _KEYS | _CLOCK
+        return codes.code(error) in codes.EXPIRED | codes.KEYS | codes.CLOCK
     return isinstance(error, _CREDENTIALS) or (type(error).__module__ == "builtins" and told(error) is not None)
 
 
 def _answered(error: ClientError) -> str:
-    code = _code(error)
+    code = codes.code(error)
     said = f"{error.operation_name}: {code}: {_flat(error.response.get('Error', {}).get('Message', ''))}".rstrip(": ")
-    if code in _EXPIRED:
+    if code in codes.EXPIRED:
         return f"{said}; the credentials have expired: {_renew()}"
-    if code in _CLOCK or (code in _KEYS and "xpired" in said):
+    if code in codes.CLOCK or (code in codes.KEYS and "xpired" in said):
         return f"{said}; set this machine's clock"
-    if code in _KEYS:
+    if code in codes.KEYS:
         return f"{said}; AWS does not accept these credentials: {_renew()}"
     if code.startswith("KMS") and "AccessDenied" not in code and "Throttl" not in code:
         return f"{said}; the key must be there and enabled: see it in KMS, and the parameter KmsKeyArn"
-    if code in _DENIED or "AccessDenied" in code:
+    if code in codes.DENIED or "AccessDenied" in code:
         return f"{said}; these credentials may not do this: {_other_role()}, or allow it"
-    if code in _NO_SERVICE:
+    if code in codes.NO_SERVICE:
         return f"{said}; this account has not enabled the service, or not in this region"
-    if code in _ELSEWHERE:
+    if code in codes.ELSEWHERE:
         return f"{said}; it is in another region: set AWS_REGION"
-    if code in _QUOTA:
+    if code in codes.QUOTA:
         return f"{said}; try again in a while, or ask for more in the Service Quotas console"
-    if code in _ABSENT or code.endswith(("NotFound", "NotFoundException", "DoesNotExist", "NonExistentQueue")):
+    if code in codes.ABSENT or code.endswith(("NotFound", "NotFoundException", "DoesNotExist", "NonExistentQueue")):
         return f"{said}; is it the right account, region (AWS_REGION) and name? It may have been deleted"
-    if code in _LATER or "Throttl" in code:
+    if code in codes.LATER or "Throttl" in code:
         return f"{said}; try again in a while"
     return said
-
-
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", "?"))
 
 
 def _plain(error: BaseException) -> str:

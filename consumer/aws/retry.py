@@ -9,46 +9,34 @@ from typing import Final, TypeVar
 from aiohttp import ClientError as HttpError
 from botocore.exceptions import BotoCoreError, ClientError
 
+from consumer.aws.codes import NON_RETRYABLE, THROTTLED, code
 from consumer.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-FIRST: Final = 0.05
+Guard = Callable[[], None]
+"""Asked before every try of a write; raises to give up."""
+
+FIRST_DELAY: Final = 0.05
 FAILURES: Final = (TimeoutError, ClientError, BotoCoreError, HttpError, OSError)
 """What a request to AWS may raise."""
 
-LONGEST: Final = 5.0
+MAX_DELAY: Final = 5.0
 """Seconds. Capped low: the stream is the buffer, and recovery must be seen soon after a sink is back."""
 
-NON_RETRYABLE: Final = frozenset({"ValidationException", "SerializationException", "InvalidRequest", "MalformedXML"})
-"""What the same request gets for ever. All else (throttling, 5xx, a missing table, a role under repair) may pass."""
 
-THROTTLED: Final = frozenset(
-    {
-        "ProvisionedThroughputExceededException",
-        "ThrottlingException",
-        "RequestLimitExceeded",
-        "SlowDown",
-        "Throttling",
-    }
-)
+def unguarded() -> None:
+    """The guard of what any worker may write."""
 
 
 def delay(attempt: int) -> float:
     """Seconds to wait after the given failed attempt (from 0): exponential, with full jitter."""
-    return random.uniform(0, min(LONGEST, FIRST * 2.0 ** min(attempt, 16)))  # noqa: S311 (no secret)
+    return random.uniform(0, min(MAX_DELAY, FIRST_DELAY * 2.0 ** min(attempt, 16)))  # noqa: S311 (no secret)
 
 
-def code(error: Exception) -> str:
-    """A short, bounded name of a failure for a metric's label."""
-    if isinstance(error, ClientError):
-        return error.response.get("Error", {}).get("Code", "Unknown")
-    return type(error).__name__
-
-
-async def until_done(sink: str, attempt: Callable[[], Awaitable[T]], metrics: Metrics, guard: Callable[[], None]) -> T:
-    """Calls `attempt` until it succeeds; between the tries it waits and asks `guard`, which raises to give up.
+async def until_done(sink: str, attempt: Callable[[], Awaitable[T]], metrics: Metrics, guard: Guard) -> T:
+    """Calls `attempt` until it succeeds; asks `guard` before each try, and waits between them.
 
     Raises what `guard` raises, and the failures that no retry can cure.
     """

@@ -12,9 +12,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from consumer.archive.store import Adopt, Archive, Fenced
+from consumer.archive.fence import Adopt, Committed, Fenced
+from consumer.archive.store import Archive
 from consumer.archive.writer import ObjectWriter, RotationPolicy
-from consumer.aws.retry import delay, until_done
+from consumer.aws.retry import delay, unguarded, until_done
 from consumer.kcl.lease_table import Claim, Leases
 from consumer.kcl.protocol import (
     Action,
@@ -149,7 +150,7 @@ class Shard:
             raise ProtocolError("a second initialize in one conversation")
         self.name = action.shard_id
         await self._components.replace_older(self)
-        claim = await until_done("leases", self._claim, self._components.metrics, lambda: None)
+        claim = await until_done("leases", self._claim, self._components.metrics, unguarded)
         if claim is None or self._ownership_lost:  # revoked while it claimed
             log.warning("%s: the lease is not ours any more", self.name)
             return
@@ -229,20 +230,20 @@ class Shard:
         Raises TimeoutError when the archive takes longer than `within` seconds.
         """
         assert self._writer  # noqa: S101
-        try:
-            async with asyncio.timeout(within):
-                # An archive object that began behind a skipped batch would stay, under a key of its own: twice in the
-                # archive.
-                await self._components.before_checkpoint()
-                await self._components.archive.commit(self._writer.close(), self.guard)
-        except Adopt as adopt:
-            self._writer.want = adopt.last
-            return
-        except Fenced as fenced:
-            log.warning("%s: %s", self.name, fenced)
-            raise OwnershipLost(self.name) from fenced
-        await self._checkpoint(self._writer.last)
-        self._writer = None
+        async with asyncio.timeout(within):
+            # An archive object that began behind a skipped batch would stay, under a key of its own: twice in the
+            # archive.
+            await self._components.before_checkpoint()
+            outcome = await self._components.archive.commit(self._writer.close(), self.guard)
+        match outcome:
+            case Adopt(last):
+                self._writer.want = last
+            case Fenced(epoch):
+                log.warning("%s: epoch %d is newer than ours, %d", self.name, epoch, self._epoch)
+                raise OwnershipLost(self.name)
+            case Committed():
+                await self._checkpoint(self._writer.last)
+                self._writer = None
 
     async def _checkpoint(self, position: Position | None) -> None:
         """Checkpoints; tries again as long as the lease table is the obstacle. Raises OwnershipLost when the lease is

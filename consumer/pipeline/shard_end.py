@@ -12,7 +12,7 @@ from enum import Enum
 from functools import partial
 from typing import Any, Final
 
-from consumer.aws.retry import FAILURES, until_done
+from consumer.aws.retry import FAILURES, Guard, until_done
 from consumer.kcl.lease_table import ListShards
 from consumer.kcl.read_errors import reason
 from consumer.pipeline.reads import Reads
@@ -67,7 +67,7 @@ class Ends:
         self._reads = reads
         self._metrics = metrics
 
-    async def confirm(self, shard: str, guard: Callable[[], None]) -> None:
+    async def confirm(self, shard: str, guard: Guard) -> None:
         """Returns when the shard has ended, and the KCL has come to its end.
 
         Raises FalseEnd when it has not, and what `guard` raises, which is asked before each request. As long as Kinesis

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
-from consumer.aws.retry import FAILURES, THROTTLED, code
+from consumer.aws.codes import THROTTLED, code
+from consumer.aws.retry import FAILURES
 from consumer.kcl.lease_table import Leases, owned_by, readable
 from consumer.kcl.lease_takeover import LOOK, Rows, Takeover
 from consumer.pipeline.reads import UNREAD, Reads, Unread

@@ -5,10 +5,11 @@ Writing a row again is harmless, so every doubt (a lost answer, a restart) is co
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from consumer.aws.retry import delay, until_done
+from consumer.aws.retry import Guard, delay, until_done
 from consumer.payload.reading import Reading, timestamp
 from consumer.telemetry.metrics import Metrics
 
@@ -65,7 +66,7 @@ class Table:
         self._slots = asyncio.Semaphore(concurrency)
         self._metrics = metrics
 
-    async def put(self, readings: Iterable[Arrived], guard: Callable[[], None]) -> None:
+    async def put(self, readings: Iterable[Arrived], guard: Guard) -> None:
         """Makes the rows of one shard's readings durable; they must be in the order of their sequence numbers.
 
         Of several readings with one key the last wins and the others are counted as superseded; DynamoDB would refuse
@@ -101,19 +102,19 @@ class Table:
             item["ExpiresAt"] = {"N": str(expires)}
         return {"PutRequest": {"Item": item}}
 
-    async def _put_batch(self, requests: "Requests", guard: Callable[[], None]) -> None:
-        failures = 0
+    async def _put_batch(self, requests: "Requests", guard: Guard) -> None:
+        fruitless = 0  # requests in a row of which the table took nothing
         while requests:
-
-            async def write(batch: "Requests" = requests) -> "Requests":
-                async with self._slots:
-                    guard()
-                    answer = await self._client.batch_write_item(RequestItems={self._name: batch})
-                return answer.get("UnprocessedItems", {}).get(self._name, [])
-
-            left = await until_done("table", write, self._metrics, guard)
-            if left:  # the table takes what its capacity allows and returns the rest
+            left = await until_done("table", partial(self._write, requests, guard), self._metrics, guard)
+            if left:
                 self._metrics.throttles.labels("table").inc(len(left))
-                failures = failures + 1 if len(left) == len(requests) else 0
-                await asyncio.sleep(delay(failures))
+                fruitless = fruitless + 1 if len(left) == len(requests) else 0
+                await asyncio.sleep(delay(fruitless))
             requests = left
+
+    async def _write(self, requests: "Requests", guard: Guard) -> "Requests":
+        """One request; returns the rows that it left: the table takes what its capacity allows."""
+        async with self._slots:
+            guard()
+            answer = await self._client.batch_write_item(RequestItems={self._name: requests})
+        return answer.get("UnprocessedItems", {}).get(self._name, [])

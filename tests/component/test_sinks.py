@@ -4,8 +4,7 @@ import asyncio
 import gzip
 import os
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -13,8 +12,9 @@ from unittest import mock
 
 import pytest
 
+from consumer.archive.fence import Adopt, Committed, Fenced, Outcome
 from consumer.archive.format import ArchiveObject, Gzip, ObjectMetadata
-from consumer.archive.store import Adopt, Archive, Fenced, ForeignObject
+from consumer.archive.store import Archive, ForeignObject
 from consumer.aws.clients import Clients
 from consumer.payload.reading import Reading
 from consumer.settings import Settings
@@ -118,24 +118,20 @@ def test_more_rows_than_a_batch_takes_and_keys_that_repeat(stack: Deployed, read
     assert (total(metrics.rows), total(metrics.superseded)) == (90, 10)
 
 
-@asynccontextmanager
-async def refused(error: type[Exception]) -> AsyncIterator[None]:
-    with pytest.raises(error):
-        yield
-
-
 def test_the_fence_holds_at_a_real_bucket(stack: Deployed) -> None:
     async def test(clients: Clients) -> None:
         archive = Archive(clients.s3, stack.outputs["ArchiveBucket"], Metrics())
-        await archive.commit(archive_object("fence", 4, epoch=1), go_on)
-        await archive.commit(archive_object("fence", 4, epoch=1), go_on)  # its own, committed
-        async with refused(Adopt):
-            await archive.commit(archive_object("fence", 3, epoch=2), go_on)
-        await archive.commit(archive_object("fence", 4, epoch=2), go_on)  # equal, but of an older owner: replaced
+
+        async def commit(last: int, epoch: int) -> Outcome:
+            return await archive.commit(archive_object("fence", last, epoch), go_on)
+
+        assert isinstance(await commit(4, epoch=1), Committed)
+        assert isinstance(await commit(4, epoch=1), Committed)  # its own
+        assert await commit(3, epoch=2) == Adopt((4, 0))
+        assert isinstance(await commit(4, epoch=2), Committed)  # equal, but of an older owner: replaced
         assert held(stack, "fence") == (4, "2")
-        async with refused(Fenced):
-            await archive.commit(archive_object("fence", 9, epoch=1), go_on)
-        await archive.commit(archive_object("fence", 6, epoch=2), go_on)
+        assert await commit(9, epoch=1) == Fenced(2)
+        assert isinstance(await commit(6, epoch=2), Committed)
         assert held(stack, "fence") == (6, "2")
 
     with_clients(stack, test)
@@ -162,7 +158,7 @@ def test_an_object_of_another_program_is_told_not_overwritten(stack: Deployed) -
 
     async def test(clients: Clients) -> None:
         archive = Archive(clients.s3, stack.outputs["ArchiveBucket"], Metrics())
-        async with refused(ForeignObject):
+        with pytest.raises(ForeignObject):
             await archive.commit(archive_object("foreign", 2, epoch=1), go_on)
 
     with_clients(stack, test)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from consumer import service
 from consumer.archive.writer import RotationPolicy
-from consumer.aws.retry import NON_RETRYABLE, code
+from consumer.aws.codes import NON_RETRYABLE, code
 from consumer.kcl.daemon_log import BatchSkipped
 from consumer.kcl.protocol import ConversationEnded, ProtocolError
 from consumer.kcl.supervisor import FatalError

@@ -3,12 +3,13 @@
 import base64
 import gzip
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.archive.fence import Verdict, decide
+from consumer.archive.fence import Adopt, Committed, Fenced, Outcome, Replace, decide
 from consumer.archive.format import (
     DEAD_LETTERS,
     KEY,
@@ -30,6 +31,7 @@ from consumer.payload.reading import decode
 
 SHARD = "shardId-000000000007"
 T0 = 1_767_268_800_000  # 2026-01-01T12:00:00Z
+MINE = ObjectMetadata((1, 0), (5, 0), 5, 7)
 
 
 def record(
@@ -189,20 +191,28 @@ def test_a_stamp_survives_the_objects_metadata() -> None:
 
 
 @pytest.mark.parametrize(
-    ("last", "epoch", "verdict"),
+    ("last", "epoch", "decision"),
     [
-        (5, 9, Verdict.FENCED),
-        (9, 9, Verdict.FENCED),
-        (6, 7, Verdict.ADOPT),
-        (6, 3, Verdict.ADOPT),
-        (5, 7, Verdict.COMMITTED),
-        (5, 3, Verdict.REPLACE),
-        (4, 3, Verdict.REPLACE),
-        (4, 7, Verdict.REPLACE),
+        (5, 9, Fenced(9)),
+        (9, 9, Fenced(9)),
+        (6, 7, Adopt((6, 0))),
+        (6, 3, Adopt((6, 0))),
+        (5, 7, Committed(ObjectMetadata((1, 0), (5, 0), 5, 7))),
+        (5, 3, Replace(MINE)),
+        (4, 3, Replace(MINE)),
+        (4, 7, Replace(MINE)),
     ],
 )
-def test_the_fence_decides(last: int, epoch: int, verdict: Verdict) -> None:
-    assert decide(ObjectMetadata((1, 0), (5, 0), 5, 7), ObjectMetadata((1, 0), (last, 0), last, epoch)) is verdict
+def test_the_fence_decides(last: int, epoch: int, decision: Outcome | Replace) -> None:
+    assert decide(MINE, ObjectMetadata((1, 0), (last, 0), last, epoch)) == decision
+
+
+@pytest.mark.parametrize(
+    ("mine", "stored", "then"), [(None, None, None), (None, 0, 0), (None, 3, 0), (2, None, 2), (2, 3, 2)]
+)
+def test_that_there_were_dead_letters_is_inherited(mine: int | None, stored: int | None, then: int | None) -> None:
+    decision = decide(replace(MINE, dead=mine), ObjectMetadata((1, 0), (4, 0), 4, 3, stored))
+    assert decision == Replace(replace(MINE, dead=then))
 
 
 def test_an_undeliverable_record_keeps_its_bytes() -> None:

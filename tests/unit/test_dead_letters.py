@@ -21,7 +21,7 @@ class Killed(Exception):
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "LONGEST", 0.001)
+    monkeypatch.setattr(retry, "MAX_DELAY", 0.001)
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:

@@ -11,15 +11,15 @@ That the searches can find faults is shown by leaving out one rule at a time.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
 
-from consumer.archive.fence import Verdict, belongs, decide, taking_place_of
+from consumer.archive.fence import Adopt, Committed, Fenced, Outcome, Replace, belongs, decide
 from consumer.archive.format import ObjectMetadata
 
-Decide = Callable[[ObjectMetadata, ObjectMetadata], Verdict]
+Decision = Outcome | Replace
+Decide = Callable[[ObjectMetadata, ObjectMetadata], Decision]
 Rejects = tuple[frozenset[int], ...]
 """Which records each owner rejects."""
 
@@ -64,7 +64,6 @@ class Rules(NamedTuple):
     conditional_put: bool = True
     conditional_claim: bool = True
     claim_epoch: bool = True
-    after: Callable[[ObjectMetadata, ObjectMetadata], ObjectMetadata] = taking_place_of
     belongs: Callable[[Mapping[str, str] | None, Mapping[str, str]], bool] = belongs
     dead_first: bool = False
 
@@ -196,15 +195,14 @@ def commits(
             assert held
             mine = ObjectMetadata((me.first, 0), (me.last, 0), 0, me.epoch, me.dead)
             match rules.decide(mine, held.metadata()):
-                case Verdict.FENCED:
+                case Fenced():
                     yield f"{d}fenced", out, world
-                case Verdict.ADOPT:
+                case Adopt():
                     yield f"{d}adopt", me._replace(phase="open", want=held.last), world
-                case Verdict.COMMITTED:
+                case Committed():
                     yield f"{d}committed", done(me._replace(dead=held.dead)), world
-                case Verdict.REPLACE:
-                    after = rules.after(mine, held.metadata()).dead
-                    yield f"{d}replace", me._replace(phase=f"{d}swap", etag=held.etag, dead=after), world
+                case Replace(metadata):
+                    yield f"{d}replace", me._replace(phase=f"{d}swap", etag=held.etag, dead=metadata.dead), world
         case "swap":
             if held and held.etag == me.etag:
                 yield f"{d}swap", done(me), stored(world, me, rejected, letters)
@@ -222,18 +220,18 @@ def stored(world: World, me: Owner, rejected: frozenset[int], letters: bool) -> 
     return world._replace(dead=now) if letters else world._replace(bucket=now)
 
 
-def without(verdict: Verdict, instead: Verdict) -> Decide:
-    """`decide` with one rule turned into another."""
-
-    def broken(mine: ObjectMetadata, other: ObjectMetadata) -> Verdict:
-        found = decide(mine, other)
-        return instead if found is verdict else found
-
-    return broken
+def zombie_replaces(mine: ObjectMetadata, other: ObjectMetadata) -> Decision:
+    found = decide(mine, other)
+    return Replace(mine) if isinstance(found, Fenced) else found
 
 
-def believe_equal(mine: ObjectMetadata, other: ObjectMetadata) -> Verdict:
-    return Verdict.COMMITTED if other.last == mine.last and other.epoch < mine.epoch else decide(mine, other)
+def shorter_believed(mine: ObjectMetadata, other: ObjectMetadata) -> Decision:
+    found = decide(mine, other)
+    return Committed(other) if isinstance(found, Replace) else found
+
+
+def believe_equal(mine: ObjectMetadata, other: ObjectMetadata) -> Decision:
+    return Committed(other) if other.last == mine.last and other.epoch < mine.epoch else decide(mine, other)
 
 
 @pytest.mark.parametrize(
@@ -251,9 +249,9 @@ def test_every_checkpointed_record_is_in_exactly_one_object(records: int, cuts: 
         pytest.param(Rules(conditional_put=False), id="plain PUT"),
         pytest.param(Rules(conditional_claim=False), id="claim without owning the lease"),
         pytest.param(Rules(claim_epoch=False), id="no epoch"),
-        pytest.param(Rules(decide=without(Verdict.FENCED, Verdict.REPLACE)), id="zombie replaces"),
+        pytest.param(Rules(decide=zombie_replaces), id="zombie replaces"),
         pytest.param(Rules(decide=believe_equal), id="equal object not replaced"),
-        pytest.param(Rules(decide=without(Verdict.REPLACE, Verdict.COMMITTED)), id="shorter object believed"),
+        pytest.param(Rules(decide=shorter_believed), id="shorter object believed"),
     ],
 )
 def test_leaving_out_a_rule_breaks_it(rules: Rules) -> None:
@@ -283,20 +281,22 @@ def test_a_dead_letter_is_there_exactly_if_its_archive_object_rejects_the_record
     assert states > 200
 
 
-def only_its_own(mine: ObjectMetadata, replaced: ObjectMetadata) -> ObjectMetadata:
-    return mine
+def only_its_own(mine: ObjectMetadata, other: ObjectMetadata) -> Decision:
+    found = decide(mine, other)
+    return Replace(mine) if isinstance(found, Replace) else found
 
 
-def forgotten_after_one(mine: ObjectMetadata, replaced: ObjectMetadata) -> ObjectMetadata:
+def forgotten_after_one(mine: ObjectMetadata, other: ObjectMetadata) -> Decision:
     """The empty object is due only right after an object that had dead letters, not if its owner stopped before it."""
-    return replace(mine, dead=0) if mine.dead is None and replaced.dead else mine
+    found = decide(mine, other)
+    return Replace(mine) if isinstance(found, Replace) and not other.dead else found
 
 
 @pytest.mark.parametrize(
     "rules",
     [
-        pytest.param(Rules(after=only_its_own), id="none is never written"),
-        pytest.param(Rules(after=forgotten_after_one), id="forgotten by the next but one"),
+        pytest.param(Rules(decide=only_its_own), id="none is never written"),
+        pytest.param(Rules(decide=forgotten_after_one), id="forgotten by the next but one"),
         pytest.param(Rules(belongs=lambda archived, dead: True), id="read without asking the archive object"),
         pytest.param(Rules(dead_first=True), id="dead letters before the archive object"),
     ],

@@ -18,7 +18,7 @@ from tests.unit.fakes import SHARD, T0, FakeDaemon, World, error, listed, record
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "LONGEST", 0.001)
+    monkeypatch.setattr(retry, "MAX_DELAY", 0.001)
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:

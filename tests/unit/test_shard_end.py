@@ -8,6 +8,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from consumer.aws import retry
+from consumer.aws.codes import code
 from consumer.pipeline import shard_end as ending
 from consumer.pipeline.reads import Reads
 from consumer.pipeline.shard import OwnershipLost
@@ -126,7 +127,7 @@ FAILURES = [
 ]
 
 
-@pytest.mark.parametrize(("failure", "reason"), FAILURES, ids=[retry.code(failure) for failure, _ in FAILURES])
+@pytest.mark.parametrize(("failure", "reason"), FAILURES, ids=[code(failure) for failure, _ in FAILURES])
 def test_as_long_as_kinesis_cannot_tell_it_is_asked_again(failure: Exception, reason: str) -> None:
     """And the shard counts as one that cannot be read, for the reason that Kinesis gives."""
     stream, reads = FakeStream(), Reads()
@@ -141,7 +142,7 @@ def test_as_long_as_kinesis_cannot_tell_it_is_asked_again(failure: Exception, re
     [unread] = reads.unread(seconds=-1)
     assert (unread.shard, unread.reason) == (SHARD, reason)
     assert stream.requests == 61  # two pages in the end
-    assert metrics.retries.labels("stream", retry.code(failure))._value.get() == 59
+    assert metrics.retries.labels("stream", code(failure))._value.get() == 59
 
 
 def test_asking_ends_with_the_lease() -> None:

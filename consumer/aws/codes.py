@@ -1,0 +1,69 @@
+"""What the error codes of AWS's services mean. The one place for them, for every program. Pure."""
+
+from typing import Final
+
+from botocore.exceptions import ClientError
+
+NON_RETRYABLE: Final = frozenset({"ValidationException", "SerializationException", "InvalidRequest", "MalformedXML"})
+"""What the same request gets for ever. All else (throttling, 5xx, a missing table, a role under repair) may pass."""
+THROTTLED: Final = frozenset(
+    {
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+    }
+)
+CHANGED: Final = frozenset({"412", "PreconditionFailed"})
+"""S3: the condition of a write does not hold."""
+NO_SUCH_OBJECT: Final = frozenset({"404", "NoSuchKey", "NotFound"})
+ABSENT: Final = NO_SUCH_OBJECT | {"NoSuchBucket", "NoSuchEntity"}
+EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
+CLOCK: Final = frozenset({"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"})
+KEYS: Final = frozenset(
+    {
+        "AuthFailure",
+        "IncompleteSignature",
+        "InvalidAccessKeyId",
+        "InvalidClientTokenId",
+        "InvalidSignatureException",
+        "InvalidToken",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+        "NotAuthorized",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    }
+)
+ELSEWHERE: Final = frozenset(
+    {"301", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"}
+)
+QUOTA: Final = frozenset({"LimitExceeded", "LimitExceededException", "ServiceQuotaExceededException"})
+DENIED: Final = frozenset({"403", "Forbidden", "UnauthorizedException", "UnauthorizedOperation"})
+LATER: Final = frozenset(
+    {
+        "500",
+        "502",
+        "503",
+        "504",
+        "InternalError",
+        "InternalFailure",
+        "InternalServerError",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestTimeout",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "SlowDown",
+        "TooManyRequestsException",
+    }
+)
+NO_SERVICE: Final = frozenset({"OptInRequired", "SubscriptionRequiredException"})
+
+
+def code(error: Exception) -> str:
+    """A short, bounded name of a failure, also for a metric's label: AWS's code, or the class of another error."""
+    if isinstance(error, ClientError):
+        return error.response.get("Error", {}).get("Code", "Unknown")
+    return type(error).__name__
