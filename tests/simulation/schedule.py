@@ -36,7 +36,7 @@ class Result:
     steps: int
     fault_injection: dict[str, int]
     fence: Counter[str]
-    """How archive objects were committed (archive object.Verdict)."""
+    """How archive objects were committed (consumer/archive/fence.py)."""
     trace: list[str]
 
 
