@@ -3,51 +3,71 @@
     python -I -S parent_death.py PARENT COMMAND ARGUMENT...
     python -I -S parent_death.py stdin COMMAND ARGUMENT...
 
-On Linux the kernel's parent-death signal does it, which has to be asked for in the child, between fork and exec.
-`preexec_fn` would do it, but runs Python in a fork of a process that may have threads; a file of its own has no such
-hazard and costs 20 ms. `exec` keeps the signal, and the process id stays the one that the parent knows.
+With PARENT, its process id, the kernel's parent-death signal does it (Linux only), which has to be asked for in the
+child, between fork and exec. `preexec_fn` would do it, but runs Python in a fork of a process that may have threads; a
+file of its own has no such hazard. `exec` keeps the signal, and the process id stays the one that the parent knows.
 
-Elsewhere there is no such signal. With `stdin` the parent holds the other end of our standard input and never writes:
-a guard, forked here, waits for its end and then kills the process group, which the command must lead. The guard ends
-with the group.
+With `stdin` it works on every system and for the command's descendants, too: this process stays, as a guard. It must
+lead a process group, and the parent holds the other end of its standard input and never writes. The local stack
+(infra/local/process.py) uses it as well.
 """
 
 import ctypes
 import os
 import signal
+import subprocess
 import sys
+import threading
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 
 
-def main(parent: str, command: list[str]) -> None:
-    """Never returns; exit code 1 and a line on stderr when the command cannot be run."""
-    if parent == "stdin":
-        _guard(os.getpid())
-    else:
-        if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
-            raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
-        if os.getppid() != int(parent):  # it died before we asked
-            sys.exit(1)
+def main(parent: str, command: list[str]) -> int:
+    """The command's exit code (128 + n after signal n), or never returns; 1 and a line when it cannot be run."""
     try:
+        if parent == "stdin":
+            return _guard(command)
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != int(parent):  # it died before we asked
+            return 1
         os.execv(command[0], command)  # noqa: S606  # the service's own java
     except OSError as error:
-        sys.exit(f"{command[0]}: {error.strerror}")
+        print(f"{command[0]}: {error.strerror}", file=sys.stderr)
+        return 1
 
 
-def _guard(group: int) -> None:
-    """Forks it; returns in the command's process, whose standard input is then empty."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    if os.fork() == 0:
-        for output in (1, 2):  # whoever reads them waits for their end
-            os.dup2(nowhere, output)
-        while os.read(0, 1):
-            pass
-        os.killpg(group, signal.SIGKILL)
-        os._exit(0)
-    os.dup2(nowhere, 0)
-    os.close(nowhere)
+def _prctl(option: int, value: int) -> None:
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option}) is refused")
+
+
+def _guard(command: list[str]) -> int:
+    """Passes SIGTERM on. When the parent dies, the group is killed; when the command ends, the rest of it is ended.
+
+    What is left is collected here, so that no zombie waits for an init that does not collect.
+    """
+    if sys.platform == "linux":
+        _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    threading.Thread(target=_kill_at_end_of_stdin, daemon=True).start()
+    code = child.wait()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.killpg(0, signal.SIGTERM)  # what ignores it is left to the parent's SIGKILL
+    try:
+        while True:
+            os.wait()
+    except ChildProcessError:
+        return code if code >= 0 else 128 - code
+
+
+def _kill_at_end_of_stdin() -> None:
+    while os.read(0, 1024):
+        pass
+    os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    sys.exit(main(sys.argv[1], sys.argv[2:]))

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from consumer.kcl import parent_death
+
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = Path(os.environ.get("LOCAL_DIR") or ROOT / ".local")
 """Names, logs and device credentials of the running stack; LOCAL_DIR moves it."""
@@ -19,12 +21,12 @@ class LocalError(Exception):
 
 
 class Child:
-    """One guarded process with its descendants (see guard.py); its output goes to `log`."""
+    """One guarded process with its descendants (see consumer/kcl/parent_death.py); its output goes to `log`."""
 
     def __init__(self, name: str, command: Sequence[str], env: Mapping[str, str], log: Path, cwd: Path = ROOT) -> None:
         self.name, self.log = name, log
         log.parent.mkdir(parents=True, exist_ok=True)
-        guard = [sys.executable, "-I", str(ROOT / "infra/local/guard.py")]
+        guard = [sys.executable, "-I", "-S", parent_death.__file__, "stdin"]
         with log.open("wb") as out:
             self._guard = subprocess.Popen(
                 [*guard, *command],
