@@ -19,8 +19,8 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
+from infra.local.deployer import IMAGE
 from infra.local.process import ROOT
-from infra.local.stack import IMAGE
 
 FILE = ROOT / "build/sbom.cdx.json"
 INSIDE, INVENTORY = ROOT / "infra/image/inside.sh", ROOT / "infra/image/inventory.py"

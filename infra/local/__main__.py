@@ -12,8 +12,9 @@ from types import FrameType
 
 from infra.deploy import exits
 from infra.deploy.cloudformation import InputError
+from infra.local.options import Options
 from infra.local.process import LOCAL, LocalError
-from infra.local.stack import LocalStack, Options, env_file
+from infra.local.stack import LocalStack, env_file
 from infra.local.terminal import foreground
 from infra.switches import SwitchError, words
 from producer.aws.errors import told

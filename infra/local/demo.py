@@ -17,8 +17,9 @@ from typing import Any, TypeVar
 
 from infra.local.choices import Settings
 from infra.local.live import Consumer, View, ask, line
+from infra.local.options import Options
 from infra.local.process import LOCAL, LocalError
-from infra.local.stack import LocalStack, Options
+from infra.local.stack import LocalStack
 from producer.aws.errors import UserError, told
 from producer.aws.stack import Stack, devices_dir
 from producer.fleet.latency_probe import LatencyProbe

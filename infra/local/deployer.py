@@ -1,4 +1,4 @@
-"""Whoever deploys here has no more rights than infra/deployer.yaml gives."""
+"""Deployment into the local stack, with the permissions of infra/deployer.yaml alone."""
 
 import re
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """The emulator of AWS as a child process: a fixed account, one region, loopback only, nothing kept.
 
-With `enforce_iam` it is as strict as it can be: roles and policies count, and its endpoint speaks TLS, since
-the stack's bucket refuses everything else.
+With `enforce_iam` it is as strict as it can be: roles and policies are in force, and its endpoint speaks TLS, since the
+stack's bucket refuses everything else.
 """
 
 import os
@@ -11,7 +11,6 @@ import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import boto3
@@ -23,21 +22,21 @@ from infra.local.process import LOCAL, ROOT, Child, LocalError
 EXTENSION = ROOT / "infra/local/emulator-extension"
 HOST = "127.0.0.1"
 ACCESS_KEY = "test"
-TRUST_STORE_PASSWORD = "changeit"  # noqa: S105 - it locks a certificate that everybody may see
+TRUST_STORE_PASSWORD = "changeit"  # noqa: S105 - what it protects is public
 SECRET_KEY = "test"  # noqa: S105 - the key of the account itself, where the emulator enforces IAM
 Keys = tuple[str, str, str | None]
 """Access key, secret key and session token."""
 
 
 def free_port() -> int:
-    """A port that nobody listens on at this moment."""
+    """A port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
 def require_free(port: int, variable: str) -> None:
-    """LocalError naming the variable that moves the port, when somebody listens on it."""
+    """LocalError naming the variable that moves the port, when it is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -72,7 +71,7 @@ class Emulator:
         log: Path = LOCAL / "log/emulator.log",
         enforce_iam: bool = False,
     ) -> None:
-        """A port of 0 becomes a free one. Roles and policies count only with `enforce_iam`; device policies always.
+        """A port of 0 becomes a free one. Only with `enforce_iam` roles and policies are in force; device policies always.
 
         `plain_endpoint` is the same emulator over plain HTTP.
         """
@@ -99,7 +98,7 @@ class Emulator:
         self._child.wait_until(self._is_ready, 60)
 
     def _environment(self, state: Path) -> dict[str, str]:
-        """Nothing is inherited but what processes need: no credentials, proxies or docker of whoever runs this."""
+        """Nothing is inherited but what processes need: no credentials, proxies or Docker of the user."""
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL") if name in os.environ}
         strict = {"AUTH": "true", "TLS_DIR": str(state), "PLAIN_PORT": self.plain_endpoint.rpartition(":")[2]}
         return {
@@ -162,7 +161,7 @@ class Emulator:
         return LocalSession(self.endpoint, self.region, self.ca_file, botocore_session=core)
 
     def role(self, arn: str, name: str = "local") -> Keys:
-        """Keys of a role that the account may take on, for an hour."""
+        """Keys of a role that the account may assume, for an hour."""
         made = self.session().client("sts").assume_role(RoleArn=arn, RoleSessionName=name)["Credentials"]
         return made["AccessKeyId"], made["SecretAccessKey"], made["SessionToken"]
 
@@ -192,7 +191,5 @@ class Emulator:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()

@@ -62,7 +62,7 @@ class Child:
         return f"{lines[-1]} (see {self.log})" if lines else f"see {self.log}"
 
     def stop(self, seconds: float) -> int:
-        """SIGTERM, wait up to `seconds`, then SIGKILL for whatever is left of the group. Returns the exit code."""
+        """SIGTERM, wait up to `seconds`, then SIGKILL for what is left of the group. Returns the exit code."""
         try:
             self._guard.terminate()
             with suppress(subprocess.TimeoutExpired):

@@ -2,7 +2,6 @@
 
 import urllib.request
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import yaml
@@ -14,7 +13,7 @@ CONFIG = ROOT / "config/prometheus"
 
 
 def configuration(target: str, seconds: int) -> dict[str, Any]:
-    """config/prometheus/prometheus-local.yml with this target (host:port), asked and judged every so many seconds."""
+    """config/prometheus/prometheus-local.yml with this target (host:port), at this interval."""
     config: dict[str, Any] = yaml.safe_load((CONFIG / "prometheus-local.yml").read_text())
     config["global"] = {"scrape_interval": f"{seconds}s", "evaluation_interval": f"{seconds}s"}
     config["rule_files"] = [str(CONFIG / name) for name in config["rule_files"]]
@@ -41,9 +40,7 @@ class Prometheus:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._child.stop(10)
 
     def exit_code(self) -> int | None:

@@ -5,26 +5,20 @@
 
 import json
 import os
-import re
 import shlex
 import shutil
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 import boto3
 
-from infra.deploy.deployment import DATA, NETWORK, SERVICE, DeployError, Event, InputError, require_name
-from infra.deploy.options import assignments
-from infra.deploy.parameters import require_valid
+from infra.deploy.deployment import DeployError, Event
 from infra.local import elsewhere
-from infra.local.deployer import IMAGE as IMAGE
-from infra.local.deployer import deploy_as_account, deploy_as_deployer
+from infra.local.deployer import IMAGE, deploy_as_account, deploy_as_deployer
 from infra.local.emulator import HOST, Emulator, require_free
 from infra.local.identity import (
     PEOPLE,
@@ -35,63 +29,11 @@ from infra.local.identity import (
     task_session,
     write_profiles,
 )
+from infra.local.options import Options
 from infra.local.process import LOCAL, ROOT, Child, LocalError
-from infra.switches import yes
 
 CONSUMER_SECONDS = 180.0  # the KCL's cold start, with a wide margin
 STOP_SECONDS = 30.0
-
-
-@dataclass(frozen=True)
-class Options:
-    """What can be chosen. `consumer_settings` are environment variables that win over all others.
-
-    Without `enforce` roles and policies are there but do not count, and everything speaks plain HTTP: for tests that
-    break connections.
-    """
-
-    name: str = "sensorstream"
-    aws_port: int = 4566
-    mqtt_port: int = 8883
-    http_port: int = 8080
-    parameters: Mapping[str, str] = field(default_factory=lambda: {"ShardCount": "2"})
-    consumer: bool = True
-    enforce: bool = True
-    consumer_settings: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def load(cls, given: Mapping[str, str]) -> "Options":
-        """STACK, PARAMS, ARCHIVE_MAX_SECONDS, AWS_PORT, MQTT_PORT and HTTP_PORT; InputError names the one that is
-        wrong."""
-        name = given.get("STACK") or cls.name
-        require_name(name)
-        ports = {
-            "AWS_PORT": port(given, "AWS_PORT", cls.aws_port),
-            "MQTT_PORT": port(given, "MQTT_PORT", cls.mqtt_port),
-            "HTTP_PORT": port(given, "HTTP_PORT", cls.http_port),
-        }
-        require_different(ports)
-        window = {"ArchiveMaxSeconds": given["ARCHIVE_MAX_SECONDS"]} if given.get("ARCHIVE_MAX_SECONDS") else {}
-        parameters = {"ShardCount": "2"} | window | assignments(given.get("PARAMS"))
-        require_valid(parameters, (DATA, NETWORK, SERVICE))
-        consumer = yes("CONSUMER", given.get("CONSUMER") or "yes")
-        return cls(name, ports["AWS_PORT"], ports["MQTT_PORT"], ports["HTTP_PORT"], parameters, consumer)
-
-
-def port(given: Mapping[str, str], variable: str, default: int) -> int:
-    """InputError unless it is one."""
-    text = given.get(variable) or str(default)
-    if not re.fullmatch("[0-9]{1,5}", text) or not 0 < int(text) < 65536:
-        raise InputError(f"{variable}={text} is not a port; choose one of 1..65535")
-    return int(text)
-
-
-def require_different(ports: Mapping[str, int]) -> None:
-    """InputError when two services would listen on one port."""
-    for name, number in ports.items():
-        other = next(each for each, same in ports.items() if same == number)
-        if other != name:
-            raise InputError(f"{name}={number} is the port of {other}, too; choose another for one of them")
 
 
 class LocalStack:
@@ -122,7 +64,7 @@ class LocalStack:
         self._say(f"emulator ready: {self.emulator.endpoint}")
         try:
             deploy = deploy_as_deployer if self.options.enforce else deploy_as_account
-            self.outputs = deploy(self.emulator, self.options.name, self.options.parameters, self._tell)
+            self.outputs = deploy(self.emulator, self.options.name, self.options.parameters, self._say_failure)
         except DeployError as error:
             raise LocalError(f"{error} (log: {LOCAL / 'log/emulator.log'})") from error
         self._say(f"stack deployed: {self.options.name}")
@@ -132,7 +74,7 @@ class LocalStack:
         elif self.options.enforce:  # one that is started elsewhere finds what it needs
             elsewhere.write(self.emulator, self.outputs["TaskDefinitionArn"], LOCAL / "consumer")
 
-    def _tell(self, event: Event) -> None:
+    def _say_failure(self, event: Event) -> None:
         if event.status.endswith("_FAILED"):
             self._say(f"{event.resource} {event.status}: {event.reason}")
 
@@ -176,18 +118,18 @@ class LocalStack:
         return person_session(self.emulator, self.outputs[PEOPLE[role]])
 
     def start_consumer(self) -> None:
-        """Returns when its shards are in conversation, or it knows that it has none."""
+        """Returns when the consumer calls itself healthy: it reads its shards, or knows that it has none."""
         task = settings_of(self.emulator, self.outputs["TaskDefinitionArn"])
         command = [str(ROOT / ".venv/bin/python"), "-m", "consumer"]
         env = {**self._inherited, **task, **self._here(), **self.options.consumer_settings}
         self.consumer = Child("the consumer", command, env, LOCAL / "log/consumer.telemetry.log")
-        told = ""
+        reported = ""
 
         def ready() -> bool:
-            nonlocal told
+            nonlocal reported
             healthy, why = health(self.consumer_url)
-            if not healthy and why != told:
-                told = why
+            if not healthy and why != reported:
+                reported = why
                 self._say(f"waiting for the consumer: {why}")
             return healthy
 
@@ -200,9 +142,9 @@ class LocalStack:
             "WORKER_ID": "local",  # in the cloud it is the host name of the task
             "RUN_DIR": self._run_dir,
             "TMPDIR": self._run_dir,
-            "HTTP_HOST": HOST,  # nobody else's business
+            "HTTP_HOST": HOST,  # this machine only
             "HTTP_PORT": str(self.options.http_port),
-            "FAST_START": "true",  # for whoever waits in front of it
+            "FAST_START": "true",  # someone waits at the terminal
             "SHUTDOWN_SECONDS": str(int(STOP_SECONDS) - 5),
         }
 
@@ -215,7 +157,7 @@ class LocalStack:
         return None
 
     def stop_consumer(self) -> int:
-        """SIGTERM, and whatever else it takes; returns the exit code, 0 also where none runs."""
+        """SIGTERM, and SIGKILL if that does not end it; returns the exit code, 0 also where none runs."""
         if self.consumer is None:
             return 0
         code = self.consumer.stop(STOP_SECONDS)
@@ -241,9 +183,7 @@ class LocalStack:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
 
@@ -253,7 +193,7 @@ def env_file() -> Path:
 
 
 def profiles_file() -> Path:
-    """The AWS configuration with a profile for each role that people take on."""
+    """The AWS configuration with a profile for each role that people assume."""
     return LOCAL / "aws-config"
 
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from infra.local.emulator import require_free
+from infra.local.options import port
 from infra.local.process import LOCAL, LocalError
 from infra.local.prometheus import Prometheus, configuration
-from infra.local.stack import env_file, port
+from infra.local.stack import env_file
 
 PORT = 9090
 

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from infra.local.emulator import HOST, free_port
+from infra.local.options import Options
 from infra.local.process import LocalError
-from infra.local.stack import LocalStack, Options
+from infra.local.stack import LocalStack
 from producer.aws.stack import Stack, devices_dir
 from producer.fleet.ledger import Ledger
 from producer.fleet.provision import provision

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from infra.local.deployer import IMAGE
 from infra.local.emulator import free_port
 from infra.local.identity import settings_of
-from infra.local.stack import IMAGE, LocalStack, Options
+from infra.local.options import Options
+from infra.local.stack import LocalStack
 from tests.image.engine import Container, Image
 from tests.system.conftest import System, wait_for
 

@@ -13,8 +13,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from infra.local.emulator import free_port
+from infra.local.options import Options
 from infra.local.process import ROOT
-from infra.local.stack import LocalStack, Options
+from infra.local.stack import LocalStack
 from tests.system.prometheus import Prometheus
 
 ROLES = {

@@ -19,8 +19,9 @@ from consumer.pipeline.reads import REASONS as READ_REASONS
 from consumer.telemetry.metrics import BOUNDS, OUTCOMES, RESTARTS, SINKS
 from infra.local import stack as local
 from infra.local.emulator import HOST, free_port
+from infra.local.options import Options
 from infra.local.process import ROOT
-from infra.local.stack import LocalStack, Options
+from infra.local.stack import LocalStack
 from tests.faults.http_faults import TABLE_THROTTLE, names_table, refused
 from tests.faults.proxy import Proxy
 from tests.faults.read_cases import GET_RECORDS

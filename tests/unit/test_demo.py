@@ -10,7 +10,7 @@ from infra.deploy.cloudformation import InputError
 from infra.local.choices import Settings
 from infra.local.demo import Speed
 from infra.local.live import Consumer, View, fitted, line, read
-from infra.local.stack import Options
+from infra.local.options import Options
 
 
 def test_the_defaults_are_those_of_the_readme() -> None:
