@@ -71,7 +71,7 @@ class Emulator:
         log: Path = LOCAL / "log/emulator.log",
         enforce_iam: bool = False,
     ) -> None:
-        """A port of 0 becomes a free one. Only with `enforce_iam` roles and policies are in force; device policies always.
+        """A port of 0 becomes a free one. Roles and policies need `enforce_iam`; device policies are always in force.
 
         `plain_endpoint` is the same emulator over plain HTTP.
         """
