@@ -1,7 +1,7 @@
-"""`make faults [ROUNDS=1] [SEED=n] [ONLY=name,name]`: every row, then so many random mixtures; ONLY=mixtures are those
-alone, ONLY=mixture-7 SEED=n is one of them again.
+"""`make faults [ROUNDS=1] [SEED=n] [ONLY=name,name]`: every fault case, then ROUNDS random mixtures of them.
+ONLY=mixtures runs the mixtures alone, ONLY=mixture-7 SEED=n one of them again.
 
-Progress goes to stderr, the result is the one line on stdout; exit code 0 only if every row held.
+Progress goes to stderr, the result is the one line on stdout; exit code 0 only if every case passed.
 """
 
 import json
@@ -17,29 +17,29 @@ from infra.local.__main__ import Interrupted, raise_once
 from infra.local.process import LocalError
 from infra.switches import nearest
 from tests.faults.bench import Bench, Setup
-from tests.faults.case import Row, run
-from tests.faults.cases import ROWS
+from tests.faults.case import Case, run
+from tests.faults.cases import CASES
 from tests.faults.mixtures import mixture
 from tests.faults.view import View
 
 SHARED = 6
-"""Rows that one bench serves at most: audits read all that it has archived."""
+"""Cases that one bench serves at most: audits read all that it has archived."""
 
 
 class Benches:
-    """The bench at hand, as long as the next row can use it."""
+    """The bench at hand, as long as the next case can use it."""
 
     def __init__(self, view: View, seed: int) -> None:
         self._view, self._seed = view, seed
         self._stack = ExitStack()
         self._bench: Bench | None = None
-        self._rows = 0
+        self._cases = 0
 
     def get(self, setup: Setup) -> Bench:
-        if self._bench is None or self._bench.setup != setup or not self._bench.whole or self._rows >= SHARED:
+        if self._bench is None or self._bench.setup != setup or not self._bench.whole or self._cases >= SHARED:
             self.close()
-            self._bench, self._rows = self._stack.enter_context(Bench(setup, self._view, self._seed)), 0
-        self._rows += 1
+            self._bench, self._cases = self._stack.enter_context(Bench(setup, self._view, self._seed)), 0
+        self._cases += 1
         return self._bench
 
     def close(self) -> None:
@@ -47,18 +47,18 @@ class Benches:
         self._stack.close()
 
 
-def results(rows: list[Row], seed: int, view: View) -> Iterator[dict[str, Any]]:
+def results(cases: list[Case], seed: int, view: View) -> Iterator[dict[str, Any]]:
     benches = Benches(view, seed)
     try:
-        for row in rows:
-            if reason := row.possible():
-                yield {"fault": row.name, "skipped": reason, "ok": True}
+        for case in cases:
+            if reason := case.possible():
+                yield {"fault": case.name, "skipped": reason, "ok": True}
                 continue
             try:
-                result = run(row, benches.get(row.setup), seed)
-            except Exception as error:  # noqa: BLE001  # told; the other rows are run all the same
+                result = run(case, benches.get(case.setup), seed)
+            except Exception as error:  # noqa: BLE001  # reported; the other cases run all the same
                 traceback.print_exc()
-                result = {"fault": row.name, "ok": False, "why": [f"could not be run: {error!r}"]}
+                result = {"fault": case.name, "ok": False, "why": [f"could not be run: {error!r}"]}
             if not result["ok"]:
                 benches.close()  # what it left behind must not harm the next
             yield result
@@ -66,11 +66,11 @@ def results(rows: list[Row], seed: int, view: View) -> Iterator[dict[str, Any]]:
         benches.close()
 
 
-def chosen(only: str, rounds: int, seed: int) -> list[Row]:
-    """The rows and mixtures named, in that order; without names all rows, then so many mixtures."""
+def chosen(only: str, rounds: int, seed: int) -> list[Case]:
+    """The cases and mixtures named, in that order; without names all cases, then `rounds` mixtures."""
     if not only:
-        return [*ROWS, *(mixture(number, seed) for number in range(1, rounds + 1))]
-    known = {row.name: row for row in ROWS}
+        return [*CASES, *(mixture(number, seed) for number in range(1, rounds + 1))]
+    known = {case.name: case for case in CASES}
     found = []
     for name in only.split(","):
         kind, _, number = name.partition("-")
@@ -83,7 +83,7 @@ def chosen(only: str, rounds: int, seed: int) -> list[Row]:
         else:
             near = nearest(name, known)
             meant = f"did you mean {near}?" if near else f"there are mixtures, mixture-<n>, {', '.join(known)}"
-            raise LocalError(f"ONLY={name}: no such row; {meant}")
+            raise LocalError(f"ONLY={name}: no such case; {meant}")
     return found
 
 
@@ -104,9 +104,9 @@ def main() -> int:
     found: list[dict[str, Any]] = []
     try:
         seed = number("SEED", random.randrange(10**6))
-        rows = chosen(os.environ.get("ONLY", ""), number("ROUNDS", 1), seed)
-        view.say(f"{len(rows)} rows, SEED={seed}")
-        for result in results(rows, seed, view):
+        cases = chosen(os.environ.get("ONLY", ""), number("ROUNDS", 1), seed)
+        view.say(f"{len(cases)} cases, SEED={seed}")
+        for result in results(cases, seed, view):
             found.append(result)
             view.say(json.dumps(result))
     except LocalError as error:
@@ -116,7 +116,7 @@ def main() -> int:
         return 130
     sums = {name: sum(result.get(name, 0) for result in found) for name in ("lost", "archive_duplicates")}
     ok = all(result["ok"] for result in found)
-    print(json.dumps({"rows": found, **sums, "seed": seed, "ok": ok}), flush=True)
+    print(json.dumps({"cases": found, **sums, "seed": seed, "ok": ok}), flush=True)
     return 0 if ok else 1
 
 

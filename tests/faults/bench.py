@@ -41,7 +41,7 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Setup:
-    """What a bench is made of; rows with equal setups may share one."""
+    """What a bench is made of; cases with equal setups may share one."""
 
     settings: Mapping[str, str] = field(default_factory=dict)
     workers: int = 1
@@ -51,7 +51,7 @@ class Setup:
 
 
 class NotHeld(Exception):
-    """What a row promises and did not hold."""
+    """What a case promises and did not hold."""
 
 
 class Bench:
@@ -67,7 +67,7 @@ class Bench:
         self.resources = ExitStack()
         """What is to be undone at the end, the last first."""
         self.spoiled = False
-        """Set by what leaves a worker in surroundings that no other row expects."""
+        """Set by what leaves a worker in surroundings that no other case expects."""
         self._made = 0
         self._folder = Path(tempfile.mkdtemp(prefix="sensorstream-faults-"))
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from infra.local.process import ROOT
 from tests.faults.bench import SHUTDOWN_SECONDS, Bench, NotHeld
-from tests.faults.case import IN_PLACE, Row
+from tests.faults.case import IN_PLACE, Case
 
 WRONG = {"READING_FIELDS": "device=tracker.id,value=fix.speed,time=fix.at"}
 
@@ -42,13 +42,13 @@ def redrive(bench: Bench) -> None:
     bench.view.say(f"redrive: {done.stdout.strip()}")
 
 
-ROWS = (
-    Row(
+CASES = (
+    Case(
         "wrong-deploy",
         wrong_deploy,
         seconds=60,
         within=2 * IN_PLACE,
-        mend=redrive,
+        fix=redrive,
         # In the archive the first copy of each stays what it was: rejected.
         excused=("reject_different",),
     ),

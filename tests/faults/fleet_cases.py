@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.faults.bench import SHUTDOWN_SECONDS, Bench, NotHeld, Setup
-from tests.faults.case import LEADER_LOST, LEASES_EXPIRE, Row
+from tests.faults.case import LEADER_LOST, LEASES_EXPIRE, Case
 from tests.faults.worker import Worker
 
 FAILOVER = 10.0
@@ -151,12 +151,12 @@ def steal(bench: Bench) -> Iterator[None]:
     share(bench, joining)
 
 
-ROWS = (
-    Row("zombie", zombie, setup=PAIR, drain=120),
-    Row("lost-worker", lost_worker, setup=PAIR, within=LEASES_EXPIRE),
-    Row("lost-leader", lost_leader, setup=PAIR, within=LEADER_LOST),
-    Row("rolling-deploy", rolling_deploy, setup=Setup({"FAST_START": "false"}), within=LEADER_LOST),
-    Row("abandoned-hand-over", abandoned_hand_over, setup=Setup({"FAST_START": "false"}), within=LEADER_LOST),
-    Row("live-hand-over", live_hand_over, setup=Setup({"FAST_START": "false"}), within=LEASES_EXPIRE),
-    Row("lease-steal", steal, setup=Setup({"FAST_START": "false"}), within=LEASES_EXPIRE),
+CASES = (
+    Case("zombie", zombie, setup=PAIR, drain=120),
+    Case("lost-worker", lost_worker, setup=PAIR, within=LEASES_EXPIRE),
+    Case("lost-leader", lost_leader, setup=PAIR, within=LEADER_LOST),
+    Case("rolling-deploy", rolling_deploy, setup=Setup({"FAST_START": "false"}), within=LEADER_LOST),
+    Case("abandoned-hand-over", abandoned_hand_over, setup=Setup({"FAST_START": "false"}), within=LEADER_LOST),
+    Case("live-hand-over", live_hand_over, setup=Setup({"FAST_START": "false"}), within=LEASES_EXPIRE),
+    Case("lease-steal", steal, setup=Setup({"FAST_START": "false"}), within=LEASES_EXPIRE),
 )

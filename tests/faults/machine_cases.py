@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from tests.faults.bench import Bench, NotHeld
-from tests.faults.case import IN_PLACE, Row
+from tests.faults.case import IN_PLACE, Case
 from tests.faults.process_cases import kill_daemon
 from tests.faults.stream_cases import large_records
 from tests.faults.worker import group as group_of
@@ -172,10 +172,10 @@ def _write(step: Path, millis: int) -> None:
         file.write(struct.pack("q", millis))
 
 
-ROWS = (
-    Row("memory-limit", memory_limit, possible=needs_cgroup, drain=120),
-    Row("out-of-memory", out_of_memory, possible=needs_cgroup),
-    Row("full-disk", full_disk, seconds=10, within=2 * IN_PLACE, possible=needs_mount),
-    Row("read-only-disk", read_only_disk, seconds=10, within=2 * IN_PLACE, possible=needs_mount),
-    Row("clock-back", clock_back, seconds=15, possible=needs_compiler),
+CASES = (
+    Case("memory-limit", memory_limit, possible=needs_cgroup, drain=120),
+    Case("out-of-memory", out_of_memory, possible=needs_cgroup),
+    Case("full-disk", full_disk, seconds=10, within=2 * IN_PLACE, possible=needs_mount),
+    Case("read-only-disk", read_only_disk, seconds=10, within=2 * IN_PLACE, possible=needs_mount),
+    Case("clock-back", clock_back, seconds=15, possible=needs_compiler),
 )

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.faults.bench import SHUTDOWN_SECONDS, Bench, NotHeld
-from tests.faults.case import Row
+from tests.faults.case import Case
 from tests.faults.http_faults import hanging, to
 
 
@@ -82,11 +82,11 @@ def nothing_again(bench: Bench) -> None:
         raise NotHeld(f"{again:g} records came again after a graceful stop")
 
 
-ROWS = (
-    Row("kill-daemon", kill_daemon, mixable=True),
-    Row("kill-connector", kill_connector, mixable=True),
-    Row("kill-service", kill_service, mixable=True),
-    Row("sigterm", stop_service, check=nothing_again),
-    Row("stall", stall, seconds=30, mixable=True),
-    Row("sigterm-hanging-sink", stop_with_hanging_sink),
+CASES = (
+    Case("kill-daemon", kill_daemon, mixable=True),
+    Case("kill-connector", kill_connector, mixable=True),
+    Case("kill-service", kill_service, mixable=True),
+    Case("sigterm", stop_service, check=nothing_again),
+    Case("stall", stall, seconds=30, mixable=True),
+    Case("sigterm-hanging-sink", stop_with_hanging_sink),
 )

@@ -13,7 +13,7 @@ from pathlib import Path
 from consumer.pipeline.reads import UNREAD
 from consumer.pipeline.watch import SILENCE
 from tests.faults.bench import Bench, NotHeld
-from tests.faults.case import Row, Suffering
+from tests.faults.case import Case, Injection
 from tests.faults.http_faults import refused, to
 from tests.faults.worker import Worker
 from tests.system.prometheus import Prometheus
@@ -48,11 +48,11 @@ def told(worker: Worker, reason: str, shards: int) -> Callable[[], bool]:
     return look
 
 
-def unreadable(reason: str, refuse: Suffering) -> Suffering:
+def unreadable(reason: str, refuse: Injection) -> Injection:
     """A fault under which reads fail for this reason until the alert fires."""
 
     @contextmanager
-    def suffer(bench: Bench) -> Iterator[None]:
+    def inject(bench: Bench) -> Iterator[None]:
         worker, shards = bench.worker, len(bench.open_shards())
         with (
             tempfile.TemporaryDirectory() as folder,
@@ -69,7 +69,7 @@ def unreadable(reason: str, refuse: Suffering) -> Suffering:
                 raise NotHeld(f"{more} lines of log for a minute")
             yield
 
-    return suffer
+    return inject
 
 
 def _alert(prometheus: Prometheus, reason: str) -> bool:
@@ -96,7 +96,7 @@ def unreachable(bench: Bench) -> Iterator[None]:
         yield
 
 
-def answered(error: str, operation: str = GET_RECORDS) -> Suffering:
+def answered(error: str, operation: str = GET_RECORDS) -> Injection:
     return lambda bench: bench.proxy.shaping.refuse(error, operation)
 
 
@@ -108,10 +108,10 @@ def no_stream(bench: Bench) -> Iterator[None]:
         yield
 
 
-ROWS = (
-    Row("stream-denied", unreadable("access-denied", answered("AccessDeniedException")), steady=True, drain=180),
-    Row("stream-unreachable", unreachable, steady=True, within=60, drain=180),
-    Row("stream-key-disabled", unreadable("kms", answered("KMSDisabledException")), steady=True, drain=180),
-    Row("stream-hanging", unreadable("network", answered("")), steady=True, within=60, drain=180),
-    Row("stream-gone", unreadable("not-found", no_stream), steady=True, within=60, drain=180),
+CASES = (
+    Case("stream-denied", unreadable("access-denied", answered("AccessDeniedException")), steady=True, drain=180),
+    Case("stream-unreachable", unreachable, steady=True, within=60, drain=180),
+    Case("stream-key-disabled", unreadable("kms", answered("KMSDisabledException")), steady=True, drain=180),
+    Case("stream-hanging", unreadable("network", answered("")), steady=True, within=60, drain=180),
+    Case("stream-gone", unreadable("not-found", no_stream), steady=True, within=60, drain=180),
 )

@@ -9,7 +9,7 @@ from producer.fleet.order import Mix
 from producer.fleet.simulate import Plan
 from tests.faults import http_faults as faults
 from tests.faults.bench import Bench, NotHeld
-from tests.faults.case import IN_PLACE, Row, Suffering
+from tests.faults.case import IN_PLACE, Case, Injection
 from tests.faults.h2 import THROTTLED
 from tests.faults.http_faults import names_table, share, to
 from tests.faults.proxy import SERVICES, Fault
@@ -18,16 +18,16 @@ OUTAGE = float(os.environ.get("OUTAGE") or 600)
 """Seconds that the table is gone; shorter for a first look."""
 
 
-def proxied(make: Callable[[Bench, random.Random], Fault]) -> Suffering:
-    """A fault of the proxy as a row's fault."""
+def proxied(make: Callable[[Bench, random.Random], Fault]) -> Injection:
+    """A fault of the proxy as a case's fault."""
 
-    def suffer(bench: Bench) -> AbstractContextManager[None]:
+    def inject(bench: Bench) -> AbstractContextManager[None]:
         return bench.proxy.fault(make(bench, bench.rng))
 
-    return suffer
+    return inject
 
 
-def unreachable(*services: str) -> Suffering:
+def unreachable(*services: str) -> Injection:
     return lambda bench: bench.proxy.down(*services)
 
 
@@ -65,8 +65,8 @@ def cloudwatch_tried(bench: Bench) -> None:
         raise NotHeld("nothing was sent to CloudWatch while it was down")
 
 
-ROWS = (
-    Row(
+CASES = (
+    Case(
         "table-throttled",
         proxied(
             lambda bench, rng: faults.refused(
@@ -77,19 +77,19 @@ ROWS = (
         drain=120,
         mixable=True,
     ),
-    Row(
+    Case(
         "table-unprocessed",
         proxied(lambda bench, rng: faults.unprocessed(bench.stack.table, 0.5, rng)),
         seconds=30,
         mixable=True,
     ),
-    Row(
+    Case(
         "table-500",
         proxied(lambda bench, _: faults.refused(names_table(bench.stack.table), 500, "InternalServerError")),
         seconds=30,
         mixable=True,
     ),
-    Row(
+    Case(
         # What was asked for before the end is answered 20 s later all the same.
         "table-slow",
         proxied(lambda bench, _: faults.slow(names_table(bench.stack.table), 20)),
@@ -97,7 +97,7 @@ ROWS = (
         within=20 + IN_PLACE,
         mixable=True,
     ),
-    Row(
+    Case(
         "table-gone",
         proxied(lambda bench, _: faults.refused(names_table(bench.stack.table), 400, "ResourceNotFoundException")),
         seconds=OUTAGE,
@@ -105,18 +105,18 @@ ROWS = (
         drain=600,
         steady=True,
     ),
-    Row("reset-mid-answer", proxied(cut_answers), seconds=30, mixable=True),
-    Row("s3-slowdown", proxied(lambda *_: faults.refused(to("s3"), 503, "SlowDown")), seconds=30, mixable=True),
-    Row(
+    Case("reset-mid-answer", proxied(cut_answers), seconds=30, mixable=True),
+    Case("s3-slowdown", proxied(lambda *_: faults.refused(to("s3"), 503, "SlowDown")), seconds=30, mixable=True),
+    Case(
         "s3-answer-lost",
         proxied(lambda _, rng: faults.answer_lost(share(to("s3", "PUT"), 0.5, rng))),
         seconds=30,
         mixable=True,
     ),
-    Row("cloudwatch-down", unreachable("cloudwatch"), seconds=65, check=cloudwatch_tried),
-    Row("kinesis-throttled", kinesis_throttled, seconds=30, check=kinesis_was_throttled, mixable=True, steady=True),
-    Row("endpoint-gone", unreachable(*SERVICES), seconds=60, drain=120, steady=True),
-    Row(
+    Case("cloudwatch-down", unreachable("cloudwatch"), seconds=65, check=cloudwatch_tried),
+    Case("kinesis-throttled", kinesis_throttled, seconds=30, check=kinesis_was_throttled, mixable=True, steady=True),
+    Case("endpoint-gone", unreachable(*SERVICES), seconds=60, drain=120, steady=True),
+    Case(
         "alert-function-fails",
         alert_function_fails,
         seconds=20,

@@ -10,7 +10,7 @@ from consumer.archive.format import DEAD_LETTERS, READINGS, UNDELIVERABLE
 from producer.fleet.order import Mix
 from producer.fleet.simulate import Plan
 from tests.faults.bench import Bench, NotHeld, Setup
-from tests.faults.case import LEASES_EXPIRE, Row, nothing
+from tests.faults.case import LEASES_EXPIRE, Case, nothing
 from tests.system.aggregates import aggregate, mixed_aggregate
 from tests.unit.malformed import malformed
 
@@ -164,21 +164,21 @@ def none_ended(bench: Bench) -> None:
         raise NotHeld(f"{', '.join(ended)}: checkpointed to the end, but open")
 
 
-ROWS = (
-    Row("split", split, within=RESHARD),
-    Row("merge", merge, within=RESHARD),
-    Row("update-shard-count", up_and_down, within=RESHARD),
-    Row("consumer-deregistered", deregistered, check=none_ended, within=LEASES_EXPIRE, setup=FANOUT),
-    Row("poison", poison, check=poison_kept, drain=120),
-    Row("crafted-aggregate", broken_aggregates, check=broken_kept),
-    Row("mixed-shard-aggregate", mixed_aggregates),
-    Row("flood", flood, seconds=20, drain=180),
-    Row("large-records", large_records, drain=120),
-    Row(
+CASES = (
+    Case("split", split, within=RESHARD),
+    Case("merge", merge, within=RESHARD),
+    Case("update-shard-count", up_and_down, within=RESHARD),
+    Case("consumer-deregistered", deregistered, check=none_ended, within=LEASES_EXPIRE, setup=FANOUT),
+    Case("poison", poison, check=poison_kept, drain=120),
+    Case("crafted-aggregate", broken_aggregates, check=broken_kept),
+    Case("mixed-shard-aggregate", mixed_aggregates),
+    Case("flood", flood, seconds=20, drain=180),
+    Case("large-records", large_records, drain=120),
+    Case(
         "disorder",
         nothing,
         seconds=20,
         plan=Plan(devices=40, rate=320, via="kinesis", mix=Mix(late=0.3, disorder=0.3)),
     ),
-    Row("same-keys", nothing, seconds=20, plan=Plan(devices=40, rate=320, via="kinesis", mix=Mix(duplicates=0.9))),
+    Case("same-keys", nothing, seconds=20, plan=Plan(devices=40, rate=320, via="kinesis", mix=Mix(duplicates=0.9))),
 )

@@ -32,7 +32,7 @@ class Batch:
     cpu: float = 0.0
     failed: list[tuple[int, str]] = field(default_factory=list)
     exempt: Counter[str] = field(default_factory=Counter)
-    fault_injection: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
     fence: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Batch") -> None:
@@ -40,7 +40,7 @@ class Batch:
         self.cpu += other.cpu
         self.failed += other.failed
         self.exempt += other.exempt
-        self.fault_injection += other.fault_injection
+        self.faults += other.faults
         self.fence += other.fence
 
 
@@ -50,7 +50,7 @@ def batch(first: int, count: int) -> Batch:
     for seed in range(first, first + count):
         result = run(seed)
         found.exempt.update(result.exempt)
-        found.fault_injection.update(result.fault_injection)
+        found.faults.update(result.faults)
         found.fence.update(result.fence)
         if result.violation:
             found.failed.append((seed, result.violation))
@@ -63,7 +63,7 @@ class Progress:
     """A line that is written over on a terminal, and now and then a line elsewhere."""
 
     def __init__(self) -> None:
-        self._began = self._told = time.monotonic()
+        self._began = self._shown = time.monotonic()
         self._live = sys.stderr.isatty()
 
     @property
@@ -72,9 +72,9 @@ class Progress:
 
     def tell(self, done: int, of: int, what: str) -> None:
         now = time.monotonic()
-        if done < of and now - self._told < (0.5 if self._live else 10):
+        if done < of and now - self._shown < (0.5 if self._live else 10):
             return
-        self._told = now
+        self._shown = now
         left = self.seconds / done * (of - done)
         end = "\r" if self._live and done < of else "\n"
         text = f"{done:,} of {of:,} {what}, {self.seconds:.0f} s, {left:.0f} s left  "
@@ -103,20 +103,20 @@ def crashtest(schedules: int, seed: int) -> int:
         print(f"\nseed {failing}: {violation}")
         print("\n".join(run(failing, tracing=True).trace[-SHOWN:]))
         print(f"the whole of it: make crashtest SCHEDULES=1 SEED={failing}")
-    told = {
+    summary = {
         "schedules": schedules,
         "failed": len(total.failed),
         "seeds": [failing for failing, _ in sorted(total.failed)[:20]],
         "seed": seed,
         "seconds": round(progress.seconds, 1),
         "per_second_per_core": round(schedules / total.cpu, 1),
-        "faults": dict(sorted(total.fault_injection.items())),
+        "faults": dict(sorted(total.faults.items())),
         "fence": dict(sorted(total.fence.items())),
         "rows_left_by_the_documented_case": dict(total.exempt),
         "ok": not total.failed,
     }
-    print(json.dumps(told))
-    return 0 if told["ok"] else 1
+    print(json.dumps(summary))
+    return 0 if summary["ok"] else 1
 
 
 def replay(seed: int) -> int:
@@ -125,7 +125,7 @@ def replay(seed: int) -> int:
     began = time.perf_counter()
     result = run(seed, tracing=True)
     print("\n".join(result.trace))
-    told = {
+    summary = {
         "schedules": 1,
         "failed": int(result.violation is not None),
         "violation": result.violation,
@@ -134,8 +134,8 @@ def replay(seed: int) -> int:
         "virtual_seconds": round(result.seconds, 1),
         "ok": result.violation is None,
     }
-    print(json.dumps(told))
-    return 0 if told["ok"] else 1
+    print(json.dumps(summary))
+    return 0 if summary["ok"] else 1
 
 
 def mutants(schedules: int, seed: int) -> int:
@@ -159,7 +159,7 @@ def mutants(schedules: int, seed: int) -> int:
         count, violation = rows[mutant.name]
         print(f"{mutant.name:40} {f'caught after {count}' if violation else 'NOT caught':20} {(violation or '')[:110]}")
     caught = {mutant.name: rows[mutant.name][0] for mutant in MUTANTS if rows[mutant.name][1]}
-    told = {
+    summary = {
         "schedules_until_caught": caught,
         "not_caught": [mutant.name for mutant in MUTANTS if mutant.name not in caught],
         "caught": len(caught),
@@ -169,8 +169,8 @@ def mutants(schedules: int, seed: int) -> int:
         "seconds": round(progress.seconds, 1),
         "ok": len(caught) == len(MUTANTS) and not control.failed,
     }
-    print(json.dumps(told))
-    return 0 if told["ok"] else 1
+    print(json.dumps(summary))
+    return 0 if summary["ok"] else 1
 
 
 def main(arguments: list[str]) -> int:

@@ -70,10 +70,10 @@ class _Timer(_Step, asyncio.TimerHandle):
 
 
 class Clock(asyncio.BaseEventLoop):
-    """An event loop in virtual time. After `countdown` steps of processes, `strike` is called before the next one: it
-    may kill or freeze the process, and sets the countdown anew."""
+    """An event loop in virtual time. After `countdown` steps of processes, `inject` is called before the next one:
+    it may kill or freeze the process, and sets the countdown anew."""
 
-    def __init__(self, strike: Callable[[Process], None]) -> None:
+    def __init__(self, inject: Callable[[Process], None]) -> None:
         super().__init__()
         self.now = 0.0
         self.steps = 0
@@ -82,7 +82,7 @@ class Clock(asyncio.BaseEventLoop):
         """At the end of a schedule: everything runs, whether its process is dead or not."""
         self.errors: list[str] = []
         self.tasks: list[asyncio.Task[Any]] = []
-        self._strike = strike
+        self._inject = inject
         self._timers: list[tuple[float, int, asyncio.TimerHandle | asyncio.Future[None]]] = []
         self._world = contextvars.Context()
         self.set_exception_handler(self._complain)
@@ -171,7 +171,7 @@ class Clock(asyncio.BaseEventLoop):
                 if process.running:
                     self.countdown -= 1
                     if self.countdown == 0:
-                        self._strike(process)
+                        self._inject(process)
                 if not process.running:
                     process.held.append(handle)
                     continue
@@ -182,7 +182,7 @@ class Clock(asyncio.BaseEventLoop):
 
     def _complain(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
-        if "Task" not in context["message"]:  # a task's exception is told by whoever owns the task
+        if "Task" not in context["message"]:  # a task's exception is reported by its owner
             self.errors.append(f"{context['message']}: {error!r}")
 
     def _process_events(self, event_list: object) -> None:
@@ -193,9 +193,7 @@ class Clock(asyncio.BaseEventLoop):
 
 
 class Time:
-    """What the product's modules see instead of `time`."""
-
-    CLOCK_BOOTTIME = time.CLOCK_BOOTTIME
+    """Stands in for the functions of the module `time`."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -210,5 +208,5 @@ class Time:
         return int(self.time() * 1_000_000_000)
 
     def clock_gettime(self, clock: int) -> float:
-        assert clock == self.CLOCK_BOOTTIME
+        assert clock == time.CLOCK_BOOTTIME
         return self._clock.now - PROCESS.get().unseen

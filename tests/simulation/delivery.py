@@ -109,7 +109,7 @@ class Consumer:
         await self._tell_end()
 
     def _sync(self) -> None:
-        """What the leader does now and then: children that nobody has told it of get their leases too."""
+        """What the leader does now and then: children that were not reported to it get their leases too."""
         rows = self._world.leases.rows
         for name in self._shard.children if self._hold.row.ended else ():
             parents = self._world.stream.shards[name].parents
@@ -126,7 +126,7 @@ class Consumer:
     async def _ask(self, action: str, **fields: Any) -> None:
         """Sends an action, serves the child's checkpoints until its answer. Raises Broken."""
         self._action = action
-        self._world.note(self._jvm.process.name, lambda: f"{self._shard.name}: {action} {_told(fields)}")
+        self._world.note(self._jvm.process.name, lambda: f"{self._shard.name}: {action} {_described(fields)}")
         self._pipe.send({"action": action, **fields})
         while True:
             said = await self._pipe.hear()
@@ -170,7 +170,7 @@ class Consumer:
         return error
 
 
-def _told(fields: dict[str, Any]) -> str:
+def _described(fields: dict[str, Any]) -> str:
     if "records" not in fields:
         return ""
     numbers = [str(bytes(wire)).split('"sequenceNumber":"')[1].split('"')[0] for wire in fields["records"]]

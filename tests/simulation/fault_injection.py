@@ -1,4 +1,4 @@
-"""FaultInjection: what is done to a process between two of its steps, or to its leases."""
+"""Fault injection: what is done to a process between two of its steps, or to its leases."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from tests.simulation.worker import Worker
     from tests.simulation.world import World
 
-MOST_WORKERS: Final = 4
+MAX_WORKERS: Final = 4
 
 
 class FaultInjection:
@@ -18,17 +18,17 @@ class FaultInjection:
 
     def __init__(self, world: "World") -> None:
         self._world = world
-        self._kinds = [KINDS[name] for name in world.scenario.fault_injection]
+        self._kinds = [KINDS[name] for name in world.scenario.faults]
         self._over = False
         self.count: dict[str, int] = {}
 
     def arm(self) -> None:
-        """Draws how many steps it is to the next strike."""
+        """Draws how many steps it is to the next fault."""
         mean = self._world.scenario.between
         self._world.clock.countdown = 0 if self._over else 1 + int(self._world.rng.expovariate(1 / mean))
 
     def end(self) -> None:
-        """Nothing is struck any more, and all that was frozen goes on."""
+        """No more faults; all that was frozen goes on."""
         self._over = True
         self.arm()
         for worker in self._world.workers:
@@ -38,14 +38,14 @@ class FaultInjection:
                 jvm.deaf_until = 0.0
             worker.python.skew = 0.0
 
-    def strike(self, process: Process) -> None:
+    def inject(self, process: Process) -> None:
         self.arm()
         world = self._world
         worker = next(w for w in world.workers if process is w.python or any(process is j.process for j in w.jvms))
         kind = world.rng.choice(self._kinds)
         name = kind.__name__.strip("_")
         self.count[name] = self.count.get(name, 0) + 1
-        world.note(process.name, f"is struck: {name}")
+        world.note(process.name, f"fault: {name}")
         kind(self, worker)
 
     # Kinds
@@ -74,7 +74,7 @@ class FaultInjection:
         self._freeze(worker.python, self._world.leases_long(), seen=rng.random() < 0.5)
 
     def _zombie(self, worker: "Worker") -> None:
-        """The whole worker, longer than a lease. Somebody takes over."""
+        """The whole worker, longer than a lease. Another takes over."""
         world = self._world
         seconds, seen = world.leases_long(), world.rng.random() < 0.3
         self._freeze(worker.python, seconds, seen)
@@ -149,11 +149,11 @@ class FaultInjection:
             self._world.clock.thaw(process)
 
     def _reinforce(self, also: bool = False) -> None:
-        """Sees to it that somebody else can take the leases."""
+        """Makes sure that another worker can take the leases."""
         world = self._world
         alive = [worker for worker in world.workers if not worker.ended]
         others = [worker for worker in alive if worker.python.running]
-        if len(alive) < MOST_WORKERS and (also or not others) and world.rng.random() < 0.8:
+        if len(alive) < MAX_WORKERS and (also or not others) and world.rng.random() < 0.8:
             world.start_worker(world.new_name())
 
     def _lease(self, worker: "Worker") -> Row | None:

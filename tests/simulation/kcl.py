@@ -43,11 +43,11 @@ class Jvm:
         self.deaf_until = 0.0
         """Until when it cannot reach the lease table."""
         self.dropped: list[bytes] = []
-        """Records that it could not de-aggregate, as its log tells."""
+        """Records that it could not de-aggregate, as its log says."""
         self.skipped = False
-        """Whether its log tells of a batch that it went past."""
+        """Whether its log says that it skipped a batch."""
         self.gone: set[str] = set()
-        """Shards that it was told do not exist, as its log tells."""
+        """Shards that do not exist, as its log says that Kinesis answered."""
         self.stopping = False
         self.tasks = [world.clock.spawn(self.process, self._coordinate())]
         self._seen: dict[str, tuple[int, float]] = {}

@@ -94,7 +94,7 @@ class LeaseTable:
             raise Refused
         if asked["UpdateExpression"] == _CLAIM:
             row.epoch = (int(values[":now"]["N"]) if row.epoch is None else row.epoch) + int(values[":one"]["N"])
-            self._ledger.claimed(row.shard, row.epoch)
+            self._ledger.owners.claimed(row.shard, row.epoch)
         else:
             assert asked["UpdateExpression"] == _TAKE, asked["UpdateExpression"]
             row.owner, row.handing = values[":me"]["S"], None
@@ -137,13 +137,13 @@ class LeaseClient:
         if asked["UpdateExpression"] == _TAKE:
             return await self._network.call("leases", lambda _: self._table.update(asked))
         talk, shard = CONVERSATION.get(), asked["Key"]["leaseKey"]["S"]
-        self._ledger.claims(talk, shard)
+        self._ledger.owners.claims(talk, shard)
         try:
             answer = await self._network.call("leases", lambda _: self._table.update(asked))
         except Refused:
             talk.retired = talk.retired or "its claim was refused"
             raise
-        self._ledger.owns(talk, shard, int(answer["Attributes"]["epoch"]["N"]))
+        self._ledger.owners.owns(talk, shard, int(answer["Attributes"]["epoch"]["N"]))
         return answer
 
     async def delete_item(self, **_: Any) -> None:

@@ -10,14 +10,9 @@ from consumer.archive.fence import belongs
 from consumer.archive.format import DEAD_LETTERS, READINGS, UNDELIVERABLE
 from consumer.kcl.lease_table import END
 from consumer.kcl.protocol import Position
-from tests.simulation.clock import Process
 from tests.simulation.network import Request
-from tests.simulation.pipe import Pipe
+from tests.simulation.owners import Owners
 from tests.simulation.stream import Item, Key, Order, Stream
-
-
-class Violation(Exception):
-    """An invariant does not hold."""
 
 
 class _Line(msgspec.Struct, rename="camel"):
@@ -42,11 +37,11 @@ class Written:
 
     order: Order
     outlived: str | None
-    """Why its writer had no business there any more, if so: a zombie, or a request that came through late."""
+    """Why its writer owned the shard no more, if so: a zombie, or a request that took effect late."""
 
 
 class Ledger:
-    """What has become of every record. `fail` is told of the first violation."""
+    """What has become of every record. `fail` gets each violation."""
 
     def __init__(self, stream: Stream, fail: Callable[[str], None]) -> None:
         self._stream = stream
@@ -57,50 +52,9 @@ class Ledger:
         self._metadata: dict[str, dict[str, str]] = {}
         self._letters: dict[str, list[Position]] = {}
         """By key without prefix, what a reader takes for its dead letters."""
-        self._epochs: dict[str, int] = {}
-        self._owners: dict[str, Pipe] = {}
-        self._talks: dict[tuple[Process, str], list[Pipe]] = {}
+        self.owners = Owners(stream, fail)
         self.exempt: dict[str, int] = {}
         """Rows left behind by the documented case, by its kind."""
-
-    # (c) who may write
-
-    def claims(self, talk: Pipe, shard: str) -> None:
-        """A conversation asks for its epoch: earlier ones of its process have ended their writing."""
-        talks = self._talks.setdefault((talk.python, shard), [])
-        for other in talks:
-            if other is not talk:
-                other.retired = other.retired or "a later conversation of its process has claimed the shard"
-        if talk not in talks:
-            talks.append(talk)
-
-    def claimed(self, shard: str, epoch: int) -> None:
-        if epoch <= self._epochs.get(shard, 0):
-            self._fail(f"(c) {shard}: epoch {epoch} is given a second time")
-        self._epochs[shard] = epoch
-
-    def owns(self, talk: Pipe, shard: str, epoch: int) -> None:
-        """A conversation learns its epoch."""
-        talk.epoch = epoch
-        owner = self._owners.get(shard)
-        if owner is None or owner.epoch is None or owner.epoch < epoch:
-            self._owners[shard] = talk
-
-    def writes(self, talk: Pipe, what: str) -> None:
-        """A conversation is about to send a write."""
-        if talk.retired:
-            self._fail(f"(c) {talk.shard}: {what} is written although {talk.retired}")
-        elif talk.epoch is None:
-            self._fail(f"(c) {talk.shard}: {what} is written without a claim")
-        elif talk.python.overslept:
-            self._fail(f"(c) {talk.shard}: {what} is written although its process knows that it stood still")
-        self.starts(talk.shard, what)
-
-    def starts(self, shard: str, what: str) -> None:
-        """(d) Something is done for a shard."""
-        for parent in self._stream.shards[shard].parents:
-            if not self._stream.shards[parent].ended:
-                self._fail(f"(d) {shard}: {what} before {parent} was finished")
 
     # rows
 
@@ -111,18 +65,13 @@ class Ledger:
             self._fail(f"(b) row {key} has value {value}, which no reading has")
             return
         _, order, item = found
-        outlived = self._outlived(request, item)
+        outlived = self.owners.outlived(request, item.shard)
         held = self._rows.get(key)
         if held and order < held.order:
             newer = self._stream.items[held.order[:2]]
             if newer.checkpointed and not outlived:
                 self._fail(f"(a) row {key} goes back to {order} from {held.order}, which is checkpointed")
         self._rows[key] = Written(order, outlived)
-
-    def _outlived(self, request: Request, item: Item) -> str | None:
-        if request.abandoned:
-            return "late"
-        return None if request.talk is self._owners.get(item.shard) else "zombie"
 
     def _row_stands(self, key: Key, order: Order) -> bool:
         held = self._rows.get(key)

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 READ_TIMEOUT: Final = 30.0
 """As in consumer/aws/clients.py."""
-LONGEST: Final = 35.0
+MAX_DELAY: Final = 35.0
 """Seconds after which every request has taken effect, if it ever does."""
 
 CONVERSATION: "ContextVar[Pipe]" = ContextVar("conversation")
@@ -46,7 +46,7 @@ class NetworkConditions:
     slow: float = 0.0
     """It takes effect now and is answered late, perhaps after the client's timeout."""
     late: float = 0.0
-    """It takes effect late, perhaps when nobody waits for it any more."""
+    """It takes effect late, perhaps when its sender has given it up."""
     fatal: float = 0.0
     """It is refused with what no retry cures (but the next daemon's life may)."""
 
@@ -66,26 +66,26 @@ class Request:
 
 
 class Network:
-    """Carries every request of a schedule. `weather` is replaced by fair weather when the faults are over."""
+    """Carries every request of a schedule. `conditions` are replaced by faultless ones when the faults are over."""
 
     def __init__(
         self,
         clock: Clock,
         rng: random.Random,
         conditions: dict[str, NetworkConditions],
-        fault_rate: Callable[[Process, str], None],
+        inject: Callable[[Process, str], None],
     ) -> None:
-        """`peril` may strike a process that is about to send a request, or whose request has just taken effect."""
+        """`inject` may hit a process that is about to send a request, or whose request has just taken effect."""
         self._clock = clock
         self._rng = rng
         self.conditions = conditions
         self.pending = 0
-        self._fault_rate = fault_rate
+        self._inject = inject
 
     async def call(self, service: str, effect: Callable[[Request], T]) -> T:
         """Has `effect` take place at the service, once or not at all. Raises what botocore would."""
         process = PROCESS.get()
-        self._fault_rate(process, service)
+        self._inject(process, service)
         await asyncio.sleep(0)  # signing, a connection from the pool: the process may stop here, and send it later
         future: asyncio.Future[T] = self._clock.create_future()
         request = Request(CONVERSATION.get(None), process, service, future)
@@ -105,7 +105,7 @@ class Network:
             self._send(way, request, effect, rng.uniform(0.5, READ_TIMEOUT * 1.2))
         elif (fate := fate - conditions.late) < 0:
             self._clock.later(READ_TIMEOUT, self._refuse, future, ReadTimeoutError(endpoint_url=service))
-            self._send(rng.uniform(0.5, LONGEST), request, effect, 0.0)
+            self._send(rng.uniform(0.5, MAX_DELAY), request, effect, 0.0)
         else:
             self._send(way, request, effect, 0.0)
         return await future
@@ -128,7 +128,7 @@ class Network:
             result = effect(request)
         except ClientError as refused:
             error = refused
-        self._fault_rate(request.process, request.service)
+        self._inject(request.process, request.service)
         if answer is None:
             return
         if answer:

@@ -32,7 +32,7 @@ class Pipe:
         self._connector_died: asyncio.Future[None] = clock.create_future()
         self._said: list[dict[str, Any]] = []
         self._partial = b""
-        self._revoke = False
+        self._silent = False
         self._listening: asyncio.Future[None] | None = None
 
     def __enter__(self) -> "Pipe":
@@ -44,7 +44,7 @@ class Pipe:
     # The product's side: the write transport.
 
     def write(self, data: bytes) -> None:
-        if self._revoke:
+        if self._silent:
             return
         *lines, self._partial = (self._partial + data).split(b"\n")
         self._said += [_decode(line) for line in lines if line]
@@ -68,7 +68,7 @@ class Pipe:
     async def hear(self) -> dict[str, Any]:
         """The child's next message. Raises Broken at the end of its pipe."""
         while not self._said:
-            if self._revoke:
+            if self._silent:
                 raise Broken("end of the pipe")
             self._listening = self._clock.create_future()
             await self._listening
@@ -83,7 +83,7 @@ class Pipe:
 
     def child_ends(self) -> None:
         """No word comes from the child any more."""
-        self._revoke = True
+        self._silent = True
         self._wake()
 
     def kill_connector(self) -> None:

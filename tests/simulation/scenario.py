@@ -1,4 +1,4 @@
-"""The habits of a schedule's world, drawn once.
+"""The scenario of a schedule: how its world behaves, drawn once.
 
 Every schedule leaves most kinds of faults out: rare combinations come about sooner than if everything failed at once.
 """
@@ -41,23 +41,23 @@ class Scenario:
     late_start: float
     refused_checkpoint: float
     odd_lag: float
-    cuts: tuple[RotationPolicy, ...]
-    """Those that its owners have: a deploy may change them."""
+    rotations: tuple[RotationPolicy, ...]
+    """Those of its owners: a deploy may change them."""
     fields: tuple[Fields, ...]
     """Likewise: they decide what is rejected."""
     between: float
-    """Steps between two strikes, on average."""
+    """Steps between two injected faults, on average."""
     fault_rate: dict[str, float]
-    """By service, how often a process is struck when it sends a request, and when that has taken effect."""
-    fault_injection: tuple[str, ...]
+    """By service, how often a fault is injected when a process sends a request, and when that has taken effect."""
+    faults: tuple[str, ...]
     failover: float
     """Seconds that a lease lasts."""
     leaderless: bool
     """No daemon takes leases that have expired: the product must (consumer/kcl/lease_takeover.py)."""
 
 
-def _cut(rng: random.Random) -> RotationPolicy:
-    size, seconds = rng.choice((300, 900, HUGE, HUGE)), rng.choice((2, 5, 10, 20))
+def _rotation(rng: random.Random) -> RotationPolicy:
+    size, seconds = rng.choice((1024, 2048, HUGE, HUGE)), rng.choice((2, 5, 10, 20))
     return RotationPolicy(rng.choice((1, 2, 3, 4, 5, 8, 20)), size, seconds * 1000)
 
 
@@ -65,7 +65,7 @@ TAKEOVERS: Final = ("zombie", "zombie", "deaf", "steal", "kill")
 
 
 def draw(rng: random.Random, kinds: list[str]) -> Scenario:
-    """The habits of one schedule; `kinds` are all strikes that there are."""
+    """The scenario of one schedule; `kinds` are all faults that can be injected."""
     scenario = _anything(rng, kinds)
     theme = rng.random()
     if theme < 0.4:
@@ -76,9 +76,9 @@ def draw(rng: random.Random, kinds: list[str]) -> Scenario:
 
 
 def _takeovers(rng: random.Random, scenario: Scenario) -> Scenario:
-    """Good weather, but owners that follow one another quickly, and come back: what the fence is for."""
+    """No network faults, but owners that follow one another quickly, and come back: what the fence is for."""
     size = rng.choice((1, 2, 3))
-    cuts = tuple(RotationPolicy(records, HUGE, 15_000) for records in (size, size, size + rng.choice((1, 2, 5))))
+    rotations = tuple(RotationPolicy(records, HUGE, 15_000) for records in (size, size, size + rng.choice((1, 2, 5))))
     return replace(
         scenario,
         workers=3,
@@ -89,12 +89,12 @@ def _takeovers(rng: random.Random, scenario: Scenario) -> Scenario:
         false_ends=0.0,
         late_start=rng.choice((0.0, 0.5)),
         refused_checkpoint=0.0,
-        cuts=cuts,
+        rotations=rotations,
         mix=replace(scenario.mix, odd=rng.choice((0.0, 0.3))),
         fields=SETTINGS,
         fault_rate={"s3": 0.2, "table": 0.02, "leases": 0.02, "checkpoint": 0.1, "stream": 0.02},
         between=1000.0,
-        fault_injection=tuple(rng.sample(TAKEOVERS, 3)),
+        faults=tuple(rng.sample(TAKEOVERS, 3)),
         failover=3.0,
         leaderless=False,
     )
@@ -104,20 +104,18 @@ def _late_claims(scenario: Scenario) -> Scenario:
     """Leases that come and go while their claims are under way."""
     conditions = {**scenario.conditions, "leases": NetworkConditions(slow=0.5)}
     fault_rate = {**scenario.fault_rate, "leases": 0.3}
-    return replace(
-        scenario, conditions=conditions, fault_rate=fault_rate, fault_injection=("bounce", "steal", "hand_off")
-    )
+    return replace(scenario, conditions=conditions, fault_rate=fault_rate, faults=("bounce", "steal", "hand_off"))
 
 
 def _hand_overs(rng: random.Random, scenario: Scenario) -> Scenario:
-    """Leases of several shards that are handed over, perhaps to nobody, by owners whose daemons die meanwhile."""
-    fault_injection = ("abandon", "hand_off", rng.choice(("kill_daemon", "kill", "join")))
+    """Leases of several shards that are handed over, perhaps to no living worker, while their owners' daemons die."""
+    faults = ("abandon", "hand_off", rng.choice(("kill_daemon", "kill", "join")))
     return replace(
         scenario,
         workers=2,
         shards=3,
         reshards=1,
-        fault_injection=fault_injection,
+        faults=faults,
         between=400.0,
         failover=3.0,
         leaderless=True,
@@ -163,11 +161,11 @@ def _anything(rng: random.Random, kinds: list[str]) -> Scenario:
         late_start=now_and_then(0.2, 0.5),
         refused_checkpoint=now_and_then(0.1, 0.4),
         odd_lag=now_and_then(0.2),
-        cuts=tuple(_cut(rng) for _ in range(rng.choice((1, 2, 2, 3)))),
+        rotations=tuple(_rotation(rng) for _ in range(rng.choice((1, 2, 2, 3)))),
         fields=rng.choice((SETTINGS[:1], SETTINGS)),
         between=rng.choice((60.0, 150.0, 400.0, 1000.0)),
         fault_rate=dict.fromkeys((*services, "checkpoint"), rng.choice((0.0, 0.02, 0.05, 0.2))),
-        fault_injection=tuple(rng.sample(kinds, rng.randint(1, 5))),
+        faults=tuple(rng.sample(kinds, rng.randint(1, 5))),
         failover=rng.choice((3.0, 3.0, 10.0)),
         leaderless=rng.random() < 0.3,
     )

@@ -4,15 +4,15 @@ import asyncio
 import contextlib
 import gc
 import logging
+import random
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from consumer import service
-from consumer.aws import retry
-from consumer.kcl import lease_table as lease
-from consumer.kcl import protocol, supervisor
-from consumer.pipeline import reads, shard, shards, watch
+from consumer.kcl import protocol
+from consumer.pipeline import shards
 from tests.simulation import pipe
 from tests.simulation.clock import Time
 from tests.simulation.seams import replaced
@@ -34,7 +34,7 @@ class Result:
     exempt: dict[str, int]
     seconds: float
     steps: int
-    fault_injection: dict[str, int]
+    faults: dict[str, int]
     fence: Counter[str]
     """How archive objects were committed (consumer/archive/fence.py)."""
     trace: list[str]
@@ -105,10 +105,10 @@ def _clear(world: World) -> None:
 
 def _product_in(world: World) -> contextlib.AbstractContextManager[None]:
     """The product's modules see virtual time, the schedule's random numbers and pipes in memory."""
-    time = Time(world.clock)
+    clock = Time(world.clock)
     return replaced(
-        *((module, "time", time) for module in (shard, lease, reads, watch, supervisor)),
-        (retry, "random", world.rng),
+        *((time, name, getattr(clock, name)) for name in ("monotonic", "time", "time_ns", "clock_gettime")),
+        (random, "uniform", world.rng.uniform),
         (service, "Metrics", lambda: _Metrics(world.fence)),
         (protocol, "accept", pipe.accept),
         (protocol, "gone", pipe.gone),

@@ -26,12 +26,12 @@ class Bucket:
         self._ledger = ledger
         self._rng = rng
         self.conflicts = conflicts
-        """How often a conditional PUT meets another one and is told 409."""
+        """How often a conditional PUT meets another one and gets a 409."""
         self.objects: dict[str, Stored] = {}
 
     async def put_object(self, **asked: Any) -> None:
         if not asked["Key"].startswith(UNDELIVERABLE):
-            self._ledger.writes(CONVERSATION.get(), f"PUT {asked['Key'][-70:]}")
+            self._ledger.owners.writes(CONVERSATION.get(), f"PUT {asked['Key'][-70:]}")
         await self._network.call("s3", lambda _: self._put(**asked))
 
     def _put(
@@ -81,7 +81,7 @@ class Rows:
         keys = {(item["SensorId"]["S"], item["Timestamp"]["S"]) for item in items}
         if not 0 < len(items) <= 25 or len(keys) < len(items):
             raise refusal("ValidationException", "BatchWriteItem")
-        self._ledger.writes(CONVERSATION.get(), f"rows {[item['Value']['N'] for item in items]}")
+        self._ledger.owners.writes(CONVERSATION.get(), f"rows {[item['Value']['N'] for item in items]}")
         left = await self._network.call("table", lambda request: self._write(request, requests, items))
         return {"UnprocessedItems": {table: left} if left else {}}
 

@@ -45,7 +45,7 @@ class Item:
     checkpointed: bool = False
 
     def wanted(self) -> list[tuple[Key, Order]]:
-        """The readings that must have rows, by the settings of whoever archived it."""
+        """The readings that must have rows, by the settings of the owner that archived it."""
         strict = self.refused > self.rejected
         return [reading for reading in self.readings if not (strict and reading[0] in self.odd)]
 

@@ -14,6 +14,7 @@ from consumer.kcl.supervisor import FatalError
 from consumer.payload.reading import Fields
 from consumer.pipeline.shard_end import FalseEnd
 from consumer.service import Service
+from consumer.settings import Settings
 from tests.simulation.clock import Process
 from tests.simulation.kcl import Jvm
 from tests.simulation.pipe import Pipe
@@ -97,28 +98,10 @@ class SimService(Service):
 
     def __init__(self, worker: "Worker") -> None:
         world, self._worker = worker.world, worker
-        settings: Any = SimpleNamespace(
-            application_name="leases",
-            archive_bucket="bucket",
-            cloudwatch_namespace=None,
-            cloudwatch_per_sensor=False,
-            failover_seconds=world.scenario.failover,
-            archive_max_bytes=worker.cut.size,
-            archive_max_records=worker.cut.records,
-            archive_max_seconds=worker.cut.window_ms / 1000,
-            reading_fields=worker.fields,
-            row_ttl_days=0,
-            run_dir="run",
-            sensor_table="rows",
-            shutdown_seconds=20.0,
-            stream_name="stream",
-            table_concurrency=2,
-            worker_id=worker.name,
-        )
         sinks = {"s3": world.bucket, "dynamodb": world.dynamodb, "kinesis": world.kinesis}
         clients: Any = SimpleNamespace(**sinks, credentials=None)
         with replaced((service, "Daemon", lambda *_: SimDaemon(worker))):
-            super().__init__(settings, Path("java"), clients)
+            super().__init__(Settings.load(worker.environment()), Path("java"), clients)
         self._door: Any = worker.door
         self._shards._fail = self._judge  # type: ignore[assignment]
         self.daemon: Any = self._daemon
@@ -144,11 +127,11 @@ class SimService(Service):
 class Worker:
     """A container: the service's process and its daemons."""
 
-    def __init__(self, world: "World", name: str, cut: RotationPolicy, fields: Fields) -> None:
+    def __init__(self, world: "World", name: str, rotation: RotationPolicy, fields: Fields) -> None:
         self.world = world
         self.name = name
-        self.cut = cut
-        self.fields = fields
+        self._rotation = rotation
+        self._fields = fields
         self.python = Process(name)
         self.jvms: list[Jvm] = []
         self.pipes: list[Pipe] = []
@@ -158,6 +141,26 @@ class Worker:
         self.door: Door
         self.task = world.clock.spawn(self.python, self._run())
 
+    def environment(self) -> dict[str, str]:
+        """Its container's variables."""
+        return {
+            "STREAM_NAME": "stream",
+            "SENSOR_TABLE": "rows",
+            "ARCHIVE_BUCKET": "bucket",
+            "AWS_REGION": "eu-central-1",
+            "APPLICATION_NAME": "leases",
+            "WORKER_ID": self.name,
+            "RUN_DIR": "/run",
+            "CLOUDWATCH_NAMESPACE": "off",
+            "FAILOVER_SECONDS": f"{self.world.scenario.failover:g}",
+            "SHUTDOWN_SECONDS": "20",
+            "TABLE_CONCURRENCY": "2",
+            "ARCHIVE_MAX_RECORDS": str(self._rotation.records),
+            "ARCHIVE_MAX_BYTES": str(self._rotation.size),
+            "ARCHIVE_MAX_SECONDS": str(self._rotation.window_ms // 1000),
+            "MEASURES": ",".join(".".join(path) for path in self._fields.measures),
+        }
+
     async def _run(self) -> None:
         self.door = Door()
         self.service = SimService(self)
@@ -165,7 +168,7 @@ class Worker:
             await self.service.work()
         except FatalError as fatal:
             self.world.note(self.name, f"gives up: {fatal}")
-        except Exception as error:  # noqa: BLE001 (told)
+        except Exception as error:  # noqa: BLE001 (noted)
             self.world.note(self.name, f"ends: {error!r}")
             if code(error) not in NON_RETRYABLE:
                 self.world.fail(f"(h) the service failed: {error!r}")
@@ -193,7 +196,7 @@ class Worker:
         return pipe
 
     def log_written(self) -> None:
-        """The daemon has told something in its log."""
+        """The daemon has written to its log."""
         clock = self.world.clock
         delay = self.world.rng.choice((0.0, 0.01, 1.0)) * self.world.rng.random()
         clock.call_at(clock.now + delay, self.service.daemon.read_log, context=self.python.context.copy())
@@ -221,5 +224,5 @@ class Worker:
             writer = shard._writer
             if writer is None:
                 continue
-            if writer.records > self.world.most_records or writer._size > self.world.most_bytes:
+            if writer.records > self.world.max_records or writer._size > self.world.max_bytes:
                 self.world.fail(f"(e) {shard.name}: {writer.records} records, {writer._size} bytes held")

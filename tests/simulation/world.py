@@ -22,7 +22,7 @@ from tests.simulation.worker import Worker
 
 PATIENCE: Final = 300.0
 """Virtual seconds within which everything must have drained after the last fault."""
-FAIR: Final = NetworkConditions()
+FAULTLESS: Final = NetworkConditions()
 
 
 class DynamoDB:
@@ -45,10 +45,10 @@ class World:
         self.tracing = tracing
         self.violation: str | None = None
         self.scenario = scenario.draw(rng, list(KINDS))
-        self.clock = Clock(self._strike)
+        self.clock = Clock(self._inject)
         self.stream = Stream(rng, self.scenario.mix, self.scenario.shards)
         self.ledger = Ledger(self.stream, self.fail)
-        self.network = Network(self.clock, rng, dict(self.scenario.conditions), self._fault_rate)
+        self.network = Network(self.clock, rng, dict(self.scenario.conditions), self._inject_at_request)
         self.bucket = Bucket(self.network, self.ledger, rng, self.scenario.conflicts)
         self._rows = Rows(self.network, self.ledger, rng, self.scenario.unprocessed)
         self.leases = LeaseTable(self.ledger)
@@ -58,8 +58,8 @@ class World:
         self.calm = False
         self.workers: list[Worker] = []
         self._names = -1
-        self.most_records = 0
-        self.most_bytes = 0
+        self.max_records = 0
+        self.max_bytes = 0
         self.fault_injection = FaultInjection(self)
 
     # What the parts ask
@@ -78,7 +78,7 @@ class World:
         return probability > 0 and not self.calm and self.rng.random() < probability
 
     def leases_long(self) -> float:
-        """Seconds in which somebody else may take a lease over, and go on."""
+        """Seconds in which another worker may take a lease over, and go on."""
         return self.scenario.failover * self.rng.uniform(1.0, 5.0)
 
     def late_start(self, jvm: Jvm) -> float:
@@ -106,17 +106,17 @@ class World:
     # Workers
 
     def start_worker(self, name: str) -> Worker:
-        cut = self.rng.choice(self.scenario.cuts)
-        self.most_records = max(self.most_records, cut.records)
-        self.most_bytes = max(self.most_bytes, cut.size + 2000)
+        rotation = self.rng.choice(self.scenario.rotations)
+        self.max_records = max(self.max_records, rotation.records)
+        self.max_bytes = max(self.max_bytes, rotation.size + 2000)
         fields = self.rng.choice(self.scenario.fields)
-        worker = Worker(self, name, cut, fields)
+        worker = Worker(self, name, rotation, fields)
         self.workers.append(worker)
-        self.note(name, f"starts with {cut}, {fields}")
+        self.note(name, f"starts with {rotation}, {fields}")
         return worker
 
     def new_name(self) -> str:
-        """Of a worker that never was before: two with one name are no world of ours."""
+        """Of a worker that never was before: two workers with one name are not simulated."""
         self._names += 1
         return f"w{self._names}"
 
@@ -125,12 +125,12 @@ class World:
         name = self.new_name() if self.happens(0.3) else worker.name
         self.clock.later(self.rng.uniform(0.1, self.scenario.failover), self.start_worker, name)
 
-    def _strike(self, process: Process) -> None:
-        self.fault_injection.strike(process)
+    def _inject(self, process: Process) -> None:
+        self.fault_injection.inject(process)
 
-    def _fault_rate(self, process: Process, service: str) -> None:
+    def _inject_at_request(self, process: Process, service: str) -> None:
         if process.running and self.happens(self.scenario.fault_rate[service]):
-            self.fault_injection.strike(process)
+            self.fault_injection.inject(process)
 
     # The course of a schedule
 
@@ -179,7 +179,7 @@ class World:
     def _calm_down(self) -> None:
         self.note("world", "faults are over")
         self.calm = True
-        self.network.conditions = dict.fromkeys(self.network.conditions, FAIR)
+        self.network.conditions = dict.fromkeys(self.network.conditions, FAULTLESS)
         self.bucket.conflicts = self._rows.unprocessed = 0.0
         self.fault_injection.end()
 
