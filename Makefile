@@ -102,18 +102,18 @@ crashtest-mutants: setup  ## the same around deliberately broken code: each must
 faults: setup  ## the real daemon under load, fault by fault, audited after each; ROUNDS=1 SEED=n ONLY=name,name
 	@LOCAL_DIR=$${LOCAL_DIR:-$(CURDIR)/.local/faults} exec $(PY) -m tests.faults
 
-docs: .venv/ready  ## write docs/resources.md and the tables of docs/security.md anew, from the templates
-	@$(PY) -m infra.documents
+docs: .venv/ready  ## write anew what docs/ says of resources, permissions, parameters and cost, from templates and prices
+	@$(PY) -m infra.docs
 
 dashboards: .venv/ready  ## write config/grafana/dashboards anew; RUNBOOK=https://... is where docs/operations.md is read
-	@$(PY) -m infra.dashboards $(RUNBOOK)
+	@$(PY) -m config.grafana $(RUNBOOK)
 
 lint: .venv/ready  ## ruff: rules and format
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 
 types: .venv/ready  ## mypy --strict, for Linux and for macOS
-	$(PY) -m mypy consumer producer infra tests
+	$(PY) -m mypy consumer producer infra config tests
 	$(PY) -m mypy --platform darwin consumer producer infra
 
 check: setup lint types .lint/checkov/ready .lint/sam/ready .local-prometheus/ready  ## lint, types, cfn-lint, sam, checkov, hadolint, promtool; warnings are errors

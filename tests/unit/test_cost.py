@@ -2,8 +2,10 @@
 
 import pytest
 
-from infra import cost
 from infra.deploy.deployment import DATA
+from infra.docs import cost
+from infra.prices import DATA as PRICE_DATA
+from infra.prices import filled, written
 
 MILLION_A_MONTH = 1 / cost.millions(1)
 
@@ -20,3 +22,15 @@ def test_it_says_which_archive_objects_are_too_small_for_tiering() -> None:
     assert cost.object_kb(109) < cost.TIERED_KB < cost.object_kb(110)
     (line,) = [line for line in cost.table() if "tiered from 128" in line]
     assert "*117* | *195* | *195*" in line
+
+
+def test_every_price_has_a_known_source_and_a_day() -> None:
+    assert {price["source"] for price in PRICE_DATA["prices"].values()} <= PRICE_DATA["sources"].keys()
+    assert PRICE_DATA["as_of"] > "2026"
+
+
+def test_prices_are_written_as_people_write_them() -> None:
+    assert [written(value) for value in (1, 0.6, 0.023, 0.0000133334)] == ["1.00", "0.60", "0.023", "0.0000133334"]
+    assert filled("{s3_gb_month} a GB, about {task_month} a task") == "0.023 a GB, about 14 a task"
+    with pytest.raises(KeyError):
+        filled("{unknown}")

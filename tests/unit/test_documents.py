@@ -1,8 +1,9 @@
-"""docs/resources.md and the tables of docs/security.md are what the templates say."""
+"""What make docs writes is what stands in docs/."""
 
 import pytest
 
-from infra.documents import made, plain, templates
+from infra.docs.__main__ import made
+from infra.docs.templates import plain, templates
 
 
 def test_make_docs_would_change_nothing() -> None:

@@ -11,11 +11,11 @@ from typing import Any
 import promql_parser
 import pytest
 
+from config.grafana.__main__ import FOLDER, RULES, documents, main
+from config.grafana.__main__ import rules as alert_rules
+from config.grafana.parts import anchor
 from consumer.kcl.process import DaemonProcess
 from consumer.telemetry.metrics import Metrics
-from infra.dashboards.__main__ import FOLDER, RULES, documents, main
-from infra.dashboards.__main__ import rules as alert_rules
-from infra.dashboards.parts import anchor
 from infra.local.process import ROOT
 from tests.grafana import BOARDS, Panel, expressions, panels, substituted
 from tests.rules import binary, load, metrics, rules

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.dashboards.parts import anchor
+from config.grafana.parts import anchor
 from infra.local.process import ROOT
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]

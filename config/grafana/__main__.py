@@ -1,4 +1,4 @@
-"""`python -m infra.dashboards [RUNBOOK]`: writes config/grafana/dashboards anew, and the links of the alert rules.
+"""`python -m config.grafana [RUNBOOK]`: writes config/grafana/dashboards anew, and the links of the alert rules.
 
 RUNBOOK is where docs/operations.md is read. Without one the rules name its path in this repository, and a
 panel tells its section in words: a link that leads nowhere would be worse.
@@ -7,15 +7,16 @@ panel tells its section in words: a link that leads nowhere would be worse.
 import json
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from infra.dashboards.cost import cost
-from infra.dashboards.fleet import fleet
-from infra.dashboards.service import service
-from infra.local.process import ROOT
+from config.grafana.cost import cost
+from config.grafana.fleet import fleet
+from config.grafana.service import service
 
+ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "config/grafana/dashboards"
 PROMETHEUS = ROOT / "config/prometheus"
 RULES = PROMETHEUS / "rules/alerts.yml"
@@ -51,7 +52,7 @@ def rules(text: str, runbook: str = PAGE) -> str:
 def main(arguments: list[str]) -> int:
     """Exit code."""
     if len(arguments) > 1 or not all(re.fullmatch(r"https?://[^\s#]+", argument) for argument in arguments):
-        print("usage: python -m infra.dashboards [RUNBOOK], RUNBOOK being a URL", file=sys.stderr)
+        print("usage: python -m config.grafana [RUNBOOK], RUNBOOK being a URL", file=sys.stderr)
         return 2
     for name, text in documents(*arguments).items():
         (FOLDER / name).write_text(text)

@@ -7,7 +7,7 @@ from grafana_foundation_sdk.builders import dashboard
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models import dashboard as model
 
-from infra.dashboards.parts import DATA_SOURCE, JOB, TAG, WORKER
+from config.grafana.parts import DATA_SOURCE, JOB, TAG, WORKER
 
 BUILD = "sensorstream_build_info"
 STARTED = f"(time() - process_start_time_seconds{{{JOB}}}) < 60"

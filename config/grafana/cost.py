@@ -2,8 +2,8 @@
 
 from grafana_foundation_sdk.builders import dashboard
 
-from infra.dashboards.frame import frame
-from infra.dashboards.parts import (
+from config.grafana.frame import frame
+from config.grafana.parts import (
     BLUE,
     GREEN,
     ORANGE,
@@ -20,25 +20,36 @@ from infra.dashboards.parts import (
     smooth,
     stat_panel,
 )
+from infra.docs.cost import message, row_month, shard_hour
+from infra.prices import HOURS, PRICES
 
 FIELDS = (
-    ("vcpu", "vCPU a task", "0.5", "What a task of the service has."),
-    ("gb", "GB a task", "1", "What a task of the service has."),
-    ("vcpu_hour", "$ a vCPU hour", "0.03238", "Fargate."),
-    ("gb_hour", "$ a GB hour", "0.00356", "Fargate."),
-    ("shard_hour", "$ a shard hour", "0.035", "Kinesis: a provisioned shard that keeps its records for 48 hours."),
-    ("million_puts", "$ a million records", "0.014", "Kinesis, payload units of 25 KB."),
-    ("million_messages", "$ a million messages", "1.60", "IoT Core: message, two rules, actions. 0 without it."),
-    ("device_month", "$ a device month", "0.0035", "IoT Core: a device that is always connected. 0 without IoT Core."),
-    ("million_rows", "$ a million rows", "0.73", "DynamoDB on demand: the write, a month's keeping and backup."),
-    ("thousand_puts", "$ a thousand PUTs", "0.005", "S3."),
-    ("gb_month", "$ a GB month", "0.023", "S3, of what a month adds to the archive."),
-    ("fixed", "$ fixed a month", "80", "Endpoints of the network, logs, alarms."),
+    ("vcpu", "vCPU a task", 0.5, "What a task of the service has."),
+    ("gb", "GB a task", 1, "What a task of the service has."),
+    ("vcpu_hour", "$ a vCPU hour", PRICES["fargate_arm_vcpu_hour"], "Fargate."),
+    ("gb_hour", "$ a GB hour", PRICES["fargate_arm_gb_hour"], "Fargate."),
+    ("shard_hour", "$ a shard hour", shard_hour(), "Kinesis: a provisioned shard that keeps its records for 48 hours."),
+    ("million_puts", "$ a million records", PRICES["kinesis_million_puts"], "Kinesis, payload units of 25 KB."),
+    ("million_messages", "$ a million messages", message(), "IoT Core: message, two rules, actions. 0 without it."),
+    (
+        "device_month",
+        "$ a device month",
+        PRICES["iot_million_connection_minutes"] * HOURS * 60 / 1e6,
+        "IoT Core: a device that is always connected. 0 without IoT Core.",
+    ),
+    (
+        "million_rows",
+        "$ a million rows",
+        PRICES["dynamodb_million_writes"] + row_month(),
+        "DynamoDB on demand: the write, a month's keeping and backup.",
+    ),
+    ("thousand_puts", "$ a thousand PUTs", PRICES["s3_million_puts"] / 1000, "S3."),
+    ("gb_month", "$ a GB month", PRICES["s3_gb_month"], "S3, of what a month adds to the archive."),
+    ("fixed", "$ fixed a month", 80, "Endpoints of the network, logs, alarms."),
 )
-"""The prices of docs/deploy.md, of one region at one time: whoever looks puts in their own."""
+"""Variables that begin with the prices of infra/prices.json, of one region at one time: people put in their own."""
 
-MONTH_HOURS = 730
-MONTH_MILLIONS = MONTH_HOURS * 3600 / 1e6  # what one a second makes in a month, in millions
+MONTH_MILLIONS = HOURS * 3600 / 1e6  # what one a second makes in a month, in millions
 
 
 def items(window: str) -> dict[str, str]:
@@ -53,8 +64,8 @@ def items(window: str) -> dict[str, str]:
     compute = "($vcpu * $vcpu_hour + $gb * $gb_hour)"
     shards = f"sum(sensorstream_owned_shards{{{WORKER}}})"
     return {
-        "compute": f"count(sensorstream_build_info{{{WORKER}}}) * {compute} * {MONTH_HOURS}",
-        "stream": f"{shards} * $shard_hour * {MONTH_HOURS} + {records} * {million} * $million_puts",
+        "compute": f"count(sensorstream_build_info{{{WORKER}}}) * {compute} * {HOURS}",
+        "stream": f"{shards} * $shard_hour * {HOURS} + {records} * {million} * $million_puts",
         "intake": f"{records} * {million} * $million_messages + sum(sensorstream_devices{{{WORKER}}}) * $device_month",
         "table": f"{load('sensorstream_rows_written_total')} * {million} * $million_rows",
         "archive": f"{load('sensorstream_archive_objects_total', slow)} * {million} * 1000 * $thousand_puts"
@@ -232,5 +243,5 @@ def cost() -> dashboard.Dashboard:
         "What it costs, and how much more it could take. Prices are fields at the top.",
         [("", OVERVIEW), ("", MONEY), ("Machines", MACHINES), ("Volumes", VOLUMES)],
         since="now-24h",
-        fields=FIELDS,
+        fields=[(name, label, f"{value:.6g}", text) for name, label, value, text in FIELDS],
     )

@@ -2,8 +2,8 @@
 
 from grafana_foundation_sdk.builders import dashboard
 
-from infra.dashboards.frame import Panel, frame
-from infra.dashboards.parts import (
+from config.grafana.frame import Panel, frame
+from config.grafana.parts import (
     BLUE,
     GREEN,
     ORANGE,
@@ -17,7 +17,7 @@ from infra.dashboards.parts import (
     stat_panel,
     state_panel,
 )
-from infra.dashboards.work import LAG, OBJECTS, SHARDS, STAGES
+from config.grafana.work import LAG, OBJECTS, SHARDS, STAGES
 
 OPEN = f'max(sensorstream_leases{{{WORKER},state="open"}})'
 UNOWNED = f'max(sensorstream_leases{{{WORKER},state="unowned"}})'

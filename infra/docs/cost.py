@@ -1,37 +1,24 @@
-"""An estimate of what a deployment costs a month, for docs/deploy.md: list prices of one region, a formula a line."""
+"""An estimate of what a deployment costs a month, for docs: list prices of one region, one formula per line."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
+from typing import Final
 
-HOURS = 730
-RATES = (100, 1_000, 10_000)  # readings a second
+from infra.prices import HOURS, PRICES, filled, task_month
 
-# $, us-east-1 (N. Virginia), without free tiers, discounts and taxes.
-VCPU_HOUR, GB_HOUR = 0.03238, 0.00356  # Fargate, ARM64
-SHARD_HOUR, RETENTION_HOUR, MILLION_PUTS = 0.015, 0.020, 0.014  # Kinesis; retention of 24 hours to 7 days
-MILLION_MESSAGES, MILLION_MINUTES = 1.00, 0.08  # IoT Core
-MILLION_TRIGGERS, MILLION_ACTIONS = (
-    0.15,
-    0.15,
-)  # IoT Core's rules: each time for each rule, at least one action for each
-MILLION_WRITES, TABLE_GB, BACKUP_GB = 0.625, 0.25, 0.20  # DynamoDB
-MILLION_OBJECTS, ARCHIVE_GB = 5.00, 0.023  # S3
-ENDPOINT_HOUR, ENDPOINT_GB = 0.01, 0.01  # PrivateLink
-MILLION_ALERTS = 0.25  # Lambda: 128 MB for some ten milliseconds
-FIXED = 9.0  # alarms, metrics, logs, keys' requests
-
+RATES: Final = (100, 1_000, 10_000)  # readings a second
 ENDPOINTS, ZONES = 5, 2
 SHARD_READINGS = 800  # a second and shard: a fifth of its limit is kept free
 TASK_READINGS = 3_000  # a second and task of half a vCPU
-ROW_BYTES, OBJECT_RECORD_BYTES, RECORD_BYTES = (
-    230,
-    20,
-    200,
-)  # a row with DynamoDB's own; a record in an archive object; on the stream
+ROW_BYTES = 230  # with DynamoDB's own
+OBJECT_RECORD_BYTES = 20  # of a record in an archive object, compressed
+RECORD_BYTES = 200  # on the stream
 ALERT_SHARE = 0.01
 RULES = 2  # that each message meets: readings and low humidity
 TIERED_KB = 128  # below it S3's lifecycle moves no object to intelligent tiering
+MILLION_ALERTS = 0.25  # Lambda: 128 MB for some ten milliseconds, and the call
+FIXED = 9.0  # alarms, metrics, logs, keys' requests
 
 
 def millions(rate: float) -> float:
@@ -59,56 +46,75 @@ def object_kb(rate: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One line of the bill. `formula` is what `dollars` computes, for people; r is readings a second, in millions a
-    month M = 2.628 r."""
+    """One line of the bill. `formula` is what `dollars` computes, for people, with {names} of prices; r is readings a
+    second, in millions a month M = 2.628 r."""
 
     name: str
     formula: str
     dollars: Callable[[float], float]
 
 
-ITEMS = (
+def message() -> float:
+    """Dollars a million messages of IoT Core, with the rules that each of them meets."""
+    return PRICES["iot_million_messages"] + RULES * (PRICES["iot_million_rules"] + PRICES["iot_million_actions"])
+
+
+def shard_hour() -> float:
+    """Dollars an hour of a provisioned shard that keeps its records for two to seven days."""
+    return PRICES["kinesis_shard_hour"] + PRICES["kinesis_retention_shard_hour"]
+
+
+def row_month() -> float:
+    """Dollars a million rows for keeping them and their backup a month."""
+    return ROW_BYTES / 1000 * (PRICES["dynamodb_gb_month"] + PRICES["dynamodb_backup_gb_month"])
+
+
+ITEMS: Final = (
     Item(
         "IoT Core: messages, two rules with an action each",
-        "M x (1.00 + 2 x (0.15 + 0.15))",
-        lambda r: millions(r) * (MILLION_MESSAGES + RULES * (MILLION_TRIGGERS + MILLION_ACTIONS)),
+        "M x ({iot_million_messages} + 2 x ({iot_million_rules} + {iot_million_actions}))",
+        lambda r: millions(r) * message(),
     ),
     Item(
         "IoT Core: connections, a device a reading a minute",
-        "60 r devices x 43,800 minutes x 0.08 a million",
-        lambda r: 60 * r * HOURS * 60 / 1e6 * MILLION_MINUTES,
+        "60 r devices x 43,800 minutes x {iot_million_connection_minutes} a million",
+        lambda r: 60 * r * HOURS * 60 / 1e6 * PRICES["iot_million_connection_minutes"],
     ),
     Item(
         "Kinesis: shards, 48 hours kept, records",
-        "shards x 730 x (0.015 + 0.020) + M x 0.014",
-        lambda r: shards(r) * HOURS * (SHARD_HOUR + RETENTION_HOUR) + millions(r) * MILLION_PUTS,
+        "shards x 730 x ({kinesis_shard_hour} + {kinesis_retention_shard_hour}) + M x {kinesis_million_puts}",
+        lambda r: shards(r) * HOURS * shard_hour() + millions(r) * PRICES["kinesis_million_puts"],
     ),
     Item(
         "Fargate: tasks of 0.5 vCPU and 1 GB, ARM64",
-        "tasks x 730 x (0.5 x 0.03238 + 0.00356)",
-        lambda r: tasks(r) * HOURS * (0.5 * VCPU_HOUR + GB_HOUR),
+        "tasks x 730 x (0.5 x {fargate_arm_vcpu_hour} + {fargate_arm_gb_hour})",
+        lambda r: tasks(r) * task_month(0.5, 1),
     ),
     Item(
         "DynamoDB: a row a reading, leases",
-        "M x 0.625 + 0.50 a shard",
-        lambda r: millions(r) * MILLION_WRITES + 0.5 * shards(r),
+        "M x {dynamodb_million_writes} + 0.50 a shard",
+        lambda r: millions(r) * PRICES["dynamodb_million_writes"] + 0.5 * shards(r),
     ),
     Item(
         "DynamoDB: a month's rows and their backup",
-        "M x 0.23 GB x (0.25 + 0.20)",
-        lambda r: millions(r) * ROW_BYTES / 1000 * (TABLE_GB + BACKUP_GB),
+        "M x 0.23 GB x ({dynamodb_gb_month} + {dynamodb_backup_gb_month})",
+        lambda r: millions(r) * row_month(),
     ),
     Item(
         "S3: archive objects, and a month's archive (Standard)",
-        "archive objects x 5.00 a million + M x 0.02 GB x 0.023",
+        "archive objects x {s3_million_puts} a million + M x 0.02 GB x {s3_gb_month}",
         lambda r: (
-            millions(archive_objects(r)) * MILLION_OBJECTS + millions(r) * OBJECT_RECORD_BYTES / 1000 * ARCHIVE_GB
+            millions(archive_objects(r)) * PRICES["s3_million_puts"]
+            + millions(r) * OBJECT_RECORD_BYTES / 1000 * PRICES["s3_gb_month"]
         ),
     ),
     Item(
         "Endpoints of the network",
-        "5 x 2 zones x 730 x 0.01 + M x 0.2 GB x 0.01",
-        lambda r: ENDPOINTS * ZONES * HOURS * ENDPOINT_HOUR + millions(r) * RECORD_BYTES / 1000 * ENDPOINT_GB,
+        "5 x 2 zones x 730 x {endpoint_hour} + M x 0.2 GB x {endpoint_gb}",
+        lambda r: (
+            ENDPOINTS * ZONES * HOURS * PRICES["endpoint_hour"]
+            + millions(r) * RECORD_BYTES / 1000 * PRICES["endpoint_gb"]
+        ),
     ),
     Item(
         "Lambda: alerts of 1 % of the readings", "M x 0.01 x 0.25", lambda r: millions(r * ALERT_SHARE) * MILLION_ALERTS
@@ -126,7 +132,7 @@ def table() -> list[str]:
         f"| *KB an archive object; tiered from {TIERED_KB}* | |"
         f" {' | '.join(f'*{object_kb(rate):.0f}*' for rate in RATES)} |",
     ]
-    lines += [row(item.name, item.formula, [item.dollars(rate) for rate in RATES]) for item in ITEMS]
+    lines += [row(item.name, filled(item.formula), [item.dollars(rate) for rate in RATES]) for item in ITEMS]
     sums = [sum(item.dollars(rate) for item in ITEMS) for rate in RATES]
     millionth = [total / millions(rate) for rate, total in zip(RATES, sums, strict=True)]
     return [

@@ -2,8 +2,8 @@
 
 from grafana_foundation_sdk.builders import dashboard
 
-from infra.dashboards.frame import frame
-from infra.dashboards.parts import (
+from config.grafana.frame import frame
+from config.grafana.parts import (
     BLUE,
     GREEN,
     ORANGE,

@@ -1,6 +1,6 @@
 """Panels of the dashboard Service that follow the records: shards, stages and sinks, archive objects."""
 
-from infra.dashboards.parts import (
+from config.grafana.parts import (
     BLUE,
     GREEN,
     PER_SECOND,

@@ -1,0 +1,41 @@
+"""`make docs`: everything in docs/ that follows from the templates and the prices, between its comments."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from infra.docs import cost
+from infra.docs.parameters import parameter_table, resource_counts
+from infra.docs.permissions import permissions
+from infra.docs.resources import resources
+from infra.docs.templates import INFRA, templates
+
+DOCS = INFRA.parent / "docs"
+
+
+def made() -> dict[Path, str]:
+    """Every file as it should be. Raises ValueError for a file without a place for its tables."""
+    found = templates()
+    deploy = {"parameters": parameter_table(), "resources": resource_counts(), "cost": "\n".join(cost.table())}
+    return {
+        DOCS / "resources.md": resources(found),
+        DOCS / "security.md": filled(DOCS / "security.md", {"permissions": f"\n{permissions(found)}\n"}),
+        DOCS / "deploy.md": filled(DOCS / "deploy.md", deploy),
+    }
+
+
+def filled(path: Path, tables: Mapping[str, str]) -> str:
+    """The file's text with the lines between `<!-- NAME -->` and `<!-- /NAME -->` as they are to be."""
+    text = path.read_text()
+    for name, table in tables.items():
+        block = f"<!-- {name} -->\n{table}\n<!-- /{name} -->"
+        text, count = re.subn(f"<!-- {name} -->.*?<!-- /{name} -->", lambda _, b=block: b, text, flags=re.DOTALL)  # type: ignore[misc]
+        if count != 1:
+            raise ValueError(f"{path.name}: no place for the table {name}")
+    return text
+
+
+if __name__ == "__main__":
+    for path, text in made().items():
+        path.write_text(text)
+        print(path.relative_to(DOCS.parent))
