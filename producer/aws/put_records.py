@@ -1,13 +1,14 @@
-"""Archived records into a stream again, in the order given for each partition key.
+"""Records into a stream. The only file that writes to Kinesis.
 
-PutRecords may refuse some of its records and take others, so a request holds one record of a partition key at most: the
-next one follows when it is in the stream. Other keys do not wait for it.
+A request is answered, and then each of its records is in the stream or was refused; or nobody knows, because no answer
+came. `PutRecords` is one request, `Sender` sends many records in the order given for each partition key.
 """
 
+import logging
 import random
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import boto3
@@ -15,9 +16,20 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from producer.aws.errors import UserError
-from producer.fleet.kinesis import MAX_BYTES, MAX_PAUSE, MAX_RECORDS, TRANSIENT
 from producer.progress import Pace
 
+log = logging.getLogger(__name__)
+
+MAX_RECORDS, MAX_BYTES = 500, 5 * 1024 * 1024  # of one request, partition keys included
+MAX_PAUSE = 2.0
+TRANSIENT = {  # error codes that another attempt may cure
+    "ProvisionedThroughputExceededException",
+    "InternalFailure",
+    "ServiceUnavailable",
+    "ThrottlingException",
+    "LimitExceededException",
+    "KMSThrottlingException",
+}
 WINDOW, WINDOW_BYTES = 5000, 16 * 1024 * 1024  # records looked at, to find different keys
 GIVE_UP_SECONDS = 120.0  # without a single record taken
 
@@ -38,18 +50,77 @@ class Sent(NamedTuple):
     sequence_number: str
 
 
+class Answer(NamedTuple):
+    """The records of a request that are in the stream now. All others may be put again; `known`: they are certainly
+    not in the stream."""
+
+    sent: list[Sent]
+    known: bool
+
+
 def connect(session: boto3.Session) -> Any:
     """A client of Kinesis without the SDK's own retries, which would not be counted."""
-    config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=30)
+    config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=10)
     return session.client("kinesis", config=config)
 
 
+def fitting(records: Iterable[Outgoing], limit: int = MAX_RECORDS) -> list[Outgoing]:
+    """The first records, as many as one request may have."""
+    batch: list[Outgoing] = []
+    size = 0
+    for record in records:
+        size += len(record.data) + len(record.key.encode())
+        if len(batch) == limit or (batch and size > MAX_BYTES):
+            break
+        batch.append(record)
+    return batch
+
+
+def pause(attempt: int) -> float:
+    """Seconds to wait after the given attempt (from 0) that left records to be put again."""
+    return random.uniform(0.5, 1.0) * min(MAX_PAUSE, 0.05 * 2.0 ** min(attempt, 16))
+
+
+class PutRecords:
+    """The requests to one stream."""
+
+    def __init__(self, session: boto3.Session, stream: str) -> None:
+        self._client = connect(session)
+        self._stream = stream
+
+    def __call__(self, batch: Sequence[Outgoing]) -> Answer:
+        """One request. Raises ClientError when the stream refuses for good."""
+        records = [{"Data": record.data, "PartitionKey": record.key} for record in batch]
+        try:
+            results = self._client.put_records(StreamName=self._stream, Records=records)["Records"]
+        except ClientError as error:
+            failed = error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500
+            if not failed and error.response["Error"].get("Code") not in TRANSIENT:
+                raise
+            log.info("PutRecords: %s; trying again", error)
+            return Answer([], known=not failed)
+        except (ConnectionError, HTTPClientError) as error:  # no connection, or no answer in time
+            log.info("PutRecords: %s; trying again", error)
+            return Answer([], known=False)
+        sent = [
+            Sent(record.name, result["ShardId"], result["SequenceNumber"])
+            for record, result in zip(batch, results, strict=True)
+            if "ErrorCode" not in result
+        ]
+        return Answer(sent, known=True)
+
+
 class Sender:
-    """Into one stream. `in_doubt` has the names of records that may be in the stream although no answer said so;
-    `repeated` counts records that were put again because an answer was lost (they may be there twice)."""
+    """Records into one stream, in the order given for each partition key.
+
+    A request holds one record of a key at most, since some of its records may be refused and others not: the next one
+    follows when it is in the stream. Other keys do not wait for it. `in_doubt` has the names of records that may be in
+    the stream although no answer said so; `repeated` counts records that were put again because an answer was lost
+    (they may be there twice).
+    """
 
     def __init__(self, session: boto3.Session, stream: str, pace: Pace) -> None:
-        self._client = connect(session)
+        self._put_records = PutRecords(session, stream)
         self._stream = stream
         self._pace = pace
         self._queues: dict[str, deque[Outgoing]] = {}
@@ -63,7 +134,7 @@ class Sender:
         source = iter(records)
         attempt, since = 0, time.monotonic()
         while self._fill(source):
-            batch = self._heads()
+            batch = fitting((queue[0] for queue in self._queues.values()), self._pace.most(MAX_RECORDS))
             time.sleep(self._pace.delay(len(batch)))
             sent = self._put(batch)
             yield from sent
@@ -72,7 +143,7 @@ class Sender:
             if time.monotonic() - since > GIVE_UP_SECONDS:
                 raise UserError(f"stream {self._stream} takes nothing for {GIVE_UP_SECONDS:.0f} s; try again later")
             if len(sent) < len(batch):
-                time.sleep(random.uniform(0.5, 1.0) * min(MAX_PAUSE, 0.05 * 2.0 ** min(attempt, 16)))
+                time.sleep(pause(attempt))
 
     def _fill(self, source: Iterator[Outgoing]) -> bool:
         """Looks ahead; False when there is nothing left."""
@@ -85,54 +156,29 @@ class Sender:
             self._bytes += len(record.data)
         return self._count > 0
 
-    def _heads(self) -> list[Outgoing]:
-        """The next record of as many keys as a request takes."""
-        most, size = self._pace.most(MAX_RECORDS), 0
-        batch: list[Outgoing] = []
-        for queue in self._queues.values():
-            size += len(queue[0].data) + len(queue[0].key.encode())
-            if len(batch) == most or (batch and size > MAX_BYTES):
-                break
-            batch.append(queue[0])
-        return batch
-
     def _put(self, batch: list[Outgoing]) -> list[Sent]:
-        """One PutRecords; returns what is in the stream now."""
+        """One request; returns what is in the stream now."""
         names = {record.name for record in batch}
-        repeated = names & self.in_doubt
-        self.repeated += len(repeated)
+        before = names & self.in_doubt
+        self.repeated += len(before)
         self.in_doubt |= names  # until there is an answer, whatever happens
-        records = [{"Data": record.data, "PartitionKey": record.key} for record in batch]
         try:
-            results = self._client.put_records(StreamName=self._stream, Records=records)["Records"]
-        except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
-                return []
-            self.in_doubt -= names - repeated
-            if error.response["Error"].get("Code") not in TRANSIENT:
-                raise
-            return []
-        except (ConnectionError, HTTPClientError):  # no connection, or no answer in time
-            return []
-        self.in_doubt -= names - repeated
-        done = [
-            Sent(record.name, result["ShardId"], result["SequenceNumber"])
-            for record, result in zip(batch, results, strict=True)
-            if "ErrorCode" not in result
-        ]
-        self._take_away(done, batch)
-        return done
+            sent, known = self._put_records(batch)
+        except ClientError:
+            self.in_doubt -= names - before
+            raise
+        if known:
+            self.in_doubt -= names - before
+        self.in_doubt -= {each.name for each in sent}
+        self._take_away({each.name for each in sent}, batch)
+        return sent
 
-    def _take_away(self, done: list[Sent], batch: list[Outgoing]) -> None:
-        names = {sent.name for sent in done}
-        self.in_doubt -= names
+    def _take_away(self, names: set[str], batch: list[Outgoing]) -> None:
         for record in batch:
             if record.name in names:
-                queue = self._queues[record.key]
+                queue = self._queues.pop(record.key)
                 queue.popleft()
                 self._count -= 1
                 self._bytes -= len(record.data)
-                # To the end, so that every key has its turn.
-                del self._queues[record.key]
-                if queue:
+                if queue:  # to the end, so that every key has its turn
                     self._queues[record.key] = queue

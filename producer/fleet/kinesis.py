@@ -1,47 +1,34 @@
-"""Straight into the stream with PutRecords, for loads beyond MQTT. The only file that writes to Kinesis."""
+"""Straight into the stream, for loads beyond MQTT."""
 
 import logging
-import random
 import threading
 import time
 from collections import deque
-from typing import Any
 
 import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from producer.aws.put_records import MAX_RECORDS, Outgoing, PutRecords, fitting, pause
 from producer.fleet.message import Message
 from producer.fleet.transport import Done
 
 log = logging.getLogger(__name__)
 
-MAX_RECORDS, MAX_BYTES = 500, 5 * 1024 * 1024  # of one PutRecords, partition keys included
 LINGER = 0.05  # seconds to gather a batch
 MAX_PENDING = 50_000
 GIVE_UP_SECONDS = 60.0
-MAX_PAUSE = 2.0
-TRANSIENT = {  # error codes that another attempt may cure
-    "ProvisionedThroughputExceededException",
-    "InternalFailure",
-    "ServiceUnavailable",
-    "ThrottlingException",
-    "LimitExceededException",
-    "KMSThrottlingException",
-}
 
 
 class _Flight:
     """A message on its way."""
 
-    __slots__ = ("at", "attempts", "key", "message", "size")
+    __slots__ = ("at", "attempts", "message", "record")
 
     def __init__(self, message: Message) -> None:
         self.message = message
+        self.record = Outgoing(str(message.number), message.device, message.payload)
         self.at = 0
         self.attempts = 0
-        self.key = message.device
-        self.size = len(message.payload) + len(message.device.encode())
 
 
 class KinesisTransport:
@@ -51,10 +38,7 @@ class KinesisTransport:
     A call whose answer is lost is made again, so its messages may be in the stream twice (attempts > 1)."""
 
     def __init__(self, session: boto3.Session, stream: str, done: Done) -> None:
-        # No retries by the SDK: they would not be counted.
-        config = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=10)
-        self._client = session.client("kinesis", config=config)
-        self._stream = stream
+        self._put_records = PutRecords(session, stream)
         self._done = done
         self._queue: deque[_Flight] = deque()
         self._change = threading.Condition()
@@ -102,55 +86,39 @@ class KinesisTransport:
                 self._change.wait(LINGER)
             if not self._closing and len(self._queue) < MAX_RECORDS:
                 self._change.wait(LINGER)  # nothing notifies here but `close`: this is the lingering
-            batch: list[_Flight] = []
-            size = 0
-            while self._queue and len(batch) < MAX_RECORDS:
-                size += self._queue[0].size
-                if batch and size > MAX_BYTES:
-                    break
-                batch.append(self._queue.popleft())
-            return batch
+            count = len(fitting(flight.record for flight in self._queue))
+            return [self._queue.popleft() for _ in range(count)]
 
     def _deliver(self, batch: list[_Flight]) -> None:
         """Puts the batch until every record is in the stream or time is up."""
         started = time.monotonic()
         attempt = 0
-        while batch:
-            batch = self._put(batch)
-            limit = min(started + GIVE_UP_SECONDS, self._deadline)
-            if batch and time.monotonic() >= limit:
+        while batch := self._put(batch):
+            if time.monotonic() >= min(started + GIVE_UP_SECONDS, self._deadline):
                 log.warning("gave %d messages up after %d attempts", len(batch), attempt + 1)
-                self._commit(batch, acknowledged=False)
+                self._report(batch, acknowledged=False)
                 return
-            if batch:
-                time.sleep(random.uniform(0.5, 1.0) * min(MAX_PAUSE, 0.05 * 2**attempt))
-                attempt += 1
+            time.sleep(pause(attempt))
+            attempt += 1
 
     def _put(self, batch: list[_Flight]) -> list[_Flight]:
-        """One PutRecords; returns the flights that have to be put again."""
+        """One request; returns the flights that have to be put again."""
         now_ms = time.time_ns() // 1_000_000
-        records: list[Any] = []
         for flight in batch:
             flight.at = flight.at or now_ms
             flight.attempts += 1
-            records.append({"Data": flight.message.payload, "PartitionKey": flight.key})
         try:
-            answer = self._client.put_records(StreamName=self._stream, Records=records)
-        except ClientError as error:
-            status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-            if error.response["Error"].get("Code") not in TRANSIENT and status < 500:
-                self._commit(batch, acknowledged=False)
-                raise
+            sent = {each.name for each in self._put_records([flight.record for flight in batch]).sent}
+        except ClientError:
+            self._report(batch, acknowledged=False)
+            raise
+        except BotoCoreError as error:  # such as credentials that cannot be renewed at this moment
             log.info("PutRecords: %s; trying again", error)
             return batch
-        except BotoCoreError as error:  # no connection, or no answer in time
-            log.info("PutRecords: %s; trying again", error)
-            return batch
-        results = answer["Records"]
-        self._commit([f for f, r in zip(batch, results, strict=True) if "ErrorCode" not in r], acknowledged=True)
-        return [f for f, r in zip(batch, results, strict=True) if "ErrorCode" in r]
+        self._report([flight for flight in batch if flight.record.name in sent], acknowledged=True)
+        return [flight for flight in batch if flight.record.name not in sent]
 
-    def _commit(self, flights: list[_Flight], *, acknowledged: bool) -> None:
+    def _report(self, flights: list[_Flight], *, acknowledged: bool) -> None:
         for flight in flights:
             self._done(flight.message, flight.at, acknowledged, flight.attempts)
         with self._change:

@@ -10,9 +10,11 @@ from typing import Any
 import msgspec
 
 from producer.aws.errors import UserError
+from producer.aws.put_records import Outgoing, Sender
 from producer.aws.stack import Stack
 from producer.fleet.message import iso_utc
 from producer.ops.undelivered import MAX_KEY
+from producer.progress import Pace
 
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")  # as JSON writes it
 PAGE = 20  # items, the function's limit
@@ -73,7 +75,7 @@ def table(items: list[dict[str, Any]]) -> list[str]:
 
 
 def publish(stack: Stack, sensor: str, values: list[str]) -> list[dict[str, Any]]:
-    """Puts one message of the older shape per value on the stream, one millisecond apart; returns what was
+    """Puts one message of the older shape per value on the stream, in order and one millisecond apart; returns what was
     written."""
     if not 0 < len(sensor) <= MAX_KEY:
         raise UserError(f"a device's name has 1..{MAX_KEY} characters, since it is the stream's partition key")
@@ -81,19 +83,17 @@ def publish(stack: Stack, sensor: str, values: list[str]) -> list[dict[str, Any]
         if not NUMBER.fullmatch(value):
             raise UserError(f"{value!r} is not a number")
     now_ms = time.time_ns() // 1_000_000
-    client = stack.session.client("kinesis")
-    written = []
-    for i, value in enumerate(values):
-        at = iso_utc(now_ms + i)
-        payload = f'{{"sensorid":{json.dumps(sensor)},"value":{value},"timestamp":"{at}"}}'
-        put = client.put_record(StreamName=stack.stream, PartitionKey=sensor, Data=payload.encode())
-        written.append(
-            {
-                "sensorid": sensor,
-                "timestamp": at,
-                "value": value,
-                "shard": put["ShardId"],
-                "sequenceNumber": put["SequenceNumber"],
-            }
+    readings = [{"sensorid": sensor, "timestamp": iso_utc(now_ms + i), "value": v} for i, v in enumerate(values)]
+    outgoing = (
+        Outgoing(
+            each["timestamp"],
+            sensor,
+            f'{{"sensorid":{json.dumps(sensor)},"value":{each["value"]},"timestamp":"{each["timestamp"]}"}}'.encode(),
         )
-    return written
+        for each in readings
+    )
+    sent = Sender(stack.session, stack.stream, Pace(None)).send(outgoing)
+    return [
+        {**each, "shard": put.shard, "sequenceNumber": put.sequence_number}
+        for each, put in zip(readings, sent, strict=True)
+    ]

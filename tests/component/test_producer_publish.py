@@ -5,9 +5,12 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
+import boto3
 import pytest
 
+from producer.aws import put_records
 from producer.aws.errors import UserError
 from producer.aws.stack import Stack
 from producer.cli import main
@@ -17,6 +20,7 @@ from producer.fleet.ledger import Entry, Ledger, read
 from producer.fleet.message import Message, Reading, number_of, single
 from producer.fleet.order import Mix
 from producer.fleet.simulate import Plan, Simulator
+from producer.fleet.transport import Done
 from tests.conftest import Deployed
 
 
@@ -139,29 +143,32 @@ class Refusing:
         self.calls.append(numbers)
         refuse = len(self.calls) <= self.rounds
         refused = {"ErrorCode": "ProvisionedThroughputExceededException", "ErrorMessage": "slow down"}
-        return {"Records": [refused if refuse and n % 2 else {"ShardId": "s"} for n in numbers]}
+        taken = {"ShardId": "s", "SequenceNumber": "1"}
+        return {"Records": [refused if refuse and n % 2 else taken for n in numbers]}
 
 
-def test_refused_records_are_put_again_and_only_they(names: Stack) -> None:
+def transport(client: Refusing, done: Done) -> KinesisTransport:
+    with mock.patch.object(put_records, "connect", return_value=client):
+        return KinesisTransport(boto3.Session(), "any", done)
+
+
+def test_refused_records_are_put_again_and_only_they() -> None:
     done: list[tuple[int, bool, int]] = []
-    transport = KinesisTransport(
-        names.session, "any", lambda message, at, ack, attempts: done.append((message.number, ack, attempts))
-    )
-    transport._client = client = Refusing(2)
+    client = Refusing(2)
+    made = transport(client, lambda message, at, ack, attempts: done.append((message.number, ack, attempts)))
     for number in range(8):
-        transport.publish(message(number))
-    transport.close(10)
+        made.publish(message(number))
+    made.close(10)
     assert sorted(done) == [(n, True, 3 if n % 2 else 1) for n in range(8)]
     assert [len(call) for call in client.calls] == [8, 4, 4]
 
 
-def test_what_time_does_not_allow_is_reported_as_uncertain(names: Stack) -> None:
+def test_what_time_does_not_allow_is_reported_as_uncertain() -> None:
     done: list[bool] = []
-    transport = KinesisTransport(names.session, "any", lambda message, at, ack, attempts: done.append(ack))
-    transport._client = Refusing(10**6)
+    made = transport(Refusing(10**6), lambda message, at, ack, attempts: done.append(ack))
     for number in range(2):
-        transport.publish(message(number))
-    transport.close(0.2)
+        made.publish(message(number))
+    made.close(0.2)
     assert sorted(done) == [False, True]
 
 

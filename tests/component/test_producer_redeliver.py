@@ -15,8 +15,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from producer.aws.put_records import Sender
-from producer.aws.put_records import connect as resend_connect
+from producer.aws.put_records import Sender, connect
 from producer.cli import main
 from producer.ops import undelivered_queue
 from producer.ops.undelivered_queue import Queue
@@ -163,7 +162,7 @@ class Throttled:
     """A client of Kinesis whose first PutRecords takes all but one record, as with a busy shard."""
 
     def __init__(self, session: boto3.Session) -> None:
-        self._client = resend_connect(session)
+        self._client = connect(session)
         self._first = True
 
     def put_records(self, StreamName: str, Records: list[Any]) -> Any:

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 from consumer.archive.format import Gzip, undeliverable_line
-from producer.aws import put_records as resend
+from producer.aws import put_records
 from producer.cli import main
 from tests.component.recovery import Site
 from tests.component.recovery import site as new_site
@@ -199,7 +199,7 @@ class Lost:
 def test_a_redrive_that_was_interrupted_leaves_a_trace(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody knows whether those records are in the stream: they are told, and sent only if one asks for it."""
     real = site.session.client("kinesis")
-    with mock.patch.object(resend, "connect", return_value=Lost(real)):
+    with mock.patch.object(put_records, "connect", return_value=Lost(real)):
         assert run(site, "--send", "--reason", "not-utf8") == 130
     assert told(site, capsys)["uncertain"] == 1
     report = told(site, capsys, "--send", code=1)
@@ -218,7 +218,7 @@ class Refusing:
 
 
 def test_what_was_certainly_not_sent_is_new_again(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    with mock.patch.object(resend, "connect", return_value=Refusing()):
+    with mock.patch.object(put_records, "connect", return_value=Refusing()):
         assert run(site, "--send") == 2
     assert "ResourceNotFoundException" in capsys.readouterr().err
     assert told(site, capsys)["new"] == 7
@@ -276,6 +276,6 @@ def test_lost_connections_are_tried_again_and_counted(site: Site, capsys: pytest
                 raise error
             return real.put_records(**request)
 
-    with mock.patch.object(resend, "connect", return_value=Flaky()):
+    with mock.patch.object(put_records, "connect", return_value=Flaky()):
         report = told(site, capsys, "--send", "--reason", "not-json")
     assert (report["sent"], report["repeated"], report["ok"]) == (1, 1, True)

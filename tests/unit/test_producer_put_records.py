@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.aws import put_records as resend
+from producer.aws import put_records
 from producer.aws.errors import UserError
 from producer.aws.put_records import Outgoing, Sender
 from producer.progress import Pace
@@ -37,11 +37,11 @@ class Stream:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resend.time, "sleep", lambda seconds: None)  # type: ignore[attr-defined]
+    monkeypatch.setattr(put_records.time, "sleep", lambda seconds: None)  # type: ignore[attr-defined]
 
 
 def sender(stream: Stream, pace: Pace | None = None) -> Sender:
-    with mock.patch.object(resend, "connect", return_value=stream):
+    with mock.patch.object(put_records, "connect", return_value=stream):
         return Sender(boto3.Session(), "stream", pace or Pace(None))
 
 
@@ -74,7 +74,7 @@ def test_a_request_keeps_within_the_services_size() -> None:
 
 
 def test_a_stream_that_takes_nothing_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resend, "GIVE_UP_SECONDS", 0.0)
+    monkeypatch.setattr(put_records, "GIVE_UP_SECONDS", 0.0)
     made = sender(Stream(lambda data: True))
     with pytest.raises(UserError, match="takes nothing"):
         list(made.send(outgoing("a")))
