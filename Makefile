@@ -47,9 +47,6 @@ setup: .venv/ready .local-aws/ready  ## create both environments (every target d
 .local-registry/ready: infra/debian.sh
 	@infra/debian.sh .local-registry docker-registry docker-registry
 
-.local-dynamodb/ready: requirements/dynamodb-local.sha256 | .venv/ready
-	@$(PY) -m infra.local.dynamodb
-
 demo: setup  ## local stack + simulator + audit; FOR=60 DEVICES=50 RATE=100 for a bounded run
 	@exec $(PY) -m infra.local demo $(given)
 
@@ -71,7 +68,7 @@ destroy: .venv/ready  ## take a deployment away: STACK=name [YES=1]; keeps its r
 package: .venv/ready  ## templates with their artifacts for the console or the aws command: [BUCKET=b]
 	@exec $(PY) -m infra package $(given)
 
-test: setup .local-prometheus/ready .local-dynamodb/ready .lint/audit/ready  ## all tests
+test: setup .local-prometheus/ready .lint/audit/ready  ## all tests
 	@$(PY) -m pytest
 
 wheel: .venv/ready  ## build/wheel: the service and the commands as a Python package
@@ -132,6 +129,6 @@ lock: .venv/ready  ## compile the hashed requirements again from pyproject.toml
 	@infra/lock.sh .venv/bin/uv
 
 clean:  ## remove the environments and the local state, but not .local/devices, the keys of devices in the cloud
-	rm -rf .venv .local-aws .lint .local-prometheus .local-dynamodb .local-registry .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .local-aws .lint .local-prometheus .local-registry .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@if [ -d .local ]; then find .local -mindepth 1 -maxdepth 1 ! -name devices -exec rm -rf {} +; fi
 	@if [ -d .local ]; then find .local -maxdepth 1 -type d -empty -delete; fi

@@ -1,11 +1,14 @@
 """What several of these tests share."""
 
+import os
+import socket
+import sys
 from collections.abc import Iterator
 
 import pytest
 
-from infra.local.dynamodb import FOLDER, DynamoDbLocal
-from infra.local.emulator import Emulator
+from infra.local.emulator import HOST, Emulator, free_port
+from infra.local.process import Child
 from tests.component.strict import Strict, strict_stack
 
 
@@ -17,16 +20,24 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Strict]:
 
 
 @pytest.fixture(scope="session")
-def dynamodb_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of AWS's own DynamoDB Local."""
-    assert (FOLDER / "ready").is_file(), "make .local-dynamodb/ready fetches it; make test does so by itself"
-    with DynamoDbLocal(tmp_path_factory.mktemp("dynamodb") / "dynamodb.log") as running:
-        yield running.endpoint
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of moto's server, an implementation of DynamoDB that shares nothing with the emulator's."""
+    port, log = free_port(), tmp_path_factory.mktemp("moto") / "moto.log"
+    command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)]
+    server = Child("moto", command, {"PATH": os.environ["PATH"]}, log)
+
+    def listens() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex((HOST, port)) == 0
+
+    try:
+        server.wait_until(listens, 60)
+        yield f"http://{HOST}:{port}"
+    finally:
+        server.stop(5)
 
 
-@pytest.fixture(params=["emulator", "dynamodb-local"])
+@pytest.fixture(params=["emulator", "moto"])
 def tables(request: pytest.FixtureRequest, emulator: Emulator) -> str:
-    """Address of DynamoDB, twice: what the emulator says of conditions, numbers and batches is not taken on trust."""
-    if request.param == "emulator":
-        return emulator.endpoint
-    return str(request.getfixturevalue("dynamodb_local"))
+    """Address of DynamoDB, twice: conditions, numbers and batches must hold in two implementations."""
+    return emulator.endpoint if request.param == "emulator" else str(request.getfixturevalue("moto"))

@@ -1,4 +1,4 @@
-"""The lease table on the local AWS and on DynamoDB Local: claims, refusals, first rows."""
+"""The lease table on the local AWS and on moto: claims, refusals, first rows."""
 
 import asyncio
 import uuid

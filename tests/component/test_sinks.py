@@ -1,4 +1,4 @@
-"""Table and archive against a real API: the table also on DynamoDB Local, the archive on the emulator's S3."""
+"""Table and archive against a real API: the table also on moto, the archive on the emulator's S3."""
 
 import asyncio
 import gzip
@@ -45,7 +45,7 @@ def with_clients(stack: Deployed, test: Callable[[Clients], Awaitable[None]], ta
 
 @dataclass(frozen=True)
 class Readings:
-    """A table of readings on the emulator or on DynamoDB Local."""
+    """A table of readings on the emulator or on moto."""
 
     client: Any
     address: str
