@@ -67,8 +67,9 @@ class Demo:
         session = self._local.session_as("simulator" if plan.via == "mqtt" else "client")
         stack = Stack.load(session, self._local.options.name)
         if plan.via == "mqtt":
-            provision(session, names(plan.prefix, plan.devices), stack.device_policy, devices_dir())
-            self._view.say(f"devices ready: {plan.devices}, with certificates in {devices_dir()}")
+            folder = devices_dir(self._local.env)
+            provision(session, names(plan.prefix, plan.devices), stack.device_policy, folder)
+            self._view.say(f"devices ready: {plan.devices}, with certificates in {folder}")
         return stack
 
     def start(self, resources: ExitStack) -> None:
@@ -86,7 +87,9 @@ class Demo:
         resources.callback(self._alerts.stop)
         self._latency_probe = LatencyProbe(onlooker)
         resources.callback(self._latency_probe.close)
-        self._simulator = Simulator(self._stack, self._settings.plan, self._ledger, self._latency_probe.offer)
+        self._simulator = Simulator(
+            self._stack, self._settings.plan, self._ledger, self._latency_probe.offer, self._local.env
+        )
 
     def _wait_for_shards(self) -> None:
         deadline = time.monotonic() + SHARD_SECONDS

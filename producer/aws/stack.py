@@ -80,14 +80,14 @@ def split_endpoint(endpoint: str) -> tuple[str, int]:
     return host, int(port) if colon else MQTT_PORT
 
 
-def devices_dir() -> Path:
+def devices_dir(environ: Mapping[str, str] = os.environ) -> Path:
     """Where the devices' certificates and keys are kept."""
-    return Path(os.environ.get("DEVICES_DIR") or ".local/devices")
+    return Path(environ.get("DEVICES_DIR") or ".local/devices")
 
 
-def ca_file() -> Path | None:
+def ca_file(environ: Mapping[str, str] = os.environ) -> Path | None:
     """The CA of the MQTT endpoint when it is not one that the system trusts (the local stack's)."""
-    path = os.environ.get("IOT_CA_FILE")
+    path = environ.get("IOT_CA_FILE")
     if path and not Path(path).is_file():
         raise UserError(f"IOT_CA_FILE: no file {path}; is the local stack up (make up)?")
     return Path(path) if path else None

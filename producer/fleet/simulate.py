@@ -1,9 +1,10 @@
 """The simulator: schedule -> fleet -> transport -> ledger."""
 
+import os
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -52,8 +53,8 @@ class Plan:
 
 
 class Simulator:
-    """Connects on creation (raises UserError when it cannot), publishes in `run`. The ledger keeps the
-    sums."""
+    """Connects on creation (raises UserError when it cannot), publishes in `run`. The ledger keeps the sums. `environ`
+    says where the devices' keys and the MQTT endpoint's CA are."""
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class Simulator:
         plan: Plan,
         ledger: Ledger,
         on_publish: Callable[[Message, int], None] = lambda message, at_ms: None,
+        environ: Mapping[str, str] = os.environ,
     ) -> None:
         plan.check()
         self._plan = plan
@@ -73,7 +75,7 @@ class Simulator:
             first_number=time.time_ns() // 1000,
             seed=plan.seed,
         )
-        self._transport = self._open(stack)
+        self._transport = self._open(stack, environ)
 
     @property
     def pending(self) -> int:
@@ -102,7 +104,7 @@ class Simulator:
         self._transport.publish(message)
         self._on_publish(message, now_ms)
 
-    def _open(self, stack: Stack) -> Transport:
+    def _open(self, stack: Stack, environ: Mapping[str, str]) -> Transport:
         if self._plan.via == "kinesis":
             return KinesisTransport(stack.session, stack.stream, self._done)
         room = descriptors.raise_limit() - descriptors.BESIDE
@@ -111,8 +113,8 @@ class Simulator:
                 f"each device is a connection, and the limit of {descriptors.limit()} open files has room for {room}; "
                 "raise it (ulimit -n), use fewer --devices, or --via kinesis"
             )
-        devices = saved(devices_dir(), self._plan.prefix, self._plan.devices, stack.name)
-        return MqttTransport(stack.iot_host, stack.iot_port, ca_file(), devices, self._done)
+        devices = saved(devices_dir(environ), self._plan.prefix, self._plan.devices, stack.name)
+        return MqttTransport(stack.iot_host, stack.iot_port, ca_file(environ), devices, self._done)
 
     def _done(self, message: Message, at: int, acknowledged: bool, attempts: int) -> None:
         threshold = self._plan.threshold if self._plan.via == "mqtt" else None

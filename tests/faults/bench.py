@@ -83,7 +83,6 @@ class Bench:
             )
             self.resources.callback(shutil.rmtree, self._folder, ignore_errors=True)
             self.local = self.resources.enter_context(LocalStack(options, self.view.say))
-            os.environ.update(self.local.env)  # the producer's way to find a stack
             self.stack = Stack.load(self.local.emulator.session(), options.name)
             self.proxy = self.resources.enter_context(Proxy(HOST, options.aws_port))
             for _ in range(self.setup.workers):
@@ -197,8 +196,8 @@ class Bench:
         """The fleet speaks as long as the block lasts; leaving it waits for the last acknowledgements."""
         if plan.via == "mqtt":
             names = [f"{plan.prefix}{i}" for i in range(1, plan.devices + 1)]
-            provision(self.stack.session, names, self.stack.device_policy, devices_dir())
-        load = Load(self.stack, plan, ledger)
+            provision(self.stack.session, names, self.stack.device_policy, devices_dir(self.local.env))
+        load = Load(Simulator(self.stack, plan, ledger, environ=self.local.env), ledger)
         try:
             yield load
         finally:
@@ -208,11 +207,11 @@ class Bench:
 class Load:
     """A fleet that publishes in a thread of its own."""
 
-    def __init__(self, stack: Stack, plan: Plan, ledger: Ledger) -> None:
+    def __init__(self, simulator: Simulator, ledger: Ledger) -> None:
         self.ledger = ledger
         self._stop = threading.Event()
         self._end: Future[None] = Future()
-        self._simulator = Simulator(stack, plan, ledger)
+        self._simulator = simulator
         self._thread = threading.Thread(target=self._run, name="fleet", daemon=True)
         self._thread.start()
 

@@ -36,7 +36,9 @@ def _deploy(bench: Bench, env: dict[str, str]) -> None:
 def redrive(bench: Bench) -> None:
     """Sends what was rejected for the settings' sake once more, as an operator would."""
     command = [str(ROOT / ".venv/bin/python"), "-m", "producer", "redrive", "--send", "--readable", "--json"]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **bench.local.env}, capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         raise NotHeld(f"redrive: {done.stderr.strip() or done.stdout.strip()}")
     bench.view.say(f"redrive: {done.stdout.strip()}")
