@@ -25,8 +25,8 @@ from consumer.kcl.daemon import Daemon
 from consumer.kcl.lease_table import Leases
 from consumer.kcl.process import DaemonProcess
 from consumer.kcl.supervisor import FatalError, Supervisor
+from consumer.pipeline.components import Components
 from consumer.pipeline.reads import Reads
-from consumer.pipeline.shard import Components
 from consumer.pipeline.shard_end import Ends
 from consumer.pipeline.shards import Shards
 from consumer.pipeline.watch import LeaseMonitor, StallDetector, Watchdog
@@ -53,7 +53,7 @@ class Service:
         self._stall_detector = StallDetector(settings.failover_seconds)
         self._supervisor = Supervisor(self._metrics, settings.shutdown_seconds, self._between_lives, self._outage)
         self._reads = Reads()
-        self._shards = Shards(self._metrics, self._supervisor.fail, self._reads)
+        self._shards = Shards(self._metrics, self._supervisor.fail, self._reads, self._stall_detector.awake)
         self._lease_monitor = LeaseMonitor(settings.worker_id, settings.failover_seconds, self._leases, self._metrics)
         self._watchdog = Watchdog(self._shards, self._lease_monitor, self._reads, self._supervisor.restart, self._runs)
         self._undeliverable: list[bytes] = []
@@ -119,7 +119,7 @@ class Service:
         settings, metrics = self._settings, self._metrics
         return Components(
             fields=settings.reading_fields,
-            cut=RotationPolicy(
+            rotation=RotationPolicy(
                 settings.archive_max_records, settings.archive_max_bytes, settings.archive_max_seconds * 1000
             ),
             leases=self._leases,
@@ -135,9 +135,8 @@ class Service:
             sums=self._sums if settings.cloudwatch_namespace else None,
             metrics=metrics,
             reads=self._reads,
-            awake=self._stall_detector.awake,
-            before_checkpoint=self._before_checkpoint,
-            replace_older=self._shards.replace_older,
+            ownership=self._shards,
+            skips=self,
         )
 
     def _publisher(self) -> Publisher | None:
@@ -170,7 +169,7 @@ class Service:
         except OSError as error:
             raise FatalError(f"RUN_DIR: cannot make {folder}: {error.strerror}") from error
 
-    async def _before_checkpoint(self) -> None:
+    async def before_checkpoint(self) -> None:
         """What the daemon's log tells of is made durable first; a batch that may have been skipped raises."""
         self._daemon.drain_log()
         while self._undeliverable:

@@ -27,10 +27,10 @@ class RotationPolicy:
 class ObjectWriter:
     """One open archive object. Holds the compressed lines only, so its memory is a fraction of the records taken."""
 
-    def __init__(self, shard: str, epoch: int, cut: RotationPolicy, first: Record) -> None:
+    def __init__(self, shard: str, epoch: int, rotation: RotationPolicy, first: Record) -> None:
         self._shard = shard
         self._epoch = epoch
-        self._cut = cut
+        self._rotation = rotation
         self.first = self.last = first.position
         self.arrival = first.approximate_arrival_timestamp or 0
         self.records = 0
@@ -46,7 +46,7 @@ class ObjectWriter:
         if self.want:
             return True
         arrival = record.approximate_arrival_timestamp
-        return arrival is None or arrival - self.arrival < self._cut.window_ms
+        return arrival is None or arrival - self.arrival < self._rotation.window_ms
 
     def take(self, record: Record, decoded: Decoded) -> None:
         """Adds the next record of the shard."""
@@ -65,12 +65,16 @@ class ObjectWriter:
         """Whether the archive object is to be committed before another record is taken."""
         if self.want:
             return self.last >= self.want
-        return self.records >= self._cut.records or self._size >= self._cut.size
+        return self.records >= self._rotation.records or self._size >= self._rotation.size
 
     @property
     def closable(self) -> bool:
         """Whether an idle shard or a shutdown may close it here."""
         return self.want is None or self.last >= self.want
+
+    def expired(self, now: float) -> bool:
+        """Whether a shard that is idle and caught up closes it at `now` (ms since the epoch): its window is past."""
+        return self.closable and now - self.arrival >= self._rotation.window_ms
 
     def close(self) -> ArchiveObject:
         """The archive object as it stands. The object writer can go on (an adopted object makes it do so)."""

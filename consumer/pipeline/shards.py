@@ -1,7 +1,6 @@
 """The conversations of this worker: a connector comes in at the socket, a shard is served until its daemon ends it."""
 
 import asyncio
-import logging
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -9,20 +8,26 @@ from typing import Any
 
 from consumer import descriptors
 from consumer.kcl import protocol
+from consumer.pipeline.components import Components
 from consumer.pipeline.reads import Reads
-from consumer.pipeline.shard import Components, Shard
+from consumer.pipeline.shard import Shard
 from consumer.telemetry.metrics import Metrics
-
-log = logging.getLogger(__name__)
 
 
 class Shards:
     """All shards in conversation. What escapes one of them goes to `fail`, which ends this life of the daemon."""
 
-    def __init__(self, metrics: Metrics, fail: Callable[[BaseException], None], reads: Reads) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        fail: Callable[[BaseException], None],
+        reads: Reads,
+        running: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._metrics = metrics
         self._fail = fail
         self._reads = reads
+        self.running = running
         self._told: set[str] = set()  # of these there are series of their reads
         self._shards: dict[str, Shard] = {}
         self.conversations: set[asyncio.Task[None]] = set()
@@ -45,7 +50,6 @@ class Shards:
         previous = self._shards.get(shard.name)
         self._shards[shard.name] = shard
         if previous:
-            log.warning("%s: a second conversation; the first writes nothing more", shard.name)
             await previous.revoke()
 
     async def end(self) -> None:
@@ -57,7 +61,7 @@ class Shards:
     @property
     def live(self) -> list[Shard]:
         """The shards that are claimed and neither lost, fenced nor revoked since."""
-        return [shard for shard in self._shards.values() if shard.live]
+        return [shard for shard in self._shards.values() if shard.ownership.live]
 
     def observe(self) -> list[dict[str, Any]]:
         """Every shard's state, for /shards; also sets their gauges.
@@ -68,7 +72,7 @@ class Shards:
         self._observe_reads()
         metrics.owned.set(len(self.live))
         for name, shard in self._shards.items():
-            if not shard.live:  # another worker tells of it now
+            if not shard.ownership.live:  # another worker tells of it now
                 metrics.forget(name)
                 continue
             metrics.behind.labels(name).set(shard.behind or 0)
@@ -93,7 +97,7 @@ class Shards:
     def lag(self, name: str) -> float:
         """Age in seconds of the shard's oldest record that is not durable, as far as it is known."""
         shard = self._shards.get(name)
-        return self._reads.lag(name, shard.oldest_age() if shard and shard.live else 0.0)
+        return self._reads.lag(name, shard.oldest_age() if shard and shard.ownership.live else 0.0)
 
     def _observe_reads(self) -> None:
         metrics, held = self._metrics, set(self._reads.held)
@@ -131,7 +135,7 @@ class Shards:
         gone = asyncio.create_task(protocol.gone(connection))
         try:
             await asyncio.wait({talk, gone}, return_when=asyncio.FIRST_COMPLETED)
-            if not talk.done() and not shard.finished:
+            if not talk.done() and not shard.ownership.finished:
                 raise protocol.ConversationEnded(f"the connector of {shard.name} died")
             await talk
         finally:

@@ -1,11 +1,13 @@
-"""The log: one event a line on stderr, as JSON for machines or readable on a terminal.
+"""The log: one event per line on stderr, as JSON for machines or readable on a terminal.
 
-Fields beside the message are the standard library's own: `log.info("stored", extra={"records": 12})`.
+Fields beside the message are the standard library's own, `log.info("stored", extra={"records": 12})`, and those that
+the task has bound: what is done for a shard carries `shard`, in whatever module.
 """
 
 import json
 import logging
 import sys
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,6 +18,13 @@ _STANDARD: Final = frozenset(
 _CHATTY: Final = ("aiobotocore", "aiohttp", "asyncio", "botocore", "urllib3")
 # A traceback for each failed renewal, which credentials.py tells in one line.
 _SAID: Final = ("aiobotocore.credentials", "botocore.credentials", "aiobotocore.tokens", "botocore.tokens")
+
+_bound: ContextVar[dict[str, Any]] = ContextVar("log_fields", default={})  # noqa: B039 (never changed in place)
+
+
+def bind(**fields: Any) -> None:
+    """Adds fields to all that this task, and those it starts from now on, log."""
+    _bound.set(_bound.get() | fields)
 
 
 def setup(level: str, format: str) -> None:
@@ -65,7 +74,7 @@ def _moment(record: logging.LogRecord) -> datetime:
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
-    return {name: value for name, value in vars(record).items() if name not in _STANDARD}
+    return _bound.get() | {name: value for name, value in vars(record).items() if name not in _STANDARD}
 
 
 def _exception(formatter: logging.Formatter, record: logging.LogRecord) -> str:

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client import ProcessCollector as _ProcessCollector
 
 from consumer.payload.reading import REASONS, Reading
+from consumer.pipeline.ownership import ENDS
 from consumer.pipeline.reads import REASONS as READ_REASONS
 from consumer.sinks.devices import Devices
 
@@ -76,6 +77,7 @@ class Metrics:
         self.checkpoint_errors = counter("checkpoint_errors", "Checkpoints refused by the KCL.", "error")
         self.retries = counter("retries", "Requests to a sink sent again after an error.", "sink", "error")
         self.throttles = counter("throttles", "Requests or items a sink refused for its capacity.", "sink")
+        self.ownership_ended = counter("ownership_ended", "Shards that this worker lost or gave up.", "reason")
         self.restarts = counter("daemon_restarts", "Starts of the KCL daemon after the first.", "reason")
         self.cloudwatch_errors = counter("cloudwatch_errors", "Failed PutMetricData requests; never in the way.")
         self.cloudwatch_omitted = counter("cloudwatch_omitted", "Readings CloudWatch would refuse.", "reason")
@@ -108,6 +110,7 @@ class Metrics:
             (self.throttles, SINKS),
             (self.restarts, RESTARTS),
             (self.ttl_bounded, BOUNDS),
+            (self.ownership_ended, ENDS),
         ):
             for label in known:
                 reasons.labels(label)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from consumer.kcl.protocol import Position
-from consumer.pipeline.shard import TRANSIENT
+from consumer.pipeline.checkpoint import TRANSIENT
 from tests.simulation import scenario
 from tests.simulation.clock import Clock, Process
 from tests.simulation.fault_injection import KINDS, FaultInjection

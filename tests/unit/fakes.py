@@ -20,8 +20,9 @@ from consumer.kcl import protocol
 from consumer.kcl.lease_table import Claim
 from consumer.kcl.protocol import Conversation
 from consumer.payload.reading import DEFAULT
+from consumer.pipeline.components import Components
 from consumer.pipeline.reads import Reads
-from consumer.pipeline.shard import Components, Shard
+from consumer.pipeline.shard import Shard
 from consumer.pipeline.shard_end import Ends
 from consumer.sinks.cloudwatch import Sums
 from consumer.sinks.table import Table
@@ -149,23 +150,23 @@ class World:
         self.stream = FakeStream()
         self.metrics = Metrics()
         self.reads = Reads()
-        self.awake = True
+        self.is_running = True
         self.cut = cut
         self.ttl_days = 0
         self.fields = DEFAULT
         self.superseded: list[Shard] = []
         self.before_checkpoint: Callable[[], None] = lambda: None
 
+    def running(self) -> bool:
+        return self.is_running
+
+    async def replace_older(self, shard: Shard) -> None:
+        self.superseded.append(shard)
+
     def components(self) -> Components:
-        async def replace_older(shard: Shard) -> None:
-            self.superseded.append(shard)
-
-        async def before_checkpoint() -> None:
-            self.before_checkpoint()
-
         return Components(
             fields=self.fields,
-            cut=self.cut,
+            rotation=self.cut,
             leases=self.leases,  # type: ignore[arg-type]
             table=Table(self.dynamodb, "rows", self.ttl_days, 8, self.metrics),  # type: ignore[arg-type]
             archive=Archive(self.s3, "bucket", self.metrics),  # type: ignore[arg-type]
@@ -173,10 +174,19 @@ class World:
             sums=Sums(per_sensor=False),
             metrics=self.metrics,
             reads=self.reads,
-            awake=lambda: self.awake,
-            before_checkpoint=before_checkpoint,
-            replace_older=replace_older,
+            ownership=self,
+            skips=Skips(self),
         )
+
+
+class Skips:
+    """Asks the world before each checkpoint."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def before_checkpoint(self) -> None:
+        self._world.before_checkpoint()
 
 
 class FakeDaemon:

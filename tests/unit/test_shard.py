@@ -1,8 +1,11 @@
 """The hot path by transcripts: what the daemon says, and what must then be durable, checkpointed and answered."""
 
 import asyncio
+import io
+import json
+import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +16,7 @@ from consumer.kcl.lease_table import Claim
 from consumer.kcl.protocol import CheckpointRefused, ConversationEnded, ProtocolError
 from consumer.pipeline import shard_end as ending
 from consumer.pipeline.shard_end import FalseEnd
+from consumer.telemetry.log import JsonFormatter
 from tests.unit.fakes import SHARD, T0, FakeDaemon, World, error, listed, record
 
 
@@ -146,9 +150,108 @@ def test_a_zombie_is_fenced_and_writes_nothing_more() -> None:
             await zombie.deliver([record(n) for n in range(6, 12)])
             assert owner.checkpoints == [(4, 0)]
             assert zombie.checkpoints == []
-            assert not zombie.shard.live
+            assert not zombie.shard.ownership.live
             await zombie.do("leaseLost")
         assert sequence(world) == ["1", "2", "3", "4"]
+
+    run(test())
+
+
+@pytest.fixture
+def events() -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """What the consumer logs, as JSON."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter())
+    logger = logging.getLogger("consumer")
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(handler)
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    logger.removeHandler(handler)
+    logger.setLevel(before)
+
+
+def ended(world: World) -> dict[str, float]:
+    """How often ownership ended, by reason."""
+    [family] = world.metrics.ownership_ended.collect()
+    samples = [sample for sample in family.samples if sample.name.endswith("_total")]
+    return {sample.labels["reason"]: sample.value for sample in samples if sample.value}
+
+
+def test_losing_a_shard_is_logged_and_counted_with_its_reason(events: Callable[[], list[dict[str, Any]]]) -> None:
+    async def test() -> None:
+        world = World()
+        async with FakeDaemon(world) as zombie, FakeDaemon(world) as owner:
+            await zombie.start()
+            await zombie.deliver([record(1), record(2)])
+            await owner.start()
+            await owner.deliver([record(n) for n in range(1, 5)])
+            await zombie.deliver([record(n) for n in range(3, 6)])
+            assert ended(world) == {"fenced": 1}
+            await zombie.do("leaseLost")
+            await owner.do("shutdownRequested")
+        assert ended(world) == {"fenced": 1, "handed-over": 1}
+        ends = [event for event in events() if event["message"] == "ownership ended"]
+        assert [(event["reason"], event["level"]) for event in ends] == [("fenced", "WARNING"), ("handed-over", "INFO")]
+
+    run(test())
+
+
+def test_every_line_of_the_log_about_a_shard_names_it(events: Callable[[], list[dict[str, Any]]]) -> None:
+    """Those of the sinks too."""
+
+    async def test() -> None:
+        async with FakeDaemon(world := World()) as daemon:
+            await daemon.start()
+            failures = iter([error("ThrottlingException")])
+
+            def fail() -> None:
+                for failure in failures:
+                    raise failure
+
+            world.dynamodb.fail = fail
+            await daemon.deliver([record(n) for n in range(1, 5)])
+
+    run(test())
+    assert {"consumer.aws.retry", "consumer.pipeline.shard"} <= {event["logger"] for event in events()}
+    assert {event.get("shard") for event in events()} == {SHARD}
+
+
+@pytest.mark.parametrize(
+    ("reason", "action"), [("lease-lost", "leaseLost"), ("shard-end", "shardEnded"), ("conversation-ended", "")]
+)
+def test_a_shard_that_is_given_up_is_counted_with_its_reason(reason: str, action: str) -> None:
+    async def test() -> None:
+        async with FakeDaemon(world := World()) as daemon:
+            await daemon.start()
+            if action:
+                await daemon.do(action)
+        assert ended(world) == {reason: 1}
+
+    run(test())
+
+
+def test_a_claim_that_is_refused_and_a_process_that_stood_still_are_counted_with_their_reason() -> None:
+    async def test() -> None:
+        async with FakeDaemon(world := World()) as daemon:
+            world.leases.refuse = True
+            await daemon.start()
+            assert ended(world) == {"claim-refused": 1}
+        async with FakeDaemon(world := World()) as daemon:
+            await daemon.start()
+            world.is_running = False
+            await daemon.deliver([record(1)])
+            assert ended(world) == {"stalled": 1}
+        async with FakeDaemon(world := World()) as daemon:
+            await daemon.start()
+            daemon.errors = ["ShutdownException"]
+            await daemon.deliver([record(n) for n in range(1, 5)])
+            assert ended(world) == {"checkpoint-refused": 1}
+        async with FakeDaemon(world := World()) as daemon:
+            await daemon.start()
+            await daemon.shard.revoke()
+            assert ended(world) == {"replaced": 1}
 
     run(test())
 
@@ -170,7 +273,7 @@ def test_after_standing_still_nothing_is_written() -> None:
     async def test() -> None:
         async with FakeDaemon(world := World()) as daemon:
             await daemon.start()
-            world.awake = False
+            world.is_running = False
             await daemon.deliver([record(n) for n in range(1, 9)])
         assert not world.s3.objects
         assert not world.dynamodb.rows
@@ -251,7 +354,7 @@ def test_a_shard_end_is_never_answered_by_who_lost_the_shard() -> None:
     async def test() -> None:
         async with FakeDaemon(world := World()) as daemon:
             await daemon.start()
-            world.awake = False
+            world.is_running = False
             with pytest.raises(ProtocolError):
                 await daemon.do("shardEnded")
 
@@ -388,7 +491,7 @@ def test_a_conversation_that_is_revoked_while_it_claims_never_writes() -> None:
             answered.set()
             await asyncio.gather(started, ownership_lost)
             await daemon.deliver([record(1)])
-            assert (daemon.shard.live, world.dynamodb.rows) == (False, {})
+            assert (daemon.shard.ownership.live, world.dynamodb.rows) == (False, {})
 
     run(test())
 

@@ -10,8 +10,8 @@ from botocore.exceptions import EndpointConnectionError
 from consumer.aws import retry
 from consumer.aws.codes import code
 from consumer.pipeline import shard_end as ending
+from consumer.pipeline.ownership import Event, OwnershipLost
 from consumer.pipeline.reads import Reads
-from consumer.pipeline.shard import OwnershipLost
 from consumer.pipeline.shard_end import LOOKS, Ends, FalseEnd, Verdict, verdict
 from consumer.telemetry.metrics import Metrics
 from tests.unit.fakes import SHARD, FakeStream, error, listed
@@ -150,7 +150,7 @@ def test_asking_ends_with_the_lease() -> None:
 
     def gone() -> None:
         if stream.requests == 3:
-            raise OwnershipLost(SHARD)
+            raise OwnershipLost(Event.REPLACED)
 
     def fail() -> None:
         raise error("ThrottlingException")

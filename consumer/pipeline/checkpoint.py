@@ -1,0 +1,41 @@
+"""The checkpoint: the last step of a commit, sent to the daemon over the shard's conversation."""
+
+import asyncio
+import logging
+from typing import Final
+
+from consumer.aws.retry import delay
+from consumer.kcl.protocol import CheckpointRefused, Conversation, Position
+from consumer.pipeline.components import Components
+from consumer.pipeline.ownership import Event, OwnershipLost
+
+log = logging.getLogger(__name__)
+
+TRANSIENT: Final = frozenset({"ThrottlingException", "KinesisClientLibDependencyException", "InvalidStateException"})
+"""Errors that the next try may not meet (the lease table's, not ours)."""
+
+
+async def checkpoint(conversation: Conversation, position: Position | None, components: Components) -> None:
+    """Checkpoints at `position`, or at the shard's end; tries again as long as the lease table is the obstacle.
+
+    Raises OwnershipLost when the lease is gone, CheckpointRefused for what retries cannot cure, and what
+    `before_checkpoint` raises, which is asked before each try.
+    """
+    attempt = 0
+    while True:
+        await components.skips.before_checkpoint()
+        try:
+            await conversation.checkpoint(position)
+        except CheckpointRefused as refused:
+            error = refused.error.rpartition(".")[2]
+            components.metrics.checkpoint_errors.labels(error).inc()
+            if error == "ShutdownException":
+                raise OwnershipLost(Event.CHECKPOINT_REFUSED) from refused
+            if error not in TRANSIENT:
+                raise
+            log.warning("checkpoint refused, trying again: %s", error)
+            await asyncio.sleep(delay(attempt))
+            attempt += 1
+        else:
+            components.metrics.checkpoints.inc()
+            return

@@ -1,0 +1,52 @@
+"""What all shards of a worker share, and what they ask of those above them."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from consumer.archive.store import Archive
+from consumer.archive.writer import RotationPolicy
+from consumer.kcl.lease_table import Leases
+from consumer.payload.reading import Fields
+from consumer.pipeline.reads import Reads
+from consumer.pipeline.shard_end import Ends
+from consumer.sinks.cloudwatch import Sums
+from consumer.sinks.table import Table
+from consumer.telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from consumer.pipeline.shard import Shard
+
+
+class Ownership(Protocol):
+    """Which conversations of this process may write."""
+
+    def running(self) -> bool:
+        """False when this process may have stood still for longer than its leases last."""
+
+    async def replace_older(self, shard: "Shard") -> None:
+        """Ends an earlier conversation of the same shard in this process, before this one claims."""
+
+
+class SkipDetection(Protocol):
+    """What the daemon's log says of records that are never delivered."""
+
+    async def before_checkpoint(self) -> None:
+        """Makes durable what was dropped; raises when a delivery may have been skipped. Asked before an archive object
+        is written, too."""
+
+
+@dataclass(frozen=True)
+class Components:
+    """What all shards share."""
+
+    fields: Fields
+    rotation: RotationPolicy
+    leases: Leases
+    table: Table
+    archive: Archive
+    ends: Ends
+    sums: Sums | None
+    metrics: Metrics
+    reads: Reads
+    ownership: Ownership
+    skips: SkipDetection
