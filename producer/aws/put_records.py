@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
 from producer.aws.errors import UserError
-from producer.progress import Pace
+from producer.aws.pace import Pace
 
 log = logging.getLogger(__name__)
 

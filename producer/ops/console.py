@@ -10,11 +10,11 @@ from typing import Any
 import msgspec
 
 from producer.aws.errors import UserError
+from producer.aws.pace import Pace
 from producer.aws.put_records import Outgoing, Sender
 from producer.aws.stack import Stack
 from producer.fleet.message import iso_utc
 from producer.ops.undelivered import MAX_KEY
-from producer.progress import Pace
 
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")  # as JSON writes it
 PAGE = 20  # items, the function's limit

@@ -1,23 +1,20 @@
 """The consumer's own way of reading payloads, for the commands that read archived records once more."""
 
 import os
+from collections.abc import Mapping
 
 from consumer.settings import Settings, SettingsError
 from producer.aws.errors import UserError
 from producer.aws.stack import Stack
 
-OPTIONS = ("READING_FIELDS", "MEASURES", "ROW_TTL_DAYS", "TABLE_CONCURRENCY")
+NAMES = ("reading_fields", "measures", "row_ttl_days", "table_concurrency")
 """Settings that decide which rows a record gives, and how many requests write them at once."""
 
 
-def consumer_settings(stack: Stack, table: str | None, chosen: dict[str, str | None]) -> Settings:
-    """`chosen` are settings by name; what is None comes from the environment. Raises UserError naming the variable."""
-    environ = {
-        name: value
-        for name in (*OPTIONS, "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB")
-        if (value := os.environ.get(name))
-    }
-    environ |= {name: value for name, value in chosen.items() if value is not None}
+def consumer_settings(stack: Stack, table: str | None, chosen: Mapping[str, str | None]) -> Settings:
+    """`chosen` are settings by option; None is the setting's default. Raises UserError naming the variable."""
+    environ = {name.upper(): value for name in NAMES if (value := chosen.get(name)) is not None}
+    environ |= {name: os.environ.get(name, "") for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB")}
     environ |= {
         "AWS_REGION": stack.session.region_name or "",
         "STREAM_NAME": stack.stream,

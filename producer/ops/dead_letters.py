@@ -22,7 +22,7 @@ from producer.ops.archive_reader import (
 )
 from producer.ops.comparison import Findings
 from producer.ops.redrive_records import REDRIVEN, Mark, Marks, RedriveRecord, redrive_record_key
-from producer.progress import Progress
+from producer.terminal import StatusLine
 
 State = Literal["new", "redriven", "uncertain", "undeliverable"]
 """`uncertain`: a redrive began to send it and did not say that it ended. `undeliverable`: an aggregate that the KCL
@@ -109,7 +109,7 @@ class DeadLetters:
         self._bucket = Bucket(stack.session, stack.bucket)
         self._selection = selection
         self._marked = {item.key for item in self._bucket.objects(REDRIVEN)}
-        self._progress = Progress()
+        self._line = StatusLine()
         self.findings = Findings()
 
     def redrive_record(self, key: str) -> RedriveRecord:
@@ -119,7 +119,7 @@ class DeadLetters:
     def objects(self) -> Iterator[tuple[str, list[Letter]]]:
         """Each dead-letter object (key) with those of its letters that are selected, in the order of the stream; the
         undeliverable ones last. Objects of which none is selected are left out."""
-        with ArchiveIndex(self._bucket, DEAD_LETTERS, self._selection.span) as index:
+        with self._line, ArchiveIndex(self._bucket, DEAD_LETTERS, self._selection.span) as index:
             for key in index.unexpected_keys():
                 self.findings.add("dead_letters_wrong", f"{key}: not an archive object's name")
             for number, (item, (_, lines)) in enumerate(self._bucket.open_dead_letters(index.by_time()), 1):
@@ -130,10 +130,9 @@ class DeadLetters:
         for listed, (_, lines) in self._bucket.open_each(self._bucket.objects(UNDELIVERABLE)):
             if letters := self._undeliverable(listed, lines):
                 yield listed.key, letters
-        self._progress.clear()
 
     def _say(self, number: int, objects: int) -> None:
-        self._progress.say(lambda: f"reading dead letters: object {number} of {objects}")
+        self._line.say(lambda: f"reading dead letters: object {number} of {objects}")
 
     def _letters(self, key: str, lines: Iterator[bytes], marks: Marks) -> Iterator[Letter]:
         try:

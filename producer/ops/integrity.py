@@ -18,7 +18,7 @@ from producer.ops.archive_index import ArchiveIndex, Item, Span
 from producer.ops.archive_objects import ArchiveObject, Position, text
 from producer.ops.archive_reader import DEAD_LETTERS, READINGS, UNDELIVERABLE, Bucket, UnreadableLine, parsed
 from producer.ops.comparison import Findings
-from producer.progress import Progress
+from producer.terminal import StatusLine
 
 Rejected = dict[Position, int]
 """CRC-32 of the bytes of each rejected record."""
@@ -48,7 +48,7 @@ class Inspection:
     counts: Counts = field(default_factory=Counts)
     findings: Findings = field(default_factory=Findings)
     finished: set[str] = field(default_factory=set)  # shards whose children are archived, so they must be, too
-    _progress: Progress = field(default_factory=Progress)
+    _line: StatusLine = field(default_factory=StatusLine)
     _shard: "_Shard | None" = None
     _dead_letters_since: str = ""  # those of earlier hours are no longer kept
 
@@ -58,7 +58,7 @@ class Inspection:
         if days is not None:
             self._dead_letters_since = f"{datetime.now(UTC) - timedelta(days=days):%Y-%m-%d %Hh}"
         # The dead letters are listed last: an archive object that was listed has had the time to get its own.
-        with ArchiveIndex(self.bucket, READINGS, self.span) as archive_objects:
+        with self._line, ArchiveIndex(self.bucket, READINGS, self.span) as archive_objects:
             archived = archive_objects.shards()
             if self.stream:
                 self.finished = {p for child, p in self.stream.parents if child in archived}
@@ -67,7 +67,6 @@ class Inspection:
                 self._unexpected(archive_objects, dead)
             for shard in sorted(self.stream.shards - archived) if self.stream else ():
                 self.counts.waiting += _Beside(shard, self).rest()
-        self._progress.clear()
 
     def _read(self, archive_objects: ArchiveIndex, dead: ArchiveIndex) -> None:
         for key in archive_objects.unexpected_keys():
@@ -81,7 +80,7 @@ class Inspection:
             self.counts.archive_objects += 1
             if not archive_object.unreadable:
                 self._dead_letters(item, metadata, rejected, dead)
-            self._progress.say(lambda: self._told(archive_objects.objects))
+            self._line.say(lambda: self._told(archive_objects.objects))
         self._end_shard()
 
     def _told(self, archive_objects: int) -> str:

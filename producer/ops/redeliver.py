@@ -13,11 +13,12 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from producer.aws.errors import AWS_ERRORS, UserError, explain
+from producer.aws.pace import Pace
 from producer.aws.put_records import Outgoing, Sender
 from producer.aws.stack import Stack
 from producer.fleet.message import iso_utc
 from producer.ops.undelivered_queue import Held, Queue
-from producer.progress import Pace, Progress
+from producer.terminal import StatusLine
 
 ROUND = 500  # messages held at once
 ROUND_SECONDS = 120.0  # of a round at a bounded rate, well within the queue's HIDDEN_SECONDS
@@ -117,17 +118,17 @@ def look(stack: Stack, most: int = MOST_COUNTED) -> Report:
     queue = Queue(stack.session, stack.undelivered_queue)
     report = Report(queue.name, False, queue.waiting)
     held: dict[str, Held] = {}
-    progress = Progress()
+    line = StatusLine()
     try:
         while len(held) < most and (found := queue.receive(most - len(held))):
             known = len(held)
             held |= {each.id: each for each in found}
-            progress.say(f"{len(held)} messages".__str__)
+            line.say(f"{len(held)} messages".__str__)
             if len(held) == known or all(each.sent_ms > queue.opened_ms for each in found):
                 break  # what the queue gives now was seen, or came meanwhile
     finally:
         queue.release(list(held.values()))
-        progress.clear()
+        line.clear()
     for each in held.values():
         if each.sent_ms > queue.opened_ms:
             report.newer += 1
@@ -167,7 +168,7 @@ class _Delivery:
         self.sender = Sender(stack.session, stack.stream, pace)
         self._done: set[str] = set()  # delivered, although perhaps not deleted
         self._unsent: dict[str, Held] = {}  # stay in the queue, to be released at the end
-        self._progress = Progress()
+        self._line = StatusLine()
 
     def round(self, most: int | None) -> bool:
         """False when there is nothing more to do."""
@@ -189,7 +190,7 @@ class _Delivery:
 
     def close(self) -> None:
         """Gives back what is not delivered."""
-        self._progress.clear()
+        self._line.clear()
         self._queue.release(list(self._unsent.values()))
 
     def _sort(self, each: Held, held: dict[str, Held]) -> bool:
@@ -220,7 +221,7 @@ class _Delivery:
             for sent in self.sender.send(Outgoing(name, *record) for name, record in records if record):
                 in_stream.add(sent.name)
                 self._report.to_stream += 1
-                self._progress.say(lambda: f"{self._report.to_stream} records sent")
+                self._line.say(lambda: f"{self._report.to_stream} records sent")
         finally:  # whatever stops the run
             self._done |= {name for name in in_stream if held[name].task.event is None}
         for each in fresh:
@@ -238,5 +239,5 @@ class _Delivery:
             self._report.leave(f"refused by the alert function: {code}")
             return False
         self._report.to_function += 1
-        self._progress.say(lambda: f"{self._report.to_function} alerts sent")
+        self._line.say(lambda: f"{self._report.to_function} alerts sent")
         return True

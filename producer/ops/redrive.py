@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from producer.aws.errors import UserError
+from producer.aws.pace import Pace
 from producer.aws.put_records import Outgoing, Sender
 from producer.aws.stack import Stack
 from producer.fleet.message import iso_utc
 from producer.ops.comparison import Findings
 from producer.ops.dead_letters import DeadLetters, Letter, Selection
 from producer.ops.redrive_records import Mark, RedriveRecord
-from producer.progress import Pace, Progress
+from producer.terminal import StatusLine
 
 By = Literal["reason", "day", "hour", "key"]
 COLUMNS = ("RECORDS", "NEW", "REDRIVEN", "UNCERTAIN", "UNDELIVERABLE", "READABLE")
@@ -162,7 +163,7 @@ def send(stack: Stack, selection: Selection, pace: Pace, again: bool) -> Report:
     letters = DeadLetters(stack, selection)
     sender = Sender(stack.session, stack.stream, pace)
     run = uuid.uuid4().hex
-    progress = Progress()
+    line = StatusLine()
     for key, found in letters.objects():
         states = {letter.position: letter.state for letter in found}
         wanted = [a for a in found if a.state == "new" or (again and a.state == "uncertain")]
@@ -171,11 +172,10 @@ def send(stack: Stack, selection: Selection, pace: Pace, again: bool) -> Report:
         report.uncertain += 0 if again else sum(state == "uncertain" for state in states.values())
         if wanted:
             report.objects += 1
-            with closing(_send_object(letters.redrive_record(key), wanted, sender, run)) as sending:
+            with line, closing(_send_object(letters.redrive_record(key), wanted, sender, run)) as sending:
                 for _ in sending:
                     report.sent += 1
-                    progress.say(lambda: f"{report.sent} records sent")
-    progress.clear()
+                    line.say(lambda: f"{report.sent} records sent")
     report.repeated, report.findings = sender.repeated, letters.findings
     return report
 

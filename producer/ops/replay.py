@@ -16,12 +16,13 @@ from consumer.settings import Settings
 from consumer.sinks.table import Arrived, Table, expiry
 from consumer.telemetry.metrics import Metrics, total
 from producer.aws.errors import UserError
+from producer.aws.pace import Pace
 from producer.aws.put_records import Outgoing, Sender
 from producer.aws.stack import Stack
 from producer.ops.archive_index import ArchiveIndex, Item, Span
 from producer.ops.archive_reader import READINGS, Bucket, Line, UnreadableLine, parsed
 from producer.ops.comparison import Findings
-from producer.progress import Pace, Progress
+from producer.terminal import StatusLine
 
 CHUNK = 2000  # readings that are written at once; the next ones wait until they are durable
 
@@ -75,12 +76,12 @@ class Source:
         self._bucket = Bucket(stack.session, stack.bucket)
         self._span = span
         self._report = report
-        self._progress = Progress()
+        self._line = StatusLine()
 
     def records(self) -> Iterator[tuple[Line, bytes]]:
         """Raises UserError when the archive has nothing of that time. What cannot be read is reported and left out."""
         report = self._report
-        with ArchiveIndex(self._bucket, READINGS, self._span) as index:
+        with self._line, ArchiveIndex(self._bucket, READINGS, self._span) as index:
             if not index.objects:
                 raise UserError("the archive holds no archive object of that time")
             for key in index.unexpected_keys():
@@ -89,10 +90,9 @@ class Source:
             for item, (_, lines) in self._bucket.open_each(index.by_time()):
                 for line, data in self._read(item, lines):
                     share = f"archive object {report.archive_objects} of {index.objects}, {done / index.bytes:.0%}"
-                    self._progress.say(lambda: f"{share}, {item.hour} {item.shard}: {report.records} records")  # noqa: B023
+                    self._line.say(lambda: f"{share}, {item.hour} {item.shard}: {report.records} records")  # noqa: B023
                     yield line, data
                 done += item.size
-        self._progress.clear()
 
     def _read(self, item: Item, lines: Iterator[bytes]) -> Iterator[tuple[Line, bytes]]:
         """An archive object's records that belong to the span."""

@@ -77,7 +77,7 @@ def test_one_is_shown_with_its_reason_and_its_bytes(site: Site, capsys: pytest.C
     out = capsys.readouterr().out
     assert f"shardId-000000000000 {malformed['SequenceNumber']}.0" in out
     assert "[0] not-json: " in out
-    assert out.endswith("  7 bytes\nrubbish\n\n")
+    assert out.endswith("  9 bytes\nmalformed\n\n")
     shown = told(site, capsys, "--show", "--reason", "not-utf8")
     assert (shown["base64"], shown["state"], shown["partitionKey"]) == ("//4=", "new", "c")
     assert run(site, "--show", "--limit", "2", "--json") == 0

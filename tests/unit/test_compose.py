@@ -10,8 +10,7 @@ import yaml
 
 from infra.local.process import ROOT
 from infra.switches import words
-from producer import options
-from producer.cli import COMMANDS
+from producer.cli import cli
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
@@ -82,7 +81,8 @@ def test_the_packages_of_the_emulators_container_are_all_that_its_code_imports()
 def test_the_devices_command_is_one_of_the_producer() -> None:
     script = SERVICES["devices"]["command"][-1]
     line = script.partition("python -m producer ")[2]
-    options.parser(COMMANDS).parse_args(shlex.split(line))
+    command, *words = shlex.split(line)
+    cli.commands[command].make_context(command, words)
 
 
 def test_prometheus_and_grafana_are_configured_by_what_is_mounted() -> None:

@@ -12,8 +12,7 @@ import pytest
 
 from infra.deploy.artifacts import INFRA
 from infra.deploy.registry import USAGE, main
-from producer import options
-from producer.cli import COMMANDS
+from producer.cli import cli
 from tests.unit.policies import Resource, label, of, text
 
 ROOT = INFRA.parent
@@ -102,4 +101,4 @@ def test_a_tasks_command_is_one_of_ours(task: Resource) -> None:
     if "Command" in container:
         python, _, program, *words = [each if isinstance(each, str) else "7" for each in container["Command"]]
         assert (python, program) == ("python", "producer"), text(container["Command"])
-        options.parser(COMMANDS).parse_args(words)
+        cli.commands[words[0]].make_context(words[0], words[1:])

@@ -8,6 +8,7 @@ import infra.__main__
 import producer.cli
 from consumer.misspelt import misspelt, nearest
 from consumer.settings import Settings, SettingsError
+from producer.aws.session import VARIABLES
 
 SETTINGS = [field.name.upper() for field in dataclasses.fields(Settings)] + ["AWS_DEFAULT_REGION"]
 
@@ -119,4 +120,4 @@ def test_a_deployment_is_not_looked_for_in_another_account(
 
 @pytest.mark.parametrize("name", FOREIGN.split())
 def test_names_of_others_are_nothing_to_the_commands(name: str) -> None:
-    assert list(misspelt({name: "5"}, producer.cli.VARIABLES)) == []
+    assert list(misspelt({name: "5"}, VARIABLES)) == []

@@ -1,42 +1,59 @@
-"""The command line: what documents show can be typed, and times are understood."""
+"""The command line: what documents show can be typed, times are understood, and what cannot be meant is refused."""
 
-import argparse
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
-from producer import options
-from producer.aws.errors import UserError
-from producer.cli import COMMANDS
+from producer.aws import session
+from producer.cli import cli, main
 from producer.ops.archive_index import Span
+from producer.ops.commands import _span
 
 ROOT = Path(__file__).parents[2]
+VIA = ".venv/bin/sensorstream "
+
+
+class Asked(Exception):
+    """The command line was right: AWS is asked for the stack."""
+
+
+@pytest.fixture(autouse=True)
+def _no_stack(monkeypatch: pytest.MonkeyPatch) -> None:
+    def asked(*_: object) -> None:
+        raise Asked
+
+    monkeypatch.setattr(session, "opened", asked)
 
 
 def shown() -> Iterator[str]:
-    for document in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for document in (ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))):
         for line in document.read_text().splitlines():
-            if line.startswith(command := ".venv/bin/sensorstream "):
-                yield line.removeprefix(command)
+            if line.startswith(VIA):
+                yield line.removeprefix(VIA)
 
 
 @pytest.mark.parametrize("line", list(shown()))
 def test_what_the_documents_show_can_be_typed(line: str) -> None:
-    options.parser(COMMANDS).parse_args(shlex.split(line, comments=True))
-
-
-def parsed(*arguments: str) -> argparse.Namespace:
-    return options.parser(COMMANDS).parse_args(arguments)
+    with pytest.raises(Asked):
+        main(shlex.split(line, comments=True))
 
 
 def test_times_are_iso_with_zone_or_days() -> None:
-    chosen = parsed("audit", "--from", "2026-11-22", "--to", "2026-11-22T12:00:00.5+01:00")
-    assert options.span(chosen) == Span(1_795_305_600_000, 1_795_345_200_500)
-    assert options.span(parsed("audit")) == Span()
-    with pytest.raises(UserError, match="--from must be before --to"):
-        options.span(parsed("audit", "--from", "2026-11-22", "--to", "2026-11-22"))
+    words = ["--from", "2026-11-22", "--to", "2026-11-22T12:00:00.5+01:00"]
+    chosen = cli.commands["audit"].make_context("audit", words).params
+    assert _span(chosen["start"], chosen["end"]) == Span(1_795_305_600_000, 1_795_345_200_500)
+    assert _span(None, None) == Span()
+    with pytest.raises(click.UsageError, match="--from must be before --to"):
+        _span(1, 1)
+
+
+def test_every_variable_that_is_read_is_looked_after() -> None:
+    """A misspelt one is told, a right one is not."""
+    options = {option.envvar for command in cli.commands.values() for option in command.params if option.envvar}
+    assert options <= set(session.VARIABLES)
 
 
 @pytest.mark.parametrize(
@@ -44,28 +61,44 @@ def test_times_are_iso_with_zone_or_days() -> None:
     [
         (["audit", "--from", "yesterday"], "no time such as"),
         (["audit", "--from", "2026-11-22T10:00:00"], "has no zone; write 2026-11-22T10:00:00Z"),
-        (["replay"], "one of the arguments --to-table --to-stream is required"),
-        (["replay", "--to-table", "--to-stream", "x"], "not allowed with"),
-        (["redrive", "--show", "--send"], "not allowed with"),
-        (["redrive", "--reason", "wet"], "wet is none of "),
-        (["redrive", "--reason", "not-jsn"], "did you mean not-json?"),
-        (["provision", "--devices", "many"], "--devices: many is not a whole number of 1 or more"),
-        (["simulate", "--batch", "501"], "--batch: 501 is not a whole number of 1..500"),
-        (["simulate", "--for", "soon"], "--for: soon is not a duration such as 90, 90s, 1.5m or 2h"),
-        (["simulate", "--rate", "fast"], "--rate: fast is not a number above 0"),
-        (["simulate", "--malformed", "5"], "--malformed: 5 is not a share of 0..1"),
-        (["simulate", "--seed", "x"], "--seed: x is not a whole number"),
-        (["simulate", "--devcies", "3"], "--devcies is not known here; did you mean --devices?"),
-        (["deprovision", "--dev", "3"], "required: --devices"),
-        (["deprovison"], "did you mean deprovision?"),
+        (["audit", "--from", "2026-11-22", "--to", "2026-11-22"], "--from must be before --to"),
+        (["audit", "--ledger", "l", "--no-stream"], "--no-stream: not with --ledger"),
+        (["replay"], "one of --to-table and --to-stream"),
+        (["replay", "--to-table", "--to-stream", "x"], "one of --to-table and --to-stream"),
+        (["redrive", "--show", "--send"], "--show and --send: one of them"),
+        (["redrive", "--rate", "5"], "--rate: only with --send"),
+        (["redrive", "--show", "--again"], "--again: only with --send"),
+        (["redrive", "--limit", "5"], "--limit: only with --show"),
+        (["redrive", "--send", "--by", "key"], "--by: only of counts"),
+        (["redrive", "--undelivered", "--rate", "5"], "--rate: only with --send"),
+        (["redrive", "--reason", "wet"], "'wet' is not one of "),
+        (["redrive", "--reason", "not-jsn"], "Did you mean not-json?"),
+        (["provision", "--devices", "many"], "'--devices': 'many' is not a valid whole number"),
+        (["simulate", "--batch", "501"], "'--batch': 501 is not in the range 1<=x<=500"),
+        (["simulate", "--for", "soon"], "'--for': soon is not a duration such as 90, 90s, 1.5m or 2h"),
+        (["simulate", "--rate", "fast"], "'--rate': 'fast' is not a valid number"),
+        (["simulate", "--rate", "inf"], "'--rate': inf is not a number"),
+        (["simulate", "--rate", "1", "--interval", "1"], "--rate and --interval: one of them"),
+        (["simulate", "--malformed", "5"], "'--malformed': 5.0 is not in the range 0<=x<=1"),
+        (["simulate", "--seed", "x"], "'--seed': 'x' is not a valid whole number"),
+        (["simulate", "--devcies", "3"], "No such option '--devcies'. Did you mean '--devices'?"),
+        (["deprovision", "--dev", "3"], "No such option '--dev'"),
+        (["deprovision"], "Missing option '--devices'"),
+        (["deprovison"], "Did you mean one of: 'deprovision', 'provision'?"),
         (["provision", "--devices", "1", "--prefix", "a b"], "'a b' cannot begin a device's name"),
         (["simulate", "--prefix", "field/#"], "'field/#' cannot begin a device's name"),
         (["redrive", "--sequence", "last"], "last is no sequence number"),
+        ([], "Missing command"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        parsed(*arguments)
+    assert main(arguments) == 2
     error = capsys.readouterr().err
     assert told in error
+    assert error.startswith("sensorstream")
     assert error.count("\n") == 1
+
+
+def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["redrive", "--help"]) == 0
+    assert "READING_FIELDS" in capsys.readouterr().out

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from producer.aws import put_records
 from producer.aws.errors import UserError
+from producer.aws.pace import Pace
 from producer.aws.put_records import Outgoing, Sender
-from producer.progress import Pace
 
 
 class Stream:

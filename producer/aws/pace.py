@@ -1,34 +1,7 @@
-"""What a long command shows while it works, and how fast it may go."""
+"""How fast a command may ask AWS for things."""
 
-import sys
 import time
 from collections.abc import Callable
-
-TTY_SECONDS, LOG_SECONDS = 0.2, 10.0
-
-
-class Progress:
-    """One line on stderr: rewritten on a terminal, else a new line every ten seconds."""
-
-    def __init__(self) -> None:
-        self._tty = sys.stderr.isatty()
-        self._next = time.monotonic() + (0 if self._tty else LOG_SECONDS)
-
-    def say(self, text: Callable[[], str]) -> None:
-        """Cheap to call often; `text` is asked only when it is time."""
-        now = time.monotonic()
-        if now < self._next:
-            return
-        if self._tty:
-            print(f"\r\033[K{text()}", end="", file=sys.stderr, flush=True)
-        else:
-            print(text(), file=sys.stderr, flush=True)
-        self._next = now + (TTY_SECONDS if self._tty else LOG_SECONDS)
-
-    def clear(self) -> None:
-        """Takes the line away, so that the result can be printed."""
-        if self._tty:
-            print("\r\033[K", end="", file=sys.stderr, flush=True)
 
 
 class Pace:

@@ -1,0 +1,122 @@
+"""The commands of a fleet: devices made, publishing, and taken away again."""
+
+import json
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click import Option
+
+from producer.aws import session
+from producer.fleet.options import PREFIX, SIMULATOR, TEMPORARY, chosen_plan
+from producer.options import JSON, LEDGER, STACK, Whole
+from producer.reporting import PROGRAM, reported
+
+if TYPE_CHECKING:
+    from producer.aws.stack import Stack
+    from producer.fleet.ledger import Ledger
+    from producer.fleet.simulate import Plan
+    from producer.terminal import StatusLine
+
+DEVICES = Option(["--devices"], type=Whole(1), required=True, metavar="N", help="how many devices")
+
+
+@click.command(params=[DEVICES, PREFIX, STACK])
+def provision(name: str, devices: int, prefix: str) -> int:
+    """Make things, certificates and keys; keep those that are there."""
+    from producer.aws.stack import devices_dir
+    from producer.fleet import provision as fleet
+    from producer.terminal import StatusLine
+
+    stack, folder = session.stack(name), devices_dir()
+    with StatusLine(quiet=True) as line:
+        fleet.provision(
+            stack.session, fleet.names(prefix, devices), stack.device_policy, folder, _progress(line, devices)
+        )
+    click.echo(f"{devices} devices are ready; their certificates and keys are in {folder}")
+    return 0
+
+
+@click.command(params=[DEVICES, PREFIX, STACK])
+def deprovision(name: str, devices: int, prefix: str) -> int:
+    """Take things, certificates, keys and the audit's queue away."""
+    from producer.aws.stack import devices_dir
+    from producer.fleet import provision as fleet
+    from producer.ops.alerts import unsubscribe
+
+    stack = session.stack(name)
+    count = fleet.deprovision(stack.session, fleet.names(prefix, devices), devices_dir(), stack.device_policy)
+    unsubscribe(stack)
+    click.echo(f"{count} devices and the audit's queue are gone")
+    return 0
+
+
+@click.command(params=[*SIMULATOR, TEMPORARY, LEDGER, JSON, STACK])
+def simulate(name: str, temporary: bool, ledger: Path | None, as_json: bool, **chosen: Any) -> int:
+    """Publish readings of a fleet until Ctrl-C."""
+    from producer.aws.stack import devices_dir
+    from producer.fleet.provision import names
+    from producer.fleet.temporary import TemporaryDevices
+    from producer.terminal import StatusLine
+
+    plan = chosen_plan(chosen)
+    if temporary and plan.via == "kinesis":
+        raise click.UsageError("--provision goes with --via mqtt only; past IoT Core nobody asks for devices")
+    stack, stop = session.stack(name), threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    if not temporary:
+        return _publish(stack, plan, stop, ledger, as_json)
+    plan.check()  # before anything is made
+    devices = TemporaryDevices(stack.session, stack.device_policy, devices_dir())
+
+    def made_and_published() -> int:
+        with StatusLine() as line:
+            devices.make(names(plan.prefix, plan.devices), stop, _progress(line, plan.devices))
+        return 0 if stop.is_set() else _publish(stack, plan, stop, ledger, as_json)
+
+    try:
+        code = reported(made_and_published)
+    finally:
+        if left := devices.take_away():
+            click.echo(f"{PROGRAM}: {left}", err=True)
+    return 1 if left else code
+
+
+def _progress(line: "StatusLine", devices: int) -> Callable[[int], None]:
+    return lambda count: line.say(lambda: f"{count} of {devices} devices are ready")
+
+
+def _publish(stack: "Stack", plan: "Plan", stop: threading.Event, path: Path | None, as_json: bool) -> int:
+    from producer.fleet.ledger import Ledger
+    from producer.fleet.simulate import Simulator
+    from producer.ops.alerts import Subscriber, alerts_file
+    from producer.terminal import StatusLine
+
+    with Ledger(path) as ledger, StatusLine(quiet=True) as line:
+        if path and plan.via == "mqtt":
+            Subscriber.subscribe(stack, alerts_file(path))  # before the first alert; the audit empties the queue
+        simulator = Simulator(stack, plan, ledger)
+        with ThreadPoolExecutor(1) as pool:
+            running = pool.submit(simulator.run, stop)
+            while not running.done():
+                with suppress(TimeoutError):
+                    running.result(timeout=1)
+                line.say(lambda: _sums(ledger))
+        running.result()
+    sums = {"published": ledger.published, "readings": ledger.readings, "uncertain": ledger.uncertain}
+    click.echo(json.dumps(sums) if as_json else _sums(ledger))
+    return 1 if ledger.uncertain else 0
+
+
+def _sums(ledger: "Ledger") -> str:
+    uncertain = f", {ledger.uncertain} uncertain" if ledger.uncertain else ""
+    return f"{ledger.published} messages acknowledged with {ledger.readings} readings{uncertain}"
+
+
+COMMANDS = (provision, deprovision, simulate)
