@@ -85,7 +85,7 @@ image-test: setup .local-registry/ready image  ## run the image against the loca
 	@IMAGE=$(or $(IMAGE),sensorstream:local) $(PY) -m pytest tests/image
 
 push: .venv/ready  ## push into a deployment's repository: STACK=name [REGION=r] [IMAGE=i, else this checkout's, ARCH=...]
-	@exec $(PY) -m infra.deploy.registry push
+	@exec $(PY) -m infra push $(given)
 
 sbom: .venv/ready  ## write build/sbom.cdx.json: what the image is made of; [IMAGE=sensorstream:local]
 	@$(PY) -m infra.sbom $(IMAGE)

@@ -18,7 +18,8 @@ for _name in [name for name in os.environ if name.startswith(("AWS_", "MAKE"))]:
 os.environ["LOCAL_DIR"] = _folder = tempfile.mkdtemp(prefix="sensorstream-test-")
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 
-from infra.deploy.deployment import Event, deploy  # noqa: E402
+from infra.deploy.cloudformation import Event  # noqa: E402
+from infra.deploy.deployment import Deployment  # noqa: E402
 from infra.local.emulator import Emulator  # noqa: E402
 
 
@@ -54,7 +55,7 @@ def stack(emulator: Emulator) -> Deployed:
     """infra/data.yaml deployed as stack `test-stack` with two shards."""
     events: list[Event] = []
     parameters = {"ShardCount": "2"}
-    outputs = deploy(emulator.session(), "test-stack", parameters, events.append, poll_seconds=0.1)
+    outputs = Deployment(emulator.session(), "test-stack", parameters, events.append, 0.1).apply_data()
     return Deployed("test-stack", outputs, emulator.session(), emulator, parameters, events)
 
 

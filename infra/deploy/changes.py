@@ -5,145 +5,135 @@ name changes with it. It does only where that resource is replaced, so the other
 """
 
 import json
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
-LONGEST = 60  # characters of a value that is shown
-MOST = 4  # differences within one property
+MAX_VALUE = 60  # characters of a value that is shown
+MAX_PLACES = 4  # differences within one property that are shown
 IDENTITY = ("arn", "id", "name", "url", "uri")  # how attributes end that only a replacement changes
-RANK = ("no", "perhaps", "yes")
+
+
+class Fate(IntEnum):
+    """What becomes of a resource, or of a value; the worse, the higher."""
+
+    UNCHANGED = 0
+    KEPT = 1
+    PERHAPS_REPLACED = 2
+    REPLACED = 3
+
 
 Values = Mapping[str, tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Detail:
-    """One reason for a change. `cause` is the parameter or resource (`Name` or `Name.Attribute`) that it comes from."""
-
-    name: str
-    replaces: str
-    source: str
-    cause: str
-    before: str | None = None
-    after: str | None = None
-
-    @property
-    def follows(self) -> str:
-        """The resource whose own change brings this one, "" when it is the template's or a parameter's."""
-        return self.cause.partition(".")[0] if self.source.startswith("Resource") else ""
-
-    @property
-    def of_identity(self) -> bool:
-        attribute = self.cause.partition(".")[2].lower()
-        return not attribute or attribute.endswith(IDENTITY)
+Documents = Mapping[str, Any]
+Fates = Mapping[str, Fate]
+RECREATION = {"Always": Fate.REPLACED, "Conditionally": Fate.PERHAPS_REPLACED}
+NOTES = {
+    Fate.REPLACED: "  REPLACED",
+    Fate.PERHAPS_REPLACED: "  perhaps replaced: CloudFormation knows only when it does it",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an update does to one resource. `replaced` is "no", "yes" or "perhaps" (known only when it happens);
-    `reasons` are lines; `idle` when it only refers to something that changes, and stays as it is."""
+    """What an update does to one resource; `reasons` are lines. UNCHANGED only refers to something that changes."""
 
     action: str
     resource: str
     kind: str
-    replaced: str
+    fate: Fate = Fate.KEPT
     reasons: tuple[str, ...] = ()
-    idle: bool = False
 
 
 def changes(found: Iterable[Any], parameters: Values) -> list[Change]:
     """From the ResourceChange documents of DescribeChangeSet; `parameters` are old and new values by name."""
     documents = {each["LogicalResourceId"]: each for each in found}
-    details = {name: [_detail(each) for each in document.get("Details", [])] for name, document in documents.items()}
-    made = {name: _first(document, details[name]) for name, document in documents.items()}
-    while True:
-        again = {name: _again(change, details[name], made) for name, change in made.items()}
-        if again == made:
-            break
-        made = again
+    fates = {name: _alone(document) for name, document in documents.items()}
+    for _ in documents:  # as many steps as the longest chain of references can have
+        fates = {name: max([fates[name], *_brought(documents[name], documents, fates)]) for name in documents}
     return [
-        replace(change, reasons=tuple(_reasons(details[name], parameters, made)) if change.action == "Modify" else ())
-        for name, change in made.items()
+        Change(
+            each["Action"], name, each["ResourceType"], fates[name], tuple(_reasons(each, parameters, documents, fates))
+        )
+        for name, each in documents.items()
     ]
 
 
-def _detail(found: Any) -> Detail:
-    target = found.get("Target", {})
-    recreation = {"Always": "yes", "Conditionally": "perhaps"}.get(target.get("RequiresRecreation", ""), "no")
-    return Detail(
-        target.get("Name") or target.get("Attribute", ""),
-        recreation,
-        found.get("ChangeSource", ""),
-        found.get("CausingEntity", ""),
-        target.get("BeforeValue"),
-        target.get("AfterValue"),
-    )
-
-
-def _first(document: Any, details: list[Detail]) -> Change:
+def _alone(document: Any) -> Fate:
     """As if nothing followed from the others."""
-    told = {"True": "yes", "Conditional": "perhaps"}.get(document.get("Replacement", ""), "no")
-    idle = document["Action"] == "Modify" and bool(details) and all(detail.follows for detail in details)
-    if told == "perhaps" and details:
-        told = _most(detail.replaces for detail in details if not detail.follows)
-    return Change(document["Action"], document["LogicalResourceId"], document["ResourceType"], told, idle=idle)
+    if document["Action"] != "Modify":
+        return Fate.KEPT
+    own = [detail for detail in _details(document) if not _follows(detail)]
+    if document.get("Replacement") == "True":
+        return Fate.REPLACED
+    if not own and _details(document):
+        return Fate.UNCHANGED
+    if document.get("Replacement") == "Conditional":
+        return max(map(_recreation, own), default=Fate.PERHAPS_REPLACED)
+    return Fate.KEPT
 
 
-def _again(change: Change, details: list[Detail], made: Mapping[str, Change]) -> Change:
-    """With what follows from the others as they are known by now."""
-    active = [(detail, _brought(detail, made)) for detail in details if detail.follows]
-    active = [(detail, how) for detail, how in active if how != "no"]
-    if not active:
-        return change
-    brought = _most(RANK[min(RANK.index(detail.replaces), RANK.index(how))] for detail, how in active)
-    return replace(change, replaced=_most((change.replaced, brought)), idle=False)
+def _brought(document: Any, documents: Documents, fates: Fates) -> Iterator[Fate]:
+    """What the changes of the others make of it."""
+    for detail in _details(document):
+        if _follows(detail) and (value := _value(detail, documents, fates)):
+            yield min(_recreation(detail), value)
 
 
-def _brought(detail: Detail, made: Mapping[str, Change]) -> str:
-    """Whether what the detail follows changes the value: "no", "perhaps" or "yes"."""
-    cause = made.get(detail.follows)
-    if cause is None or cause.action != "Modify":
-        return "yes"
-    if cause.idle:
-        return "no"
-    if detail.of_identity and not cause.kind.startswith("Custom::"):
-        return cause.replaced
-    return _most((cause.replaced, "perhaps"))
+def _value(detail: Any, documents: Documents, fates: Fates) -> Fate:
+    """Whether the value that the detail refers to is another one: UNCHANGED, PERHAPS_REPLACED or REPLACED."""
+    cause = documents.get(_follows(detail))
+    if cause is None or cause["Action"] != "Modify":
+        return Fate.REPLACED
+    fate, attribute = fates[_follows(detail)], detail["CausingEntity"].partition(".")[2].lower()
+    if fate is not Fate.UNCHANGED and (
+        cause["ResourceType"].startswith("Custom::") or (attribute and not attribute.endswith(IDENTITY))
+    ):
+        return max(fate, Fate.PERHAPS_REPLACED)
+    return Fate.UNCHANGED if fate is Fate.KEPT else fate
 
 
-def _most(words: Iterable[str]) -> str:
-    return max(words, key=RANK.index, default="no")
+def _details(document: Any) -> list[Any]:
+    return list(document.get("Details", []))
+
+
+def _recreation(detail: Any) -> Fate:
+    return RECREATION.get(detail.get("Target", {}).get("RequiresRecreation", ""), Fate.KEPT)
+
+
+def _follows(detail: Any) -> str:
+    """The resource whose own change brings this one, "" when it is the template's or a parameter's."""
+    of_resource = detail.get("ChangeSource", "").startswith("Resource")
+    return str(detail.get("CausingEntity", "")).partition(".")[0] if of_resource else ""
 
 
 # ---- words ----------------------------------------
 
 
-def _reasons(details: list[Detail], parameters: Values, made: Mapping[str, Change]) -> Iterator[str]:
+def _reasons(document: Any, parameters: Values, documents: Documents, fates: Fates) -> Iterator[str]:
     """A line a property, or more where its value is a document."""
-    for name in dict.fromkeys(detail.name for detail in details):
-        of_name = [each for each in details if each.name == name]
-        real = [each for each in of_name if not each.follows or _brought(each, made) != "no"]
-        if not real:
-            continue
-        recreation = _most(detail.replaces for detail in real)
-        suffix = {"yes": " (takes a new one)", "perhaps": " (may take a new one)", "no": ""}[recreation]
-        for line in _told(real, parameters, made):
-            yield f"{name}{line}{suffix}"
+    properties: dict[str, list[Any]] = {}
+    for each in _details(document) if document["Action"] == "Modify" else ():
+        if not _follows(each) or _value(each, documents, fates):
+            target = each.get("Target", {})
+            properties.setdefault(target.get("Name") or target.get("Attribute", ""), []).append(each)
+    suffixes = {Fate.REPLACED: " (takes a new one)", Fate.PERHAPS_REPLACED: " (may take a new one)"}
+    for name, details in properties.items():
+        suffix = suffixes.get(max(map(_recreation, details)), "")
+        yield from (f"{name}{line}{suffix}" for line in _told(details, parameters, fates))
 
 
-def _told(real: list[Detail], parameters: Values, made: Mapping[str, Change]) -> list[str]:
-    for detail in real:
-        if detail.before is not None or detail.after is not None:
-            return list(differences(detail.before or "", detail.after or ""))
-    causes = [each.cause for each in real if each.source == "ParameterReference"]
-    values = [(name, *map(_short, parameters[name])) for name in causes if name in parameters]
-    if values:
+def _told(details: list[Any], parameters: Values, fates: Fates) -> Iterable[str]:
+    targets = [each.get("Target", {}) for each in details]
+    if known := next((each for each in targets if {"BeforeValue", "AfterValue"} & each.keys()), None):
+        return differences(known.get("BeforeValue") or "", known.get("AfterValue") or "")
+    causes = [each.get("CausingEntity", "") for each in details if each.get("ChangeSource") == "ParameterReference"]
+    if values := [(name, *map(_short, parameters[name])) for name in causes if name in parameters]:
         return [f": {', '.join(f'{name} {old} -> {new}' for name, old, new in values)}"]
-    followed = dict.fromkeys(each.follows for each in real if each.follows)
-    if followed:
-        word = "as" if all(made[name].replaced == "yes" for name in followed if name in made) else "only if"
-        return [f": {word} {', '.join(followed)} is replaced"]
+    if followed := list(dict.fromkeys(_follows(each) for each in details if _follows(each))):
+        sure = all(fates.get(name, Fate.REPLACED) is Fate.REPLACED for name in followed)
+        return [f": {'as' if sure else 'only if'} {', '.join(followed)} is replaced"]
     return [f": by the parameter {', '.join(causes)}" if causes else ": as the template now says"]
 
 
@@ -153,10 +143,10 @@ def differences(before: str, after: str) -> Iterator[str]:
         places = list(_places(json.loads(before), json.loads(after), ""))
     except ValueError:
         places = [("", before, after)]
-    for place, old, new in places[:MOST]:
+    for place, old, new in places[:MAX_PLACES]:
         yield f"{place}: {_short(old)} -> {_short(new)}"
-    if len(places) > MOST:
-        yield f": and {len(places) - MOST} more places"
+    if len(places) > MAX_PLACES:
+        yield f": and {len(places) - MAX_PLACES} more places"
 
 
 def _places(old: Any, new: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
@@ -173,4 +163,37 @@ def _places(old: Any, new: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else "nothing" if value is None else json.dumps(value)
     text = " ".join(text.split()) or '""'
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+    return text if len(text) <= MAX_VALUE else f"{text[: MAX_VALUE - 3]}..."
+
+
+def count(changes: list[Change]) -> str:
+    """Such as `2 to add, 3 to modify (1 replaced, 1 perhaps), 1 to remove`."""
+    real = [change for change in changes if change.fate]
+    replaced, perhaps = (sum(each.fate is fate for each in real) for fate in (Fate.REPLACED, Fate.PERHAPS_REPLACED))
+    words = [f"{replaced} replaced"] if replaced else []
+    words += [f"{perhaps} perhaps" if replaced else f"{perhaps} perhaps replaced"] if perhaps else []
+    parts = []
+    for action in ("Add", "Modify", "Remove"):
+        if number := sum(change.action == action for change in real):
+            note = f" ({', '.join(words)})" if action == "Modify" and words else ""
+            parts.append(f"{number} to {action.lower()}{note}")
+    return ", ".join(parts) or "no resource changes"
+
+
+def table(changes: list[Change]) -> list[str]:
+    """A line a change (action, resource, type, replacement) and its reasons below; removals last, then what only
+    refers to a change."""
+    order = {"Add": 0, "Remove": 2}
+    real = [change for change in changes if change.fate]
+    ranked = sorted(real, key=lambda change: (order.get(change.action, 1), change.fate > Fate.KEPT, change.resource))
+    width = max((len(change.resource) for change in ranked), default=0)
+    lines = []
+    for change in ranked:
+        action = change.action.upper() if change.action == "Remove" else change.action.lower()
+        kind = change.kind.removeprefix("AWS::")
+        lines.append(f"{action:<8}{change.resource:<{width}}  {kind}{NOTES.get(change.fate, '')}")
+        lines += [f"          {reason}" for reason in change.reasons]
+    if idle := sorted(change.resource for change in changes if not change.fate):
+        text = f"unchanged, since what they refer to is not replaced: {', '.join(idle)}"
+        lines += textwrap.wrap(text, 110, subsequent_indent="  ")
+    return lines

@@ -1,20 +1,20 @@
-"""What this project asks of CloudFormation: how a stack is, what a change would do, and to bring the change about."""
+"""One CloudFormation stack: how it is, what a change would do, and to bring the change about."""
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import boto3
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, WaiterError
 
-from infra.deploy.changes import Change, Values, changes
+from infra.deploy.changes import Change, changes
 
 if TYPE_CHECKING:
     from types_boto3_cloudformation import CloudFormationClient
 
 POLL_SECONDS = 2.0
+CHANGE_SET_SECONDS = 600.0
 UNCHANGED = ("didn't contain changes", "No updates are to be performed")
 # Statuses of a stack that holds nothing worth keeping and cannot be updated: its creation failed, or never began.
 NEVER_MADE = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "REVIEW_IN_PROGRESS")
@@ -43,174 +43,170 @@ class Event:
 class State:
     """A stack as it is now."""
 
+    id: str
     status: str
     parameters: Mapping[str, str]
-    outputs: Mapping[str, str]
+    outputs: dict[str, str]
 
 
-OnEvent = Callable[[Event], None]
-OnPlan = Callable[[str, list[Change]], None]
-
-
-def state(client: "CloudFormationClient", stack: str) -> State | None:
-    """None when there is no such stack."""
-    try:
-        [found] = client.describe_stacks(StackName=stack)["Stacks"]
-    except ClientError as error:
-        if "does not exist" in str(error):
-            return None
-        raise
-    return State(
-        found["StackStatus"],
-        {p["ParameterKey"]: p.get("ParameterValue", "") for p in found.get("Parameters", [])},
-        {o["OutputKey"]: o["OutputValue"] for o in found.get("Outputs", [])},
-    )
-
-
-def outputs(session: boto3.Session, stack: str) -> dict[str, str]:
-    """Outputs of an existing stack; ClientError when there is none."""
-    [found] = session.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
-    return {output["OutputKey"]: output["OutputValue"] for output in found.get("Outputs", [])}
-
-
+@dataclass
 class Stack:
-    """One stack. `common` goes with every request that changes it: tags, and the role that CloudFormation takes."""
+    """A stack by its name, whether it is there or not.
 
-    def __init__(
-        self,
-        client: "CloudFormationClient",
-        name: str,
-        on_event: OnEvent,
-        poll_seconds: float = POLL_SECONDS,
-        common: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.name = name
-        self._client = client
-        self._tell = on_event
-        self._poll = poll_seconds
-        self._common: Any = {"Capabilities": ["CAPABILITY_IAM"], **(common or {})}
-        self._seen: set[str] = set()
+    `tell` gets each event, `show` the changes of an update before they begin, and `why` may add to the reason of a
+    failed resource what only its own service knows. `common` goes with every request: tags, and the role that
+    CloudFormation assumes.
+    """
 
-    def apply(self, template: Mapping[str, str], parameters: Mapping[str, str], on_plan: OnPlan) -> None:
-        """Create or update, and wait for the end. Parameters that are not given keep their values.
+    client: "CloudFormationClient"
+    name: str
+    tell: Callable[[Event], None]
+    poll_seconds: float = POLL_SECONDS
+    common: Mapping[str, Any] = field(default_factory=dict)
+    show: Callable[[str, list[Change]], None] = lambda stack, changes: None
+    why: Callable[[Event], str] = lambda event: ""
+    _seen: set[str] = field(default_factory=set)
 
-        `on_plan` is told an update's changes before it begins. What is under way already is waited for.
+    def apply(self, template: Mapping[str, str], values: Mapping[str, str]) -> dict[str, str]:
+        """Create or update, wait for the end and return the outputs; DeployError names the resource that failed first.
+
+        Of `values` those go in that the template declares; parameters without a value keep the one that they have.
         """
-        now = self.committed()
-        if now is not None and now.status in NEVER_MADE:
-            self.delete()
-            now = None
-        if now is None:
-            request: Any = {**template, "StackName": self.name, "Parameters": _given(parameters)}
-            # What a failed creation made goes away again, the table and the bucket too: they are empty.
-            self._client.create_stack(**request, **self._common, RetainExceptOnCreate=True)
-            self._wait()
-            return
-        change_set = self._change_set(template, _given(parameters, self._kept(template, now)))
-        if change_set is None:
-            return
-        on_plan(self.name, self._changes(change_set, _changed(parameters, now)))
-        self._see()
-        self._client.execute_change_set(StackName=self.name, ChangeSetName=change_set)
-        self._wait()
+        now = self._usable()
+        if change_set := self._change_set(template, values, now):
+            if now:
+                self.show(self.name, self._changes(change_set, values, now))
+            self._news()
+            self.client.execute_change_set(
+                StackName=self.name,
+                ChangeSetName=change_set,
+                RetainExceptOnCreate=now is None,  # what a failed creation made goes away again: it is empty
+            )
+            self._wait(self.name)
+        ended = self.state()
+        return ended.outputs if ended else {}
 
-    def plan(self, template: Mapping[str, str], parameters: Mapping[str, str]) -> list[Change]:
-        """What `apply` would do, found by a change set that is taken away again."""
-        now = self.committed()
-        new = now is None or now.status in NEVER_MADE
-        kept = frozenset() if now is None or new else self._kept(template, now)
-        change_set = self._change_set(template, _given(parameters, kept), "CREATE" if new else "UPDATE")
+    def plan(self, template: Mapping[str, str], values: Mapping[str, str]) -> list[Change]:
+        """What `apply` would do, found by a change set that is deleted again."""
+        now = self._usable()
+        change_set = self._change_set(template, values, now)
         if change_set is None:
             return []
-        planned = self._changes(change_set, _changed(parameters, now))
-        if new:
-            self.delete()  # a change set for a stack that is not there makes an empty one
-        else:
-            self._client.delete_change_set(StackName=self.name, ChangeSetName=change_set)
+        planned = self._changes(change_set, values, now)
+        self._discard(change_set, now)
         return planned
-
-    def committed(self) -> State | None:
-        """How the stack is as soon as nothing is under way; None when there is none."""
-        told = False
-        while True:
-            now = state(self._client, self.name)
-            if now is None or not now.status.endswith("_IN_PROGRESS") or now.status == "REVIEW_IN_PROGRESS":
-                return now
-            if not told:
-                told = True
-                self._tell(Event(self.name, now.status, "already under way: waiting for its end", stack=self.name))
-            time.sleep(self._poll)
 
     def delete(self) -> None:
         """Delete and wait for the end; nothing happens when there is no such stack."""
+        if now := self.state():
+            self._news()
+            role = {name: value for name, value in self.common.items() if name == "RoleARN"}
+            self.client.delete_stack(StackName=self.name, **role)
+            self._wait(now.id)  # a deleted stack is known by its id only
+            self._seen.clear()
+
+    def state(self, name: str | None = None) -> State | None:
+        """How it is now; None when there is no such stack."""
         try:
-            [found] = self._client.describe_stacks(StackName=self.name)["Stacks"]
+            [found] = self.client.describe_stacks(StackName=name or self.name)["Stacks"]
         except ClientError as error:
             if "does not exist" in str(error):
-                return
+                return None
             raise
-        self._see()
-        role = {name: value for name, value in self._common.items() if name == "RoleARN"}
-        self._client.delete_stack(StackName=self.name, **role)
-        self._wait(found["StackId"])  # a deleted stack is known by its id only
-        self._seen.clear()
+        return State(
+            found["StackId"],
+            found["StackStatus"],
+            {p["ParameterKey"]: p.get("ParameterValue", "") for p in found.get("Parameters", [])},
+            {o["OutputKey"]: o["OutputValue"] for o in found.get("Outputs", [])},
+        )
 
-    def _kept(self, template: Mapping[str, str], now: State) -> Set[str]:
-        """Parameters of the template that have a value already."""
-        return declared(self._client, template).keys() & now.parameters.keys()
+    def settled(self) -> State | None:
+        """How it is as soon as nothing is under way; None when there is no such stack."""
+        told = False
+        while (now := self.state()) and now.status.endswith("_IN_PROGRESS") and now.status not in NEVER_MADE:
+            if not told:
+                told = True
+                self.tell(Event(self.name, now.status, "already under way: waiting for its end", stack=self.name))
+            time.sleep(self.poll_seconds)
+        return now
 
-    def _change_set(self, template: Mapping[str, str], parameters: Any, kind: str = "UPDATE") -> str | None:
+    def resources(self) -> list[Any]:
+        """The StackResourceSummary documents of what it holds; none when there is no such stack."""
+        if self.state() is None:
+            return []
+        pages = self.client.get_paginator("list_stack_resources").paginate(StackName=self.name)
+        return [each for page in pages for each in page["StackResourceSummaries"]]
+
+    def _usable(self) -> State | None:
+        """None when the stack is to be created; what a failed creation left is deleted first."""
+        now = self.settled()
+        if now and now.status in NEVER_MADE:
+            self.delete()
+            return None
+        return now
+
+    def _change_set(self, template: Mapping[str, str], values: Mapping[str, str], now: State | None) -> str | None:
         """Name of a change set that can be executed; None when nothing would change."""
-        name = f"deploy-{uuid.uuid4().hex[:12]}"
-        request: Any = {**template, "StackName": self.name, "ChangeSetName": name, "ChangeSetType": kind}
-        self._client.create_change_set(**request, **self._common, Parameters=parameters)
-        while True:
-            found = self._client.describe_change_set(StackName=self.name, ChangeSetName=name)
-            if found["Status"] == "CREATE_COMPLETE":
-                return name
-            if found["Status"] == "FAILED":
-                self._client.delete_change_set(StackName=self.name, ChangeSetName=name)
-                reason = found.get("StatusReason", "")
-                if any(text in reason for text in UNCHANGED):
-                    return None
-                raise DeployError(f"stack {self.name}: the change set failed: {reason}")
-            time.sleep(self._poll)
+        names: Any = {"StackName": self.name, "ChangeSetName": f"deploy-{uuid.uuid4().hex[:12]}"}
+        request: Any = {**template, **names, **self.common, "ChangeSetType": "UPDATE" if now else "CREATE"}
+        parameters = self._parameters(template, values, now)
+        self.client.create_change_set(**request, Parameters=parameters, Capabilities=["CAPABILITY_IAM"])
+        attempts: Any = {"Delay": self.poll_seconds, "MaxAttempts": int(CHANGE_SET_SECONDS / self.poll_seconds)}
+        try:
+            self.client.get_waiter("change_set_create_complete").wait(**names, WaiterConfig=attempts)
+        except WaiterError as error:
+            reason = error.last_response.get("StatusReason") or str(error)
+            self._discard(names["ChangeSetName"], now)
+            if any(text in reason for text in UNCHANGED):
+                return None
+            raise DeployError(f"stack {self.name}: the change set failed: {reason}") from error
+        return str(names["ChangeSetName"])
 
-    def _changes(self, change_set: str, parameters: Values) -> list[Change]:
-        describe = self._client.get_paginator("describe_change_set")
+    def _discard(self, change_set: str, now: State | None) -> None:
+        """The change set goes; of a stack that was not there also the empty one that it made."""
+        if now:
+            self.client.delete_change_set(StackName=self.name, ChangeSetName=change_set)
+        else:
+            self.delete()
+
+    def _parameters(self, template: Any, values: Mapping[str, str], now: State | None) -> Any:
+        """Parameters of a request."""
+        declared = {each["ParameterKey"] for each in self.client.get_template_summary(**template)["Parameters"]}
+        kept = (now.parameters.keys() if now else set()) & declared - values.keys()
+        given: list[Any] = [{"ParameterKey": name, "ParameterValue": values[name]} for name in declared & values.keys()]
+        return given + [{"ParameterKey": name, "UsePreviousValue": True} for name in kept]
+
+    def _changes(self, change_set: str, values: Mapping[str, str], now: State | None) -> list[Change]:
         asked: Any = {"StackName": self.name, "ChangeSetName": change_set, "IncludePropertyValues": True}
-        pages = describe.paginate(**asked)
-        return changes((found["ResourceChange"] for page in pages for found in page.get("Changes", [])), parameters)
+        pages = self.client.get_paginator("describe_change_set").paginate(**asked)
+        old = now.parameters if now else {}
+        changed = {name: (old[name], value) for name, value in values.items() if old.get(name, value) != value}
+        return changes((found["ResourceChange"] for page in pages for found in page.get("Changes", [])), changed)
 
-    def _history(self, stack: str | None = None) -> Iterator[Any]:
-        """All events of the stack, the newest first."""
-        for page in self._client.get_paginator("describe_stack_events").paginate(StackName=stack or self.name):
-            yield from page["StackEvents"]
-
-    def _see(self) -> None:
-        """What has happened so far is no news."""
-        self._seen = {event["EventId"] for event in self._history()}
-
-    def _wait(self, stack: str | None = None) -> None:
-        """Tell events as they come until the stack is at rest; DeployError when that is not where it was to go."""
-        failure = None
+    def _wait(self, stack: str) -> None:
+        """Tell events as they come until nothing is under way; DeployError when that is not what was asked for."""
+        cause = ""
         while True:
-            now = state(self._client, stack or self.name)
+            now = self.state(stack)
             status = now.status if now else "DELETE_COMPLETE"
             for event in self._news(stack):
-                self._tell(event)
-                if failure is None and event.status.endswith("_FAILED") and "cancelled" not in event.reason:
-                    failure = event
+                self.tell(event)
+                if not cause and event.status.endswith("_FAILED") and "cancelled" not in event.reason:
+                    cause = f"{event.resource} {event.status}: {event.reason}{self.why(event)}"
             if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE"):
                 return
             if not status.endswith("_IN_PROGRESS"):
-                cause = f"{failure.resource} {failure.status}: {failure.reason}" if failure else "no reason was given"
-                raise DeployError(f"stack {self.name} ended as {status}: {cause}")
-            time.sleep(self._poll)
+                raise DeployError(f"stack {self.name} ended as {status}: {cause or 'no reason was given'}")
+            time.sleep(self.poll_seconds)
 
-    def _news(self, stack: str | None) -> list[Event]:
-        """Events that were not told yet, the oldest first."""
-        fresh = [event for event in self._history(stack) if event["EventId"] not in self._seen]
+    def _news(self, stack: str | None = None) -> list[Event]:
+        """Events since the last call, the oldest first."""
+        fresh: list[Any] = []
+        for page in self.client.get_paginator("describe_stack_events").paginate(StackName=stack or self.name):
+            new = [event for event in page["StackEvents"] if event["EventId"] not in self._seen]
+            fresh += new
+            if len(new) < len(page["StackEvents"]):  # what follows is older
+                break
         self._seen.update(event["EventId"] for event in fresh)
         return [
             Event(
@@ -222,21 +218,3 @@ class Stack:
             )
             for found in reversed(fresh)
         ]
-
-
-def declared(client: "CloudFormationClient", template: Mapping[str, str]) -> dict[str, str]:
-    """Names of a template's parameters, with their defaults ("" also where there is none)."""
-    request: Any = template
-    return {p["ParameterKey"]: p.get("DefaultValue", "") for p in client.get_template_summary(**request)["Parameters"]}
-
-
-def _given(parameters: Mapping[str, str], known: Set[str] = frozenset()) -> Any:
-    """Parameters of a request; those `known` that are not given keep their values."""
-    given: list[Any] = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
-    return given + [{"ParameterKey": name, "UsePreviousValue": True} for name in sorted(known - parameters.keys())]
-
-
-def _changed(parameters: Mapping[str, str], now: State | None) -> dict[str, tuple[str, str]]:
-    """Old and new values of the parameters that get another one."""
-    old = now.parameters if now else {}
-    return {name: (old[name], value) for name, value in parameters.items() if name in old and old[name] != value}

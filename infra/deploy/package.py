@@ -1,66 +1,20 @@
 """The templates with their artifacts, for those who deploy by CloudFormation's console or the AWS command line."""
 
-import hashlib
 import re
 from pathlib import Path
 
 import boto3
 from botocore.exceptions import ClientError
 
-from infra.deploy.artifacts import package
+from infra.deploy.artifacts import functions_key, package
 from infra.deploy.cloudformation import InputError
-from infra.deploy.deployment import DATA, NETWORK, SERVICE
-from infra.deploy.templates import outputs, parameters
+from infra.deploy.templates import DATA, TEMPLATES
 from producer.aws.errors import explain
 
-FILES = {DATA.name, NETWORK.name, SERVICE.name, "deploy.sh", "functions.zip"}
+GUIDE = Path(__file__).with_name("package.md")
+"""README.md of each package: the commands that deploy it."""
+OURS = re.compile(r"(data|network|service)\.yaml|README\.md|functions-[0-9a-f]{64}\.zip")
 """Whatever a package can hold."""
-SCRIPT = """\
-#!/usr/bin/env bash
-# Deploys the templates beside it as `make deploy` does, with the AWS command line alone; may be repeated.
-#
-#   STACK=name IMAGE=reference [EMAIL=address] ./deploy.sh
-#
-# DATA_PARAMS="ShardCount=4", NETWORK_PARAMS and SERVICE_PARAMS change parameters of the three; VPC_ID and
-# SUBNET_IDS=a,b name a network that is there; ROLE is the role that CloudFormation acts in. IMAGE
-# is needed once the repository is there: push the image to it.
-set -euo pipefail
-cd "$(dirname "$0")"
-: "${{STACK:?name of the deployment}}"
-
-deploy() {{ # suffix, template, parameters...
-  aws cloudformation deploy --stack-name "$STACK$1" --template-file "$2" --capabilities CAPABILITY_IAM \\
-    --no-fail-on-empty-changeset --s3-bucket "$BUCKET" --tags sensorstream:stack="$STACK" \\
-    ${{ROLE:+--role-arn "$ROLE"}} ${{3:+--parameter-overrides "${{@:3}}"}}
-}}
-
-output() {{ # suffix, name; nothing where there is none
-  aws cloudformation describe-stacks --stack-name "$STACK$1" --output text \\
-    --query "Stacks[0].Outputs[?OutputKey=='$2'].OutputValue"
-}}
-
-{upload}
-# On purpose without quotes: each word is a parameter.
-deploy "" {data} ArtifactBucket="$BUCKET" FunctionsKey={key} \\
-  ${{ROLE:+"ServiceRoleArn=$ROLE"}} ${{EMAIL:+"SNSEmail=$EMAIL"}} ${{DATA_PARAMS:-}}
-
-if [ -z "${{VPC_ID:-}}" ]; then
-  deploy -network {network} ${{NETWORK_PARAMS:-}}
-{network_outputs}
-fi
-
-if [ -z "${{IMAGE:-}}" ]; then
-  echo "push the image to $(output "" RepositoryUri), then once more with IMAGE=..." >&2
-  exit 2
-fi
-deploy -service {service} \\
-{service_parameters}
-  ${{SERVICE_PARAMS:-}}
-"""
-UPLOAD = """\
-: "${{BUCKET:?bucket in the region of the deployment, for the code of the functions}}"
-aws s3 cp --no-progress functions.zip "s3://$BUCKET/{key}"
-"""
 
 
 def build(folder: Path, session: boto3.Session | None, bucket: str | None) -> list[str]:
@@ -70,36 +24,32 @@ def build(folder: Path, session: boto3.Session | None, bucket: str | None) -> li
     they lie beside the templates, and no session is needed.
     """
     code = package()
-    key = f"functions/{hashlib.sha256(code).hexdigest()}.zip"
-    paths = [path for path in (DATA, NETWORK, SERVICE) if path.exists()]
-    texts = {path.name: path.read_text() for path in paths}
+    key = functions_key(code)
+    files = {path.name: path.read_bytes() for path in (*TEMPLATES, GUIDE)}
+    files["README.md"] = files.pop(GUIDE.name)
     if bucket:
-        texts[DATA.name] = _with_defaults(texts[DATA.name], {"ArtifactBucket": bucket, "FunctionsKey": key})
-    _make_way(folder)
-    for name, text in texts.items():
-        (folder / name).write_text(text)
-    script = folder / "deploy.sh"
-    script.write_text(_script(bucket, key))
-    script.chmod(0o755)
+        files[DATA.name] = _with_defaults(files[DATA.name].decode(), ArtifactBucket=bucket, FunctionsKey=key).encode()
+    else:
+        files[key.replace("/", "-")] = code
+    _write(folder, files)
     if not (bucket and session):
-        (folder / "functions.zip").write_bytes(code)
-        return [f"{folder}: templates, functions.zip and deploy.sh; BUCKET=... names where deploy.sh puts the code"]
-    urls = _upload(session, bucket, {key: code, **{f"templates/{name}": text.encode() for name, text in texts.items()}})
-    return [
-        f"{folder}: templates and deploy.sh; for the console:",
-        *(f"  {url}" for url in urls if "/templates/" in url),
-    ]
+        return [f"{folder}: templates, the functions' code, and README.md with the commands that deploy them"]
+    templates = {f"templates/{path.name}": files[path.name] for path in TEMPLATES}
+    _, *urls = _upload(session, bucket, {key: code, **templates})
+    return [f"{folder}: templates and README.md; for the console:", *(f"  {url}" for url in urls)]
 
 
-def _make_way(folder: Path) -> None:
-    """An empty folder. Only files of an earlier package are deleted: FOLDER may name any folder."""
+def _write(folder: Path, files: dict[str, bytes]) -> None:
+    """The folder with these files. Only files of an earlier package are deleted: FOLDER may name any folder."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        others = sorted(path.name for path in folder.iterdir() if path.name not in FILES or not path.is_file())
+        others = sorted(path.name for path in folder.iterdir() if not OURS.fullmatch(path.name) or not path.is_file())
         if others:
             raise InputError(f"FOLDER={folder} holds {others[0]}, which no package made; name a new or an empty folder")
         for path in folder.iterdir():
             path.unlink()
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
     except OSError as error:
         raise InputError(f"FOLDER={folder}: {error.strerror}; name a folder that can be made and written to") from None
 
@@ -118,29 +68,10 @@ def _upload(session: boto3.Session, bucket: str, contents: dict[str, bytes]) -> 
     return [f"{s3.meta.endpoint_url}/{bucket}/{key}" for key in contents]
 
 
-def _with_defaults(template: str, defaults: dict[str, str]) -> str:
+def _with_defaults(template: str, **defaults: str) -> str:
     """The template's text with defaults for parameters that have none."""
     for name, value in defaults.items():
         template, count = re.subn(rf"(?m)^(  {name}:\n    Type: String\n)", rf"\g<1>    Default: {value}\n", template)
         if count != 1:
             raise AssertionError(f"{DATA.name}: parameter {name} is not declared as expected")
     return template
-
-
-def _script(bucket: str | None, key: str) -> str:
-    """The commands that bring the stacks up, in which outputs of one become parameters of the next."""
-    made, networks = outputs(DATA), sorted(outputs(NETWORK))
-    shell = {name: re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).upper() for name in networks}
-    values = {"DataStack": "$STACK", "Image": "$IMAGE"}
-    values |= {name: f'$(output "" {name})' for name in made}
-    values |= {name: f"${{{variable}:-}}" for name, variable in shell.items()}
-    given = [f'  {name}="{values[name]}" \\' for name in parameters(SERVICE) if name in values]
-    return SCRIPT.format(
-        upload=UPLOAD.format(key=key) if bucket is None else f"BUCKET={bucket}\n",
-        key=key,
-        data=DATA.name,
-        network=NETWORK.name,
-        network_outputs="\n".join(f"  {shell[name]}=$(output -network {name})" for name in networks),
-        service=SERVICE.name,
-        service_parameters="\n".join(given),
-    )

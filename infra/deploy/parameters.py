@@ -2,8 +2,8 @@
 
 import dataclasses
 import re
+import shlex
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from infra.deploy import templates
@@ -17,20 +17,34 @@ CHOSEN = {"VpcId", "SubnetIds"}
 """Without a default, and yet not made by the deployment alone."""
 
 
-def require_valid(given: Mapping[str, str], paths: tuple[Path, ...]) -> None:
+def assignments(text: str | None) -> dict[str, str]:
+    """`Name=value Name="other value"` as a mapping; InputError for anything else."""
+    try:
+        words = shlex.split(text or "")
+    except ValueError as error:
+        raise InputError(f"PARAMS={text}: {error}") from None
+    given: dict[str, str] = {}
+    for word in words:
+        name, is_word, value = word.partition("=")
+        if not is_word or not name.isalnum():
+            raise InputError(f'PARAMS: {word} is not Name=value; such as PARAMS="ShardCount=4 MaxTasks=2"')
+        if given.setdefault(name, value) != value:
+            raise InputError(f"PARAMS: {name} is given twice, as {given[name]} and as {value}")
+    return given
+
+
+def require_valid(given: Mapping[str, str]) -> None:
     """InputError for the first parameter that no template has, that is the deployment's own affair, or whose value is
     excluded by its declaration or by the consumer."""
     declared: dict[str, list[dict[str, Any]]] = {}
-    for path in paths:
+    for path in templates.TEMPLATES:
         for name, declaration in templates.parameters(path).items():
             declared.setdefault(name, []).append(declaration)
     for name, value in given.items():
         if name not in declared:
             near = nearest(name, declared, 0.6)
-            raise InputError(
-                f"no template has a parameter {name}; "
-                + (f"did you mean {near}?" if near else f"there are {', '.join(sorted(declared))}")
-            )
+            meant = f"did you mean {near}?" if near else f"there are {', '.join(sorted(declared))}"
+            raise InputError(f"no template has a parameter {name}; {meant}")
         if name in BY_VARIABLES:
             raise InputError(f"{name} is given as {BY_VARIABLES[name]}, not in PARAMS")
         if name not in CHOSEN and not any("Default" in declaration for declaration in declared[name]):
@@ -38,22 +52,19 @@ def require_valid(given: Mapping[str, str], paths: tuple[Path, ...]) -> None:
         for declaration in declared[name]:
             if wrong := _why_not(declaration, value):
                 raise InputError(f"{name}={value} {wrong}")
-        if wrong := _setting_refuses(name, value):
-            raise InputError(f"{name}: {wrong}")
+        if value and name in OF_SETTINGS:
+            _require_setting(name, value)
 
 
-def _setting_refuses(name: str, value: str) -> str:
-    """What the consumer would say, and end, at each start of a task; "" when it takes the value."""
-    if not value or name not in OF_SETTINGS:
-        return ""
+def _require_setting(name: str, value: str) -> None:
+    """InputError with what the consumer would say, and end, at each start of a task."""
     from consumer.settings import Settings  # needs packages that the emulator's container lacks
 
     [parse] = [f.metadata["parse"] for f in dataclasses.fields(Settings) if f.name == OF_SETTINGS[name]]
     try:
         parse(value)
     except ValueError as error:
-        return str(error)
-    return ""
+        raise InputError(f"{name}: {error}") from None
 
 
 def _why_not(declared: Mapping[str, Any], value: str) -> str:

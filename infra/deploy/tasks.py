@@ -23,7 +23,6 @@ def reason(task: dict[str, Any]) -> str:
     parts = [task.get("stoppedReason", "")]
     for container in task.get("containers", []):
         code = container.get("exitCode")
-        why = container.get("reason") or (f"exit code {code}" if code else "")
-        if why:
+        if why := container.get("reason") or (f"exit code {code}" if code else ""):
             parts.append(f"{container['name']}: {why}")
     return " ".join("; ".join(part for part in parts if part).split())

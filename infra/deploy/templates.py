@@ -5,19 +5,20 @@ from typing import Any
 
 import yaml
 
+INFRA = Path(__file__).resolve().parent.parent
+DATA, NETWORK, SERVICE = TEMPLATES = (INFRA / "data.yaml", INFRA / "network.yaml", INFRA / "service.yaml")
+
 
 class _Loader(yaml.SafeLoader):
     """Knows CloudFormation's short tags: `!Ref x` becomes {"Ref": x}, `!Sub x` {"Fn::Sub": x}."""
 
 
 def _tagged(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    value: Any
-    if isinstance(node, yaml.ScalarNode):
-        value = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
+    value: Any = node.value
+    if isinstance(node, yaml.SequenceNode):
         value = loader.construct_sequence(node, deep=True)
-    else:
-        value = loader.construct_mapping(node, deep=True)  # type: ignore[arg-type]
+    elif isinstance(node, yaml.MappingNode):
+        value = loader.construct_mapping(node, deep=True)
     return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
 
 

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from infra.deploy.deployment import DATA, NETWORK, SERVICE
-from infra.deploy.templates import outputs, parameters, read
+from infra.deploy.templates import DATA, NETWORK, SERVICE, outputs, parameters, read
 
 OWN = {"ArtifactBucket", "FunctionsKey", "ServiceRoleArn", "DataStack", "Image"}  # given by the commands themselves
 ORDER: dict[Path, str] = {DATA: "data", NETWORK: "network", SERVICE: "service"}

@@ -16,7 +16,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 password=
 if [[ "$registry" =~ ^[0-9]{12}\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\. ]]; then
-  password=$(.venv/bin/python -m infra.deploy.registry token "${BASH_REMATCH[1]}") || fail "no token for $registry (see above)"
+  password=$(.venv/bin/python -m infra token "${BASH_REMATCH[1]}") || fail "no token for $registry (see above)"
 fi
 
 if docker info >/dev/null 2>&1; then

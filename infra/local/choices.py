@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import click
 
 from infra.deploy.cloudformation import InputError
-from infra.deploy.options import assignments
+from infra.deploy.parameters import assignments
 from producer.aws.errors import UserError
 from producer.fleet.options import SIMULATOR, chosen_plan
 from producer.fleet.simulate import Plan

@@ -4,9 +4,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from infra.deploy.deployment import DATA, NETWORK, SERVICE, InputError, require_name
-from infra.deploy.options import assignments
-from infra.deploy.parameters import require_valid
+from infra.deploy.cloudformation import InputError
+from infra.deploy.deployment import require_name
+from infra.deploy.parameters import assignments, require_valid
 from infra.switches import yes
 
 
@@ -40,7 +40,7 @@ class Options:
         require_different(ports)
         window = {"ArchiveMaxSeconds": given["ARCHIVE_MAX_SECONDS"]} if given.get("ARCHIVE_MAX_SECONDS") else {}
         parameters = {"ShardCount": "2"} | window | assignments(given.get("PARAMS"))
-        require_valid(parameters, (DATA, NETWORK, SERVICE))
+        require_valid(parameters)
         consumer = yes("CONSUMER", given.get("CONSUMER") or "yes")
         return cls(name, ports["AWS_PORT"], ports["MQTT_PORT"], ports["HTTP_PORT"], parameters, consumer)
 

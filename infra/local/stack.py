@@ -16,7 +16,7 @@ from typing import Self
 
 import boto3
 
-from infra.deploy.deployment import DeployError, Event
+from infra.deploy.cloudformation import DeployError, Event
 from infra.local import elsewhere
 from infra.local.deployer import IMAGE, deploy_as_account, deploy_as_deployer
 from infra.local.emulator import HOST, Emulator, require_free

@@ -12,7 +12,6 @@ from botocore.credentials import SSOProvider
 from botocore.tokens import SSOTokenProvider
 
 import infra.__main__
-import infra.deploy.registry
 import producer.cli
 from tests.component.misconfigured import CASES, base, refusing
 
@@ -25,8 +24,8 @@ PROGRAMS: dict[str, Callable[[], int]] = {
     "infra plan": lambda: infra.__main__.main(["plan", "--stack", "s", "--email", "a@example.org"]),
     "infra destroy": lambda: infra.__main__.main(["destroy", "--stack", "s", "--yes"]),
     "infra package": lambda: infra.__main__.main(["package", "--bucket", "bucket"]),
-    "registry push": lambda: infra.deploy.registry.main(["push"]),
-    "registry token": lambda: infra.deploy.registry.main(["token", "eu-central-1"]),
+    "infra push": lambda: infra.__main__.main(["push", "--stack", "s"]),
+    "infra token": lambda: infra.__main__.main(["token", "eu-central-1"]),
 }
 
 SLOW = ("container-refuses",)
@@ -103,6 +102,6 @@ def test_no_region_is_named(
     del environ["AWS_REGION"]
     only(environ)
     for name, program in PROGRAMS.items():
-        if name != "registry token":  # which is given one
+        if name != "infra token":  # which is given one
             assert program() == 2
             assert "set AWS_REGION" in capsys.readouterr().err, name

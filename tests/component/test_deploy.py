@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from infra.deploy import container
+from infra.deploy import image
 from infra.deploy.artifacts import LONGEST_BODY, Artifacts
 from infra.deploy.cloudformation import Event, Stack
 from infra.local.emulator import Emulator
@@ -182,7 +182,7 @@ def test_tasks_follow_the_shards_unless_they_are_asked_for(shell: Shell) -> None
 
 def test_without_a_name_the_image_of_this_checkout_is_used_by_its_digest(shell: Shell) -> None:
     shell.deploy("--params", "ShardCount=2")
-    repository, wanted = shell.outputs()["RepositoryUri"], container.tag("ARM64")  # as deployed before
+    repository, wanted = shell.outputs()["RepositoryUri"], image.tag("ARM64")  # as deployed before
     code, said, _ = shell.run("plan")
     assert (code, "modify  TaskDefinition" in said) == (0, True)
     code, _, error = shell.run("deploy")
@@ -231,9 +231,9 @@ def test_what_is_under_way_is_waited_for(emulator: Emulator) -> None:
             client.signal_resource(StackName="under-way", LogicalResourceId="Waits", UniqueId="1", Status="SUCCESS")
 
     with ThreadPoolExecutor(1) as pool:
-        committed = pool.submit(Stack(client, "under-way", tell, 0.1).committed).result(timeout=60)
-    assert committed is not None
-    assert committed.status == "CREATE_COMPLETE"
+        settled = pool.submit(Stack(client, "under-way", tell, 0.1).settled).result(timeout=60)
+    assert settled is not None
+    assert settled.status == "CREATE_COMPLETE"
     assert events == [
         Event("under-way", "CREATE_IN_PROGRESS", "already under way: waiting for its end", stack="under-way")
     ]
@@ -247,6 +247,6 @@ def test_a_template_too_long_for_a_request_goes_through_the_bucket(emulator: Emu
     assert template.keys() == {"TemplateURL"}
     events: list[Event] = []
     stack = Stack(session.client("cloudformation"), "long", events.append, 0.1)
-    stack.apply(template, {}, lambda *_: None)
+    stack.apply(template, {})
     assert ("Topic", "CREATE_COMPLETE") in {(event.resource, event.status) for event in events}
     stack.delete()

@@ -92,7 +92,8 @@ def test_readings_are_kept_unless_their_deletion_is_asked_for_by_name(used: tupl
     ):
         words = [option for option in options if "=" in option]
         others = [option for option in options if "=" not in option]
-        code, _, error = shell.run_alone("destroy", *words, "--stack", shell.stack, "--yes", *others)
+        others += [] if "YES=si" in words else ["--yes"]
+        code, _, error = shell.run_alone("destroy", *words, "--stack", shell.stack, *others)
         assert code == 2, options
         assert why in error
         assert shell.stacks() == {"", "-network", "-service"}
@@ -115,10 +116,10 @@ def test_what_cannot_be_counted_is_kept(shell: Shell, monkeypatch: pytest.Monkey
     shell.deploy("--params", "ShardCount=1")
     table = shell.outputs()["SensorTable"]
 
-    def refused(*_: object) -> tuple[int, bool]:
+    def refused(*_: object) -> tuple[int, str]:
         raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "Scan")
 
-    monkeypatch.setattr(holdings, "_first_page", refused)
+    monkeypatch.setattr(holdings, "count_rows", refused)
     said = shell.destroy("--yes")
     assert f"kept: table {table}, whose rows cannot be counted (AccessDeniedException)" in said
     shell.session.client("dynamodb").describe_table(TableName=table)
@@ -176,8 +177,8 @@ def test_a_policy_that_iot_holds_on_to_is_waited_for(shell: Shell, tmp_path: Pat
         if line.startswith("waiting"):
             iot.detach_policy(policyName=policy, target=made["certificateArn"])
 
-    deployment = Deployment(shell.session, shell.stack, {}, lambda _: None, poll_seconds=0.05)
-    assert destroyed(shell.session, deployment, say, Data.DELETE) == []
+    deployment = Deployment(shell.session, shell.stack, {}, poll_seconds=0.05)
+    assert destroyed(deployment, say, Data.DELETE) == []
     assert len([line for line in said if line.startswith("waiting")]) == 1
     assert shell.stacks() == set()
     iot.delete_certificate(certificateId=made["certificateId"])
@@ -195,9 +196,9 @@ def test_a_policy_that_is_not_let_go_in_time_fails(shell: Shell, monkeypatch: py
         if "bucket" in line:  # the archive, after the devices
             iot.attach_policy(policyName=policy, target=arn)
 
-    deployment = Deployment(shell.session, shell.stack, {}, lambda _: None, poll_seconds=0.05)
+    deployment = Deployment(shell.session, shell.stack, {}, poll_seconds=0.05)
     with pytest.raises(DeployError, match="DevicePolicy DELETE_FAILED"):
-        destroyed(shell.session, deployment, say, Data.DELETE)
+        destroyed(deployment, say, Data.DELETE)
     assert not [line for line in said if line.startswith("waiting")]
     iot.detach_policy(policyName=policy, target=arn)
     iot.delete_certificate(certificateId=arn.rpartition("/")[2])

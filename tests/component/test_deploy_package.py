@@ -1,5 +1,6 @@
-"""make package: the templates deploy by CloudFormation's own calls, and the script has the right commands."""
+"""make package: the templates deploy by CloudFormation's own calls, and README.md has the right commands."""
 
+import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -7,15 +8,14 @@ from typing import Any
 
 import pytest
 
-from infra.deploy.templates import parameters
+from infra.deploy.templates import outputs, parameters
 from tests.component.deploying import Shell, shell
 
 __all__ = ["shell"]
 
-# Stands where the AWS command line would: writes down what it is called with and answers as it does.
+# Stands where the AWS command line would: writes down what it is called with, and answers with every stack's outputs.
 AWS = """#!/usr/bin/env bash
-[ "$2" != describe-stacks ] || { echo "$4:${8##*OutputKey==}" | tr -d "]'" | sed 's/[.]OutputValue//'; exit; }
-printf '%s\\n' "$*" >>"$CALLS"
+if [ "$2" = describe-stacks ]; then cat "$CALLS.outputs$4"; else printf '%s\\n' "$*" >>"$CALLS"; fi
 """
 
 
@@ -64,54 +64,45 @@ def test_a_bucket_that_is_not_there_is_a_user_error(shell: Shell, tmp_path: Path
     assert "nobodys" in error
 
 
-def test_the_script_hands_each_output_to_the_next_stack(shell: Shell, tmp_path: Path) -> None:
+def test_the_commands_hand_each_output_to_the_next_stack(shell: Shell, tmp_path: Path) -> None:
     """Also that every parameter of the service without a default is given."""
     folder = tmp_path / "package"
     assert shell.run_alone("package", "--folder", str(folder))[0] == 0
-    calls = script(folder, tmp_path, IMAGE="registry/image@sha256:1", EMAIL="a@b.example", SERVICE_PARAMS="MaxTasks=2")
-    upload, data, network, service = calls
-    assert upload.startswith("s3 cp --no-progress functions.zip s3://mine/functions/")
-    assert "--stack-name name --template-file data.yaml --capabilities CAPABILITY_IAM" in data
-    assert "ArtifactBucket=mine FunctionsKey=functions/" in data
-    assert data.endswith(" SNSEmail=a@b.example")
-    assert "--stack-name name-network --template-file network.yaml " in network
-    assert "--parameter-overrides" not in network
-    given = dict(word.split("=", 1) for word in service.partition("--parameter-overrides ")[2].split())
-    assert {name for name, declared in parameters(folder / "service.yaml").items() if "Default" not in declared} <= (
-        given.keys()
+    upload, data, network, service = commands(folder, tmp_path)
+    [code] = folder.glob("functions-*.zip")
+    assert upload == f"s3 cp --no-progress {code.name} s3://my-bucket/{code.name}"
+    assert (
+        "--stack-name sensorstream --template-file data.yaml --s3-bucket my-bucket --capabilities CAPABILITY_IAM"
+        in data
     )
-    assert (given["StreamName"], given["VpcId"]) == ("name:StreamName", "name-network:VpcId")
-    assert (given["DataStack"], given["Image"], given["MaxTasks"]) == ("name", "registry/image@sha256:1", "2")
+    assert data.endswith(f" --parameter-overrides ArtifactBucket=my-bucket FunctionsKey={code.name}")
+    assert "--stack-name sensorstream-network --template-file network.yaml " in network
+    assert "--parameter-overrides" not in network
+    assert [call for call in (data, network, service) if "--tags sensorstream:stack=sensorstream" not in call] == []
+    given = dict(word.split("=", 1) for word in service.partition("--parameter-overrides ")[2].split())
+    declared = parameters(folder / "service.yaml")
+    assert {name for name, each in declared.items() if "Default" not in each} <= given.keys()
+    assert (given["StreamName"], given["VpcId"]) == ("of-sensorstream", "of-sensorstream-network")
+    assert (given["DataStack"], given["Image"]) == ("sensorstream", "registry/image@sha256:1")
 
 
-def test_the_script_takes_a_network_that_is_there(shell: Shell, tmp_path: Path) -> None:
-    folder = tmp_path / "package"
-    assert shell.run_alone("package", "--folder", str(folder))[0] == 0
-    *_, service = calls = script(folder, tmp_path, IMAGE="image", VPC_ID="vpc-1", SUBNET_IDS="subnet-1,subnet-2")
-    assert len(calls) == 3
-    assert "VpcId=vpc-1 SubnetIds=subnet-1,subnet-2" in service
-
-
-def test_the_script_names_the_role_to_cloudformation_and_to_the_stacks_key(shell: Shell, tmp_path: Path) -> None:
-    folder, role = tmp_path / "package", "arn:aws:iam::123456789012:role/maker"
-    assert shell.run_alone("package", "--folder", str(folder))[0] == 0
-    calls = script(folder, tmp_path, IMAGE="image", ROLE=role)
-    assert [f"--role-arn {role}" in call for call in calls if " deploy " in f" {call} "] == [True] * 3
-    assert [call for call in calls if f"ServiceRoleArn={role}" in call] == [next(c for c in calls if "data.yaml" in c)]
-
-
-def script(folder: Path, tmp_path: Path, **variables: str) -> list[str]:
-    """What deploy.sh calls `aws` with, call by call."""
+def commands(folder: Path, tmp_path: Path) -> list[str]:
+    """What the commands of README.md call `aws` with, call by call."""
     tools, calls = tmp_path / "tools", tmp_path / "calls"
     tools.mkdir()
     (tools / "aws").write_text(AWS)
     (tools / "aws").chmod(0o755)
-    env = {"PATH": f"{tools}:/usr/bin:/bin", "CALLS": str(calls), "STACK": "name", "BUCKET": "mine", **variables}
-    subprocess.run([str(folder / "deploy.sh")], env=env, check=True, timeout=60)
+    for template, stack in (("data.yaml", "sensorstream"), ("network.yaml", "sensorstream-network")):
+        words = [f"{name}=of-{stack}" for name in sorted(outputs(folder / template))]
+        Path(f"{calls}.outputs{stack}").write_text("\t".join(words) + "\n")
+    script = "".join(re.findall(r"```sh\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL))
+    script = script.replace("IMAGE= ", "IMAGE=registry/image@sha256:1 ")
+    env = {"PATH": f"{tools}:/usr/bin:/bin", "CALLS": str(calls)}
+    subprocess.run(["bash", "-euo", "pipefail", "-c", script], cwd=folder, env=env, check=True, timeout=60)
     return calls.read_text().splitlines()
 
 
-@pytest.mark.parametrize("name", ["notes.txt", "deploy.sh/below"])
+@pytest.mark.parametrize("name", ["notes.txt", "README.md/below"])
 def test_a_folder_with_anything_else_is_left_alone(shell: Shell, tmp_path: Path, name: str) -> None:
     """FOLDER may name any folder, a home by mistake."""
     kept = tmp_path / name

@@ -8,10 +8,11 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.deploy.artifacts import INFRA, Artifacts
-from infra.deploy.cloudformation import DeployError, Event, Stack
+from infra.deploy.artifacts import Artifacts
+from infra.deploy.cloudformation import DeployError, Stack
 from infra.deploy.deployment import Deployment
 from infra.deploy.destroy import Data, destroy
+from infra.deploy.templates import INFRA
 from infra.local.emulator import Emulator
 from producer.fleet.provision import deprovision_all
 from tests.component.inventory import inventory
@@ -30,10 +31,7 @@ def roles(strict: Emulator) -> dict[str, str]:
     """Outputs of the deployer's stack, made by the account itself."""
     session = strict.session()
     template = Artifacts(session, "deployer").template(INFRA / "deployer.yaml")
-    client = session.client("cloudformation")
-    Stack(client, "deployer", lambda _: None, 0.1).apply(template, {}, lambda *_: None)
-    [found] = client.describe_stacks(StackName="deployer")["Stacks"]
-    return {output["OutputKey"]: output["OutputValue"] for output in found["Outputs"]}
+    return Stack(session.client("cloudformation"), "deployer", lambda _: None, 0.1).apply(template, {})
 
 
 @pytest.fixture(scope="module")
@@ -42,24 +40,23 @@ def deployer(strict: Emulator, roles: dict[str, str]) -> boto3.Session:
 
 
 def deployment(session: boto3.Session, roles: dict[str, str], name: str = NAME, **parameters: str) -> Deployment:
-    events: list[Event] = []
-    return Deployment(session, name, parameters, events.append, 0.1, role=roles["ServiceRoleArn"])
+    return Deployment(session, name, parameters, poll_seconds=0.1, role=roles["ServiceRoleArn"])
 
 
 def test_the_deployer_deploys_plans_and_destroys(
     strict: Emulator, roles: dict[str, str], deployer: boto3.Session
 ) -> None:
     before = inventory(strict.session())
-    outputs = deployment(deployer, roles, ShardCount="2").apply("sensorstream:local", lambda *_: None)
+    outputs = deployment(deployer, roles, ShardCount="2").apply(lambda made: "sensorstream:local")
     again = deployment(deployer, roles, HumidityThreshold="20")
-    plans = {plan.stack: plan.changes for plan in again.plan("sensorstream:local")}
+    plans = {plan.stack: plan.changes for plan in again.plan(lambda made: "sensorstream:local")}
     assert {change.resource for change in plans[NAME] or []} >= {"HumidityRule"}
-    assert again.apply("sensorstream:local", lambda *_: None) == outputs
+    assert again.apply(lambda made: "sensorstream:local") == outputs
     assert key_policy(strict)["WhoMadeIt"]["Principal"] == {"AWS": roles["ServiceRoleArn"]}
     iot = deployer.client("iot")
     made = iot.create_keys_and_certificate(setAsActive=True)
     iot.attach_policy(policyName=outputs["DevicePolicy"], target=made["certificateArn"])
-    assert destroy(deployer, again, lambda _: None, Data.UNLESS_EMPTY) == []
+    assert destroy(again, lambda _: None, Data.UNLESS_EMPTY) == []
     assert inventory(strict.session()) == before
 
 
@@ -113,4 +110,4 @@ def test_the_deployer_may_not_make_or_remove(
 
 def test_a_name_without_the_prefix_is_refused_in_one_line(deployer: boto3.Session, roles: dict[str, str]) -> None:
     with pytest.raises(DeployError, match=r"^stack payroll: .*(AccessDenied|not authorized)"):
-        deployment(deployer, roles, "payroll").apply("sensorstream:local", lambda *_: None)
+        deployment(deployer, roles, "payroll").apply(lambda made: "sensorstream:local")

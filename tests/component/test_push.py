@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.deploy.registry import token
+from infra.deploy.image import token
 from infra.local.process import ROOT
 from tests.component.ecr import Registry
 from tests.conftest import Deployed

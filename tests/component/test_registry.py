@@ -2,7 +2,8 @@
 
 import pytest
 
-from infra.deploy.registry import main, repository, token
+from infra.__main__ import main
+from infra.deploy.image import repository, token
 from tests.conftest import Deployed
 
 
@@ -19,15 +20,15 @@ def test_the_token_is_the_password_alone(stack: Deployed) -> None:
 def test_what_is_no_deployment_is_a_user_error(
     stack: Deployed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in (stack.variables | {"STACK": "nobody"}).items():
+    for name, value in stack.variables.items():
         monkeypatch.setenv(name, value)
-    assert main(["push"]) == 2
-    assert capsys.readouterr().err == "push: there is no deployment nobody with a repository in eu-central-1\n"
+    assert main(["push", "STACK=nobody"]) == 2
+    assert capsys.readouterr().err == "sensorstream: there is no deployment nobody with a repository in eu-central-1\n"
 
 
 def test_no_deployment_at_all_is_a_user_error(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delenv("STACK", raising=False)
+    monkeypatch.setenv("STACK", "of-somebody-else")  # no command looks at it
     assert main(["push"]) == 2
-    assert capsys.readouterr().err.startswith("push: STACK= names no deployment")
+    assert capsys.readouterr().err == "sensorstream: name the deployment: STACK=name\n"

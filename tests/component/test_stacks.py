@@ -7,8 +7,8 @@ from typing import Any
 import boto3
 import pytest
 
-from infra.deploy.cloudformation import state
-from infra.deploy.deployment import DeployError, deploy_all
+from infra.deploy.cloudformation import DeployError
+from infra.deploy.deployment import Deployment
 from infra.deploy.moved import require_free_consumer
 from infra.local.emulator import Emulator
 from tests.component.inventory import inventory
@@ -52,7 +52,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[boto3.Session]:
 
 
 def deployed(session: boto3.Session, name: str, parameters: Mapping[str, str]) -> dict[str, str]:
-    return deploy_all(session, name, parameters, lambda _: None, poll_seconds=0.1, image="sensorstream:local")
+    return Deployment(session, name, parameters, poll_seconds=0.1).apply(lambda made: "sensorstream:local")
 
 
 @pytest.fixture(scope="module")
@@ -165,4 +165,4 @@ def test_a_registered_consumer_of_the_data_plane_is_not_taken_from_running_tasks
     with pytest.raises(DeployError, match=r"--cluster moves --service consumer --desired-count 0.*FanOut=true"):
         deployed(own, "moves", {})
     ecs.update_service(cluster="moves", service="consumer", desiredCount=0)
-    require_free_consumer(own, "moves", state(own.client("cloudformation"), "moves"))
+    require_free_consumer(own, "moves", Deployment(own, "moves", {}).data.state())

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra.deploy.deployment import DeployError, Event, deploy, outputs, package
+from infra.deploy.artifacts import package
+from infra.deploy.cloudformation import DeployError, Event
+from infra.deploy.deployment import Deployment
 from infra.local.emulator import Emulator
 from tests.conftest import Deployed
 
@@ -47,18 +49,18 @@ def test_the_stream_has_the_shards_and_hours_asked_for(stack: Deployed) -> None:
 
 def test_a_second_deployment_changes_nothing(stack: Deployed) -> None:
     events: list[Event] = []
-    again = deploy(stack.session, stack.name, stack.parameters, events.append, poll_seconds=0.1)
+    again = Deployment(stack.session, stack.name, stack.parameters, events.append, 0.1).apply_data()
     assert (again, events) == (stack.outputs, [])
 
 
 def test_parameters_that_are_not_given_stay_as_they_are(emulator: Emulator, name: str) -> None:
     session, told = emulator.session(), list[Event]()
-    deploy(session, name, {"ShardCount": "3", "SNSEmail": "a@b.example"}, told.append, poll_seconds=0.1)
-    deploy(session, name, {"HumidityThreshold": "20"}, told.append, poll_seconds=0.1)
+    Deployment(session, name, {"ShardCount": "3", "SNSEmail": "a@b.example"}, told.append, 0.1).apply_data()
+    outputs = Deployment(session, name, {"HumidityThreshold": "20"}, told.append, 0.1).apply_data()
     [found] = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     parameters = {p["ParameterKey"]: p["ParameterValue"] for p in found["Parameters"]}
     assert (parameters["ShardCount"], parameters["HumidityThreshold"]) == ("3", "20")
-    topic = outputs(session, name)["AlertTopicArn"]
+    topic = outputs["AlertTopicArn"]
     [subscription] = session.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
     assert subscription["Endpoint"] == "a@b.example"
     assert (name, "UPDATE_COMPLETE") in {(event.resource, event.status) for event in told}
@@ -70,14 +72,14 @@ def test_a_failed_deployment_names_the_resource_and_can_be_repeated(emulator: Em
     ssm, parameter = session.client("ssm"), f"/sensorstream/{name}/StreamName"
     ssm.put_parameter(Name=parameter, Value="somebody's", Type="String")
     with pytest.raises(DeployError, match=r"StreamNameParameter CREATE_FAILED: .+"):
-        deploy(session, name, {}, lambda _: None, poll_seconds=0.1)
+        Deployment(session, name, {}, poll_seconds=0.1).apply_data()
     ssm.delete_parameter(Name=parameter)
-    assert deploy(session, name, {}, lambda _: None, poll_seconds=0.1).keys() == OUTPUTS
+    assert Deployment(session, name, {}, poll_seconds=0.1).apply_data().keys() == OUTPUTS
 
 
 def test_a_refused_parameter_is_told(emulator: Emulator) -> None:
     with pytest.raises(DeployError, match="RetentionHours"):
-        deploy(emulator.session(), "refused", {"RetentionHours": "1"}, lambda _: None, poll_seconds=0.1)
+        Deployment(emulator.session(), "refused", {"RetentionHours": "1"}, poll_seconds=0.1).apply_data()
 
 
 def test_the_same_code_is_packed_into_the_same_bytes() -> None:

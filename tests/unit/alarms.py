@@ -9,8 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from infra.deploy.artifacts import INFRA
-from infra.deploy.templates import parameters
+from infra.deploy.templates import INFRA, parameters
 from tests.unit.policies import Resource
 
 COMPARE = {

@@ -4,8 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from infra.deploy.artifacts import INFRA
-from infra.deploy.templates import read
+from infra.deploy.templates import INFRA, read
 
 NAMES = ("data", "network", "service", "deployer")
 TEMPLATES: dict[str, dict[str, Any]] = {name: read(INFRA / f"{name}.yaml") for name in NAMES}

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from infra.deploy.artifacts import INFRA
+from infra.deploy.templates import INFRA
 from tests.unit.alarms import Point, expression, metrics, state
 from tests.unit.policies import TEMPLATES, Resource, label, of
 

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from infra.deploy.changes import Change, changes, differences
-from infra.deploy.progress import count, table
+from infra.deploy.changes import Change, Fate, changes, count, differences, table
 
 
 def detail(
@@ -49,7 +48,7 @@ FOLLOWS = modified("Name", "AWS::SSM::Parameter", detail("Value", source="Resour
 
 def test_a_parameter_is_told_with_its_old_and_new_value() -> None:
     [change] = changes([RETENTION], {"RetentionHours": ("48", "72")})
-    assert (change.replaced, change.idle) == ("no", False)
+    assert change.fate is Fate.KEPT
     assert change.reasons == ("RetentionPeriodHours: RetentionHours 48 -> 72",)
 
 
@@ -76,7 +75,11 @@ def test_what_refers_to_something_replaced_changes_with_it() -> None:
 def test_perhaps_goes_on_to_what_refers_to_it() -> None:
     owner = modified("Stream", "AWS::Kinesis::Stream", detail("Some", "Conditionally"), replacement="Conditional")
     found = {change.resource: change for change in changes([owner, REFERS, FOLLOWS], {})}
-    assert [found[name].replaced for name in ("Stream", "Rule", "Name")] == ["perhaps", "perhaps", "no"]
+    assert [found[name].fate for name in ("Stream", "Rule", "Name")] == [
+        Fate.PERHAPS_REPLACED,
+        Fate.PERHAPS_REPLACED,
+        Fate.KEPT,
+    ]
     assert found["Stream"].reasons == ("Some: as the template now says (may take a new one)",)
     assert found["Name"].reasons == ("Value: only if Rule is replaced",)
 
@@ -86,12 +89,12 @@ def test_what_a_custom_resource_answers_may_be_new() -> None:
     follower = modified(
         "Name", "AWS::SSM::Parameter", detail("Value", source="ResourceAttribute", cause="Endpoint.Address")
     )
-    assert not any(change.idle for change in changes([custom, follower], {}))
+    assert Fate.UNCHANGED not in {change.fate for change in changes([custom, follower], {})}
 
 
 def test_cloudformations_own_word_that_it_replaces_is_never_weakened() -> None:
     strange = modified("Thing", "AWS::X::Y", detail("Name"), replacement="True")
-    assert changes([strange], {})[0].replaced == "yes"
+    assert changes([strange], {})[0].fate is Fate.REPLACED
 
 
 def test_values_are_shown_where_cloudformation_tells_them() -> None:
@@ -116,4 +119,4 @@ def test_of_documents_the_places_that_differ_are_shown() -> None:
 
 def test_additions_and_removals_have_no_reasons() -> None:
     found: Any = [{"Action": "Add", "LogicalResourceId": "A", "ResourceType": "AWS::SQS::Queue", "Details": []}]
-    assert changes(found, {}) == [Change("Add", "A", "AWS::SQS::Queue", "no")]
+    assert changes(found, {}) == [Change("Add", "A", "AWS::SQS::Queue")]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.deploy.container import ROOT, sources, tag
+from infra.deploy.image import ROOT, sources, tag
 
 
 @pytest.fixture

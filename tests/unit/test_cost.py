@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.deploy.deployment import DATA
+from infra.deploy.templates import DATA
 from infra.docs import cost
 from infra.prices import DATA as PRICE_DATA
 from infra.prices import filled, written

@@ -2,11 +2,10 @@
 
 import re
 
-from infra.deploy.deployment import DATA, NETWORK, SERVICE
-from infra.deploy.options import REGION, ROLE, STACK, WANTED
-from infra.deploy.templates import outputs, parameters
+from infra.deploy.templates import DATA, NETWORK, SERVICE, outputs, parameters
 from infra.docs.__main__ import DOCS
 from infra.docs.parameters import OWN
+from infra.switches import TARGETS
 
 GUIDE = DOCS / "deploy.md"
 TEXT = GUIDE.read_text()
@@ -25,7 +24,7 @@ def test_every_parameter_of_the_service_is_explained_or_comes_from_another_stack
 
 
 def test_every_variable_of_the_commands_stands_in_it() -> None:
-    variables = {name for name, _ in (STACK, REGION, *WANTED, ROLE)} | {"KEEP_DATA", "YES", "BUCKET"}
+    variables = {name for command in ("deploy", "plan", "destroy") for name in TARGETS[command]} | {"BUCKET"}
     assert {name for name in variables if not re.search(rf"`{name}[`=]|[ ]{name}=", TEXT)} == set()
 
 

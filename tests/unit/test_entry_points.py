@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.deploy.artifacts import INFRA
-from infra.deploy.registry import USAGE, main
+from infra.__main__ import main
+from infra.deploy.cli import commands
+from infra.deploy.templates import INFRA
 from producer.cli import cli
 from tests.unit.policies import Resource, label, of, text
 
@@ -40,35 +41,33 @@ def test_a_call_names_a_program_and_a_command_that_it_knows(caller: str, module:
     assert '__name__ == "__main__"' in program.read_text() or program.name == "__main__.py"
     if words and module not in VALUES:
         assert re.fullmatch(r"[a-z-]+", words[0]), f"{caller} gives {module} {words[0]} where a command must be"
-        assert f'"{words[0]}"' in program.read_text()
+        assert words[0] in commands.commands if module == "infra" else f'"{words[0]}"' in program.read_text()
 
 
 def test_the_registry_is_asked_for_a_token_by_the_command_and_the_region() -> None:
-    [words] = [words for caller, module, words in calls() if (caller, module) == ("push.sh", "infra.deploy.registry")]
+    [words] = [words for caller, module, words in calls() if (caller, module) == ("push.sh", "infra")]
     assert words[0] == "token"
     assert len(words) == 2, words
-    assert "token REGION" in USAGE
 
 
-def test_the_registry_wants_a_command(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["eu-central-1"]) == 2
-    assert capsys.readouterr().err == f"push: {USAGE}\n"
+def test_a_word_that_is_no_command_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["dploy", "STACK=s"]) == 2
+    told = capsys.readouterr().err
+    assert (told.count("\n"), "dploy" in told) == (1, True)
 
 
 @pytest.mark.parametrize(
-    ("environment", "told"),
+    ("words", "told"),
     [
-        ({"STACK": "My_Stack"}, "STACK=My_Stack: a name is"),
-        ({"STACK": "s", "ARCH": "arm"}, "ARCH=arm must be one of ARM64, X86_64"),
+        (["STACK=My_Stack"], "STACK=My_Stack: a name is"),
+        (["STACK=s", "ARCH=arm"], "ARCH=arm must be one of ARM64, X86_64"),
     ],
 )
 def test_a_push_of_what_cannot_be_ends_before_aws_is_asked(
-    environment: dict[str, str], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert main(["push"]) == 2
-    assert capsys.readouterr().err.startswith(f"push: {told}")
+    assert main(["push", *words]) == 2
+    assert capsys.readouterr().err.startswith(f"sensorstream: {told}")
 
 
 @pytest.mark.parametrize(

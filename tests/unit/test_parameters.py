@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from consumer.settings import Settings, SettingsError
-from infra.deploy.artifacts import INFRA
+from infra.deploy.templates import INFRA
 from tests.unit.policies import TEMPLATES
 
 SERVICE = TEMPLATES["service"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from infra.deploy.artifacts import INFRA
+from infra.deploy.templates import INFRA
 from tests.unit.policies import NAMES, RESOURCES, Resource, label, listed, of, statements, text, within
 
 STATEFUL = {

@@ -2,16 +2,16 @@
 
 import pytest
 
-from infra.deploy.changes import Change
+from infra.deploy.changes import Change, Fate, count, table
 from infra.deploy.cloudformation import Event
-from infra.deploy.progress import Progress, count, table
+from infra.deploy.progress import Progress
 
 CHANGES = [
-    Change("Remove", "Old", "AWS::SQS::Queue", "no"),
-    Change("Modify", "Rule", "AWS::IoT::TopicRule", "perhaps"),
-    Change("Modify", "Stream", "AWS::Kinesis::Stream", "yes"),
-    Change("Modify", "Role", "AWS::IAM::Role", "no"),
-    Change("Add", "Alarm", "AWS::CloudWatch::Alarm", "no"),
+    Change("Remove", "Old", "AWS::SQS::Queue"),
+    Change("Modify", "Rule", "AWS::IoT::TopicRule", Fate.PERHAPS_REPLACED),
+    Change("Modify", "Stream", "AWS::Kinesis::Stream", Fate.REPLACED),
+    Change("Modify", "Role", "AWS::IAM::Role"),
+    Change("Add", "Alarm", "AWS::CloudWatch::Alarm"),
 ]
 
 

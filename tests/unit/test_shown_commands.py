@@ -10,7 +10,7 @@ import pytest
 from botocore import xform_name
 from botocore.model import ServiceModel
 
-from infra.deploy.artifacts import INFRA
+from infra.deploy.templates import INFRA
 
 ROOT = INFRA.parent
 CALL = re.compile(r"\baws (?P<service>[a-z0-9-]+) (?P<operation>[a-z0-9-]+)(?P<rest>[^\n`)|;]*)")

@@ -1,5 +1,6 @@
 """The service's image in the deployment's repository: found by the tag of its content, or built and pushed."""
 
+import base64
 import hashlib
 import os
 import platform
@@ -11,11 +12,14 @@ from pathlib import Path
 
 import boto3
 
-from infra.deploy.cloudformation import DeployError
+from infra.deploy.cloudformation import DeployError, InputError
+from infra.deploy.templates import INFRA
+from producer.aws.errors import NOT_AWS
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = INFRA.parent
 COPY = re.compile(r"^COPY (?!--from)(?:--\S+ )*(.+) \S+$", re.MULTILINE)
 ARCHITECTURES = ("ARM64", "X86_64")
+Say = Callable[[str], None]
 
 
 def own_architecture() -> str:
@@ -52,15 +56,18 @@ def find(session: boto3.Session, repository: str, wanted: str) -> str | None:
     return f"{repository}@{found[0]['imageDigest']}" if found else None  # the emulator answers with nothing
 
 
-def build_and_push(
-    session: boto3.Session, repository: str, wanted: str, architecture: str, say: Callable[[str], None]
-) -> str:
-    """The image of this checkout with the tag `wanted`, by its digest in the repository (a URI)."""
-    image = f"sensorstream:{wanted}"
-    say(f"building image {image}")
-    _run(session, "build.sh", image, architecture)
-    say(f"pushing image {image}")
-    return push(session, image, repository)
+def build_and_push(session: boto3.Session, repository: str, architecture: str, say: Say) -> str:
+    """The image of this checkout by its digest in the repository (a URI), built and pushed unless it is there."""
+    wanted = tag(architecture)
+    if found := find(session, repository, wanted):
+        say(f"image {wanted} is in the repository")
+        return found
+    if os.environ.get("AWS_ENDPOINT_URL"):
+        raise InputError("the local stack takes no images: IMAGE=sensorstream:local, as in .local/env")
+    say(f"building image sensorstream:{wanted}")
+    _run(session, "build.sh", f"sensorstream:{wanted}", architecture)
+    say(f"pushing image sensorstream:{wanted}")
+    return push(session, f"sensorstream:{wanted}", repository)
 
 
 def push(session: boto3.Session, image: str, repository: str) -> str:
@@ -69,6 +76,25 @@ def push(session: boto3.Session, image: str, repository: str) -> str:
     if not printed or not printed[-1].startswith(f"{repository}@"):
         raise DeployError(f"infra/image/push.sh named no digest in {repository}")
     return printed[-1]
+
+
+def repository(session: boto3.Session, stack: str) -> str:
+    """URI of the deployment's repository, as its data stack names it; InputError when there is none."""
+    ssm = session.client("ssm")
+    try:
+        return str(ssm.get_parameter(Name=f"/sensorstream/{stack}/RepositoryUri")["Parameter"]["Value"])
+    except ssm.exceptions.ParameterNotFound:
+        raise InputError(f"there is no deployment {stack} with a repository in {session.region_name}") from None
+
+
+def token(session: boto3.Session) -> str:
+    """Password of the user AWS for the account's registry, for twelve hours."""
+    answer = session.client("ecr").get_authorization_token()
+    try:
+        [found] = answer["authorizationData"]
+    except KeyError as error:
+        raise InputError(f"an answer lacks {error}: {NOT_AWS}") from None
+    return base64.b64decode(found["authorizationToken"]).decode().partition(":")[2]
 
 
 def _run(session: boto3.Session, script: str, image: str, *more: str) -> str:
