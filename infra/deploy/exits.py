@@ -9,7 +9,6 @@ DEPLOYMENT = {
     2: "what was asked for cannot be, or may not",
     130: "interrupted",
 }
-PUSH = {1: "building or pushing failed, see above", 2: "what was asked for cannot be, or may not", 130: "interrupted"}
 LOCAL = {1: "it failed, or the audit found something", 2: "what was asked for cannot be", 130: "interrupted"}
 
 

@@ -1,1 +1,1 @@
-"""Code of the Lambda functions, with the standard library and boto3 only; infra/deploy.py packs it."""
+"""Code of the Lambda functions, with the standard library and boto3 only; infra/deploy packs it."""
