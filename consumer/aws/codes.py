@@ -17,6 +17,8 @@ THROTTLED: Final = frozenset(
 )
 CHANGED: Final = frozenset({"412", "PreconditionFailed"})
 """S3: the condition of a write does not hold."""
+CONFLICT: Final = frozenset({"409", "ConditionalRequestConflict"})
+"""S3: another write was under way, however it ended."""
 NO_SUCH_OBJECT: Final = frozenset({"404", "NoSuchKey", "NotFound"})
 ABSENT: Final = NO_SUCH_OBJECT | {"NoSuchBucket", "NoSuchEntity"}
 EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})

@@ -15,6 +15,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
+from consumer.aws.codes import LATER, THROTTLED, code
 from producer.aws.errors import UserError
 from producer.aws.pace import Pace
 
@@ -22,14 +23,8 @@ log = logging.getLogger(__name__)
 
 MAX_RECORDS, MAX_BYTES = 500, 5 * 1024 * 1024  # of one request, partition keys included
 MAX_PAUSE = 2.0
-TRANSIENT = {  # error codes that another attempt may cure
-    "ProvisionedThroughputExceededException",
-    "InternalFailure",
-    "ServiceUnavailable",
-    "ThrottlingException",
-    "LimitExceededException",
-    "KMSThrottlingException",
-}
+TRANSIENT = LATER | THROTTLED | {"KMSThrottlingException", "LimitExceededException"}
+"""Error codes that another attempt may fix."""
 WINDOW, WINDOW_BYTES = 5000, 16 * 1024 * 1024  # records looked at, to find different keys
 GIVE_UP_SECONDS = 120.0  # without a single record taken
 
@@ -95,7 +90,7 @@ class PutRecords:
             results = self._client.put_records(StreamName=self._stream, Records=records)["Records"]
         except ClientError as error:
             failed = error.response["ResponseMetadata"]["HTTPStatusCode"] >= 500
-            if not failed and error.response["Error"].get("Code") not in TRANSIENT:
+            if not failed and code(error) not in TRANSIENT:
                 raise
             log.info("PutRecords: %s; trying again", error)
             return Answer([], known=not failed)

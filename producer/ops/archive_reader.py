@@ -14,6 +14,7 @@ import msgspec
 from botocore.exceptions import ClientError
 
 from consumer.archive.fence import belongs
+from consumer.aws.codes import NO_SUCH_OBJECT, code
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -175,7 +176,7 @@ class Bucket:
         try:
             return self._s3.head_object(Bucket=self._name, Key=key)["Metadata"]
         except ClientError as error:
-            if error.response["Error"].get("Code") in ("404", "NoSuchKey", "NotFound"):
+            if code(error) in NO_SUCH_OBJECT:
                 return None
             raise
 
@@ -198,7 +199,7 @@ class Bucket:
         try:
             rules = self._s3.get_bucket_lifecycle_configuration(Bucket=self._name)["Rules"]
         except ClientError as error:
-            if error.response["Error"].get("Code") == "NoSuchLifecycleConfiguration":
+            if code(error) == "NoSuchLifecycleConfiguration":
                 return None
             raise
         prefixes = [(rule.get("Filter", {}).get("Prefix") or rule.get("Prefix") or "", rule) for rule in rules]

@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
+from consumer.aws.codes import code
 from producer.aws.stack import Stack
 from producer.ops.doctor import Check, is_local
 
@@ -213,7 +214,7 @@ def quotas(stack: Stack) -> Iterator[Check]:
     try:
         limits = stack.session.client("kinesis").describe_limits()
     except ClientError as error:
-        yield Check("quota: shards", "skipped", f"cannot be asked ({error.response['Error'].get('Code')})")
+        yield Check("quota: shards", "skipped", f"cannot be asked ({code(error)})")
     else:
         used, most = limits["OpenShardCount"], limits["ShardLimit"]
         full = used >= NEARLY * most
@@ -222,7 +223,7 @@ def quotas(stack: Stack) -> Iterator[Check]:
     try:
         most = stack.session.client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
     except ClientError as error:
-        yield Check("quota: functions", "skipped", f"cannot be asked ({error.response['Error'].get('Code')})")
+        yield Check("quota: functions", "skipped", f"cannot be asked ({code(error)})")
         return
     few = most < FEW_CALLS
     remedy = "alerts queue up beyond that; ask for more in the Service Quotas console" if few else ""

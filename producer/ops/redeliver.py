@@ -12,6 +12,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from consumer.aws.codes import code
 from producer.aws.errors import AWS_ERRORS, UserError, explain
 from producer.aws.pace import Pace
 from producer.aws.put_records import Outgoing, Sender
@@ -234,9 +235,9 @@ class _Delivery:
         try:
             self._lambda.invoke(FunctionName=self._stack.alert_function, InvocationType="Event", Payload=event)
         except ClientError as error:
-            if (code := error.response["Error"].get("Code", "?")) not in REFUSED:
+            if code(error) not in REFUSED:
                 raise
-            self._report.leave(f"refused by the alert function: {code}")
+            self._report.leave(f"refused by the alert function: {code(error)}")
             return False
         self._report.to_function += 1
         self._line.say(lambda: f"{self._report.to_function} alerts sent")

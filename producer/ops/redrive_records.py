@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from botocore.exceptions import ClientError
 
+from consumer.aws.codes import CHANGED, CONFLICT, NO_SUCH_OBJECT, code
 from consumer.aws.retry import delay
 from producer.aws.errors import UserError
 from producer.ops.archive_reader import DEAD_LETTERS
@@ -71,14 +72,12 @@ class RedriveRecord:
             try:
                 self._etag = self._put(body)
             except ClientError as error:
-                match error.response["Error"].get("Code"):
-                    case "ConditionalRequestConflict" | "409":  # another write was under way, however it ended
-                        time.sleep(delay(attempt))
-                        continue
-                    case "PreconditionFailed" | "412" | "NoSuchKey" | "404":
-                        self._etag = self._own(body)
-                    case _:
-                        raise
+                if code(error) in CONFLICT:
+                    time.sleep(delay(attempt))
+                    continue
+                if code(error) not in CHANGED | NO_SUCH_OBJECT:
+                    raise
+                self._etag = self._own(body)
             return
         raise UserError(f"{self.key} is written by others again and again; is another redrive at work?")
 
