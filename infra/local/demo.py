@@ -22,9 +22,10 @@ from infra.local.process import LOCAL, LocalError
 from infra.local.stack import LocalStack
 from producer.aws.errors import UserError, told
 from producer.aws.stack import Stack, devices_dir
+from producer.fleet.credentials import names
 from producer.fleet.latency_probe import LatencyProbe
 from producer.fleet.ledger import Ledger
-from producer.fleet.provision import names, provision
+from producer.fleet.provision import provision
 from producer.fleet.simulate import Simulator
 from producer.ops.alerts import Subscriber, alerts_file
 from producer.ops.audit import Report, audit

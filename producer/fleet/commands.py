@@ -31,13 +31,12 @@ def provision(name: str, devices: int, prefix: str) -> int:
     """Make things, certificates and keys; keep those that are there."""
     from producer.aws.stack import devices_dir
     from producer.fleet import provision as fleet
+    from producer.fleet.credentials import names
     from producer.terminal import StatusLine
 
     stack, folder = session.stack(name), devices_dir()
     with StatusLine(quiet=True) as line:
-        fleet.provision(
-            stack.session, fleet.names(prefix, devices), stack.device_policy, folder, _progress(line, devices)
-        )
+        fleet.provision(stack.session, names(prefix, devices), stack.device_policy, folder, _progress(line, devices))
     click.echo(f"{devices} devices are ready; their certificates and keys are in {folder}")
     return 0
 
@@ -47,10 +46,11 @@ def deprovision(name: str, devices: int, prefix: str) -> int:
     """Take things, certificates, keys and the audit's queue away."""
     from producer.aws.stack import devices_dir
     from producer.fleet import provision as fleet
+    from producer.fleet.credentials import names
     from producer.ops.alerts import unsubscribe
 
     stack = session.stack(name)
-    count = fleet.deprovision(stack.session, fleet.names(prefix, devices), devices_dir(), stack.device_policy)
+    count = fleet.deprovision(stack.session, names(prefix, devices), devices_dir(), stack.device_policy)
     unsubscribe(stack)
     click.echo(f"{count} devices and the audit's queue are gone")
     return 0
@@ -60,7 +60,7 @@ def deprovision(name: str, devices: int, prefix: str) -> int:
 def simulate(name: str, temporary: bool, ledger: Path | None, as_json: bool, **chosen: Any) -> int:
     """Publish readings of a fleet until Ctrl-C."""
     from producer.aws.stack import devices_dir
-    from producer.fleet.provision import names
+    from producer.fleet.credentials import names
     from producer.fleet.temporary import TemporaryDevices
     from producer.terminal import StatusLine
 

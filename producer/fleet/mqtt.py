@@ -11,8 +11,8 @@ from awscrt import exceptions, io, mqtt5
 from awsiot import mqtt5_client_builder
 
 from producer.aws.errors import UserError
+from producer.fleet.credentials import Credentials
 from producer.fleet.message import Message, topic
-from producer.fleet.provision import Credentials
 from producer.fleet.transport import Done
 
 log = logging.getLogger(__name__)

@@ -1,5 +1,4 @@
-"""Things, certificates and keys of a fleet: made in AWS IoT, kept in a private folder, taken away again.
-
+"""A fleet's things, certificates and keys: made in AWS IoT, kept in a private folder, taken away again.
 
 A device is made in an order in which a crash leaves nothing that could connect, and nothing that `make destroy` does
 not find: the thing, marked as this deployment's; the certificate, inactive; its policy; the thing's attachment; the
@@ -7,38 +6,34 @@ saved key; and last of all the certificate is activated. A crash within the one 
 policy leaves an inactive certificate without any right: AWS IoT names certificates itself and keeps no tags of them.
 """
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
 
-from producer.aws.errors import AWS_ERRORS, UserError, explain
-from producer.fleet.credentials import Credentials as Credentials
-from producer.fleet.credentials import names as names
-from producer.fleet.credentials import private_folder as private_folder
-from producer.fleet.credentials import saved as saved
+from producer.aws.errors import UserError
+from producer.fleet.credentials import Credentials, private_folder
+from producer.fleet.registry import (
+    OWNER,
+    attach,
+    deactivate,
+    delete_certificate,
+    delete_thing,
+    iot_client,
+    is_temporary,
+    known_certificate,
+    new_certificate,
+    policies,
+    principals,
+    remove,
+)
 
 if TYPE_CHECKING:
     from types_boto3_iot import IoTClient
 
 AT_ONCE = 8
-OWNER = "sensorstream-policy"
-"""Attribute of each thing that is made here: the deployment's policy for devices, by which destroy finds it."""
-TEMPORARY = {"sensorstream": "temporary"}
-"""Attribute of a thing that `simulate --provision` has made and takes away again (producer/fleet/temporary.py)."""
-DETACHED_SECONDS, AGAIN_SECONDS = 30.0, 0.5
-
-
-def iot_client(session: boto3.Session) -> "IoTClient":
-    """One that slows down as AWS IoT wishes, which makes and deletes some ten certificates a second."""
-    client: IoTClient = session.client("iot", config=Config(retries={"mode": "adaptive", "max_attempts": 10}))
-    return client
 
 
 def provision(
@@ -59,6 +54,23 @@ def provision(
     return devices
 
 
+def _provision(client: "IoTClient", device: Credentials, policy: str) -> None:
+    try:
+        client.create_thing(thingName=device.name, attributePayload={"attributes": {OWNER: policy}})
+    except client.exceptions.ResourceAlreadyExistsException:  # made before, with these attributes or others
+        if is_temporary(client, device.name):
+            raise UserError(
+                f"device {device.name} is one of a simulate --provision that runs, or was killed; "
+                "choose another --prefix, or take such devices away: .venv/bin/sensorstream deprovision with the "
+                "same --stack, --prefix and --devices"
+            ) from None
+    arn = known_certificate(client, device.certificate_id())
+    if arn is None:
+        new_certificate(client, device, policy)
+    else:
+        attach(client, device, policy, arn)
+
+
 def deprovision(session: boto3.Session, wanted: list[str], folder: Path, policy: str) -> int:
     """Takes things and certificates away, in AWS IoT and in the folder; returns how many devices there were.
 
@@ -67,7 +79,8 @@ def deprovision(session: boto3.Session, wanted: list[str], folder: Path, policy:
     """
     client = iot_client(session)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for name, others in zip(wanted, pool.map(lambda name: _others(client, name, policy), wanted), strict=True):
+        found = pool.map(lambda name: _policies_of_others(client, name, policy), wanted)
+        for name, others in zip(wanted, found, strict=True):
             if others:
                 raise UserError(
                     f"device {name} has the policy {others[0]}, not this stack's {policy}; nothing was taken away. "
@@ -77,14 +90,10 @@ def deprovision(session: boto3.Session, wanted: list[str], folder: Path, policy:
     return sum(gone)
 
 
-def _others(client: "IoTClient", name: str, policy: str) -> list[str]:
-    """Policies of the device's certificates, where this one is not among those of each."""
-    try:
-        principals = client.list_thing_principals(thingName=name)["principals"]
-    except client.exceptions.ResourceNotFoundException:
-        return []
-    for arn in principals:
-        found = [each["policyName"] for each in client.list_attached_policies(target=arn)["policies"]]
+def _policies_of_others(client: "IoTClient", name: str, policy: str) -> list[str]:
+    """Policies of the first of the device's certificates that has some, and this one not among them."""
+    for arn in principals(client, name):
+        found = policies(client, arn)
         if found and policy not in found:
             return found
     return []
@@ -102,16 +111,37 @@ def deprovision_all(client: "IoTClient", policy: str) -> int:
         pages = []
     targets = [target for page in pages for target in page["targets"]]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        count = sum(pool.map(lambda target: _take_away(client, target, policy), targets))
+        freed = [things for things in pool.map(lambda arn: _free(client, arn, policy), targets) if things is not None]
+        # Each thing once, and after all certificates: two of them may have been its own.
+        list(pool.map(lambda name: _delete_if_bare(client, name), {name for things in freed for name in things}))
         things = client.get_paginator("list_things").paginate(attributeName=OWNER, attributeValue=policy)
         marked = [thing["thingName"] for page in things for thing in page["things"]]
-        return count + sum(pool.map(lambda name: _take_thing_away(client, name), marked))
+        return len(freed) + sum(pool.map(lambda name: _delete_marked(client, name), marked))
 
 
-def _take_thing_away(client: "IoTClient", name: str) -> bool:
+def _free(client: "IoTClient", target: str, policy: str) -> list[str] | None:
+    """Takes the policy from a target, and deletes it where it is a certificate that needed only this one; returns the
+    things that had this certificate, None when it stays."""
+    client.detach_policy(policyName=policy, target=target)
+    if not _is_unneeded(client, target):
+        return None
+    things = client.list_principal_things(principal=target)["things"]
+    for name in things:
+        client.detach_thing_principal(thingName=name, principal=target)
+    deactivate(client, target)
+    delete_certificate(client, target)
+    return things
+
+
+def _delete_if_bare(client: "IoTClient", name: str) -> None:
+    if not principals(client, name):
+        delete_thing(client, name)
+
+
+def _delete_marked(client: "IoTClient", name: str) -> bool:
     """A thing of ours with the certificates that only it has and that no policy needs; whether it is gone."""
-    for arn in client.list_thing_principals(thingName=name)["principals"]:
-        if ":cert/" not in arn or client.list_attached_policies(target=arn)["policies"]:
+    for arn in principals(client, name):
+        if not _is_unneeded(client, arn):
             return False  # somebody gave it another right: theirs
         client.detach_thing_principal(thingName=name, principal=arn)
         if not client.list_principal_things(principal=arn)["things"]:
@@ -121,142 +151,5 @@ def _take_thing_away(client: "IoTClient", name: str) -> bool:
     return True
 
 
-def _take_away(client: "IoTClient", target: str, policy: str) -> bool:
-    """Whether the target was a certificate that only this policy needed."""
-    client.detach_policy(policyName=policy, target=target)
-    if ":cert/" not in target or client.list_attached_policies(target=target)["policies"]:
-        return False
-    for name in client.list_principal_things(principal=target)["things"]:
-        client.detach_thing_principal(thingName=name, principal=target)
-        if not client.list_thing_principals(thingName=name)["principals"]:
-            delete_thing(client, name)
-    deactivate(client, target)
-    delete_certificate(client, target)
-    return True
-
-
-def _provision(client: "IoTClient", device: Credentials, policy: str) -> None:
-    try:
-        client.create_thing(thingName=device.name, attributePayload={"attributes": {OWNER: policy}})
-    except client.exceptions.ResourceAlreadyExistsException:  # made before, with these attributes or others
-        if is_temporary(client, device.name):
-            raise UserError(
-                f"device {device.name} is one of a simulate --provision that runs, or was killed; "
-                "choose another --prefix, or take such devices away: .venv/bin/sensorstream deprovision with the "
-                "same --stack, --prefix and --devices"
-            ) from None
-    arn = known_certificate(client, device.certificate_id())
-    if arn is None:
-        new_certificate(client, device, policy)
-    else:
-        _attach(client, device, policy, arn)
-
-
-def _attach(client: "IoTClient", device: Credentials, policy: str, arn: str) -> None:
-    client.attach_policy(policyName=policy, target=arn)
-    client.attach_thing_principal(thingName=device.name, principal=arn)
-
-
-def is_temporary(client: "IoTClient", name: str) -> bool | None:
-    """Whether the thing was made for one run only; None when there is no such thing."""
-    try:
-        return TEMPORARY.items() <= client.describe_thing(thingName=name)["attributes"].items()
-    except client.exceptions.ResourceNotFoundException:
-        return None
-
-
-def known_certificate(client: "IoTClient", certificate_id: str | None) -> str | None:
-    """ARN of the saved certificate when this account knows it and it is active."""
-    if certificate_id is None:
-        return None
-    try:
-        description = client.describe_certificate(certificateId=certificate_id)["certificateDescription"]
-    except client.exceptions.ResourceNotFoundException:
-        return None  # saved from another account, or from a local stack that is gone
-    return description["certificateArn"] if description["status"] == "ACTIVE" else None
-
-
-def new_certificate(client: "IoTClient", device: Credentials, policy: str) -> str:
-    """Makes a certificate for a thing that is there, with its policy, saves it with its key, and returns its ARN.
-
-    When any step fails it is taken back. Raises UserError when it cannot be saved, or one of AWS_ERRORS.
-    """
-    device.check_space()  # before anything is made
-    made = client.create_keys_and_certificate(setAsActive=False)
-    arn = made["certificateArn"]
-    try:
-        _attach(client, device, policy, arn)
-        device.save(made["certificatePem"], made["keyPair"]["PrivateKey"], made["certificateId"], arn)
-        client.update_certificate(certificateId=made["certificateId"], newStatus="ACTIVE")
-    except BaseException as error:
-        problem = _take_back(client, device, policy, arn)
-        if isinstance(error, OSError):
-            raise device.unsaved(error, problem or "its certificate was taken back") from None
-        raise
-    return arn
-
-
-def _take_back(client: "IoTClient", device: Credentials, policy: str, arn: str) -> str | None:
-    """Removes what `new_certificate` has made so far; what is left, in words, when that fails too."""
-    gone = client.exceptions.ResourceNotFoundException
-    with suppress(OSError):  # the disk may be the reason for all this
-        device.forget()
-    try:
-        with suppress(gone):
-            client.detach_thing_principal(thingName=device.name, principal=arn)
-        with suppress(gone):
-            client.detach_policy(policyName=policy, target=arn)
-        deactivate(client, arn)
-        delete_certificate(client, arn)
-    except AWS_ERRORS as error:
-        return f"and its certificate {arn.rpartition('/')[2]} could not be taken back: {explain(error)}"
-    return None
-
-
-def remove(client: "IoTClient", device: Credentials) -> bool:
-    """Takes the thing away, every certificate attached to it, and what is saved; whether there was anything in AWS
-    IoT."""
-    try:
-        principals = client.list_thing_principals(thingName=device.name)["principals"]
-    except client.exceptions.ResourceNotFoundException:
-        principals = []
-    for arn in principals:
-        client.detach_thing_principal(thingName=device.name, principal=arn)
-        for attached in client.list_attached_policies(target=arn)["policies"]:
-            client.detach_policy(policyName=attached["policyName"], target=arn)
-        deactivate(client, arn)
-        delete_certificate(client, arn)
-    found = bool(principals)
-    if is_temporary(client, device.name) is not None:
-        delete_thing(client, device.name)
-        found = True
-    device.forget()
-    return found
-
-
-def deactivate(client: "IoTClient", certificate: str) -> None:
-    client.update_certificate(certificateId=certificate.rpartition("/")[2], newStatus="INACTIVE")
-
-
-def delete_certificate(client: "IoTClient", certificate: str) -> None:
-    """Of an inactive one that was detached from everything."""
-    when_detached(lambda: client.delete_certificate(certificateId=certificate.rpartition("/")[2], forceDelete=True))
-
-
-def delete_thing(client: "IoTClient", name: str) -> None:
-    """Of one that was detached from everything."""
-    when_detached(lambda: client.delete_thing(thingName=name))
-
-
-def when_detached(delete: Callable[[], object]) -> None:
-    """Deletes as soon as AWS IoT lets it: that something was detached takes seconds to be known everywhere."""
-    deadline = time.monotonic() + DETACHED_SECONDS
-    while True:
-        try:
-            delete()
-            return
-        except ClientError as error:
-            attached = error.response["Error"]["Code"] in ("DeleteConflictException", "InvalidRequestException")
-            if not attached or time.monotonic() > deadline:
-                raise
-        time.sleep(AGAIN_SECONDS)
+def _is_unneeded(client: "IoTClient", target: str) -> bool:
+    return ":cert/" in target and not policies(client, target)

@@ -11,12 +11,12 @@ from typing import Literal
 from consumer import descriptors
 from producer.aws.errors import UserError
 from producer.aws.stack import Stack, ca_file, devices_dir
+from producer.fleet.credentials import names, saved
 from producer.fleet.kinesis import KinesisTransport
 from producer.fleet.ledger import Ledger, entry
 from producer.fleet.message import Message
 from producer.fleet.mqtt import PER_CONNECTION, MqttTransport
 from producer.fleet.order import Fleet, Mix
-from producer.fleet.provision import names, saved
 from producer.fleet.schedule import due_times
 from producer.fleet.transport import Transport
 

@@ -34,8 +34,10 @@ from pathlib import Path
 import boto3
 
 from producer.aws.errors import AWS_ERRORS, explain
-from producer.fleet import provision
-from producer.fleet.provision import AT_ONCE, OWNER, TEMPORARY, Credentials
+from producer.fleet import registry
+from producer.fleet.credentials import Credentials, private_folder
+from producer.fleet.provision import AT_ONCE
+from producer.fleet.registry import OWNER, TEMPORARY
 
 
 @dataclass(slots=True)
@@ -53,7 +55,7 @@ class TemporaryDevices:
     """`make` and then, in any case, `take_away`: also what a failed or stopped `make` has got ready."""
 
     def __init__(self, session: boto3.Session, policy: str, folder: Path) -> None:
-        self._client = provision.iot_client(session)
+        self._client = registry.iot_client(session)
         self._policy = policy
         self._marks = {**TEMPORARY, OWNER: policy}
         self._folder = folder
@@ -64,7 +66,7 @@ class TemporaryDevices:
 
         `progress` is told how many are done. Raises one of AWS_ERRORS, or UserError where nothing can be saved.
         """
-        provision.private_folder(self._folder)
+        private_folder(self._folder)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             devices = [Credentials(name, self._folder / name) for name in wanted]
             for count, _ in enumerate(pool.map(lambda device: self._make(device, stop), devices), 1):
@@ -86,21 +88,20 @@ class TemporaryDevices:
     def _make(self, device: Credentials, stop: threading.Event) -> None:
         if stop.is_set():
             return
-        temporary = provision.is_temporary(self._client, device.name)
+        temporary = registry.is_temporary(self._client, device.name)
         if temporary:
-            provision.remove(self._client, device)
+            registry.remove(self._client, device)
         made = _Made(device)
         self._made.append(made)
         if temporary is not False:  # there is none, or none any more
             self._client.create_thing(thingName=device.name, attributePayload={"attributes": self._marks})
             made.thing = True
-        arn = provision.known_certificate(self._client, device.certificate_id())
+        arn = registry.known_certificate(self._client, device.certificate_id())
         if arn is None:
-            made.certificate, made.new = provision.new_certificate(self._client, device, self._policy), True
+            made.certificate, made.new = registry.new_certificate(self._client, device, self._policy), True
         elif made.thing:
             made.certificate = arn
-            self._client.attach_policy(policyName=self._policy, target=arn)
-            self._client.attach_thing_principal(thingName=device.name, principal=arn)
+            registry.attach(self._client, device, self._policy, arn)
 
     def _detach(self, made: _Made) -> None:
         gone = self._client.exceptions.ResourceNotFoundException
@@ -109,17 +110,17 @@ class TemporaryDevices:
                 self._client.detach_thing_principal(thingName=made.device.name, principal=made.certificate)
         if made.certificate and made.new:
             with suppress(gone):
-                provision.deactivate(self._client, made.certificate)
+                registry.deactivate(self._client, made.certificate)
 
     def _delete(self, made: _Made) -> None:
         if made.certificate and made.new:
             with suppress(self._client.exceptions.ResourceNotFoundException):
                 # Not before: by its policy `make destroy` finds what is left.
                 self._client.detach_policy(policyName=self._policy, target=made.certificate)
-                provision.delete_certificate(self._client, made.certificate)
+                registry.delete_certificate(self._client, made.certificate)
             made.device.forget()
         if made.thing:
-            provision.delete_thing(self._client, made.device.name)
+            registry.delete_thing(self._client, made.device.name)
 
 
 def _noted(step: Callable[[_Made], None], made: _Made) -> None:

@@ -16,7 +16,8 @@ from infra.deploy.deployment import Deployment
 from infra.deploy.destroy import Data
 from infra.deploy.destroy import destroy as destroyed
 from infra.local.process import ROOT
-from producer.fleet.provision import deprovision_all, names, provision
+from producer.fleet.credentials import names
+from producer.fleet.provision import deprovision_all, provision
 from tests.component.deploying import Shell, shell
 from tests.component.inventory import inventory
 

@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from infra.local.identity import settings_of
 from producer.cli import main
-from producer.fleet import provision
+from producer.fleet import provision, registry
 from tests.component.streams import wait_for
 from tests.component.strict import NAME, TASKS, Strict
 
@@ -188,7 +188,7 @@ def test_what_was_there_stays(strict: Strict, cloud: Cloud, variables: dict[str,
 def test_devices_of_a_run_are_not_for_others(
     strict: Strict, variables: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    strict.client("iot").create_thing(thingName=f"{PREFIX}own-1", attributePayload={"attributes": provision.TEMPORARY})
+    strict.client("iot").create_thing(thingName=f"{PREFIX}own-1", attributePayload={"attributes": registry.TEMPORARY})
     with mock.patch.dict(os.environ, variables):
         assert main(["provision", "--stack", NAME, "--devices", "1", "--prefix", f"{PREFIX}own-"]) == 2
         assert "is one of a simulate --provision that runs, or was killed" in capsys.readouterr().err
@@ -203,22 +203,22 @@ def test_only_devices_are_provisioned(variables: dict[str, str], capsys: pytest.
 
 
 def test_what_was_detached_is_deleted_when_iot_knows_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provision, "AGAIN_SECONDS", 0)
+    monkeypatch.setattr(registry, "AGAIN_SECONDS", 0)
     answers = [conflict("DeleteConflictException"), conflict("InvalidRequestException"), None]
 
     def delete() -> None:
         if problem := answers.pop(0):
             raise problem
 
-    provision.when_detached(delete)
+    registry.when_detached(delete)
     assert answers == []
 
 
 def test_what_stays_attached_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provision, "DETACHED_SECONDS", 0)
+    monkeypatch.setattr(registry, "DETACHED_SECONDS", 0)
     for code in ("DeleteConflictException", "AccessDeniedException"):
         with pytest.raises(ClientError, match=code):
-            provision.when_detached(lambda code=code: raising(conflict(code)))  # type: ignore[misc]
+            registry.when_detached(lambda code=code: raising(conflict(code)))  # type: ignore[misc]
 
 
 def conflict(code: str) -> ClientError:

@@ -15,6 +15,7 @@ from producer.aws.errors import UserError
 from producer.aws.stack import Stack
 from producer.cli import main
 from producer.fleet import provision
+from producer.fleet.credentials import Credentials
 from producer.fleet.kinesis import KinesisTransport
 from producer.fleet.ledger import Entry, Ledger, read
 from producer.fleet.message import Message, Reading, number_of, single
@@ -39,7 +40,7 @@ def names(stack: Deployed) -> Stack:
 
 
 @pytest.fixture
-def devices(names: Stack, tmp_path: Path) -> Iterator[list[provision.Credentials]]:
+def devices(names: Stack, tmp_path: Path) -> Iterator[list[Credentials]]:
     folder = tmp_path / "devices"
     yield provision.provision(names.session, ["soilSensor1", "soilSensor2"], names.device_policy, folder)
     provision.deprovision(names.session, ["soilSensor1", "soilSensor2"], folder, names.device_policy)
@@ -85,7 +86,7 @@ def test_acknowledged_records_are_in_the_stream_once(names: Stack, tmp_path: Pat
 
 
 def test_a_device_cannot_speak_for_another(
-    names: Stack, devices: list[provision.Credentials], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    names: Stack, devices: list[Credentials], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("producer.fleet.mqtt.CONNECT_SECONDS", 1.0)
     first, second = devices
@@ -95,7 +96,7 @@ def test_a_device_cannot_speak_for_another(
         run(names, Plan(devices=2, rate=10, seconds=1), tmp_path / "ledger")
 
 
-def test_provisioning_again_changes_nothing(names: Stack, devices: list[provision.Credentials], tmp_path: Path) -> None:
+def test_provisioning_again_changes_nothing(names: Stack, devices: list[Credentials], tmp_path: Path) -> None:
     folder = tmp_path / "devices"
     before = [(device.certificate_id(), device.key.read_bytes()) for device in devices]
     again = provision.provision(names.session, [device.name for device in devices], names.device_policy, folder)
@@ -115,9 +116,7 @@ def test_deprovisioning_leaves_nothing(names: Stack, tmp_path: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_devices_of_another_stack_are_not_taken_away(
-    names: Stack, devices: list[provision.Credentials], tmp_path: Path
-) -> None:
+def test_devices_of_another_stack_are_not_taken_away(names: Stack, devices: list[Credentials], tmp_path: Path) -> None:
     """Two stacks of an account whose devices have the same names: all or nothing."""
     iot, folder = names.session.client("iot"), tmp_path / "devices"
     iot.create_policy(policyName="another-stack", policyDocument='{"Version": "2012-10-17", "Statement": []}')

@@ -4,8 +4,8 @@ import hashlib
 import time
 from collections import defaultdict
 
+from producer.fleet.credentials import names
 from producer.fleet.message import iso_utc
-from producer.fleet.provision import names
 from producer.fleet.simulate import Plan
 from tests.faults.bench import SHARDS, Bench
 
