@@ -166,5 +166,5 @@ def normal(value: str) -> str:
 
 
 def content(rows: Iterable[tuple[str, str, str]]) -> int:
-    """A checksum of readings (device, time, value), to compare what a IoT rule has written anew."""
+    """A checksum of readings (device, time, value), to compare what an IoT rule has written anew."""
     return zlib.crc32("\n".join("\t".join(row) for row in rows).encode())

@@ -1,6 +1,6 @@
 """Pure: what a message in the queue of undelivered messages is, and where it has to go.
 
-Two senders share the queue. A IoT rule's error action writes what failed with the device's payload in base64
+Two senders share the queue. An IoT rule's error action writes what failed with the device's payload in base64
 (AWS IoT developer guide, "Error handling (error action)"):
 
     {"ruleName": ..., "topic": "device/a/devicePayload", "cloudwatchTraceId": ..., "clientId": ...,

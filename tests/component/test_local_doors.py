@@ -1,4 +1,4 @@
-"""The ways in that no role leads through: anonymous, unencrypted, over MQTT, through a IoT rule."""
+"""The ways in that no role leads through: anonymous, unencrypted, over MQTT, through an IoT rule."""
 
 import json
 import time
