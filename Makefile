@@ -68,7 +68,7 @@ destroy: .venv/ready  ## take a deployment away: STACK=name [YES=1]; keeps its r
 package: .venv/ready  ## templates with their artifacts for the console or the aws command: [BUCKET=b]
 	@exec $(PY) -m infra package $(given)
 
-test: setup .local-prometheus/ready .lint/audit/ready  ## all tests
+test: setup .local-prometheus/ready  ## all tests
 	@$(PY) -m pytest
 
 wheel: .venv/ready  ## build/wheel: the service and the commands as a Python package
@@ -80,15 +80,15 @@ image:  ## build the images of service and tools: [IMAGE=sensorstream:local] [AR
 	@infra/image/build.sh $(or $(IMAGE),sensorstream:local) $(ARCH)
 	@TARGET=tools infra/image/build.sh $(or $(IMAGE),sensorstream:local)-tools $(ARCH)
 
-image-test: setup .local-registry/ready image  ## run the image against the local stack: read-only, no root, no capabilities
+image-test: setup .local-registry/ready .lint/sbom/ready image  ## run the image against the local stack: read-only, no root, no capabilities
 	@infra/image/tools.sh engine
 	@IMAGE=$(or $(IMAGE),sensorstream:local) $(PY) -m pytest tests/image
 
 push: .venv/ready  ## push into a deployment's repository: STACK=name [REGION=r] [IMAGE=i, else this checkout's, ARCH=...]
 	@exec $(PY) -m infra push $(given)
 
-sbom: .venv/ready  ## write build/sbom.cdx.json: what the image is made of; [IMAGE=sensorstream:local]
-	@$(PY) -m infra.sbom $(IMAGE)
+sbom: .lint/sbom/ready  ## write build/sbom.cdx.json: what the image is made of; [IMAGE=sensorstream:local]
+	@infra/image/sbom.sh $(or $(IMAGE),sensorstream:local)
 
 crashtest: setup  ## simulated crashes, zombies and bad networks around the real code; SCHEDULES=10000 SEED=1
 	@$(PY) -m tests.simulation crashtest $(or $(SCHEDULES),10000) $(or $(SEED),1)
@@ -122,8 +122,10 @@ format: setup  ## format the code
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-audit-dependencies: .venv/ready .lint/audit/ready  ## known vulnerabilities in requirements/*.txt; never green unchecked
-	@$(PY) -m infra.dependencies
+audit-dependencies: .lint/audit/ready  ## known vulnerabilities in requirements/*.txt; never green unchecked
+	@status=0; for file in requirements/*.txt; do \
+	  echo "$$file"; .lint/audit/bin/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r "$$file" || status=1; \
+	done; exit $$status
 
 lock: .venv/ready  ## compile the hashed requirements again from pyproject.toml
 	@infra/lock.sh .venv/bin/uv
