@@ -1,5 +1,6 @@
-"""The stream read again, as far as it still keeps its records. The only file that reads from Kinesis."""
+"""A stream read again, as far as it still keeps its records, or from now on. The only file that reads from Kinesis."""
 
+import time
 from collections import deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,8 @@ AGGREGATED = b"\xf3\x89\x9a\xc2"
 
 MARGIN = timedelta(minutes=10)
 """What is about to fall out of the stream is left alone: it might be gone before it is read."""
+
+TAIL_PAUSE = 0.3  # seconds; a shard answers five reads a second, for all its readers
 
 
 class StreamRecord(NamedTuple):
@@ -91,3 +94,52 @@ class StreamShard:
             self._from = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": last}
         self._iterator = answer.get("NextShardIterator")
         return bool(answer["Records"] or answer.get("MillisBehindLatest"))
+
+
+class Tail:
+    """What comes into the stream from now on under one partition key."""
+
+    def __init__(self, session: boto3.Session, stream: str, key: str) -> None:
+        self._client: Any = session.client("kinesis")
+        self._key = key
+        pages = self._client.get_paginator("list_shards").paginate(StreamName=stream)
+        self._iterators = {
+            shard["ShardId"]: self._client.get_shard_iterator(
+                StreamName=stream, ShardId=shard["ShardId"], ShardIteratorType="LATEST"
+            )["ShardIterator"]
+            for page in pages
+            for shard in page["Shards"]
+            if "EndingSequenceNumber" not in shard["SequenceNumberRange"]
+        }
+
+    @property
+    def ended(self) -> bool:
+        """Whether all shards that were open at first have been split or merged."""
+        return not self._iterators
+
+    def next(self, seconds: float) -> list[bytes]:
+        """The next records of the key; none when none came in that time."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = [data for shard in list(self._iterators) for data in self._read(shard)]
+            if found or time.monotonic() > deadline:
+                return found
+            time.sleep(TAIL_PAUSE)
+
+    def _read(self, shard: str) -> Iterator[bytes]:
+        answer = self._client.get_records(ShardIterator=self._iterators[shard])
+        if "NextShardIterator" in answer:
+            self._iterators[shard] = answer["NextShardIterator"]
+        else:  # the shard was split or merged meanwhile
+            del self._iterators[shard]
+        for record in answer["Records"]:
+            if record["PartitionKey"] == self._key:
+                yield record["Data"]
+
+
+def require_readable(session: boto3.Session, stream: str) -> None:
+    """Reads once from a shard. Raises ClientError where this session may not."""
+    client = session.client("kinesis")
+    shard = client.list_shards(StreamName=stream, MaxResults=1)["Shards"][0]["ShardId"]
+    at = client.get_shard_iterator(StreamName=stream, ShardId=shard, ShardIteratorType="LATEST")["ShardIterator"]
+    client.get_records(ShardIterator=at, Limit=1)

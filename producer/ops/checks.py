@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from consumer.aws.codes import code
 from producer.aws.stack import Stack
+from producer.aws.stream_reader import require_readable
 from producer.ops.doctor import Check, is_local
 
 SKEW_SECONDS = 60.0  # signatures are refused from 300 on
@@ -67,11 +68,9 @@ def stacks(stack: Stack) -> Iterator[Check]:
 
 def stream(stack: Stack) -> Iterator[Check]:
     """The stream, and whether it can be read."""
-    client = stack.session.client("kinesis")
-    summary = client.describe_stream_summary(StreamName=stack.stream)["StreamDescriptionSummary"]
-    shard = client.list_shards(StreamName=stack.stream, MaxResults=1)["Shards"][0]["ShardId"]
-    where = client.get_shard_iterator(StreamName=stack.stream, ShardId=shard, ShardIteratorType="LATEST")
-    client.get_records(ShardIterator=where["ShardIterator"], Limit=1)
+    kinesis = stack.session.client("kinesis")
+    summary = kinesis.describe_stream_summary(StreamName=stack.stream)["StreamDescriptionSummary"]
+    require_readable(stack.session, stack.stream)
     shards, hours = summary["OpenShardCount"], summary["RetentionPeriodHours"]
     good = summary["StreamStatus"] == "ACTIVE"
     detail = f"{summary['StreamStatus']}, {shards} open shards, kept {hours} h; it can be read"

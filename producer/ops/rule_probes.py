@@ -7,15 +7,15 @@ row of that device; the others become dead letters. None is low enough to raise 
 
 import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from producer.aws.errors import UserError
 from producer.aws.stack import Stack
+from producer.aws.stream_reader import Tail
 from producer.fleet.message import topic
 from producer.ops.doctor import Check
 
 SECONDS = 10.0  # for one of them to arrive
-PAUSE = 0.3  # a shard answers five reads a second, for all its readers
 
 
 class Probe(NamedTuple):
@@ -42,50 +42,14 @@ def messages(device: str, now_ms: int) -> list[Probe]:
     ]
 
 
-class Tail:
-    """What comes into the stream from now on under one partition key."""
-
-    def __init__(self, stack: Stack, key: str) -> None:
-        self._client: Any = stack.session.client("kinesis")
-        self._key = key
-        pages = self._client.get_paginator("list_shards").paginate(StreamName=stack.stream)
-        self._iterators = {
-            shard["ShardId"]: self._client.get_shard_iterator(
-                StreamName=stack.stream, ShardId=shard["ShardId"], ShardIteratorType="LATEST"
-            )["ShardIterator"]
-            for page in pages
-            for shard in page["Shards"]
-            if "EndingSequenceNumber" not in shard["SequenceNumberRange"]
-        }
-
-    def next(self, seconds: float) -> list[bytes]:
-        """The next records of the key; none when none came in that time."""
-        deadline = time.monotonic() + seconds
-        while True:
-            found = [data for shard in list(self._iterators) for data in self._read(shard)]
-            if found or time.monotonic() > deadline:
-                return found
-            time.sleep(PAUSE)
-
-    def _read(self, shard: str) -> Iterator[bytes]:
-        answer = self._client.get_records(ShardIterator=self._iterators[shard])
-        if "NextShardIterator" in answer:
-            self._iterators[shard] = answer["NextShardIterator"]
-        else:  # the shard was split or merged meanwhile
-            del self._iterators[shard]
-        for record in answer["Records"]:
-            if record["PartitionKey"] == self._key:
-                yield record["Data"]
-
-
 def probe(stack: Stack, seconds: float = SECONDS) -> Iterator[Check]:
     """Publishes each, waits for it, and tells what came."""
     device = f"{stack.name}-probe"
-    tail, publisher = Tail(stack, device), stack.session.client("iot-data")
+    tail, publisher = Tail(stack.session, stack.stream, device), stack.session.client("iot-data")
     for each in messages(device, time.time_ns() // 1_000_000):
         publisher.publish(topic=topic(device), qos=1, payload=each.payload)
         yield judged(each, tail.next(seconds))
-        if not tail._iterators:
+        if tail.ended:
             raise UserError("the stream's shards changed meanwhile; run it again")
 
 
