@@ -8,8 +8,8 @@ import click
 from infra.deploy.cloudformation import InputError
 from infra.deploy.parameters import assignments
 from producer.aws.errors import UserError
-from producer.fleet.options import SIMULATOR, chosen_plan
-from producer.fleet.simulate import Plan
+from producer.fleet.options import SIMULATOR, chosen_workload
+from producer.fleet.simulate import Workload
 
 OWN = {"ShardCount": "SHARDS", "SimulatorDevices": "DEVICES"}
 """Parameters that the demo sets itself."""
@@ -22,7 +22,7 @@ DEFAULTS = {"devices": 50, "rate": 100, "malformed": 0.01, "duplicates": 0.005}
 class Settings:
     """What can be chosen on the command line of make."""
 
-    plan: Plan
+    workload: Workload
     shards: int
 
     @classmethod
@@ -36,15 +36,15 @@ class Settings:
         words = [f"{option}={given[name]}" for name, option in variables.items() if given.get(name)]
         try:
             chosen = demo.make_context("demo", words, default_map=DEFAULTS).params
-            plan = chosen_plan(chosen)
-            plan.check()
+            workload = chosen_workload(chosen)
+            workload.check()
         except click.BadParameter as error:
             [name] = [name for name, option in variables.items() if error.param and option in error.param.opts]
             raise InputError(f"{name}={given[name]} is refused: {error.message}") from None
         except UserError as error:
             raise InputError(str(error)) from None
-        return cls(plan, chosen["shards"])
+        return cls(workload, chosen["shards"])
 
     def under(self, prefix: str) -> "Settings":
         """The same with devices of other names: the stack's simulator may make none but its own."""
-        return replace(self, plan=replace(self.plan, prefix=prefix))
+        return replace(self, workload=replace(self.workload, prefix=prefix))

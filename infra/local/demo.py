@@ -64,13 +64,13 @@ class Demo:
 
     def _prepare(self) -> Stack:
         """In the role of the stack's own simulator, or, past IoT Core, of a client."""
-        plan = self._settings.plan
-        session = self._local.session_as("simulator" if plan.via == "mqtt" else "client")
+        workload = self._settings.workload
+        session = self._local.session_as("simulator" if workload.via == "mqtt" else "client")
         stack = Stack.load(session, self._local.options.name)
-        if plan.via == "mqtt":
+        if workload.via == "mqtt":
             folder = devices_dir(self._local.env)
-            provision(session, names(plan.prefix, plan.devices), stack.device_policy, folder)
-            self._view.say(f"devices ready: {plan.devices}, with certificates in {folder}")
+            provision(session, names(workload.prefix, workload.devices), stack.device_policy, folder)
+            self._view.say(f"devices ready: {workload.devices}, with certificates in {folder}")
         return stack
 
     def start(self, resources: ExitStack) -> None:
@@ -89,7 +89,7 @@ class Demo:
         self._latency_probe = LatencyProbe(onlooker)
         resources.callback(self._latency_probe.close)
         self._simulator = Simulator(
-            self._stack, self._settings.plan, self._ledger, self._latency_probe.offer, self._local.env
+            self._stack, self._settings.workload, self._ledger, self._latency_probe.offer, self._local.env
         )
 
     def _wait_for_shards(self) -> None:
@@ -102,10 +102,10 @@ class Demo:
             time.sleep(0.2)
 
     def publish(self, stop: threading.Event) -> None:
-        """Until the plan's end, or until interrupted."""
-        plan = self._settings.plan
-        until = f"for {plan.seconds:g} s" if plan.seconds else "until Ctrl-C"
-        self._view.say(f"publishing {plan.rate:g} readings/s of {plan.devices} devices over {plan.via}, {until}")
+        """Until the workload ends, or until interrupted."""
+        load = self._settings.workload
+        until = f"for {load.seconds:g} s" if load.seconds else "until Ctrl-C"
+        self._view.say(f"publishing {load.rate:g} readings/s of {load.devices} devices over {load.via}, {until}")
         self._publishing = time.monotonic()
         self._running = background(lambda: self._simulator.run(stop))
         try:
@@ -244,8 +244,8 @@ def _options(given: Mapping[str, str]) -> Options:
 
 def _fitted(options: Options, settings: Settings) -> Options:
     parameters = {**options.parameters, "ShardCount": str(settings.shards)}
-    if settings.plan.via == "mqtt":
-        parameters["SimulatorDevices"] = str(min(settings.plan.devices, MOST_SIMULATED))
+    if settings.workload.via == "mqtt":
+        parameters["SimulatorDevices"] = str(min(settings.workload.devices, MOST_SIMULATED))
     return replace(options, parameters=parameters)
 
 

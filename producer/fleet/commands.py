@@ -13,14 +13,14 @@ import click
 from click import Option
 
 from producer.aws import session
-from producer.fleet.options import PREFIX, SIMULATOR, TEMPORARY, chosen_plan
+from producer.fleet.options import PREFIX, SIMULATOR, TEMPORARY, chosen_workload
 from producer.options import JSON, LEDGER, STACK, Whole
 from producer.reporting import PROGRAM, reported
 
 if TYPE_CHECKING:
     from producer.aws.stack import Stack
     from producer.fleet.ledger import Ledger
-    from producer.fleet.simulate import Plan
+    from producer.fleet.simulate import Workload
     from producer.terminal import StatusLine
 
 DEVICES = Option(["--devices"], type=Whole(1), required=True, metavar="N", help="how many devices")
@@ -64,21 +64,21 @@ def simulate(name: str, temporary: bool, ledger: Path | None, as_json: bool, **c
     from producer.fleet.temporary import TemporaryDevices
     from producer.terminal import StatusLine
 
-    plan = chosen_plan(chosen)
-    if temporary and plan.via == "kinesis":
+    workload = chosen_workload(chosen)
+    if temporary and workload.via == "kinesis":
         raise click.UsageError("--provision goes with --via mqtt only; past IoT Core nobody asks for devices")
     stack, stop = session.stack(name), threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     if not temporary:
-        return _publish(stack, plan, stop, ledger, as_json)
-    plan.check()  # before anything is made
+        return _publish(stack, workload, stop, ledger, as_json)
+    workload.check()  # before anything is made
     devices = TemporaryDevices(stack.session, stack.device_policy, devices_dir())
 
     def made_and_published() -> int:
         with StatusLine() as line:
-            devices.make(names(plan.prefix, plan.devices), stop, _progress(line, plan.devices))
-        return 0 if stop.is_set() else _publish(stack, plan, stop, ledger, as_json)
+            devices.make(names(workload.prefix, workload.devices), stop, _progress(line, workload.devices))
+        return 0 if stop.is_set() else _publish(stack, workload, stop, ledger, as_json)
 
     try:
         code = reported(made_and_published)
@@ -92,16 +92,16 @@ def _progress(line: "StatusLine", devices: int) -> Callable[[int], None]:
     return lambda count: line.say(lambda: f"{count} of {devices} devices are ready")
 
 
-def _publish(stack: "Stack", plan: "Plan", stop: threading.Event, path: Path | None, as_json: bool) -> int:
+def _publish(stack: "Stack", workload: "Workload", stop: threading.Event, path: Path | None, as_json: bool) -> int:
     from producer.fleet.ledger import Ledger
     from producer.fleet.simulate import Simulator
     from producer.ops.alerts import Subscriber, alerts_file
     from producer.terminal import StatusLine
 
     with Ledger(path) as ledger, StatusLine(quiet=True) as line:
-        if path and plan.via == "mqtt":
+        if path and workload.via == "mqtt":
             Subscriber.subscribe(stack, alerts_file(path))  # before the first alert; the audit empties the queue
-        simulator = Simulator(stack, plan, ledger)
+        simulator = Simulator(stack, workload, ledger)
         with ThreadPoolExecutor(1) as pool:
             running = pool.submit(simulator.run, stop)
             while not running.done():

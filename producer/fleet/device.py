@@ -3,7 +3,7 @@
 import random
 from typing import Literal
 
-from producer.fleet.message import Reading
+from producer.fleet.message import Measurement
 
 Profile = Literal["drift", "uniform"]
 
@@ -18,14 +18,14 @@ class Device:
 
     def __init__(self, name: str, profile: Profile, rng: random.Random) -> None:
         self.name = name
-        self.last: Reading | None = None
+        self.last: Measurement | None = None
         self._profile = profile
         self._rng = rng
         self._level = rng.uniform(42, 60)
         self._dip = 0
         self._last_ms = 0
 
-    def next_reading(self, now_ms: int, *, late: bool = False) -> Reading:
+    def next_reading(self, now_ms: int, *, late: bool = False) -> Measurement:
         """The next reading; its time is now, or a millisecond after the one before, so that it has a key
         of its own."""
         if late:
@@ -33,7 +33,7 @@ class Device:
         else:
             time_ms = self._last_ms = max(now_ms, self._last_ms + 1)
         first = self.last is None
-        reading = Reading(self.name, time_ms, "20" if first else self._value(), quoted=first)
+        reading = Measurement(self.name, time_ms, "20" if first else self._value(), quoted=first)
         self.last = reading
         return reading
 

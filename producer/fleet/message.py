@@ -23,7 +23,7 @@ _SQL_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE]-?\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class Measurement:
     """One measurement: device name, time in ms since the epoch, the value exactly as it is sent."""
 
     device: str
@@ -40,7 +40,7 @@ class Message:
     number: int
     device: str  # names the topic, the client and the partition key
     payload: bytes
-    rows: tuple[Reading, ...]
+    rows: tuple[Measurement, ...]
     rejects: tuple[str, ...] = ()
     repeats: bool = False  # uses a key (device, time) that was sent before
 
@@ -49,7 +49,7 @@ def topic(device: str) -> str:
     return f"device/{device}/devicePayload"
 
 
-def encode(reading: Reading, number: int, shape: Shape) -> str:
+def encode(reading: Measurement, number: int, shape: Shape) -> str:
     """One reading as JSON on one line. `humidity` is the shape of IoT devices, `sensorid` the older one."""
     value = f'"{reading.value}"' if reading.quoted else reading.value
     name = json.dumps(reading.device, ensure_ascii=False)
@@ -61,12 +61,12 @@ def encode(reading: Reading, number: int, shape: Shape) -> str:
     )
 
 
-def single(reading: Reading, number: int, shape: Shape, *, repeats: bool = False) -> Message:
+def single(reading: Measurement, number: int, shape: Shape, *, repeats: bool = False) -> Message:
     payload = encode(reading, number, shape).encode()
     return Message(number, reading.device, payload, (reading,), repeats=repeats)
 
 
-def batch(readings: Sequence[Reading], number: int, shape: Shape, *, lines: bool) -> Message:
+def batch(readings: Sequence[Measurement], number: int, shape: Shape, *, lines: bool) -> Message:
     """A gateway's message: one JSON array, or one document a line."""
     documents = [encode(reading, number, shape) for reading in readings]
     text = "\n".join(documents) if lines else f"[{','.join(documents)}]"

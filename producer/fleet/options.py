@@ -11,7 +11,7 @@ from click import BadParameter, Context, Option, Parameter
 from producer.options import Choice, Number, Whole, seconds, some_seconds
 
 if TYPE_CHECKING:
-    from producer.fleet.simulate import Plan
+    from producer.fleet.simulate import Workload
 
 
 def _prefix(_: Context, __: Parameter, text: str) -> str:
@@ -62,16 +62,16 @@ SIMULATOR: list[Parameter] = [
 ]
 
 
-def chosen_plan(chosen: Mapping[str, Any]) -> "Plan":
-    """The plan of the values of SIMULATOR. Raises UsageError when two of them do not go together."""
+def chosen_workload(chosen: Mapping[str, Any]) -> "Workload":
+    """The workload of the values of SIMULATOR. Raises UsageError when two of them do not go together."""
     from producer.fleet.order import Mix
-    from producer.fleet.simulate import Plan
+    from producer.fleet.simulate import Workload
 
     if chosen["rate"] and chosen["interval"]:
         raise click.UsageError("--rate and --interval: one of them")
     rate = chosen["rate"] or (chosen["devices"] / chosen["interval"] if chosen["interval"] else 1.0)
     mix = Mix(**_of(Mix, chosen), lines=chosen["batch_style"] == "lines", binary=chosen["via"] == "kinesis")
-    return Plan(**{**_of(Plan, chosen), "rate": rate, "mix": mix})
+    return Workload(**{**_of(Workload, chosen), "rate": rate, "mix": mix})
 
 
 def _of(kind: Any, chosen: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from producer.fleet.device import Device, Profile
 from producer.fleet.malformed import malformed
-from producer.fleet.message import Message, Reading, Shape, batch, single
+from producer.fleet.message import Measurement, Message, Shape, batch, single
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +60,14 @@ class Fleet:
             self._kind += 1
             return malformed(device.name, self._take_number(), kind=self._kind, binary=self._mix.binary)
         if device.last and self._chance(self._mix.duplicates):
-            again = Reading(device.name, device.last.time_ms, self._same_or_other(device.last.value))
+            again = Measurement(device.name, device.last.time_ms, self._same_or_other(device.last.value))
             return single(again, self._take_number(), self._mix.shape, repeats=True)
         return single(self._reading(device, now_ms), self._take_number(), self._mix.shape)
 
     def _same_or_other(self, value: str) -> str:
         return value if self._rng.random() < 0.5 else f"{self._rng.uniform(40, 60):.1f}"
 
-    def _reading(self, device: Device, now_ms: int) -> Reading:
+    def _reading(self, device: Device, now_ms: int) -> Measurement:
         return device.next_reading(now_ms, late=self._chance(self._mix.late))
 
     def _take_number(self) -> int:

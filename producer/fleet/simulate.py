@@ -26,7 +26,7 @@ ACK_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Workload:
     """What to publish. `rate` counts readings per second of the whole fleet."""
 
     devices: int
@@ -44,7 +44,7 @@ class Plan:
         return self.rate / self.mix.batch
 
     def check(self) -> None:
-        """Raises UserError when the plan cannot be kept."""
+        """Raises UserError when the workload cannot be kept."""
         if self.via == "mqtt" and self.messages_per_second / self.devices > PER_CONNECTION:
             raise UserError(
                 f"IoT Core takes {PER_CONNECTION} publishes a second from one device; "
@@ -59,21 +59,21 @@ class Simulator:
     def __init__(
         self,
         stack: Stack,
-        plan: Plan,
+        workload: Workload,
         ledger: Ledger,
         on_publish: Callable[[Message, int], None] = lambda message, at_ms: None,
         environ: Mapping[str, str] = os.environ,
     ) -> None:
-        plan.check()
-        self._plan = plan
+        workload.check()
+        self._workload = workload
         self._ledger = ledger
         self._on_publish = on_publish
         self._fleet = Fleet(
-            names(plan.prefix, plan.devices),
-            plan.mix,
+            names(workload.prefix, workload.devices),
+            workload.mix,
             # Microseconds: a later run cannot reach back into the numbers of an earlier one.
             first_number=time.time_ns() // 1000,
-            seed=plan.seed,
+            seed=workload.seed,
         )
         self._transport = self._open(stack, environ)
 
@@ -83,11 +83,11 @@ class Simulator:
         return self._transport.pending
 
     def run(self, stop: threading.Event) -> None:
-        """Publishes until `stop` or until the plan's time is over, then waits for the acknowledgements."""
-        start = time.monotonic()
+        """Publishes until `stop` or until the workload's time is over, then waits for the acknowledgements."""
+        workload, start = self._workload, time.monotonic()
         try:
-            for due in due_times(self._plan.messages_per_second, self._plan.jitter, random.Random(self._plan.seed)):
-                if self._plan.seconds is not None and due >= self._plan.seconds:
+            for due in due_times(workload.messages_per_second, workload.jitter, random.Random(workload.seed)):
+                if workload.seconds is not None and due >= workload.seconds:
                     break
                 delay = start + due - time.monotonic()
                 if stop.wait(max(delay, TICK)) if delay > 0 else stop.is_set():
@@ -105,17 +105,17 @@ class Simulator:
         self._on_publish(message, now_ms)
 
     def _open(self, stack: Stack, environ: Mapping[str, str]) -> Transport:
-        if self._plan.via == "kinesis":
+        if self._workload.via == "kinesis":
             return KinesisTransport(stack.session, stack.stream, self._done)
         room = descriptors.raise_limit() - descriptors.BESIDE
-        if self._plan.devices > room:
+        if self._workload.devices > room:
             raise UserError(
                 f"each device is a connection, and the limit of {descriptors.limit()} open files has room for {room}; "
                 "raise it (ulimit -n), use fewer --devices, or --via kinesis"
             )
-        devices = saved(devices_dir(environ), self._plan.prefix, self._plan.devices, stack.name)
+        devices = saved(devices_dir(environ), self._workload.prefix, self._workload.devices, stack.name)
         return MqttTransport(stack.iot_host, stack.iot_port, ca_file(environ), devices, self._done)
 
     def _done(self, message: Message, at: int, acknowledged: bool, attempts: int) -> None:
-        threshold = self._plan.threshold if self._plan.via == "mqtt" else None
+        threshold = self._workload.threshold if self._workload.via == "mqtt" else None
         self._ledger.record(entry(message, at, ack=acknowledged, attempts=attempts, alert_threshold=threshold))

@@ -15,7 +15,7 @@ import pytest
 from consumer import descriptors
 from producer.aws.errors import UserError
 from producer.fleet.ledger import Ledger
-from producer.fleet.simulate import Plan, Simulator
+from producer.fleet.simulate import Simulator, Workload
 from tests.running import in_loop
 from tests.unit.test_supervisor import FakeDaemon, Lives
 
@@ -121,4 +121,4 @@ def test_a_fleet_that_is_too_large_for_it_is_refused_before_it_connects(monkeypa
         Ledger(None) as ledger,
         pytest.raises(UserError, match=r"limit of 300 open files has room for 200; raise it"),
     ):
-        Simulator(stack, Plan(devices=201, rate=10.0), ledger)
+        Simulator(stack, Workload(devices=201, rate=10.0), ledger)

@@ -16,7 +16,7 @@ from producer.aws.stack import Stack
 from producer.fleet.latency_probe import LatencyProbe
 from producer.fleet.ledger import Ledger, entry
 from producer.fleet.malformed import malformed
-from producer.fleet.message import Message, Reading, iso_utc, single
+from producer.fleet.message import Measurement, Message, iso_utc, single
 from producer.ops.alerts import Subscriber, alerts_file, unsubscribe
 from producer.ops.archive_index import Span
 from producer.ops.archive_reader import UNDELIVERABLE
@@ -99,8 +99,8 @@ def text(line: dict[str, Any]) -> bytes:
 def world(stack: Deployed, tmp_path: Path) -> Iterator[World]:
     number = int(datetime.now(UTC).timestamp() * 1_000_000)
     device = f"d{number}"
-    messages = [single(Reading(device, START + i, f"{40 + i}.5"), number + i, "humidity") for i in range(6)]
-    messages.append(single(Reading(device, START + 5, "39.0"), number + 6, "humidity", repeats=True))
+    messages = [single(Measurement(device, START + i, f"{40 + i}.5"), number + i, "humidity") for i in range(6)]
+    messages.append(single(Measurement(device, START + 5, "39.0"), number + 6, "humidity", repeats=True))
     messages += [malformed(device, number + 7, kind=0, binary=True), malformed(device, number + 8, kind=3, binary=True)]
     made = World(Stack.load(stack.session, stack.name), tmp_path / "ledger", messages)
     made.publish()
@@ -213,7 +213,7 @@ def test_a_torn_object_is_told_with_its_key(world: World) -> None:
 
 
 def test_alerts_are_counted_at_the_subscriber(world: World) -> None:
-    low = single(Reading("dry", START, "20", quoted=True), world.messages[-1].number + 1, "humidity")
+    low = single(Measurement("dry", START, "20", quoted=True), world.messages[-1].number + 1, "humidity")
     subscriber = Subscriber.subscribe(world.stack, alerts_file(world.ledger))
     try:
         at = int(datetime.now(UTC).timestamp() * 1000)

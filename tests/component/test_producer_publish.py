@@ -18,9 +18,9 @@ from producer.fleet import provision
 from producer.fleet.credentials import Credentials
 from producer.fleet.kinesis import KinesisTransport
 from producer.fleet.ledger import Entry, Ledger, read
-from producer.fleet.message import Message, Reading, number_of, single
+from producer.fleet.message import Measurement, Message, number_of, single
 from producer.fleet.order import Mix
-from producer.fleet.simulate import Plan, Simulator
+from producer.fleet.simulate import Simulator, Workload
 from producer.fleet.transport import Done
 from tests.conftest import Deployed
 
@@ -60,7 +60,7 @@ def stream_numbers(names: Stack) -> Counter[int]:
     return found
 
 
-def run(names: Stack, plan: Plan, path: Path) -> list[Entry]:
+def run(names: Stack, plan: Workload, path: Path) -> list[Entry]:
     with Ledger(path) as ledger:
         Simulator(names, plan, ledger).run(threading.Event())
     return list(read(path))
@@ -69,7 +69,7 @@ def run(names: Stack, plan: Plan, path: Path) -> list[Entry]:
 @pytest.mark.usefixtures("devices")
 def test_acknowledged_mqtt_publishes_are_in_the_stream_once(names: Stack, tmp_path: Path) -> None:
     mix = Mix(malformed=0.2, duplicates=0.1, disorder=0.1, late=0.1)
-    entries = run(names, Plan(devices=2, rate=100, seconds=1, mix=mix), tmp_path / "ledger")
+    entries = run(names, Workload(devices=2, rate=100, seconds=1, mix=mix), tmp_path / "ledger")
     assert len(entries) >= 100
     assert all(entry.ack for entry in entries)
     found = stream_numbers(names)
@@ -77,7 +77,7 @@ def test_acknowledged_mqtt_publishes_are_in_the_stream_once(names: Stack, tmp_pa
 
 
 def test_acknowledged_records_are_in_the_stream_once(names: Stack, tmp_path: Path) -> None:
-    plan = Plan(devices=5, rate=3000, seconds=1, via="kinesis", mix=Mix(batch=3, lines=True))
+    plan = Workload(devices=5, rate=3000, seconds=1, via="kinesis", mix=Mix(batch=3, lines=True))
     entries = run(names, plan, tmp_path / "ledger")
     assert len(entries) == 1000
     assert {len(entry.rows) for entry in entries} == {3}
@@ -93,7 +93,7 @@ def test_a_device_cannot_speak_for_another(
     for name in ("certificate.pem", "private.key"):
         (second.folder / name).write_bytes((first.folder / name).read_bytes())
     with pytest.raises(UserError, match="soilSensor2 gets no connection"):
-        run(names, Plan(devices=2, rate=10, seconds=1), tmp_path / "ledger")
+        run(names, Workload(devices=2, rate=10, seconds=1), tmp_path / "ledger")
 
 
 def test_provisioning_again_changes_nothing(names: Stack, devices: list[Credentials], tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ def test_what_time_does_not_allow_is_reported_as_uncertain() -> None:
 
 
 def message(number: int) -> Message:
-    return single(Reading("d", 1_795_345_942_830, "50"), number, "humidity")
+    return single(Measurement("d", 1_795_345_942_830, "50"), number, "humidity")
 
 
 def test_console_publishes_and_queries(stack: Deployed, capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,7 +22,7 @@ from infra.local.stack import LocalStack
 from producer.aws.stack import Stack, devices_dir
 from producer.fleet.ledger import Ledger
 from producer.fleet.provision import provision
-from producer.fleet.simulate import Plan, Simulator
+from producer.fleet.simulate import Simulator, Workload
 from tests.faults.proxy import Proxy
 from tests.faults.view import View
 from tests.faults.worker import Worker
@@ -192,7 +192,7 @@ class Bench:
                     yield json.loads(line) | {"object": item["Key"]}
 
     @contextmanager
-    def load(self, plan: Plan, ledger: Ledger) -> Iterator["Load"]:
+    def load(self, plan: Workload, ledger: Ledger) -> Iterator["Load"]:
         """The fleet speaks as long as the block lasts; leaving it waits for the last acknowledgements."""
         if plan.via == "mqtt":
             names = [f"{plan.prefix}{i}" for i in range(1, plan.devices + 1)]

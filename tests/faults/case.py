@@ -10,7 +10,7 @@ from typing import Any
 from infra.local.process import LOCAL
 from producer.fleet.ledger import Ledger
 from producer.fleet.order import Mix
-from producer.fleet.simulate import Plan
+from producer.fleet.simulate import Workload
 from producer.ops.audit import Report, audit
 from tests.faults.bench import Bench, NotHeld, Setup
 from tests.faults.health import Health
@@ -39,7 +39,9 @@ class Case:
     """What an operator does afterwards, before the audit."""
     check: Callable[[Bench], None] = lambda bench: None
     setup: Setup = field(default_factory=Setup)
-    plan: Plan = field(default_factory=lambda: Plan(devices=40, rate=320, via="kinesis", mix=Mix(malformed=0.01)))
+    plan: Workload = field(
+        default_factory=lambda: Workload(devices=40, rate=320, via="kinesis", mix=Mix(malformed=0.01))
+    )
     mixable: bool = False
     """Whether it may be drawn for a mixture: it needs no setup of its own and does not wait for other faults' ends."""
     drain: float = 60.0

@@ -6,7 +6,7 @@ from collections import defaultdict
 
 from producer.fleet.credentials import names
 from producer.fleet.message import iso_utc
-from producer.fleet.simulate import Plan
+from producer.fleet.simulate import Workload
 from tests.faults.bench import SHARDS, Bench
 
 PER_SHARD = 2
@@ -15,7 +15,7 @@ PER_SHARD = 2
 class Probe:
     """`seen` asks whether every watched device has a row that is newer than what counts as old."""
 
-    def __init__(self, bench: Bench, plan: Plan) -> None:
+    def __init__(self, bench: Bench, plan: Workload) -> None:
         self._table = bench.stack.table
         self._client = bench.client("dynamodb")
         by_shard: dict[int, list[str]] = defaultdict(list)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from producer.fleet.order import Mix
-from producer.fleet.simulate import Plan
+from producer.fleet.simulate import Workload
 from tests.faults import http_faults as faults
 from tests.faults.bench import Bench, NotHeld
 from tests.faults.case import IN_PLACE, Case, Injection
@@ -101,7 +101,7 @@ CASES = (
         "table-gone",
         proxied(lambda bench, _: faults.refused(names_table(bench.stack.table), 400, "ResourceNotFoundException")),
         seconds=OUTAGE,
-        plan=Plan(devices=40, rate=400, via="kinesis", mix=Mix(malformed=0.01)),
+        plan=Workload(devices=40, rate=400, via="kinesis", mix=Mix(malformed=0.01)),
         drain=600,
         steady=True,
     ),
@@ -120,7 +120,7 @@ CASES = (
         "alert-function-fails",
         alert_function_fails,
         seconds=20,
-        plan=Plan(devices=40, rate=320, via="mqtt"),
+        plan=Workload(devices=40, rate=320, via="mqtt"),
         excused=("alert_missing",),
     ),
 )

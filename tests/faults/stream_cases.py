@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from consumer.archive.format import DEAD_LETTERS, READINGS, UNDELIVERABLE
 from producer.fleet.order import Mix
-from producer.fleet.simulate import Plan
+from producer.fleet.simulate import Workload
 from tests.faults.bench import Bench, NotHeld, Setup
 from tests.faults.case import LEASES_EXPIRE, Case, nothing
 from tests.system.aggregates import aggregate, mixed_aggregate
@@ -178,7 +178,7 @@ CASES = (
         "disorder",
         nothing,
         seconds=20,
-        plan=Plan(devices=40, rate=320, via="kinesis", mix=Mix(late=0.3, disorder=0.3)),
+        plan=Workload(devices=40, rate=320, via="kinesis", mix=Mix(late=0.3, disorder=0.3)),
     ),
-    Case("same-keys", nothing, seconds=20, plan=Plan(devices=40, rate=320, via="kinesis", mix=Mix(duplicates=0.9))),
+    Case("same-keys", nothing, seconds=20, plan=Workload(devices=40, rate=320, via="kinesis", mix=Mix(duplicates=0.9))),
 )

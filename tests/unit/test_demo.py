@@ -15,9 +15,15 @@ from infra.local.options import Options
 
 def test_the_defaults_are_those_of_the_readme() -> None:
     settings = Settings.load({})
-    plan = settings.plan
-    assert (plan.devices, plan.rate, plan.via, plan.seconds, settings.shards) == (50, 100, "mqtt", None, 2)
-    assert plan.mix.malformed == 0.01
+    workload = settings.workload
+    assert (workload.devices, workload.rate, workload.via, workload.seconds, settings.shards) == (
+        50,
+        100,
+        "mqtt",
+        None,
+        2,
+    )
+    assert workload.mix.malformed == 0.01
 
 
 @pytest.mark.parametrize("parameter", ["ShardCount=3", "SimulatorDevices=3"])
@@ -35,15 +41,21 @@ def test_a_rate_that_no_fleet_may_send_is_refused_in_words_that_make_knows_too()
 def test_what_was_chosen_is_done() -> None:
     chosen = {"FOR": "60", "DEVICES": "7", "RATE": "1500", "VIA": "kinesis", "SHARDS": "4", "MALFORMED": "0"}
     settings = Settings.load(chosen)
-    plan = settings.plan
-    assert (plan.devices, plan.rate, plan.via, plan.seconds, settings.shards) == (7, 1500, "kinesis", 60, 4)
-    assert plan.mix.malformed == 0
-    assert plan.mix.binary
+    workload = settings.workload
+    assert (workload.devices, workload.rate, workload.via, workload.seconds, settings.shards) == (
+        7,
+        1500,
+        "kinesis",
+        60,
+        4,
+    )
+    assert workload.mix.malformed == 0
+    assert workload.mix.binary
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("90", 90), ("90s", 90), ("1m", 60), ("1.5m", 90), ("2h", 7200)])
 def test_times_may_have_a_unit(text: str, seconds: float) -> None:
-    assert Settings.load({"FOR": text}).plan.seconds == seconds
+    assert Settings.load({"FOR": text}).workload.seconds == seconds
 
 
 @pytest.mark.parametrize(

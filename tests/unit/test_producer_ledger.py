@@ -7,9 +7,9 @@ import pytest
 
 from producer.aws.errors import UserError
 from producer.fleet.ledger import Entry, Ledger, entry, read
-from producer.fleet.message import Reading, single
+from producer.fleet.message import Measurement, single
 
-LOW = single(Reading("soilSensor1", 1_795_345_942_830, "20", quoted=True), 1, "humidity")
+LOW = single(Measurement("soilSensor1", 1_795_345_942_830, "20", quoted=True), 1, "humidity")
 
 
 def test_entries_come_back_and_are_summed(tmp_path: Path) -> None:

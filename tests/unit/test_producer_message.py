@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from consumer.payload.reading import decode
 from producer.fleet.device import Device
 from producer.fleet.malformed import BINARY, MALFORMED, malformed
-from producer.fleet.message import Message, Reading, alert_of, batch, iso_utc, number_of, single
+from producer.fleet.message import Measurement, Message, alert_of, batch, iso_utc, number_of, single
 from producer.fleet.order import Fleet, Mix
 from producer.fleet.schedule import due_times
 
 NOW = 1_795_345_942_830
 readings = st.builds(
-    Reading,
+    Measurement,
     device=st.text(min_size=1, max_size=20).filter(lambda name: name.isprintable()),
     time_ms=st.integers(NOW - 10**10, NOW + 10**10),
     value=st.decimals(-1000, 1000, places=1).map(str),
@@ -37,14 +37,14 @@ def expected(message: Message) -> list[tuple[str, int, Decimal]]:
 
 
 @given(readings, st.integers(0, 2**53), shapes)
-def test_a_reading_arrives_as_it_was_meant(reading: Reading, number: int, shape: str) -> None:
+def test_a_reading_arrives_as_it_was_meant(reading: Measurement, number: int, shape: str) -> None:
     message = single(reading, number, shape)  # type: ignore[arg-type]
     assert taken(message) == expected(message)
     assert number_of(message.payload) == number
 
 
 @given(st.lists(readings, min_size=2, max_size=8), shapes, st.booleans())
-def test_a_batch_holds_every_reading_under_one_number(group: list[Reading], shape: str, lines: bool) -> None:
+def test_a_batch_holds_every_reading_under_one_number(group: list[Measurement], shape: str, lines: bool) -> None:
     message = batch(group, 5, shape, lines=lines)  # type: ignore[arg-type]
     assert taken(message) == expected(message)
     assert number_of(message.payload) == 5
