@@ -28,7 +28,7 @@ from producer.fleet.ledger import Ledger
 from producer.fleet.provision import provision
 from producer.fleet.simulate import Simulator
 from producer.ops.alerts import Subscriber, alerts_file
-from producer.ops.audit import Report, audit
+from producer.ops.audit import AuditResult, audit
 
 T = TypeVar("T")
 LEDGER = LOCAL / "demo.ledger"
@@ -36,10 +36,6 @@ SHARD_SECONDS = 60.0  # for the consumer to own every shard
 STALLED_SECONDS = 45.0  # without any progress the audit tells what is missing
 ARCHIVE_MAX_SECONDS = "10"  # so that a person sees archive objects come; the default of the service is longer
 MOST_SIMULATED = 1000  # the template's bound; it is only about whether there is a simulator
-COUNTS = (
-    "published", "stream_records", "rows_expected", "rows", "archived", "archive_missing", "archive_duplicates",
-    "dead_letters_expected", "dead_letters", "alerts_expected", "alerts", "superseded",
-)  # fmt: skip
 
 
 class Demo:
@@ -136,14 +132,13 @@ class Demo:
                 return
             time.sleep(0.5)
 
-    def judge(self) -> tuple[Report, dict[str, Any]]:
+    def judge(self) -> tuple[AuditResult, dict[str, Any]]:
         """The audit, and the line that tells its result."""
         self._view.say("auditing: ledger, stream, archive, table, dead letters and alerts are compared")
         self._ledger.flush()
         report = audit(replace(self._stack, session=self._local.session_as("operator")), LEDGER)
         seen = self._latency_probe.first_seen
-        told = {name: count.count for name, count in report.findings.items()} | report.counts
-        outcome: dict[str, Any] = {name: told.get(name, 0) for name in COUNTS}
+        outcome: dict[str, Any] = {**report.summary()}
         outcome["publish_to_row_ms"] = {
             "p50": self._latency_probe.percentile(0.5),
             "p99": self._latency_probe.percentile(0.99),
@@ -223,7 +218,7 @@ def main(given: Mapping[str, str]) -> int:
     return 0 if outcome["ok"] else 1
 
 
-def _run(settings: Settings, options: Options, view: View, started: float) -> tuple[Report, dict[str, Any]]:
+def _run(settings: Settings, options: Options, view: View, started: float) -> tuple[AuditResult, dict[str, Any]]:
     options = _fitted(options, settings)
     settings = settings.under(f"{options.name}-simulated-")
     stack = LocalStack(options, lambda text: demo.say(text))

@@ -6,7 +6,6 @@ line) and only then taken from the queue, so that no audit loses what an earlier
 
 import json
 import logging
-import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BODY = re.compile(r"Humidity (.+) under threshold for device name (.*)", re.DOTALL)
 WAIT_SECONDS = 2  # of one long poll
 
 
@@ -34,11 +32,11 @@ def alerts_file(ledger: Path) -> Path:
 
 
 def parse(envelope: str) -> tuple[str, str, str] | None:
-    """(message id, device, humidity as written) of an SNS notification; None when it is no alert of
-    ours."""
+    """(message id, device, humidity as written) of an SNS notification, by the attributes that the alert function gives
+    it; None when it is no alert of ours."""
     document = json.loads(envelope)
-    found = BODY.fullmatch(document.get("Message", ""))
-    return (document["MessageId"], found[2], found[1]) if found else None
+    given = {name: each["Value"] for name, each in document.get("MessageAttributes", {}).items()}
+    return (document["MessageId"], given["device"], given["value"]) if {"device", "value"} <= given.keys() else None
 
 
 def received(file: Path) -> Iterator[tuple[str, str]]:

@@ -5,23 +5,20 @@ a shard's archive objects in the order of their sequence numbers. A database, be
 millions of archive objects.
 """
 
-import re
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from producer.ops.archive_reader import UNDELIVERABLE, Bucket, Listed
+from consumer.archive.format import KEY, UNDELIVERABLE, folder
+from producer.ops.archive_reader import Bucket, Listed
 
-LONGEST = timedelta(minutes=65)
+MAX_SPAN_MS = 65 * 60_000
 """An archive object's records arrived within so long: ARCHIVE_MAX_SECONDS is 3600 at most, and clocks differ a
 little."""
-
-_NAME = re.compile(r"date=(\d{4}-\d\d-\d\d)/hour=(\d\d)/([^/]+)/(\d{56}-\d{10})\.ndjson\.gz")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ class ArchiveIndex:
 
     def _add(self, listed: Iterable[Listed]) -> None:
         for item in listed:
-            if found := _NAME.fullmatch(item.key, len(self._prefix)):
+            if found := KEY.fullmatch(item.key, len(self._prefix)):
                 date, hour, shard, first = found.groups()
                 row = (shard, first, f"{date} {hour}h", item.key, item.size)
                 self._db.execute("INSERT INTO object VALUES (?,?,?,?,?)", row)
@@ -113,15 +110,10 @@ class ArchiveIndex:
 
 
 def _within(bucket: Bucket, prefix: str, span: Span) -> Iterator[Listed]:
-    after = "" if span.start is None else f"{prefix}{_folder(span.start, -LONGEST)}"
-    last = "" if span.end is None else f"{prefix}{_folder(span.end)}~"
+    after = "" if span.start is None else f"{prefix}{folder(span.start - MAX_SPAN_MS)}"
+    last = "" if span.end is None else f"{prefix}{folder(span.end)}~"
     for item in bucket.objects(prefix, after):
         if last and item.key > last:
             return
         if not item.key.startswith(UNDELIVERABLE):
             yield item
-
-
-def _folder(ms: int, later: timedelta = timedelta(0)) -> str:
-    at = datetime.fromtimestamp(ms / 1000, UTC) + later
-    return f"date={at:%Y-%m-%d}/hour={at:%H}/"

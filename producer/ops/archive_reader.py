@@ -10,88 +10,22 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 import boto3
-import msgspec
 from botocore.exceptions import ClientError
 
 from consumer.archive.fence import belongs
+from consumer.archive.format import DEAD_LETTERS, READINGS, UnreadableLine
 from consumer.aws.codes import NO_SUCH_OBJECT, code
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-READINGS = "readings/"
-DEAD_LETTERS = "dead-letters/"
-UNDELIVERABLE = DEAD_LETTERS + "date=1970-01-01/hour=00/undeliverable/"
 AHEAD, AHEAD_BYTES = 8, 32 * 1024 * 1024  # objects that are fetched before they are read
-_PAYLOAD = b'"payload":'
+SomeLine = TypeVar("SomeLine")
 
 
-class Rejected(msgspec.Struct, frozen=True):
-    """Why the reading at `index` of its record was rejected."""
-
-    index: int
-    reason: str
-    detail: str = ""
-
-
-class Line(msgspec.Struct, frozen=True, rename="camel"):
-    """One stream record in the archive; `data` are its original bytes, of which the archive line itself
-    may hold no copy."""
-
-    shard: str
-    sequence_number: str | None
-    sub_sequence_number: int = 0
-    partition_key: str | None = None
-    arrival: int | None = None  # ms
-    rejected: int = 0
-    rejects: list[Rejected] = []
-    data: bytes | None = None
-
-    @property
-    def position(self) -> tuple[int, int]:
-        """Orders the records of a shard. Only for lines that have a sequence number."""
-        return int(self.sequence_number or 0), self.sub_sequence_number
-
-
-class UnreadableLine(Exception):
-    """A line, or an object, that is not what the archive's format says."""
-
-
-_decoder = msgspec.json.Decoder(Line)
-
-
-def parse(line: bytes) -> tuple[Line, bytes]:
-    """A line without its line break -> what it says and the original bytes of the record.
-
-    `payload` is the last field and stands there verbatim, so the bytes are cut out and not decoded and
-    encoded again.
-    Raises UnreadableLine.
-    """
-    start = line.find(_PAYLOAD)
-    if start < 0 or not line.endswith(b"}"):
-        raise UnreadableLine("no payload at the end of the line")
-    try:
-        head = _decoder.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnreadableLine(str(error)) from None
-    return head, head.data if head.data is not None else line[start + len(_PAYLOAD) : -1]
-
-
-class _Undeliverable(msgspec.Struct):
-    data: bytes
-    rejects: list[Rejected] = []
-
-
-def parse_undeliverable(line: bytes) -> tuple[Line, bytes]:
-    """`parse` for a record that the KCL could not take apart: nobody knows its shard (empty) and position."""
-    try:
-        found = msgspec.json.decode(line, type=_Undeliverable)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnreadableLine(str(error)) from None
-    return Line("", None, rejected=1, rejects=found.rejects, data=found.data), found.data
-
-
-def parsed(lines: Iterable[bytes]) -> Iterator[tuple[Line, bytes]]:
+def parsed(
+    lines: Iterable[bytes], parse: Callable[[bytes], tuple[SomeLine, bytes]]
+) -> Iterator[tuple[SomeLine, bytes]]:
     """`parse` for each line of an object. Raises UnreadableLine telling the line's number."""
     number = 1
     try:

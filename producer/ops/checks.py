@@ -14,6 +14,7 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
+from consumer.archive.format import READINGS
 from consumer.aws.codes import code
 from producer.aws.stack import Stack
 from producer.aws.stream_reader import require_readable
@@ -106,7 +107,7 @@ def tables(stack: Stack) -> Iterator[Check]:
 
 def archive(stack: Stack) -> Iterator[Check]:
     """The bucket, and whether its keys can be listed."""
-    found = stack.session.client("s3").list_objects_v2(Bucket=stack.bucket, Prefix="readings/", MaxKeys=1)
+    found = stack.session.client("s3").list_objects_v2(Bucket=stack.bucket, Prefix=READINGS, MaxKeys=1)
     yield Check("archive", "ok", "it can be listed" + ("" if found.get("KeyCount") else "; no archive object yet"))
 
 

@@ -176,7 +176,7 @@ def query(name: str, sensorid: str, limit: int, as_json: bool) -> int:
     if as_json:
         click.echo(console.as_json(answer))
     else:
-        click.echo("\n".join(console.table(answer["Items"])) if answer["Items"] else f"no readings of {sensorid}")
+        click.echo(console.history(answer["Items"]) if answer["Items"] else f"no readings of {sensorid}")
     return 0
 
 

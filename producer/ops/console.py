@@ -15,6 +15,7 @@ from producer.aws.put_records import Outgoing, Sender
 from producer.aws.stack import Stack
 from producer.fleet.message import iso_utc
 from producer.ops.undelivered import MAX_KEY
+from producer.terminal import table
 
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")  # as JSON writes it
 PAGE = 20  # items, the function's limit
@@ -64,14 +65,14 @@ def _without_long_ints(value: Any) -> Any:
     return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
-def table(items: list[dict[str, Any]]) -> list[str]:
+def history(items: list[dict[str, Any]]) -> str:
     """The items as aligned lines under a headline; measures where there are some."""
-    rows = [("SENSOR", "TIME (UTC)", "VALUE", "MEASURES" if any(i.get("Measures") for i in items) else "")]
+    rows = []
     for item in items:
         measures = " ".join(f"{name}={value}" for name, value in item.get("Measures", {}).items())
         rows.append((str(item["SensorId"]), str(item["Timestamp"]), str(item["Value"]), measures))
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
-    return [f"{a:<{widths[0]}}  {b:<{widths[1]}}  {c:>{widths[2]}}  {d}".rstrip() for a, b, c, d in rows]
+    last = "MEASURES" if any(row[3] for row in rows) else ""
+    return table(("SENSOR", "TIME (UTC)", "VALUE", last), rows, right=["VALUE"])
 
 
 def publish(stack: Stack, sensor: str, values: list[str]) -> list[dict[str, Any]]:

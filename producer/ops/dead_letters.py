@@ -5,21 +5,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from consumer.archive.format import (
+    DEAD_LETTERS,
+    UNDELIVERABLE,
+    Line,
+    UnreadableLine,
+    parse_line,
+    parse_undeliverable,
+    position_text,
+)
 from consumer.payload.reading import Fields, decode
 from producer.aws.stack import Stack
 from producer.fleet.message import iso_utc
 from producer.ops.archive_index import ArchiveIndex, Span
-from producer.ops.archive_objects import text
-from producer.ops.archive_reader import (
-    DEAD_LETTERS,
-    UNDELIVERABLE,
-    Bucket,
-    Line,
-    Listed,
-    UnreadableLine,
-    parse_undeliverable,
-    parsed,
-)
+from producer.ops.archive_reader import Bucket, Listed, parsed
 from producer.ops.comparison import Findings
 from producer.ops.redrive_records import REDRIVEN, Mark, Marks, RedriveRecord, redrive_record_key
 from producer.terminal import StatusLine
@@ -53,7 +52,7 @@ class Letter(NamedTuple):
 
     @property
     def position(self) -> str:
-        return text(self.line.position) if self.line.sequence_number else ""
+        return position_text(self.line.position) if self.line.sequence_number else ""
 
     def as_json(self) -> dict[str, Any]:
         line = self.line
@@ -136,8 +135,8 @@ class DeadLetters:
 
     def _letters(self, key: str, lines: Iterator[bytes], marks: Marks) -> Iterator[Letter]:
         try:
-            for line, data in parsed(lines):
-                mark = marks.get(text(line.position))
+            for line, data in parsed(lines, parse_line):
+                mark = marks.get(position_text(line.position))
                 state: State = "new" if mark is None else "redriven" if mark.sent else "uncertain"
                 readable = not decode(data, self._selection.fields).rejected
                 yield Letter(key, line, data, line.arrival, readable, state, mark)

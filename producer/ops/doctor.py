@@ -32,7 +32,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class Diagnosis:
     """All checks in their order; `ok` when there is no finding."""
 
     checks: list[Check]
@@ -75,7 +75,7 @@ def guarded(name: str, remedy: str, ask: Ask) -> Iterator[Check]:
         yield Check(name, "finding", str(error), remedy)
 
 
-def examine(session: boto3.Session, name: str, probe: bool) -> Report:
+def examine(session: boto3.Session, name: str, probe: bool) -> Diagnosis:
     """All checks of the deployment `name`; stops where nothing more can be asked."""
     from producer.ops import checks
     from producer.ops import rule_probes as probes
@@ -84,13 +84,13 @@ def examine(session: boto3.Session, name: str, probe: bool) -> Report:
         guarded("identity", "log in, or set AWS_PROFILE to the operator's role", lambda: checks.identity(session))
     )
     if found[-1].state == "finding" and len(found) == 1:
-        return Report(found)
+        return Diagnosis(found)
     try:
         stack = Stack.load(session, name)
     except UserError as error:
-        return Report([*found, Check("stack", "finding", str(error), "deploy it (docs/deploy.md), or name another")])
+        return Diagnosis([*found, Check("stack", "finding", str(error), "deploy it (docs/deploy.md), or name another")])
     except AWS_ERRORS as error:
-        return Report([*found, Check("stack", "finding", explain(error), "take on the stack's operator role")])
+        return Diagnosis([*found, Check("stack", "finding", explain(error), "take on the stack's operator role")])
     for part, remedy, ask in checks.PARTS:
         found += guarded(part, remedy, lambda ask=ask: ask(stack))  # type: ignore[misc]
     if probe:
@@ -99,4 +99,4 @@ def examine(session: boto3.Session, name: str, probe: bool) -> Report:
         found.append(
             Check("probes", "skipped", "--probe publishes some messages and tells what the rules make of them")
         )
-    return Report(found)
+    return Diagnosis(found)

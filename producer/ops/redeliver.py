@@ -19,7 +19,7 @@ from producer.aws.put_records import Outgoing, Sender
 from producer.aws.stack import Stack
 from producer.fleet.message import iso_utc
 from producer.ops.undelivered_queue import Held, Queue
-from producer.terminal import StatusLine
+from producer.terminal import StatusLine, table
 
 ROUND = 500  # messages held at once
 ROUND_SECONDS = 120.0  # of a round at a bounded rate, well within the queue's HIDDEN_SECONDS
@@ -45,7 +45,7 @@ class Group:
 
 
 @dataclass(slots=True)
-class Report:
+class Redelivery:
     """What was seen, and with `sending` what became of it. `left` are messages by the reason why they stay."""
 
     queue: str
@@ -89,11 +89,11 @@ class Report:
         if not self.groups:
             yield "no undelivered messages"
             return
-        rows = [("REASON", "MESSAGES", "GOES TO", "OLDEST (UTC)")]
-        for name, group in sorted(self.groups.items()):
-            rows.append((name, str(group.messages), group.goes_to, iso_utc(group.oldest or 0)))
-        widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        yield from (f"{a:<{widths[0]}}  {b:>{widths[1]}}  {c:<{widths[2]}}  {d}" for a, b, c, d in rows)
+        rows = [
+            (name, str(group.messages), group.goes_to, iso_utc(group.oldest or 0))
+            for name, group in sorted(self.groups.items())
+        ]
+        yield table(("REASON", "MESSAGES", "GOES TO", "OLDEST (UTC)"), rows, right=["MESSAGES"])
 
     def _next_step(self) -> Iterator[str]:
         if self.messages + self.newer < self.waiting:
@@ -114,10 +114,10 @@ class Report:
             yield f"stopped: {self.stopped}; what is not delivered is in the queue, run it again"
 
 
-def look(stack: Stack, most: int = MOST_COUNTED) -> Report:
+def look(stack: Stack, most: int = MOST_COUNTED) -> Redelivery:
     """Counts up to `most` messages by reason and leaves them all where they are."""
     queue = Queue(stack.session, stack.undelivered_queue)
-    report = Report(queue.name, False, queue.waiting)
+    report = Redelivery(queue.name, False, queue.waiting)
     held: dict[str, Held] = {}
     line = StatusLine()
     try:
@@ -138,13 +138,13 @@ def look(stack: Stack, most: int = MOST_COUNTED) -> Report:
     return report
 
 
-def send(stack: Stack, pace: Pace, most: int | None = None) -> Report:
+def send(stack: Stack, pace: Pace, most: int | None = None) -> Redelivery:
     """Delivers what is in the queue now, up to `most` messages; what comes meanwhile is left.
 
     An error of AWS ends the run and stands in the report; what was delivered until then is deleted.
     """
     queue = Queue(stack.session, stack.undelivered_queue)
-    report = Report(queue.name, True, queue.waiting)
+    report = Redelivery(queue.name, True, queue.waiting)
     delivery = _Delivery(stack, queue, pace, report)
     try:
         while (most is None or report.messages < most) and delivery.round(most):
@@ -160,7 +160,7 @@ def send(stack: Stack, pace: Pace, most: int | None = None) -> Report:
 class _Delivery:
     """One run, in rounds of messages that are held, delivered and deleted."""
 
-    def __init__(self, stack: Stack, queue: Queue, pace: Pace, report: Report) -> None:
+    def __init__(self, stack: Stack, queue: Queue, pace: Pace, report: Redelivery) -> None:
         self._stack = stack
         self._queue = queue
         self._pace = pace

@@ -19,7 +19,7 @@ from producer.fleet.message import iso_utc
 from producer.ops.comparison import Findings
 from producer.ops.dead_letters import DeadLetters, Letter, Selection
 from producer.ops.redrive_records import Mark, RedriveRecord
-from producer.terminal import StatusLine
+from producer.terminal import StatusLine, table
 
 By = Literal["reason", "day", "hour", "key"]
 COLUMNS = ("RECORDS", "NEW", "REDRIVEN", "UNCERTAIN", "UNDELIVERABLE", "READABLE")
@@ -72,17 +72,12 @@ class Summary:
     def as_text(self) -> str:
         if not self.total.records:
             return "\n".join(["no dead letters", *self.findings.as_lines()])
-        rows: list[tuple[str, ...]] = [(self.by.upper(), *COLUMNS, "FIRST (UTC)", "LAST (UTC)")]
+        rows = []
         for name, group in [*self.groups.items(), ("all", self.total)]:
             times = ("" if ms is None else iso_utc(ms) for ms in (group.first, group.last))
             rows.append((name, *map(str, group.counts().values()), *times))
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        texts = [
-            "  ".join(cell.rjust(w) if 0 < i <= len(COLUMNS) else cell.ljust(w) for i, (cell, w) in enumerate(pairs))
-            for pairs in (list(zip(row, widths, strict=True)) for row in rows)
-        ]
-        told = [*(line.rstrip() for line in texts), "", *self._next_step()]
-        return "\n".join([*told, *self.findings.as_lines()])
+        counts = table((self.by.upper(), *COLUMNS, "FIRST (UTC)", "LAST (UTC)"), rows, right=COLUMNS)
+        return "\n".join([counts, "", *self._next_step(), *self.findings.as_lines()])
 
     def _next_step(self) -> Iterator[str]:
         if self.total.new:
@@ -119,7 +114,7 @@ def _groups(letter: Letter, by: By) -> list[str]:
 
 
 @dataclass(slots=True)
-class Report:
+class Redriven:
     """What was sent. `skipped` were redriven before, `uncertain` may have been."""
 
     stream: str
@@ -154,12 +149,12 @@ class Report:
         return "\n".join([*told, *self.findings.as_lines()])
 
 
-def send(stack: Stack, selection: Selection, pace: Pace, again: bool) -> Report:
+def send(stack: Stack, selection: Selection, pace: Pace, again: bool) -> Redriven:
     """Sends the selected dead letters, each once; with `again` also the uncertain ones.
 
     Raises UserError when another redrive is at work or the stream takes nothing; what was sent until then is marked.
     """
-    report = Report(stack.stream)
+    report = Redriven(stack.stream)
     letters = DeadLetters(stack, selection)
     sender = Sender(stack.session, stack.stream, pace)
     run = uuid.uuid4().hex

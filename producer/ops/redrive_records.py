@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import msgspec
 from botocore.exceptions import ClientError
 
+from consumer.archive.format import DEAD_LETTERS
 from consumer.aws.codes import CHANGED, CONFLICT, NO_SUCH_OBJECT, code
 from consumer.aws.retry import delay
 from producer.aws.errors import UserError
-from producer.ops.archive_reader import DEAD_LETTERS
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from consumer.archive.format import READINGS, Line, UnreadableLine, parse_line, position_text
 from consumer.aws.clients import Clients
 from consumer.payload.reading import decode
 from consumer.settings import Settings
@@ -20,7 +21,7 @@ from producer.aws.pace import Pace
 from producer.aws.put_records import Outgoing, Sender
 from producer.aws.stack import Stack
 from producer.ops.archive_index import ArchiveIndex, Item, Span
-from producer.ops.archive_reader import READINGS, Bucket, Line, UnreadableLine, parsed
+from producer.ops.archive_reader import Bucket, parsed
 from producer.ops.comparison import Findings
 from producer.terminal import StatusLine
 
@@ -28,7 +29,7 @@ CHUNK = 2000  # readings that are written at once; the next ones wait until they
 
 
 @dataclass(slots=True)
-class Report:
+class Replayed:
     """What a replay did. `expired` counts readings whose rows the table would have forgotten by now, `otherwise`
     records that give other rejects than when they were archived: they are read with other settings now."""
 
@@ -72,7 +73,7 @@ class Report:
 class Source:
     """The records of a span in the order of the stream. Keeps the report's counts and shows the progress."""
 
-    def __init__(self, stack: Stack, span: Span, report: Report) -> None:
+    def __init__(self, stack: Stack, span: Span, report: Replayed) -> None:
         self._bucket = Bucket(stack.session, stack.bucket)
         self._span = span
         self._report = report
@@ -99,7 +100,7 @@ class Source:
         report = self._report
         report.archive_objects += 1
         try:
-            for line, data in parsed(lines):
+            for line, data in parsed(lines, parse_line):
                 if self._span.holds(line.arrival):
                     report.records += 1
                     yield line, data
@@ -107,17 +108,17 @@ class Source:
             report.findings.add("archive_object_wrong", f"{item.key}: unreadable: {error}")
 
 
-def to_stream(stack: Stack, stream: str, span: Span, pace: Pace) -> Report:
+def to_stream(stack: Stack, stream: str, span: Span, pace: Pace) -> Replayed:
     """Puts the records' original bytes into another stream under their partition keys. Raises UserError."""
     if stream == stack.stream:
         raise UserError(
             f"{stream} is the stack's own stream: all records would be archived once more; --to-table fills the table"
         )
-    report = Report(f"stream {stream}")
+    report = Replayed(f"stream {stream}")
     stack.session.client("kinesis").describe_stream_summary(StreamName=stream)  # before the archive is read
     sender = Sender(stack.session, stream, pace)
     outgoing = (
-        Outgoing(f"{line.sequence_number}.{line.sub_sequence_number}", line.partition_key or line.shard, data)
+        Outgoing(position_text(line.position), line.partition_key or line.shard, data)
         for line, data in Source(stack, span, report).records()
     )
     sent = sum(1 for _ in sender.send(outgoing))
@@ -125,18 +126,18 @@ def to_stream(stack: Stack, stream: str, span: Span, pace: Pace) -> Report:
     return report
 
 
-def to_table(stack: Stack, settings: Settings, span: Span, pace: Pace) -> Report:
+def to_table(stack: Stack, settings: Settings, span: Span, pace: Pace) -> Replayed:
     """Writes the rows that the consumer makes of the records, with its own code and the given settings of it.
 
     Writing them again changes nothing. Raises UserError, and ClientError when there is no such table.
     """
-    report = Report(f"table {settings.sensor_table}")
+    report = Replayed(f"table {settings.sensor_table}")
     stack.session.client("dynamodb").describe_table(TableName=settings.sensor_table)
     asyncio.run(_write(Source(stack, span, report), settings, pace, report))
     return report
 
 
-async def _write(source: Source, settings: Settings, pace: Pace, report: Report) -> None:
+async def _write(source: Source, settings: Settings, pace: Pace, report: Replayed) -> None:
     metrics = Metrics()
     chunks = _chunks(source, settings, pace.most(CHUNK), report)
     async with Clients(settings) as clients:
@@ -157,7 +158,7 @@ def _expired(arrived: Arrived, ttl_days: int, now: float) -> bool:
     return at is not None and at <= now
 
 
-def _chunks(source: Source, settings: Settings, most: int, report: Report) -> Iterator[list[Arrived]]:
+def _chunks(source: Source, settings: Settings, most: int, report: Replayed) -> Iterator[list[Arrived]]:
     chunk: list[Arrived] = []
     fields, ttl_days, now = settings.reading_fields, settings.row_ttl_days, time.time()
     for line, data in source.records():

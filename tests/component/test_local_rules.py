@@ -101,3 +101,8 @@ def test_a_low_humidity_is_told_to_the_subscribers_of_the_topic(
         f"Humidity 20 under threshold for device name {name}",
         f"Humidity 34.5 under threshold for device name {name}",
     ]
+    given = [{key: each["Value"] for key, each in t["MessageAttributes"].items()} for t in told]
+    assert sorted(given, key=lambda each: each["value"]) == [
+        {"device": name, "value": "20"},
+        {"device": name, "value": "34.5"},
+    ]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from consumer.archive.format import undeliverable_line
+from consumer.archive.format import UNDELIVERABLE, undeliverable_line
 from producer.aws.stack import Stack
 from producer.fleet.latency_probe import LatencyProbe
 from producer.fleet.ledger import Ledger, entry
@@ -19,8 +19,7 @@ from producer.fleet.malformed import malformed
 from producer.fleet.message import Measurement, Message, iso_utc, single
 from producer.ops.alerts import Subscriber, alerts_file, unsubscribe
 from producer.ops.archive_index import Span
-from producer.ops.archive_reader import UNDELIVERABLE
-from producer.ops.audit import Report, audit, audit_archive
+from producer.ops.audit import AuditResult, audit, audit_archive
 from tests.conftest import Deployed
 
 START = 1_795_345_942_830
@@ -110,7 +109,7 @@ def world(stack: Deployed, tmp_path: Path) -> Iterator[World]:
         s3.delete_object(Bucket=made.stack.bucket, Key=item["Key"])
 
 
-def judged(world: World) -> Report:
+def judged(world: World) -> AuditResult:
     world.write()
     return audit(world.stack, world.ledger)
 
@@ -223,8 +222,12 @@ def test_alerts_are_counted_at_the_subscriber(world: World) -> None:
             book.record(entry(low, at, ack=True, attempts=1, alert_threshold=35))
         finding = audit(world.stack, world.ledger).findings["alert_missing"]
         assert finding.places == ["dry humidity 20: 1 expected, 0 received"]
-        alert = "Humidity 20 under threshold for device name dry"
-        world.stack.session.client("sns").publish(TopicArn=world.stack.alert_topic, Message=alert)
+        attributes = {
+            name: {"DataType": "String", "StringValue": text} for name, text in (("device", "dry"), ("value", "20"))
+        }
+        world.stack.session.client("sns").publish(
+            TopicArn=world.stack.alert_topic, Message="an e-mail's text", MessageAttributes=attributes
+        )
         subscriber.drain()
         assert "alert_missing" not in audit(world.stack, world.ledger).findings
     finally:

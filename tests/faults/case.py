@@ -11,7 +11,7 @@ from infra.local.process import LOCAL
 from producer.fleet.ledger import Ledger
 from producer.fleet.order import Mix
 from producer.fleet.simulate import Workload
-from producer.ops.audit import Report, audit
+from producer.ops.audit import AuditResult, audit
 from tests.faults.bench import Bench, NotHeld, Setup
 from tests.faults.health import Health
 from tests.faults.memory import Memory
@@ -115,15 +115,10 @@ def _inject(case: Case, bench: Bench, probe: Probe, why: list[str]) -> float | N
     return round(recovered, 1)
 
 
-def _counts(report: Report) -> dict[str, Any]:
-    found = {kind: finding.count for kind, finding in report.findings.items()}
-    return {
-        "published": report.counts["published"],
-        "rows": report.counts["rows"],
-        "archived": report.counts["archived"],
-        "lost": sum(found.get(kind, 0) for kind in LOST),
-        "archive_duplicates": found.get("archive_duplicates", 0),
-    }
+def _counts(report: AuditResult) -> dict[str, Any]:
+    counts = report.summary()
+    lost = sum(report.findings[kind].count for kind in LOST if kind in report.findings)
+    return {name: counts[name] for name in ("published", "rows", "archived", "archive_duplicates")} | {"lost": lost}
 
 
 @contextmanager

@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.ops.archive_objects import ArchiveObject, overlaps
-from producer.ops.archive_reader import UnreadableLine, parse
+from consumer.archive import format
+from consumer.archive.format import UnreadableLine
+from producer.ops import audit_format
+from producer.ops.audit_format import CheckedObject, overlaps
 from producer.ops.comparison import normal
 
 HEAD = '{"shard":"shardId-000000000000","sequenceNumber":"49","subSequenceNumber":0,"partitionKey":%s,"arrival":17,'
@@ -18,19 +20,22 @@ HEAD = '{"shard":"shardId-000000000000","sequenceNumber":"49","subSequenceNumber
 def test_the_original_bytes_come_back(key: str, document: object, ascii_only: bool) -> None:
     payload = json.dumps(document, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
     line = (HEAD % json.dumps(key)).encode() + b'"payload":' + payload + b"}"
-    head, data = parse(line)
+    head, data = format.parse_line(line)
     assert data == payload
     assert head.partition_key == json.loads(json.dumps(key))
-    assert head.position == (49, 0)
+    checked, seen = audit_format.parse(line)
+    assert seen == payload
+    assert head.position == checked.position == (49, 0)
 
 
 @given(st.binary())
 def test_other_bytes_come_back_from_base64(payload: bytes) -> None:
     encoded = base64.b64encode(payload).decode()
     reject = '"rejected":1,"rejects":[{"index":0,"reason":"not-json","detail":"\\"payload\\":"}],'
-    head, data = parse((HEAD % '"k"' + reject + f'"data":"{encoded}","payload":null}}').encode())
-    assert data == payload
-    assert [r.reason for r in head.rejects] == ["not-json"]
+    line = (HEAD % '"k"' + reject + f'"data":"{encoded}","payload":null}}').encode()
+    for head, data in (format.parse_line(line), audit_format.parse(line)):
+        assert data == payload
+        assert [r.reason for r in head.rejects] == ["not-json"]
 
 
 @pytest.mark.parametrize(
@@ -38,12 +43,14 @@ def test_other_bytes_come_back_from_base64(payload: bytes) -> None:
 )
 def test_other_lines_are_unreadable(line: bytes) -> None:
     with pytest.raises(UnreadableLine):
-        parse(line)
+        format.parse_line(line)
+    with pytest.raises(UnreadableLine):
+        audit_format.parse(line)
 
 
-def archive_object(begin: int, end: int, shard: str = "s", **metadata: str) -> ArchiveObject:
+def archive_object(begin: int, end: int, shard: str = "s", **metadata: str) -> CheckedObject:
     told = {"first": f"{begin}.0", "last": f"{end}.0", "records": str(end - begin + 1), "epoch": "7"} | metadata
-    made = ArchiveObject(f"readings/date=2026-11-22/hour=10/{shard}/{begin:056d}-{0:010d}.ndjson.gz", told)
+    made = CheckedObject(f"readings/date=2026-11-22/hour=10/{shard}/{begin:056d}-{0:010d}.ndjson.gz", told)
     for number in range(begin, end + 1):
         made.take(shard, (number, 0))
     return made
@@ -62,7 +69,7 @@ def test_disorder_unexpected_keys_and_emptiness_are_faults() -> None:
     disordered = archive_object(3, 9)
     disordered.take("other", (4, 0))
     assert len(list(disordered.faults())) == 4  # order, shard, and the metadata's last and records
-    assert list(ArchiveObject("readings/x", {}).faults()) == ["holds no record"]
+    assert list(CheckedObject("readings/x", {}).faults()) == ["holds no record"]
 
 
 def test_overlaps_are_found_within_a_shard_only() -> None:
@@ -86,3 +93,16 @@ def test_overlaps_are_found_within_a_shard_only() -> None:
 )
 def test_one_number_has_one_text(text: str, same: str) -> None:
     assert normal(text) == same
+
+
+@given(st.integers(0, 10**38), st.integers(0, 10**6), st.integers(0, 2**41))
+def test_the_audits_definitions_are_the_writers(sequence: int, sub: int, arrival: int) -> None:
+    first = sequence, sub
+    text, data = format.position_text(first), str(first).encode()
+    metadata = {"first": text, "last": text, "records": "1", "epoch": "1", "dead-letters": "none"}
+    checked = CheckedObject(format.READINGS + format.key("s", first, arrival), metadata)
+    checked.take("s", first, arrival)
+    assert list(checked.faults()) == []
+    assert audit_format.undeliverable_key(data) == format.undeliverable_key(data)
+    prefixes = format.READINGS, format.DEAD_LETTERS, format.UNDELIVERABLE
+    assert prefixes == (audit_format.READINGS, audit_format.DEAD_LETTERS, audit_format.UNDELIVERABLE)

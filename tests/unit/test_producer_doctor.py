@@ -15,7 +15,7 @@ from producer.aws.errors import UserError
 from producer.aws.stack import Stack
 from producer.ops import checks, doctor
 from producer.ops import rule_probes as probes
-from producer.ops.doctor import Check, Report
+from producer.ops.doctor import Check, Diagnosis
 
 PLACE = {"region_name": "eu-central-1", "aws_access_key_id": "x", "aws_secret_access_key": "x"}
 
@@ -128,7 +128,7 @@ def test_no_probe_raises_an_alert_and_each_names_its_device_or_none() -> None:
 
 
 def test_the_report_is_for_people_and_programs() -> None:
-    report = Report([Check("clock", "ok", "as AWS's"), Check("stream", "finding", "DELETING", "wait")])
+    report = Diagnosis([Check("clock", "ok", "as AWS's"), Check("stream", "finding", "DELETING", "wait")])
     assert report.as_text().splitlines() == [
         "ok       clock   as AWS's",
         "FINDING  stream  DELETING",
