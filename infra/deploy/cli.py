@@ -52,7 +52,10 @@ def _fail(line: str, code: int) -> int:
     return code
 
 
-@click.group(epilog="Where AWS is comes from the SDK's environment variables; for the local stack: source .local/env")
+@click.group(
+    no_args_is_help=False,
+    epilog="Where AWS is comes from the SDK's environment variables; for the local stack: source .local/env",
+)
 def commands() -> None:
     """Deploys Sensorstream as CloudFormation stacks, in the cloud or on the local stack."""
 
@@ -195,11 +198,10 @@ def _image(deployment: Deployment, named: str | None, say: images.Say | None) ->
     architecture = deployment.parameters.setdefault("Architecture", before or images.own_architecture())
 
     def image(made: Mapping[str, str]) -> str:
-        repository = made["RepositoryUri"]
         if say:
-            return images.build_and_push(deployment.session, repository, architecture, say)
-        wanted = images.tag(architecture)
-        return images.find(deployment.session, repository, wanted) or f"{repository}:{wanted}"
+            return images.build_and_push(deployment.session, made["RepositoryUri"], architecture, say)
+        repository, wanted = made.get("RepositoryUri"), images.tag(architecture)  # an old stack may have none
+        return (repository and images.find(deployment.session, repository, wanted)) or f"{repository}:{wanted}"
 
     return image
 

@@ -45,3 +45,18 @@ def test_a_step_is_a_line_and_a_failure_has_its_reason(capsys: pytest.CaptureFix
         "FAILED        Queue (SQS::Queue): exists already",
         "turns back  stack s: as asked",
     ]
+
+
+def test_a_terminal_shows_what_is_being_waited_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    progress = Progress()
+    for name in ("Table", "Queue"):
+        progress.event(Event(name, "CREATE_IN_PROGRESS", "", "AWS::X::Y", "s"))
+    progress.say("a line above it")
+    progress.close()
+    shown = capsys.readouterr().out
+    assert "waiting for Table, Queue" in shown
+    assert shown.index("a line above it") > 0
