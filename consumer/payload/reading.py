@@ -22,7 +22,6 @@ from typing import Final
 import msgspec
 
 from consumer.payload.values import MISSING, Bad, device, epoch, exact, iso, kind, number
-from consumer.payload.values import timestamp as timestamp
 
 REASONS: Final = (
     "not-utf8",
@@ -38,8 +37,8 @@ REASONS: Final = (
     "too-long",
     "bad-aggregate",  # a whole KPL aggregate that the KCL could not open; never from `decode`
 )
-MOST_REJECTS: Final = 100  # told one by one of a record; the rest are counted only
-MOST_DEPTH: Final = 64  # a limit of our own: where Python's recursion ends depends on the caller's stack
+MAX_REJECTS: Final = 100  # told one by one of a record; the rest are counted only
+MAX_DEPTH: Final = 64  # a limit of our own: where Python's recursion ends depends on the caller's stack
 
 _GENERATION_2 = frozenset(("name", "humidity", "timeStampEpoch"))
 _BLANK = b" \t\r\n"
@@ -86,7 +85,7 @@ class Reject(msgspec.Struct, frozen=True, gc=False):
 class Decoded(msgspec.Struct, frozen=True, gc=False):
     """What one record held.
 
-    `rejects` are the first MOST_REJECTS of `rejected`; `reasons` counts all of them.
+    `rejects` are the first MAX_REJECTS of `rejected`; `reasons` counts all of them.
     `payload` is one line of JSON for the archive; if `verbatim` it is the record's very bytes. Otherwise it
     is the JSON with its line breaks turned into spaces, or for newline-separated documents an array of them
     with null for what is not JSON, or null if nothing is.
@@ -141,7 +140,7 @@ def _collect(items: Iterable[object], fields: Fields, payload: bytes, verbatim: 
             readings.append(_reading(item, fields))
         except Bad as bad:
             reasons[bad.reason] = reasons.get(bad.reason, 0) + 1
-            if len(rejects) < MOST_REJECTS:
+            if len(rejects) < MAX_REJECTS:
                 rejects.append(Reject(index, bad.reason, bad.detail))
     return Decoded(readings, rejects, sum(reasons.values()), reasons, payload, verbatim)
 
@@ -153,8 +152,8 @@ _decode_json_with_care = msgspec.json.Decoder(float_hook=exact).decode
 def _parse(text: bytes) -> object:
     """JSON -> objects, numbers exact (int or Decimal); raises Bad."""
     # Few brackets cannot nest deeply, so most payloads need no closer look.
-    if text.count(b"{") + text.count(b"[") > MOST_DEPTH and _depth(text) > MOST_DEPTH:
-        raise Bad("not-json", f"nested deeper than {MOST_DEPTH} levels")
+    if text.count(b"{") + text.count(b"[") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+        raise Bad("not-json", f"nested deeper than {MAX_DEPTH} levels")
     try:
         try:
             return _decode_json(text)

@@ -9,8 +9,8 @@ from decimal import Context, Decimal, Inexact, InvalidOperation, Overflow, Subno
 from functools import lru_cache
 from typing import Final
 
-MOST_DETAIL: Final = 200  # characters
-MOST_DEVICE_BYTES: Final = 2048  # of UTF-8, DynamoDB's limit of a partition key
+MAX_DETAIL: Final = 200  # characters
+MAX_DEVICE_BYTES: Final = 2048  # of UTF-8, DynamoDB's limit of a partition key
 FIRST_MS: Final = 946_684_800_000  # 2000-01-01T00:00:00Z; seconds sent as milliseconds fall below
 END_MS: Final = 4_102_444_800_000  # 2100-01-01T00:00:00Z
 MISSING: Final = object()
@@ -44,7 +44,7 @@ class Bad(Exception):
 
     def __init__(self, reason: str, detail: str) -> None:
         self.reason = reason
-        self.detail = detail[:MOST_DETAIL]
+        self.detail = detail[:MAX_DETAIL]
 
 
 def exact(numeral: str) -> Decimal:
@@ -62,8 +62,8 @@ def device(given: object, name: str) -> str:
     if not given:
         raise Bad("missing-field", f"{name} is empty")
     # The parser let no lone surrogate through, so the name can be encoded.
-    if len(given) * 4 > MOST_DEVICE_BYTES and len(given.encode()) > MOST_DEVICE_BYTES:
-        raise Bad("too-long", f"{name} has {len(given.encode())} bytes, {MOST_DEVICE_BYTES} is the most")
+    if len(given) * 4 > MAX_DEVICE_BYTES and len(given.encode()) > MAX_DEVICE_BYTES:
+        raise Bad("too-long", f"{name} has {len(given.encode())} bytes, {MAX_DEVICE_BYTES} is the most")
     return given
 
 

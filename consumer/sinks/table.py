@@ -10,7 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consumer.aws.retry import Guard, delay, until_done
-from consumer.payload.reading import Reading, timestamp
+from consumer.payload.reading import Reading
+from consumer.payload.values import timestamp
 from consumer.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:

@@ -121,7 +121,7 @@ def test_archive_objects_are_contiguous_and_start_the_same_from_any_checkpoint(
         assert pack([r for r in records if r.position >= first], cut)[0] == archive_object
 
 
-def test_a_archive_object_ends_at_its_size_in_bytes() -> None:
+def test_an_archive_object_ends_at_its_size_in_bytes() -> None:
     size = len(line(SHARD, record(1), decode(record(1).data)))
     assert [
         p.metadata.records for p in pack([record(n) for n in range(1, 8)], RotationPolicy(100, 3 * size, 1000))

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from consumer.payload.reading import DEFAULT, MOST_REJECTS, REASONS, Decoded, Fields, Reading, decode, timestamp
-from consumer.payload.values import END_MS, FIRST_MS, MOST_DETAIL
+from consumer.payload.reading import DEFAULT, MAX_REJECTS, REASONS, Decoded, Fields, Reading, decode
+from consumer.payload.values import END_MS, FIRST_MS, MAX_DETAIL, timestamp
 from tests.unit.malformed import KINDS, malformed
 
 TIME = 1_795_344_496_123  # 2026-11-22T10:48:16.123Z
@@ -241,14 +241,14 @@ def test_only_the_first_rejects_are_told_but_all_are_counted() -> None:
     found = decode(b"[" + b",".join([b"{}"] * 150 + [b"1"] * 50 + [GOOD]) + b"]")
     assert found.rejected == 200
     assert found.reasons == {"missing-field": 150, "not-an-object": 50}
-    assert [reject.index for reject in found.rejects] == list(range(MOST_REJECTS))
+    assert [reject.index for reject in found.rejects] == list(range(MAX_REJECTS))
     assert len(found.readings) == 1
 
 
 def test_a_detail_does_not_carry_the_payload() -> None:
     for payload in (generation_2(humidity="x" * 5000), generation_1(timestamp="ü" * 5000), generation_2(name=["x"])):
         [reject] = decode(payload).rejects
-        assert len(reject.detail) <= MOST_DETAIL
+        assert len(reject.detail) <= MAX_DETAIL
         assert reject.detail.isascii()
 
 
@@ -277,9 +277,9 @@ def check(data: bytes, found: Decoded) -> None:
     """What holds for the answer to any bytes."""
     assert found.rejected == sum(found.reasons.values())
     assert found.readings or found.rejected
-    assert len(found.rejects) == min(found.rejected, MOST_REJECTS)
+    assert len(found.rejects) == min(found.rejected, MAX_REJECTS)
     assert set(found.reasons) <= set(REASONS)
-    assert all(0 < len(reject.detail) <= MOST_DETAIL for reject in found.rejects)
+    assert all(0 < len(reject.detail) <= MAX_DETAIL for reject in found.rejects)
     assert b"\n" not in found.payload
     assert b"\r" not in found.payload
     json.loads(found.payload)

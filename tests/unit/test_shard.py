@@ -47,7 +47,7 @@ def test_rows_are_durable_at_the_answer_and_the_checkpoint_waits_for_the_archive
     run(test())
 
 
-def test_a_archive_object_ends_where_the_records_say_whatever_the_deliveries() -> None:
+def test_an_archive_object_ends_where_the_records_say_whatever_the_deliveries() -> None:
     async def objects(sizes: list[int]) -> set[str]:
         async with FakeDaemon(world := World()) as daemon:
             await daemon.start()
