@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from infra.local.choices import Settings
-from infra.local.live import Consumer, View, ask, line
+from infra.local.live import Consumer, Speed, View, ask, line
 from infra.local.options import Options
 from infra.local.process import LOCAL, LocalError
 from infra.local.stack import LocalStack
@@ -169,19 +169,6 @@ class Demo:
         seconds = now - self._publishing
         self._view.live(line(seconds, rate, sums, consumer, self._latency_probe.percentile(0.5)), now)
         return consumer
-
-
-class Speed:
-    """How fast a number has grown lately."""
-
-    def __init__(self) -> None:
-        self._points: list[tuple[float, int]] = []
-
-    def of(self, count: int, now: float) -> float:
-        """Per second, over the last five seconds."""
-        self._points = [p for p in self._points if now - p[0] <= 5] + [(now, count)]
-        (then, before), (_, after) = self._points[0], self._points[-1]
-        return (after - before) / (now - then) if now > then else 0.0
 
 
 def background(task: Callable[[], T]) -> "Future[T]":

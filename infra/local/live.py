@@ -66,6 +66,19 @@ def resident(pid: int | None) -> float | None:
     return round(int(found[0]) / 1024, 1) if found else None
 
 
+class Speed:
+    """How fast a number has grown lately."""
+
+    def __init__(self) -> None:
+        self._points: list[tuple[float, int]] = []
+
+    def of(self, count: int, now: float) -> float:
+        """Per second, over the last five seconds."""
+        self._points = [p for p in self._points if now - p[0] <= 5] + [(now, count)]
+        (then, before), (_, after) = self._points[0], self._points[-1]
+        return (after - before) / (now - then) if now > then else 0.0
+
+
 class View:
     """Steps as lines; the live numbers as one line that is written anew, or, not on a terminal, a line now and then."""
 

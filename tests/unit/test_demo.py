@@ -8,8 +8,7 @@ from prometheus_client import generate_latest
 from consumer.telemetry.metrics import Metrics
 from infra.deploy.cloudformation import InputError
 from infra.local.choices import Settings
-from infra.local.demo import Speed
-from infra.local.live import Consumer, View, fitted, line, read
+from infra.local.live import Consumer, Speed, View, fitted, line, read
 from infra.local.options import Options
 
 
