@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any, Final
 
 from consumer.archive.fence import Adopt, Committed, Fenced
+from consumer.archive.format import position_text
 from consumer.archive.writer import ObjectWriter
 from consumer.aws.retry import unguarded, until_done
 from consumer.kcl.lease_table import START
@@ -223,7 +224,7 @@ class Shard:
             "shard": self.name,
             "live": self.ownership.live,
             "epoch": self._epoch,
-            "position": "%d.%d" % self.last if self.last[0] >= 0 else None,
+            "position": position_text(self.last) if self.last[0] >= 0 else None,
             "millisBehindLatest": self.behind,
             "openRecords": self.open_records(),
             "oldestRecordAgeSeconds": self.oldest_age(),
