@@ -190,20 +190,29 @@ def ask(stack: str) -> None:
 
 
 def _image(deployment: Deployment, named: str | None, say: images.Say | None) -> Image:
-    """The image that is named, else that of this checkout: built and pushed if `say` is given, to be told of it."""
+    """The image that is named (with `-tools` at its end: the simulator's), else that of this checkout: built and pushed
+    if `say` is given, which shows it."""
     if named is not None:
-        return lambda made: str(named)
+        return lambda made, target: _named(named, target)
     now = deployment.service.state()
     before = now.parameters.get("Architecture") if now else None
     architecture = deployment.parameters.setdefault("Architecture", before or images.own_architecture())
 
-    def image(made: Mapping[str, str]) -> str:
+    def image(made: Mapping[str, str], target: str) -> str:
         if say:
-            return images.build_and_push(deployment.session, made["RepositoryUri"], architecture, say)
-        repository, wanted = made.get("RepositoryUri"), images.tag(architecture)  # an old stack may have none
+            return images.build_and_push(deployment.session, made["RepositoryUri"], architecture, say, target)
+        repository, wanted = made.get("RepositoryUri"), images.tag(architecture, target=target)
         return (repository and images.find(deployment.session, repository, wanted)) or f"{repository}:{wanted}"
 
     return image
+
+
+def _named(image: str, target: str) -> str:
+    if target == "service":
+        return image
+    if "@" in image:
+        raise InputError('a simulator needs an image of its own beside IMAGE=...@...: PARAMS="SimulatorImage=..."')
+    return f"{image}-tools"
 
 
 def connect(region: str | None) -> boto3.Session:

@@ -24,8 +24,9 @@ from producer.aws.errors import explain
 
 STACK_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,24}")  # a bucket's name of at most 63 characters begins with it
 Outputs = dict[str, str]
-Image = Callable[[Outputs], str]
-"""Gives the reference of the service's image; the outputs are those of the stacks before it."""
+Image = Callable[[Outputs, str], str]
+"""Gives the reference of an image by the Dockerfile's target, `service` or `tools`; the outputs are those of the stacks
+before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ class Deployment:
             made = self.apply_data()
             if self._own_network():
                 made |= self.network.apply(self._artifacts.template(NETWORK), self._values(made))
-            values = tasks | {"Image": image(made)} | self._values(made)
+            values = tasks | self._images(image, made) | self._values(made)
             return made | self.service.apply(self._artifacts.template(SERVICE), values)
 
     def apply_data(self) -> Outputs:
@@ -95,7 +96,7 @@ class Deployment:
                 made |= now.outputs if now else {}
             new, changes = _is_new(self.service), None
             if not any(plan.new for plan in plans):  # it is made of the others' outputs
-                values = tasks | {"Image": image(made)} | self._values(made)
+                values = tasks | self._images(image, made) | self._values(made)
                 changes = self.service.plan(self._artifacts.template(SERVICE), values)
             return [*plans, Plan(self.service.name, new, changes)]
 
@@ -103,6 +104,15 @@ class Deployment:
         """Values for the templates' parameters, of which outputs of the stacks before are some."""
         own = {"DataStack": self.name, "ArtifactBucket": self._artifacts.bucket, "FunctionsKey": self._artifacts.key}
         return {**own, **self._role, **made, **self.parameters}
+
+    def _images(self, image: Image, made: Outputs) -> dict[str, str]:
+        """The service's, and that of a simulator if there is to be one."""
+        now = self.service.state()
+        devices = self.parameters.get("SimulatorDevices") or (now.parameters if now else {}).get(
+            "SimulatorDevices", "0"
+        )
+        simulator = devices != "0" and "SimulatorImage" not in self.parameters
+        return {"Image": image(made, "service")} | ({"SimulatorImage": image(made, "tools")} if simulator else {})
 
     def _tasks(self) -> dict[str, str]:
         return fit_tasks(self.session, self.parameters, self.data.state(), self.service.state())

@@ -27,8 +27,8 @@ def own_architecture() -> str:
     return "ARM64" if platform.machine() in ("arm64", "aarch64") else "X86_64"
 
 
-def tag(architecture: str, root: Path = ROOT) -> str:
-    """Version, content and architecture: the same files give the same tag, whoever builds them."""
+def tag(architecture: str, root: Path = ROOT, target: str = "service") -> str:
+    """Version, content, architecture and the Dockerfile's target: the same files give the same tag, wherever built."""
     version = tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]
     digest = hashlib.sha256()
     for source in sources(root):
@@ -36,7 +36,7 @@ def tag(architecture: str, root: Path = ROOT) -> str:
             if "__pycache__" not in path.parts:
                 digest.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0".encode())
                 digest.update(path.read_bytes())
-    return f"{version}-{digest.hexdigest()[:12]}-{architecture.lower()}"
+    return f"{version}-{digest.hexdigest()[:12]}-{architecture.lower()}{'' if target == 'service' else f'-{target}'}"
 
 
 def sources(root: Path = ROOT) -> list[str]:
@@ -56,16 +56,21 @@ def find(session: boto3.Session, repository: str, wanted: str) -> str | None:
     return f"{repository}@{found[0]['imageDigest']}" if found else None  # the emulator answers with nothing
 
 
-def build_and_push(session: boto3.Session, repository: str, architecture: str, say: Say) -> str:
-    """The image of this checkout by its digest in the repository (a URI), built and pushed unless it is there."""
-    wanted = tag(architecture)
+def build_and_push(
+    session: boto3.Session, repository: str, architecture: str, say: Say, target: str = "service"
+) -> str:
+    """The image of this checkout by its digest in the repository (a URI), built and pushed unless it is there.
+
+    `target` is the Dockerfile's: `service`, or `tools` for the simulator.
+    """
+    wanted = tag(architecture, target=target)
     if found := find(session, repository, wanted):
         say(f"image {wanted} is in the repository")
         return found
     if os.environ.get("AWS_ENDPOINT_URL"):
         raise InputError("the local stack takes no images: IMAGE=sensorstream:local, as in .local/env")
     say(f"building image sensorstream:{wanted}")
-    _run(session, "build.sh", f"sensorstream:{wanted}", architecture)
+    _run(session, "build.sh", f"sensorstream:{wanted}", architecture, TARGET=target)
     say(f"pushing image sensorstream:{wanted}")
     return push(session, f"sensorstream:{wanted}", repository)
 
@@ -97,10 +102,10 @@ def token(session: boto3.Session) -> str:
     return base64.b64decode(found["authorizationToken"]).decode().partition(":")[2]
 
 
-def _run(session: boto3.Session, script: str, image: str, *more: str) -> str:
+def _run(session: boto3.Session, script: str, image: str, *more: str, **variables: str) -> str:
     """What the script printed on stdout; its messages go to this process's stderr."""
     command = [str(ROOT / "infra/image" / script), image, *more]
-    env = os.environ | {"AWS_REGION": session.region_name, "AWS_DEFAULT_REGION": session.region_name}
+    env = os.environ | {"AWS_REGION": session.region_name, "AWS_DEFAULT_REGION": session.region_name} | variables
     done = subprocess.run(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         raise DeployError(f"infra/image/{script} {image} ended with code {done.returncode}; see above")

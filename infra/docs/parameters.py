@@ -5,7 +5,14 @@ from typing import Any
 
 from infra.deploy.templates import DATA, NETWORK, SERVICE, outputs, parameters, read
 
-OWN = {"ArtifactBucket", "FunctionsKey", "ServiceRoleArn", "DataStack", "Image"}  # given by the commands themselves
+OWN = {
+    "ArtifactBucket",
+    "FunctionsKey",
+    "ServiceRoleArn",
+    "DataStack",
+    "Image",
+    "SimulatorImage",
+}  # given by the commands themselves
 ORDER: dict[Path, str] = {DATA: "data", NETWORK: "network", SERVICE: "service"}
 
 

@@ -13,11 +13,15 @@ IMAGE = "sensorstream:local"
 TEMPLATE = ROOT / "infra/deployer.yaml"
 
 
+def _image(made: Mapping[str, str], target: str) -> str:
+    return IMAGE if target == "service" else f"{IMAGE}-tools"
+
+
 def deploy_as_account(
     emulator: Emulator, name: str, parameters: Mapping[str, str], tell: Callable[[Event], None]
 ) -> dict[str, str]:
     """All stacks of a deployment, made by the account itself; returns their outputs, merged."""
-    return Deployment(emulator.session(), name, parameters, tell, POLL_SECONDS).apply(lambda made: IMAGE)
+    return Deployment(emulator.session(), name, parameters, tell, POLL_SECONDS).apply(_image)
 
 
 def deploy_as_deployer(
@@ -30,4 +34,4 @@ def deploy_as_deployer(
     roles = stack.apply({"TemplateBody": TEMPLATE.read_text()}, {"Prefix": prefix[0] if prefix else name})
     session = emulator.session(emulator.role(roles["DeployerRoleArn"]))
     deployment = Deployment(session, name, parameters, tell, POLL_SECONDS, roles["ServiceRoleArn"])
-    return roles | deployment.apply(lambda made: IMAGE)
+    return roles | deployment.apply(_image)

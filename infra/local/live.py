@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import os
 import urllib.request
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,6 +10,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from prometheus_client.parser import text_string_to_metric_families
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,40 +82,27 @@ class Speed:
 
 
 class View:
-    """Steps as lines; the live numbers as one line that is written anew, or, not on a terminal, a line now and then."""
+    """Steps as lines; the live numbers as one line that is renewed, or, not on a terminal, a line now and then."""
 
     EVERY = 5.0  # seconds between two lines when there is no terminal
 
     def __init__(self, out: TextIO) -> None:
-        self._out = out
-        self._terminal = out.isatty()
+        self._console = Console(file=out, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self._live = Live(console=self._console, transient=True, auto_refresh=False)
         self._shown = -self.EVERY
 
     def say(self, line: str) -> None:
-        print(f"\r\033[K{line}" if self._terminal else line, file=self._out, flush=True)
+        self._live.stop()
+        self._console.print(line)
 
     def live(self, parts: Sequence[str], now: float) -> None:
-        """Of the parts as many as the terminal is wide for. `now` in seconds of any clock that only goes forward."""
-        if self._terminal:
-            print(f"\r\033[K{fitted(parts, self._columns() - 1)}", end="", file=self._out, flush=True)
+        """As much as the terminal is wide for. `now` in seconds of any clock that only goes forward."""
+        if self._console.is_terminal:
+            self._live.start()
+            self._live.update(Text("  ".join(parts), no_wrap=True, overflow="ellipsis"), refresh=True)
         elif now - self._shown >= self.EVERY:
             self._shown = now
-            print("  ".join(parts), file=self._out, flush=True)
-
-    def _columns(self) -> int:
-        """Of the terminal that is written to; 80 where it does not know."""
-        try:
-            return os.get_terminal_size(self._out.fileno()).columns or 80
-        except OSError:
-            return 80
-
-
-def fitted(parts: Sequence[str], width: int) -> str:
-    """The first parts that fit into so many characters."""
-    for count in range(len(parts), 0, -1):
-        if len(text := "  ".join(parts[:count])) <= width:
-            return text
-    return parts[0][:width]
+            self._console.print("  ".join(parts))
 
 
 def line(seconds: float, rate: float, sums: dict[str, Any], consumer: Consumer | None, row_ms: int | None) -> list[str]:

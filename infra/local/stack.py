@@ -122,7 +122,7 @@ class LocalStack:
         task = settings_of(self.emulator, self.outputs["TaskDefinitionArn"])
         command = [str(ROOT / ".venv/bin/python"), "-m", "consumer"]
         env = {**self._inherited, **task, **self._here(), **self.options.consumer_settings}
-        self.consumer = Child("the consumer", command, env, LOCAL / "log/consumer.telemetry.log")
+        self.consumer = Child("the consumer", command, env, LOCAL / "log/consumer.log")
         reported = ""
 
         def ready() -> bool:

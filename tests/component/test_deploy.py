@@ -180,6 +180,15 @@ def test_tasks_follow_the_shards_unless_they_are_asked_for(shell: Shell) -> None
     assert shell.parameters("-service")["MaxTasks"] == "3"
 
 
+def test_a_simulator_gets_the_image_of_the_commands(shell: Shell) -> None:
+    params = "ShardCount=2 SimulatorDevices=1"
+    code, _, error = shell.run("deploy", "--image", "registry/own@sha256:1", "--params", params)
+    assert (code, "SimulatorImage" in error) == (2, True)
+    shell.deploy("--params", params)
+    assert shell.parameters("-service")["SimulatorImage"] == "sensorstream:local-tools"
+    shell.deploy("--params", "ShardCount=2 SimulatorDevices=0")
+
+
 def test_without_a_name_the_image_of_this_checkout_is_used_by_its_digest(shell: Shell) -> None:
     shell.deploy("--params", "ShardCount=2")
     repository, wanted = shell.outputs()["RepositoryUri"], image.tag("ARM64")  # as deployed before

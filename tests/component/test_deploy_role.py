@@ -47,11 +47,11 @@ def test_the_deployer_deploys_plans_and_destroys(
     strict: Emulator, roles: dict[str, str], deployer: boto3.Session
 ) -> None:
     before = inventory(strict.session())
-    outputs = deployment(deployer, roles, ShardCount="2").apply(lambda made: "sensorstream:local")
+    outputs = deployment(deployer, roles, ShardCount="2").apply(lambda made, target: f"sensorstream:{target}")
     again = deployment(deployer, roles, HumidityThreshold="20")
-    plans = {plan.stack: plan.changes for plan in again.plan(lambda made: "sensorstream:local")}
+    plans = {plan.stack: plan.changes for plan in again.plan(lambda made, target: f"sensorstream:{target}")}
     assert {change.resource for change in plans[NAME] or []} >= {"HumidityRule"}
-    assert again.apply(lambda made: "sensorstream:local") == outputs
+    assert again.apply(lambda made, target: f"sensorstream:{target}") == outputs
     assert key_policy(strict)["WhoMadeIt"]["Principal"] == {"AWS": roles["ServiceRoleArn"]}
     iot = deployer.client("iot")
     made = iot.create_keys_and_certificate(setAsActive=True)
@@ -110,4 +110,4 @@ def test_the_deployer_may_not_make_or_remove(
 
 def test_a_name_without_the_prefix_is_refused_in_one_line(deployer: boto3.Session, roles: dict[str, str]) -> None:
     with pytest.raises(DeployError, match=r"^stack payroll: .*(AccessDenied|not authorized)"):
-        deployment(deployer, roles, "payroll").apply(lambda made: "sensorstream:local")
+        deployment(deployer, roles, "payroll").apply(lambda made, target: f"sensorstream:{target}")

@@ -52,7 +52,7 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[boto3.Session]:
 
 
 def deployed(session: boto3.Session, name: str, parameters: Mapping[str, str]) -> dict[str, str]:
-    return Deployment(session, name, parameters, poll_seconds=0.1).apply(lambda made: "sensorstream:local")
+    return Deployment(session, name, parameters, poll_seconds=0.1).apply(lambda made, target: f"sensorstream:{target}")
 
 
 @pytest.fixture(scope="module")

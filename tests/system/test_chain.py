@@ -172,7 +172,7 @@ def test_a_stopped_service_commits_and_the_next_one_resumes(system: System, ledg
     decoded = system.metric("sensorstream_readings_decoded_total")
     wait_for(lambda: system.metric("sensorstream_readings_decoded_total") > decoded + 200, "readings")
     assert system.stack.stop_consumer() == 0
-    log = (LOCAL / "log/consumer.telemetry.log").read_text()
+    log = (LOCAL / "log/consumer.log").read_text()
     assert "stopped; every shard committed" in log
     assert "Traceback" not in log.replace('\\"', "").split("stopping:")[-1]
     system.stack.start_consumer()

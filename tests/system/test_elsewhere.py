@@ -30,7 +30,7 @@ def test_it_consumes_in_its_tasks_role(tmp_path: Path) -> None:
         # What the image has by itself, and what is a port of the container's own there.
         own = {"RUN_DIR": str(tmp_path), "TMPDIR": str(tmp_path), "HTTP_HOST": "127.0.0.1", "HTTP_PORT": str(port)}
         command = shell(f"{sys.executable} -m consumer", state / "consumer", **own)
-        consumer = Child("the consumer", command, path, tmp_path / "consumer.telemetry.log")
+        consumer = Child("the consumer", command, path, tmp_path / "consumer.log")
         try:
             consumer.wait_until(lambda: health(f"http://127.0.0.1:{port}")[0], 180)
             as_client = {"AWS_PROFILE": "client"}
