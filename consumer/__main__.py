@@ -16,9 +16,9 @@ from consumer import descriptors
 from consumer.aws.clients import Clients, Unreachable
 from consumer.aws.errors import told
 from consumer.kcl import java
-from consumer.kcl.supervisor import FatalError
 from consumer.service import Service
 from consumer.settings import Settings, SettingsError
+from consumer.supervisor import FatalError
 from consumer.telemetry import log
 from consumer.telemetry.metrics import VERSION
 

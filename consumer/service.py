@@ -20,19 +20,25 @@ from consumer.archive.store import Archive
 from consumer.archive.writer import RotationPolicy
 from consumer.aws.clients import Clients
 from consumer.aws.credentials import Endpoint
-from consumer.aws.retry import FAILURES, unguarded
 from consumer.kcl.daemon import Daemon
+from consumer.kcl.lease_monitor import LeaseMonitor
 from consumer.kcl.lease_table import Leases
 from consumer.kcl.process import DaemonProcess
-from consumer.kcl.supervisor import FatalError, Supervisor
 from consumer.pipeline.components import Components
+from consumer.pipeline.gauges import ShardGauges
+from consumer.pipeline.health import Health
+from consumer.pipeline.listener import Listener
 from consumer.pipeline.reads import Reads
 from consumer.pipeline.shard_end import Ends
 from consumer.pipeline.shards import Shards
-from consumer.pipeline.watch import LeaseMonitor, StallDetector, Watchdog
+from consumer.pipeline.skip_detector import SkipDetector
+from consumer.pipeline.stall_detector import StallDetector
+from consumer.pipeline.watchdog import Watchdog
 from consumer.settings import Settings
-from consumer.sinks.cloudwatch import Publisher, Sums
+from consumer.sinks.cloudwatch import Publisher, ServiceMetric, Sums
 from consumer.sinks.table import Table
+from consumer.supervisor import FatalError, Supervisor
+from consumer.tasks import beside
 from consumer.telemetry.http import Http
 from consumer.telemetry.metrics import VERSION, Metrics, total
 
@@ -45,31 +51,52 @@ class Service:
     def __init__(self, settings: Settings, java: Path, clients: Clients) -> None:
         self._settings = settings
         self._clients = clients
-        self._metrics = Metrics()
-        self._metrics.archive_max_seconds.set(settings.archive_max_seconds)
-        self._sums = Sums(settings.cloudwatch_per_sensor)
-        self._archive = Archive(clients.s3, settings.archive_bucket, self._metrics)
-        self._leases = Leases(clients.dynamodb, settings.application_name, settings.worker_id)
-        self._stall_detector = StallDetector(settings.failover_seconds)
-        self._supervisor = Supervisor(self._metrics, settings.shutdown_seconds, self._between_lives, self._outage)
-        self._reads = Reads()
-        self._shards = Shards(self._metrics, self._supervisor.fail, self._reads, self._stall_detector.awake)
-        self._lease_monitor = LeaseMonitor(settings.worker_id, settings.failover_seconds, self._leases, self._metrics)
-        self._watchdog = Watchdog(self._shards, self._lease_monitor, self._reads, self._supervisor.restart, self._runs)
-        self._undeliverable: list[bytes] = []
+        self._metrics = metrics = Metrics()
+        metrics.archive_max_seconds.set(settings.archive_max_seconds)
         run_dir = Path(settings.run_dir)
-        self._door = run_dir / "connectors"
+        socket_path = run_dir / "connectors"
+        self._reads = Reads()
         self._keys = Endpoint(clients.credentials)
-        self._daemon = Daemon(
-            settings,
-            java,
-            self._door,
-            run_dir,
-            self._undeliverable.append,
-            self._keys.environment,
-            self._reads.failed,
+        self._daemon = Daemon(settings, java, socket_path, run_dir, self._keys.environment, self._reads.failed)
+        self._leases = Leases(clients.dynamodb, settings.application_name, settings.worker_id)
+        self._lease_monitor = LeaseMonitor(settings.worker_id, settings.failover_seconds, self._leases, metrics)
+        stall_detector = StallDetector(settings.failover_seconds)
+        self._shards = Shards(stall_detector, self._reads)
+        self._health = Health(self._daemon, self._shards, self._lease_monitor, self._reads)
+        self._sums = Sums(settings.cloudwatch_per_sensor)
+        self._supervisor = Supervisor(
+            self._daemon,
+            Listener(socket_path, self._shards, self._components()),
+            stall_detector,
+            Watchdog(self._shards, self._lease_monitor, self._reads),
+            self._health,
+            self._leases,
+            metrics,
+            settings.shutdown_seconds,
         )
-        self._metrics.registry.register(DaemonProcess(lambda: self._daemon.pid))
+        metrics.registry.register(DaemonProcess(lambda: self._daemon.pid))
+        metrics.registry.register(ShardGauges(self._shards, self._reads, self._lease_monitor))
+
+    def _components(self) -> Components:
+        settings, metrics, clients = self._settings, self._metrics, self._clients
+        archive = Archive(clients.s3, settings.archive_bucket, metrics)
+        return Components(
+            fields=settings.reading_fields,
+            rotation=RotationPolicy(
+                settings.archive_max_records, settings.archive_max_bytes, settings.archive_max_seconds * 1000
+            ),
+            leases=self._leases,
+            table=Table(
+                clients.dynamodb, settings.sensor_table, settings.row_ttl_days, settings.table_concurrency, metrics
+            ),
+            archive=archive,
+            ends=Ends(clients.kinesis.list_shards, settings.stream_name, self._daemon.gone, self._reads, metrics),
+            sums=self._sums if settings.cloudwatch_namespace else None,
+            metrics=metrics,
+            reads=self._reads,
+            ownership=self._shards,
+            skips=SkipDetector(self._daemon, archive, metrics),
+        )
 
     async def run(self) -> None:
         """Runs until SIGTERM or SIGINT. Raises FatalError."""
@@ -81,13 +108,13 @@ class Service:
         http = Http(self._metrics, self.state)
         port = await self._listen(http)
         try:
-            told = {
+            start = {
                 "version": VERSION,
                 "port": port,
                 "worker": self._settings.worker_id,
                 "open_files": descriptors.limit(),
             }
-            log.info("started", extra=told)
+            log.info("started", extra=start)
             await self._keys.start()
             await self._clients.prepare(self._leases)
             await self._work()
@@ -96,48 +123,15 @@ class Service:
             await http.stop()
 
     async def _work(self) -> None:
-        """The daemon, and beside it all that runs as long as it does; what fails there ends the service."""
+        """The daemon, and beside it all that runs as long as the service; what fails there ends the service."""
         publisher = self._publisher()
-        beside = [self._shards.serve(self._door, self._components()), self._stall_detector.run(self._supervisor.fail)]
-        beside += [self._watchdog.run(), self._lease_monitor.run(), *([publisher.run()] if publisher else [])]
-        tasks = [asyncio.create_task(work) for work in beside]
-        daemon = asyncio.create_task(self._supervisor.run(self._daemon, self._shards))
+        publishing = [publisher.run()] if publisher else []
         try:
-            await asyncio.wait([daemon, *tasks], return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                if task.done():
-                    task.result()  # none of them ends by itself: raises
-            await daemon
+            async with beside(self._health.run(), self._lease_monitor.run(), *publishing):
+                await self._supervisor.run()
         finally:
-            for task in (daemon, *tasks):
-                task.cancel()
-            await asyncio.gather(daemon, *tasks, return_exceptions=True)
             if publisher:
                 await publisher.flush()
-
-    def _components(self) -> Components:
-        settings, metrics = self._settings, self._metrics
-        return Components(
-            fields=settings.reading_fields,
-            rotation=RotationPolicy(
-                settings.archive_max_records, settings.archive_max_bytes, settings.archive_max_seconds * 1000
-            ),
-            leases=self._leases,
-            table=Table(
-                self._clients.dynamodb,
-                settings.sensor_table,
-                settings.row_ttl_days,
-                settings.table_concurrency,
-                metrics,
-            ),
-            archive=self._archive,
-            ends=Ends(self._clients.kinesis.list_shards, settings.stream_name, self._daemon.gone, self._reads, metrics),
-            sums=self._sums if settings.cloudwatch_namespace else None,
-            metrics=metrics,
-            reads=self._reads,
-            ownership=self._shards,
-            skips=self,
-        )
 
     def _publisher(self) -> Publisher | None:
         namespace = self._settings.cloudwatch_namespace
@@ -169,32 +163,6 @@ class Service:
         except OSError as error:
             raise FatalError(f"RUN_DIR: cannot make {folder}: {error.strerror}") from error
 
-    async def before_checkpoint(self) -> None:
-        """What the daemon's log tells of is made durable first; a batch that may have been skipped raises."""
-        self._daemon.drain_log()
-        while self._undeliverable:
-            data = self._undeliverable[0]
-            await self._archive.put_undeliverable(data, unguarded)
-            if self._undeliverable and self._undeliverable[0] is data:  # not done meanwhile for another shard
-                del self._undeliverable[0]
-                self._metrics.rejected.labels("bad-aggregate").inc()
-
-    async def _between_lives(self) -> None:
-        """While no daemon of ours runs: forget what concerned the last one."""
-        self._stall_detector.restarted()
-        self._watchdog.restarted()
-        try:
-            async with asyncio.timeout(5):
-                await self._leases.release_leadership()
-        except FAILURES as error:
-            log.warning("the leader's lock was not given up, and will expire: %s", error or type(error).__name__)
-
-    def _runs(self) -> bool:
-        return self._daemon.pid is not None
-
-    def _outage(self) -> bool:
-        return self._lease_monitor.failing is not None or self._reads.refused
-
     def _reap(self) -> None:
         """As PID 1: takes the exit status of processes that lost their parent (connectors of a killed daemon)."""
         with contextlib.suppress(ChildProcessError):
@@ -205,9 +173,8 @@ class Service:
                 os.waitpid(child.si_pid, 0)
 
     def state(self) -> dict[str, Any]:
-        """The document of /shards, with what /healthz says; also sets the shards' gauges."""
-        self._watchdog.hold()
-        trouble = self._watchdog.trouble(self._daemon.phase)
+        """The document of /shards, with what /healthz says."""
+        trouble = self._health.trouble()
         return {
             "healthy": trouble is None,
             "why": trouble.why if trouble else "ok",
@@ -216,28 +183,28 @@ class Service:
             "daemonPid": self._daemon.pid,
             "worker": self._settings.worker_id,
             "version": VERSION,
-            "shards": self._shards.observe(),
+            "shards": self._shards.states(),
         }
 
     def _counters(self) -> dict[str, float]:
-        """What stands beside the readings in CloudWatch: sums since the start, and levels."""
-        self._watchdog.hold()
+        """What is sent beside the readings to CloudWatch: sums since the start, and levels."""
         live, held = self._shards.live, self._reads.held
-        levels = {
-            "CheckpointAgeSeconds": max((shard.oldest_age() for shard in live), default=0.0),
-            "LagSeconds": max(map(self._shards.lag, held), default=0.0),
-            "MillisBehindLatest": float(max((shard.behind or 0 for shard in live), default=0)),
-            "OwnedShards": float(len(live)),
-            "ReadAgeSeconds": max(map(self._reads.age, held), default=0.0),
+        levels: dict[str, float] = {
+            ServiceMetric.CHECKPOINT_AGE: max((shard.oldest_age() for shard in live), default=0.0),
+            ServiceMetric.LAG: max(map(self._shards.lag, held), default=0.0),
+            ServiceMetric.MILLIS_BEHIND_LATEST: float(max((shard.behind or 0 for shard in live), default=0)),
+            ServiceMetric.OWNED_SHARDS: float(len(live)),
+            ServiceMetric.READ_AGE: max(map(self._reads.age, held), default=0.0),
         }
         if self._lease_monitor.owned is not None:  # else the lease table has not been seen yet
             levels |= {
-                "OpenShards": float(self._lease_monitor.open),
-                "UnownedShards": float(self._lease_monitor.unowned),
+                ServiceMetric.OPEN_SHARDS: float(len(self._lease_monitor.readable)),
+                ServiceMetric.UNOWNED_SHARDS: float(self._lease_monitor.unowned(self._shards.served)),
             }
-        return levels | {
-            "ReadingsRejected": total(self._metrics.rejected),
-            "RowsWritten": total(self._metrics.rows),
-            "ArchiveObjectsStored": total(self._metrics.archive_objects),
-            "DeadLetterRecords": total(self._metrics.dead_letters),
+        levels |= {
+            ServiceMetric.READINGS_REJECTED: total(self._metrics.rejected),
+            ServiceMetric.ROWS_WRITTEN: total(self._metrics.rows),
+            ServiceMetric.ARCHIVE_OBJECTS_STORED: total(self._metrics.archive_objects),
+            ServiceMetric.DEAD_LETTER_RECORDS: total(self._metrics.dead_letters),
         }
+        return levels

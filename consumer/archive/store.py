@@ -19,6 +19,7 @@ from consumer.archive.format import (
 )
 from consumer.aws.codes import CHANGED, NO_SUCH_OBJECT, code
 from consumer.aws.retry import Guard, delay, until_done
+from consumer.restarts import Reason, RunFailed
 from consumer.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-class ForeignObject(Exception):
+class ForeignObject(RunFailed):
     """An object stands where an archive object belongs, but says nothing of itself as ours do."""
+
+    reason = Reason.FOREIGN_OBJECT
 
 
 class Archive:

@@ -12,6 +12,7 @@ import os
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
@@ -105,7 +106,7 @@ class Daemon:
     """One KCL daemon at a time; `start` again after `wait` has returned.
 
     Its log is read by the event loop and logged again as `kcl`. A line that says that a batch may have been
-    skipped kills the daemon at once; `skipped` then holds it until the next `start`.
+    skipped kills the daemon at once.
     """
 
     def __init__(
@@ -114,7 +115,6 @@ class Daemon:
         java: Path,
         socket_path: Path,
         run_dir: Path,
-        on_undeliverable: Callable[[bytes], None],
         environment: Callable[[Mapping[str, str]], Mapping[str, str]],
         on_failed_read: FailedRead = lambda shard, reason, text: None,
     ) -> None:
@@ -124,11 +124,13 @@ class Daemon:
         self._socket_path = socket_path
         self._run_dir = run_dir
         self._environment = environment
-        self._new_log = partial(DaemonLog, on_undeliverable, on_failed_read)
+        self._new_log = partial(DaemonLog, on_failed_read)
         self._log = self._new_log()
         self._pipes: dict[int, Lines] = {}
         self._end: asyncio.Task[int] | None = None
         self.pid: int | None = None
+        self.since = time.monotonic()
+        """When the daemon was started, or ended, whichever was last."""
 
     @property
     def phase(self) -> str:
@@ -136,9 +138,10 @@ class Daemon:
         return self._log.phase
 
     @property
-    def skipped(self) -> str | None:
-        """The log event after which a batch may be missing, or None."""
-        return self._log.skipped
+    def undeliverable(self) -> list[bytes]:
+        """The records that this daemon could not de-aggregate, to be removed once they are durable; a new daemon will
+        report the others."""
+        return self._log.undeliverable
 
     async def start(self) -> None:
         """Starts the process; returns before it does anything. Raises OSError when it cannot be started."""
@@ -175,7 +178,7 @@ class Daemon:
         finally:
             os.close(out_end)
             os.close(err_end)
-        self.pid = process.pid
+        self.pid, self.since = process.pid, time.monotonic()
         self._open_pipes(out, err)
         self._end = asyncio.create_task(self._ended(process))
 
@@ -249,7 +252,7 @@ class Daemon:
 
     async def _ended(self, process: asyncio.subprocess.Process) -> int:
         code = await process.wait()
-        group, self.pid = process.pid, None
+        group, self.pid, self.since = process.pid, None, time.monotonic()
         for pipe in list(self._pipes):
             self._read(pipe)
         for pipe in list(self._pipes):

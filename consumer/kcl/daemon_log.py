@@ -6,7 +6,7 @@ Three kinds of events are more than words:
 - The KCL's way with an unexpected failure is to log it and to go on with the next batch. Such a line means
   that records may never be delivered, so that no checkpoint may pass it any more: `skipped`.
 - An aggregated record that cannot be taken apart is dropped; its bytes stand at the end of the line:
-  `on_undeliverable`.
+  `undeliverable`.
 - It takes the answer that a shard or its registered consumer does not exist for the shard's end: `gone`.
 - While the daemon starts, its steps tell what is being waited for: `phase`.
 
@@ -23,6 +23,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from consumer.kcl.read_errors import failed_read
+from consumer.restarts import Reason, RunFailed
 from consumer.telemetry.repeats import Repeats
 
 AGGREGATE_MAGIC: Final = b"\xf3\x89\x9a\xc2"
@@ -89,8 +90,10 @@ def _tell(event: _Event, repeated: int) -> None:
     log.log(_LEVELS[event.level], "%s", event.message[:_SHOWN], extra=extra)
 
 
-class BatchSkipped(Exception):
+class BatchSkipped(RunFailed):
     """The daemon may have skipped a batch: nothing may be checkpointed until it has started again."""
+
+    reason = Reason.BATCH_SKIPPED
 
 
 class Lines:
@@ -109,17 +112,14 @@ class Lines:
 
 
 class DaemonLog:
-    """What the lines of the daemon's log have told so far.
+    """What the lines of the daemon's log have shown so far.
 
     `phase` is what the daemon was last seen doing; `skipped` is the event that makes its further deliveries
-    worthless, or None. `on_undeliverable` gets each record that the KCL dropped, exactly as it stands in
-    the stream; sub-records before the broken one have been delivered all the same. `on_failed_read` gets shard,
-    reason and words of each read that failed.
+    worthless, or None. `on_failed_read` gets shard, reason and words of each read that failed.
     """
 
     def __init__(
         self,
-        on_undeliverable: Callable[[bytes], None],
         on_failed_read: FailedRead = lambda shard, reason, text: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -127,7 +127,9 @@ class DaemonLog:
         self.skipped: str | None = None
         self.gone: set[str] = set()
         """Shards whose end the KCL takes from a ResourceNotFoundException."""
-        self._on_undeliverable = on_undeliverable
+        self.undeliverable: list[bytes] = []
+        """Each record that the KCL dropped, exactly as it is in the stream; sub-records before the broken one have been
+        delivered all the same."""
         self._on_failed_read = on_failed_read
         self._repeats: Repeats[_Event] = Repeats(_tell, clock)
 
@@ -181,4 +183,4 @@ class DaemonLog:
             "an aggregated record could not be taken apart",
             extra={"sequence_number": found[1], "bytes": len(record)},
         )
-        self._on_undeliverable(record)
+        self.undeliverable.append(record)

@@ -17,9 +17,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-LOOK: Final = 5.0
+LOOK_SECONDS: Final = 5.0
 """Seconds between two looks at the lease table."""
-MAX_GAP: Final = 2 * LOOK
+MAX_GAP: Final = 2 * LOOK_SECONDS
 """After a longer one, nobody knows what the others did meanwhile: watching begins anew."""
 MAX_HAND_OVER: Final = 60.0
 """Seconds, and three lives of a lease: the old owner is told at a renewal, and lets go after 30 s in any case."""
@@ -74,7 +74,7 @@ class Takeover:
         held, me = _held(rows), (self._me, "")
         self._still = still = {holder: self._stands(shards, now) for holder, shards in held.items()}
         # Ours are renewed three times in a lease's life. If they stand still too, the table is at fault, or we are.
-        if still.get(me, 0.0) > max(LOOK, self._lease_seconds / 2):
+        if still.get(me, 0.0) > max(LOOK_SECONDS, self._lease_seconds / 2):
             return []
         lost = {holder for holder, seconds in still.items() if seconds > self._lease_seconds and holder != me}
         candidates = sorted({worker for worker, handed in still.keys() - lost if not handed} | {self._me})
@@ -83,7 +83,7 @@ class Takeover:
             _lost(shard, rows[shard])
             for index, (shard, seconds) in enumerate(found)
             # From look to look the next in turn, should the first not care.
-            if candidates[(index + int((seconds - self._lease_seconds) / LOOK)) % len(candidates)] == self._me
+            if candidates[(index + int((seconds - self._lease_seconds) / LOOK_SECONDS)) % len(candidates)] == self._me
         ]
 
     def _since(self, shard: str, counter: int, now: float) -> tuple[int, float]:

@@ -14,6 +14,8 @@ from typing import Final
 
 import msgspec
 
+from consumer.restarts import Reason, RunFailed
+
 Position = tuple[int, int]
 """Sequence number and sub-sequence number; ordered as in the shard."""
 
@@ -64,16 +66,22 @@ Action = Initialize | ProcessRecords | LeaseLost | ShardEnded | ShutdownRequeste
 _decoder: msgspec.json.Decoder[Action | Checkpointed] = msgspec.json.Decoder(Action | Checkpointed)
 
 
-class ConversationEnded(Exception):
+class ConversationEnded(RunFailed):
     """The connector or the daemon went away."""
 
-
-class ProtocolError(Exception):
-    """The daemon said something that the protocol does not allow here."""
+    reason = Reason.CONVERSATION_ENDED
 
 
-class CheckpointRefused(Exception):
+class ProtocolError(RunFailed):
+    """The daemon sent something that the protocol does not allow here."""
+
+    reason = Reason.PROTOCOL_ERROR
+
+
+class CheckpointRefused(RunFailed):
     """The KCL did not take a checkpoint; `error` is the Java class name it gave."""
+
+    reason = Reason.CHECKPOINT_REFUSED
 
     def __init__(self, error: str) -> None:
         super().__init__(error)
@@ -94,11 +102,11 @@ class Conversation:
         """
         message = await self._read()
         if isinstance(message, Checkpointed):
-            raise ProtocolError("a checkpoint answer that nobody waits for")
+            raise ProtocolError("an unexpected checkpoint answer")
         return message
 
     def answer(self, action: Action) -> None:
-        """Says that an action is done; only now the daemon goes on."""
+        """Reports that an action is done; only now the daemon goes on."""
         self._send({"action": "status", "responseFor": action.__struct_config__.tag})
 
     async def checkpoint(self, position: Position | None) -> None:
@@ -115,7 +123,7 @@ class Conversation:
             raise CheckpointRefused(message.error)
 
     def close(self) -> None:
-        """Lets the pipes go; the daemon takes that for the end of its child."""
+        """Closes the pipes; the daemon takes that for the end of its child."""
         self._writer.close()
 
     async def _read(self) -> Action | Checkpointed:
@@ -140,8 +148,8 @@ class Conversation:
 async def accept(connection: socket.socket) -> Conversation:
     """Takes the pipes that a connector sends over its socket (see connector.py).
 
-    Raises ConversationEnded when the connector went away before it sent them, OSError (EMFILE) when there is no
-    component for them here.
+    Raises ConversationEnded when the connector went away before it sent them, OSError (EMFILE) when no more
+    descriptors can be open here.
     """
     loop = asyncio.get_running_loop()
     await _readable(connection)

@@ -1,14 +1,14 @@
 """Pure: why a read failed, out of the words of the AWS SDK and the KCL in the daemon's log.
 
 The names of the errors are those of Kinesis's GetRecords, GetShardIterator and SubscribeToShard (API reference) and of
-the errors that all services share; `tests/unit/test_reasons.py` holds lines of the real daemon.
+the errors that all services share; `tests/unit/test_read_errors.py` holds lines of the real daemon.
 """
 
 import re
 from typing import Final
 
 READERS: Final = ("retrieval.", "lifecycle.")
-"""Beginnings of the KCL's loggers that tell of reads."""
+"""Beginnings of the KCL's loggers of reads."""
 
 # In this order: a key that may not be used says both KMS and AccessDenied, credentials that cannot be fetched both
 # credentials and a connection that was refused.
@@ -33,26 +33,33 @@ _PATTERNS: Final = (
         r"|NoRouteToHost|SSL\w*Exception|Timeout|timed out|ClosedChannel|unreachable",
     ),
 )
+REASONS: Final = (*(name for name, _ in _PATTERNS), "other")
+"""Why a shard cannot be read, as far as the daemon's log shows; `other` where no pattern fits."""
+
 _COMPILED: Final = tuple((reason, re.compile(pattern, re.IGNORECASE)) for reason, pattern in _PATTERNS)
 _SHARD: Final = re.compile(r"shardId-\d{12}")
-# What the KCL tells of a failed read without its exception, at INFO.
-_TOLD: Final = ("Caught ResourceNotFoundException", "Timeout occurred while waiting for response", "records threw ")
+# What the KCL logs of a failed read without its exception, at INFO.
+_WITHOUT_EXCEPTION: Final = (
+    "Caught ResourceNotFoundException",
+    "Timeout occurred while waiting for response",
+    "records threw ",
+)
 _FRAME: Final = re.compile(r"\s+(at [\w.$/@]+\(|\.\.\. \d+ (common|more))")
-_LONGEST: Final = 300
+_MAX_SUMMARY: Final = 300
 
 
 def reason(text: str) -> str:
-    """The first reason whose words stand in the text, else `other`; one of reads.REASONS."""
+    """The first reason whose words stand in the text, else `other`."""
     return next((name for name, pattern in _COMPILED if pattern.search(text)), "other")
 
 
 def failed_read(logger: str, exception: str, message: str) -> tuple[str | None, str, str] | None:
-    """Shard (None: the line names none), reason and words for people, if this line of the daemon's log tells of a
+    """Shard (None: the line names none), reason and words for people, if this line of the daemon's log is about a
     read that failed.
 
     `logger` is without the KCL's package; `exception` is the stack trace on one line.
     """
-    if not logger.startswith(READERS) or not (exception or any(words in message for words in _TOLD)):
+    if not logger.startswith(READERS) or not (exception or any(words in message for words in _WITHOUT_EXCEPTION)):
         return None
     found = _SHARD.search(message)
     return found and found[0], reason(exception or message), summary(exception or message)
@@ -62,4 +69,4 @@ def summary(text: str) -> str:
     """Class and message of an exception without its stack frames and package, not too long."""
     head = _FRAME.split(text, maxsplit=1)[0].strip()
     name, colon, message = head.partition(":")
-    return f"{name.rpartition('.')[2]}{colon}{message}"[:_LONGEST]
+    return f"{name.rpartition('.')[2]}{colon}{message}"[:_MAX_SUMMARY]

@@ -1,8 +1,8 @@
-"""Whether the shards can be read: when each was read last, what the daemon's log says of it since, and the lag.
+"""Whether the shards can be read: when each was read last, failed reads in the daemon's log since, and the lag.
 
-What is not delivered leaves no trace in what was delivered, so progress is measured from the other side: the daemon
-hands over the answer of each successful read, an empty one too. What is known of a shard outlives conversations and
-daemons: a daemon that was started again is no proof that the shard can be read.
+Deliveries do not show what is not delivered, so progress is measured by reads: the daemon hands over the answer of each
+successful read, an empty one too. What is known of a shard outlives conversations and runs of the daemon: a daemon that
+was started again is no proof that the shard can be read.
 """
 
 import time
@@ -11,24 +11,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-REASONS: Final = (
-    "access-denied",
-    "kms",
-    "not-found",
-    "credentials",
-    "throttled",
-    "network",
-    "expired-iterator",
-    "other",
-)
-"""Why a shard cannot be read, as far as the daemon's log tells; `other` where it tells nothing that we know."""
+from consumer.kcl.read_errors import REASONS
 
-FRESH: Final = 30.0
-"""Seconds since the last read up to which a shard that was caught up still counts as caught up. POLL_MILLIS is 10 s at
-most, and an enhanced fan-out subscription that is idle speaks every five seconds or so."""
-UNREAD: Final = 60.0
-"""Seconds without a successful read after which a shard counts as one that cannot be read: more than a restart of the
-daemon in place takes."""
+FRESH_SECONDS: Final = 30.0
+"""Since the last read, up to which a shard that was caught up still counts as caught up. POLL_MILLIS is at most 10 s,
+and an enhanced fan-out subscription that is idle sends an event every five seconds or so."""
+UNREAD_SECONDS: Final = 60.0
+"""Without a successful read, after which a shard counts as one that cannot be read: more than a restart of the daemon
+in place takes."""
+MAX_NAMES: Final = 5
+"""Shards that a line for people names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +43,7 @@ class _Shard:
 
 @dataclass(frozen=True, slots=True)
 class Unread:
-    """A shard that cannot be read now, since when, and the last failure that the daemon told of since."""
+    """A shard that cannot be read now, since when, and the last failure in the daemon's log since."""
 
     shard: str
     seconds: float
@@ -66,12 +58,18 @@ def lag(oldest_seconds: float, behind_millis: int | None, read_age: float) -> fl
     """Seconds that the oldest record which is not durable may have waited for.
 
     `oldest_seconds` is the age of the oldest record in hand or in the open archive object (0 without one),
-    `behind_millis` Kinesis's word at the last successful read (None without one), `read_age` the seconds since then.
-    What came after the last read is unknown, so while reads fail the lag grows with the time.
+    `behind_millis` what Kinesis reported at the last successful read (None without one), `read_age` the seconds since
+    then. What came after the last read is unknown, so while reads fail the lag grows with the time.
     """
-    caught_up = behind_millis == 0 and read_age <= FRESH
+    caught_up = behind_millis == 0 and read_age <= FRESH_SECONDS
     unread = 0.0 if caught_up else (behind_millis or 0) / 1000 + read_age
     return max(oldest_seconds, unread)
+
+
+def names(shards: list[str]) -> str:
+    """Some of them, and how many more there are."""
+    more = f" and {len(shards) - MAX_NAMES} more" if len(shards) > MAX_NAMES else ""
+    return ", ".join(shards[:MAX_NAMES]) + more
 
 
 class Reads:
@@ -117,7 +115,7 @@ class Reads:
             known.left = arrival_millis
 
     def failed(self, shard: str | None, reason: str, text: str) -> None:
-        """The daemon's log tells of a read that failed; without a shard it concerns each that is not read."""
+        """The daemon's log shows a read that failed; without a shard it concerns each that is not read."""
         failure = Failure(reason, text, time.monotonic())
         if shard is None:
             self._daemon = failure
@@ -137,18 +135,18 @@ class Reads:
         left = 0.0 if known.left is None else time.time() - known.left / 1000
         return lag(max(oldest_seconds, left), known.behind, self.age(shard))
 
-    def unread(self, seconds: float = UNREAD) -> list[Unread]:
+    def unread(self, seconds: float = UNREAD_SECONDS) -> list[Unread]:
         """The shards that have not been read for so long, with what the log said of it."""
         ages = {name: self.age(name) for name in self.held}
         return [Unread(name, age, self._failure(name)) for name, age in ages.items() if age > seconds]
 
     @property
     def refused(self) -> bool:
-        """Whether the daemon has told of a failed read of any shard since its last successful one."""
+        """Whether the daemon's log shows a failed read of any shard since its last successful one."""
         return any(self._failure(name) for name in self._shards)
 
     def failing(self) -> Mapping[str, int]:
-        """How many shards cannot be read now, by reason; every reason is there."""
+        """How many shards cannot be read now, by reason; with all reasons."""
         reasons = [unread.reason for unread in self.unread()]
         return {reason: reasons.count(reason) for reason in REASONS}
 

@@ -56,6 +56,8 @@ class Shard:
         self.name = ""
         self.last: Position = START  # of the last record that is in the open archive object, or was
         self.behind: int | None = None
+        self.records, self.bytes = 0, 0
+        """Stream records done with, and their bytes."""
 
     async def run(self) -> None:
         """Serves the conversation until the daemon ends it. What it raises must end the daemon."""
@@ -138,8 +140,8 @@ class Shard:
             for record, found in zip(fresh, decoded, strict=True):
                 await self._pack(record, found)
         self._in_hand = None
-        metrics.shard_records.labels(self.name).inc(len(fresh))
-        metrics.shard_bytes.labels(self.name).inc(sum(len(record.data) for record in fresh))
+        self.records += len(fresh)
+        self.bytes += sum(len(record.data) for record in fresh)
 
     async def _rows(self, records: list[Record], decoded: list[Decoded]) -> None:
         arrived = [

@@ -16,6 +16,7 @@ from consumer.aws.retry import FAILURES, Guard, until_done
 from consumer.kcl.lease_table import ListShards
 from consumer.kcl.read_errors import reason
 from consumer.pipeline.reads import Reads
+from consumer.restarts import Reason, RunFailed
 from consumer.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -27,8 +28,10 @@ BETWEEN: Final = 1.0
 """Seconds between them."""
 
 
-class FalseEnd(Exception):
+class FalseEnd(RunFailed):
     """The KCL reports the end of a shard that, as far as Kinesis tells, has records: it must be read on."""
+
+    reason = Reason.FALSE_END
 
 
 class Verdict(Enum):

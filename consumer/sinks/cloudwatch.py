@@ -16,6 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -33,16 +34,34 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 METRIC: Final = "SensorData"
+
+
+class ServiceMetric(StrEnum):
+    """The service's own metrics."""
+
+    ARCHIVE_OBJECTS_STORED = "ArchiveObjectsStored"
+    CHECKPOINT_AGE = "CheckpointAgeSeconds"
+    DEAD_LETTER_RECORDS = "DeadLetterRecords"
+    LAG = "LagSeconds"
+    MILLIS_BEHIND_LATEST = "MillisBehindLatest"
+    OPEN_SHARDS = "OpenShards"
+    OWNED_SHARDS = "OwnedShards"
+    READINGS_REJECTED = "ReadingsRejected"
+    READ_AGE = "ReadAgeSeconds"
+    ROWS_WRITTEN = "RowsWritten"
+    UNOWNED_SHARDS = "UnownedShards"
+
+
 LEVELS: Final[Mapping[str, "StandardUnitType"]] = {
-    "CheckpointAgeSeconds": "Seconds",
-    "LagSeconds": "Seconds",
-    "MillisBehindLatest": "Milliseconds",
-    "OpenShards": "Count",
-    "OwnedShards": "Count",
-    "ReadAgeSeconds": "Seconds",
-    "UnownedShards": "Count",
+    ServiceMetric.CHECKPOINT_AGE: "Seconds",
+    ServiceMetric.LAG: "Seconds",
+    ServiceMetric.MILLIS_BEHIND_LATEST: "Milliseconds",
+    ServiceMetric.OPEN_SHARDS: "Count",
+    ServiceMetric.OWNED_SHARDS: "Count",
+    ServiceMetric.READ_AGE: "Seconds",
+    ServiceMetric.UNOWNED_SHARDS: "Count",
 }
-"""Counters that stand for themselves, with their unit; of all others the increase is sent."""
+"""Metrics that are sent as they are, with their unit; of all others the increase is sent."""
 
 EVERY: Final = 60.0  # seconds
 MOST_SETS: Final = 50_000  # ~15 MB; a minute of readings makes two or three, with a dimension as many per sensor

@@ -40,7 +40,6 @@ class Http:
         await self._runner.cleanup()
 
     async def _get_metrics(self, request: web.Request) -> web.Response:
-        self._state()  # sets the gauges of the shards
         encode, kind = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(self._metrics.registry), headers={"Content-Type": kind})
 

@@ -1,9 +1,8 @@
-"""Every Prometheus metric of the service, declared once.
+"""The Prometheus metrics that count what happens; pipeline/gauges.py has those that are read from the live shards.
 
-Base units (seconds, bytes), prefix `sensorstream_`. Counters are raised once per batch, not once per reading.
-Series per owned shard: 6 gauges and 2 counters. All other label sets are small and fixed, so the number of series is
-bounded: docs/metrics.md counts them. Where the labels are known, their counters begin at 0: a rate sees no rise in a
-series that begins with 1.
+Base units (seconds, bytes), prefix `sensorstream_`. Counters are raised once per batch, not once per reading. Label
+sets are small and fixed, so the number of series is bounded: docs/metrics.md counts them. Where the labels are
+known, their counters begin at 0: a rate sees no rise in a series that begins with 1.
 """
 
 import platform
@@ -17,7 +16,7 @@ from prometheus_client import ProcessCollector as _ProcessCollector
 
 from consumer.payload.reading import REASONS, Reading
 from consumer.pipeline.ownership import ENDS
-from consumer.pipeline.reads import REASONS as READ_REASONS
+from consumer.restarts import Reason
 from consumer.sinks.devices import Devices
 
 # A second series for each counter and histogram, which nobody reads.
@@ -27,17 +26,6 @@ VERSION: Final = metadata.version("sensorstream")
 OUTCOMES: Final = ("new", "committed", "replaced", "adopted", "fenced")
 SINKS: Final = ("table", "archive", "leases", "stream")
 BOUNDS: Final = ("past", "future", "no-arrival")
-RESTARTS: Final = (
-    "exit",
-    "BatchSkipped",
-    "CheckpointRefused",
-    "ClientError",
-    "ConversationEnded",
-    "FalseEnd",
-    "ForeignObject",
-    "ProtocolError",
-    "TimeoutError",
-)
 AGE_BUCKETS = (0.1, 0.25, 0.5, 1, 1.5, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
 STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
 
@@ -82,33 +70,18 @@ class Metrics:
         self.cloudwatch_errors = counter("cloudwatch_errors", "Failed PutMetricData requests; never in the way.")
         self.cloudwatch_omitted = counter("cloudwatch_omitted", "Readings CloudWatch would refuse.", "reason")
         self.taken_over = counter("leases_taken_over", "Leases taken over from lost workers and hand-overs.")
-        self.shard_records = counter("shard_records", "Stream records done with: in table and archive object.", "shard")
-        self.owned = gauge("owned_shards", "Shards with a live conversation in this worker.")
         self.daemon_up = gauge("daemon_up", "1 while the KCL daemon runs.")
-        self.behind = gauge("millis_behind_latest", "The KCL's MillisBehindLatest of the last delivery.", "shard")
-        self.checkpoint_age = gauge("checkpoint_age_seconds", "Age of the oldest record not yet checkpointed.", "shard")
-        self.open_records = gauge("archive_open_records", "Records in the open archive object.", "shard")
-        self.shard_bytes = counter("shard_bytes", "Bytes of these records, of the 1 MB/s a shard takes in.", "shard")
-        self.archive_object_age = gauge(
-            "archive_object_age_seconds", "How long the open archive object is open; 0 without one.", "shard"
-        )
         self.archive_max_seconds = gauge(
             "archive_max_seconds", "The window of arrival times of one archive object, as set."
         )
-        self.lag = gauge("lag_seconds", "Age of the oldest record not durable, in the stream or in hand.", "shard")
-        self.read_age = gauge("read_age_seconds", "Time since the last successful read of the shard.", "shard")
-        self.reads_failing = gauge("reads_failing", "Shards of this worker that cannot be read now.", "reason")
-        self.leases = gauge("leases", "Leases of shards that can be read now, as this worker sees them.", "state")
         self.devices = gauge("devices", "Different devices in the last minute, within some percent.")
         self.stage = histogram("stage_seconds", "Time of one batch in a stage.", STAGE_BUCKETS, "stage")
         self.event_age = histogram("event_age_seconds", "Age of readings when their row is durable.", AGE_BUCKETS)
-        for reason in READ_REASONS:
-            self.reads_failing.labels(reason)
         for reasons, known in (
             (self.rejected, REASONS),
             (self.fence, OUTCOMES),
             (self.throttles, SINKS),
-            (self.restarts, RESTARTS),
+            (self.restarts, Reason),
             (self.ttl_bounded, BOUNDS),
             (self.ownership_ended, ENDS),
         ):
@@ -131,12 +104,6 @@ class Metrics:
         for reading in readings:
             self.event_age.observe(max(0.0, now - reading.time_ms / 1000))
         self._seen.add([reading.device for reading in readings], time.monotonic())
-
-    def forget(self, shard: str) -> None:
-        """Drops the series of a shard that this worker no longer owns."""
-        gauges = (self.behind, self.checkpoint_age, self.open_records, self.archive_object_age)
-        for series in (*gauges, self.shard_records, self.shard_bytes):
-            series.remove(shard)
 
 
 def total(counter: Counter) -> float:

@@ -56,12 +56,9 @@ class Rig:
         )
         runtime = java.find()
         assert runtime is not None
-        self.undeliverable: list[bytes] = []
         self.socket_path = run_dir / "consumer.sock"
         self._session = get_session()
-        self.daemon = Daemon(
-            self.settings, runtime, self.socket_path, run_dir, self.undeliverable.append, self._environment
-        )
+        self.daemon = Daemon(self.settings, runtime, self.socket_path, run_dir, self._environment)
         self.got: list[Got] = []
         self.actions: list[tuple[str, str]] = []
         self.failures: list[BaseException] = []

@@ -17,28 +17,29 @@ from producer.aws.errors import UserError
 from producer.fleet.ledger import Ledger
 from producer.fleet.simulate import Simulator, Workload
 from tests.running import in_loop
-from tests.unit.test_supervisor import FakeDaemon, Lives
+from tests.unit.test_supervisor import FakeDaemon, Runs
 
 ROOT = Path(__file__).parents[2]
 SERVE = """
 import asyncio, os, resource, sys
 from pathlib import Path
-from consumer.telemetry.metrics import Metrics
+from consumer.pipeline.listener import Listener
 from consumer.pipeline.reads import Reads
 from consumer.pipeline.shards import Shards
+from consumer.pipeline.stall_detector import StallDetector
 from tests.unit.fakes import World
 
 async def main():
     components = World().components
     limit = len(os.listdir("/proc/self/fd")) + int(sys.argv[2])
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-    failed = asyncio.get_running_loop().create_future()
-    shards = Shards(Metrics(), lambda error: failed.done() or failed.set_result(error), Reads())
-    serving = asyncio.create_task(shards.serve(Path(sys.argv[1]), components))
-    await asyncio.sleep(0)
+    listener = Listener(Path(sys.argv[1]), Shards(StallDetector(10.0), Reads()), components)
+    serving = asyncio.create_task(listener.serve(asyncio.Event()))
+    while not os.path.exists(sys.argv[1]):
+        await asyncio.sleep(0)
     print("ready", flush=True)
-    await asyncio.wait([serving, failed], return_when=asyncio.FIRST_COMPLETED)
-    print(repr(failed.result() if failed.done() else serving.exception()), flush=True)
+    await asyncio.wait([serving])
+    print(repr(serving.exception().exceptions[0]), flush=True)
     os._exit(0)
 
 asyncio.run(main())
@@ -106,10 +107,10 @@ def test_at_the_limit_the_cause_is_named(tmp_path: Path, more: int) -> None:
 
 @in_loop
 async def test_it_ends_the_service_instead_of_one_daemon_after_another() -> None:
-    lives = Lives(FakeDaemon())
-    running = lives.run()
-    await lives.started(1)
-    lives.supervisor.fail(descriptors.of_shards(340))
+    runs = Runs(FakeDaemon())
+    running = runs.run()
+    await runs.started(1)
+    runs.listener.failures.put_nowait(descriptors.of_shards(340))
     with pytest.raises(descriptors.TooFewDescriptors, match="340 shards are open"):
         await running
 

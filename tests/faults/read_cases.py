@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from consumer.pipeline.reads import UNREAD
-from consumer.pipeline.watch import SILENCE
+from consumer.pipeline.reads import UNREAD_SECONDS
+from consumer.pipeline.watchdog import SILENCE_SECONDS
 from tests.faults.bench import Bench, NotHeld
 from tests.faults.case import Case, Injection
 from tests.faults.http_faults import refused, to
@@ -19,11 +19,11 @@ from tests.faults.worker import Worker
 from tests.system.prometheus import Prometheus
 
 GET_RECORDS = "Kinesis_20131202.GetRecords"
-TOLD = UNREAD + 60
+TOLD = UNREAD_SECONDS + 60
 """Seconds until metrics and /healthz tell."""
 ALERT = 120
 """Seconds from there to the alert, whose own times are divided by Prometheus's fast motion."""
-RESTART = SILENCE + 60
+RESTART = SILENCE_SECONDS + 60
 """Seconds from there to a start of the daemon."""
 BUSIEST = 40
 """Lines of the daemon's log for a minute of failures in four shards, where each shard fails several times a second."""
@@ -37,8 +37,8 @@ def told(worker: Worker, reason: str, shards: int) -> Callable[[], bool]:
         stated = [shard["cannotBeRead"] for shard in worker.require()["shards"]]
         return (
             worker.metric("sensorstream_reads_failing", reason=reason) == shards
-            and worker.metric("sensorstream_read_age_seconds") > shards * UNREAD
-            and worker.metric("sensorstream_lag_seconds") > shards * UNREAD
+            and worker.metric("sensorstream_read_age_seconds") > shards * UNREAD_SECONDS
+            and worker.metric("sensorstream_lag_seconds") > shards * UNREAD_SECONDS
             and status == 200
             and not body["healthy"]
             and f": {reason}: " in body["why"]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from consumer import service
 from consumer.kcl import protocol
-from consumer.pipeline import shards
+from consumer.pipeline import listener
 from tests.simulation import pipe
 from tests.simulation.clock import Time
 from tests.simulation.seams import replaced
@@ -112,7 +112,7 @@ def _product_in(world: World) -> contextlib.AbstractContextManager[None]:
         (service, "Metrics", lambda: _Metrics(world.fence)),
         (protocol, "accept", pipe.accept),
         (protocol, "gone", pipe.gone),
-        (shards, "_door", lambda door: door),
+        (listener, "_listen", lambda door: door),
         (asyncio, "sleep", world.clock.sleep),
         # It asks for the process id each time, which takes longer than all else that asyncio does.
         (asyncio.events, "get_running_loop", lambda: world.clock),

@@ -10,11 +10,12 @@ from consumer.archive.writer import RotationPolicy
 from consumer.aws.codes import NON_RETRYABLE, code
 from consumer.kcl.daemon_log import BatchSkipped
 from consumer.kcl.protocol import ConversationEnded, ProtocolError
-from consumer.kcl.supervisor import FatalError
 from consumer.payload.reading import Fields
+from consumer.pipeline.listener import Listener
 from consumer.pipeline.shard_end import FalseEnd
 from consumer.service import Service
 from consumer.settings import Settings
+from consumer.supervisor import FatalError
 from tests.simulation.clock import Process
 from tests.simulation.kcl import Jvm
 from tests.simulation.pipe import Pipe
@@ -47,12 +48,15 @@ class SimDaemon:
 
     pid = 1
     phase = "simulated"
+    since = 0.0
 
     def __init__(self, worker: "Worker") -> None:
         self._worker = worker
         self.jvm: Jvm | None = None
+        self.undeliverable: list[bytes] = []
 
     async def start(self) -> None:
+        self.undeliverable = []
         self._worker.python.overslept = False
         await asyncio.sleep(self._worker.world.rng.uniform(0.1, 1.0))
         self.jvm = Jvm(self._worker.world, self._worker)
@@ -88,9 +92,29 @@ class SimDaemon:
         """As the real one, which the event loop calls too, some time after something was written."""
         assert self.jvm
         while self.jvm.dropped:
-            self._worker.service.undeliverable(self.jvm.dropped.pop(0))
+            self.undeliverable.append(self.jvm.dropped.pop(0))
         if self.jvm.skipped:
             self.jvm.kill()
+
+
+class SimListener(Listener):
+    """The real listener at a simulated worker's door. (h) A conversation fails only for reasons that can come up."""
+
+    def __init__(self, worker: "Worker", shards: Any, components: Any) -> None:
+        door: Any = worker.door
+        super().__init__(door, shards, components)
+        self._worker = worker
+
+    async def serve(self, until: asyncio.Event) -> None:
+        try:
+            await super().serve(until)
+        except* Exception as failures:
+            for error in failures.exceptions:
+                if not isinstance(error, EXPECTED) and not (
+                    isinstance(error, Exception) and code(error) in NON_RETRYABLE
+                ):
+                    self._worker.world.fail(f"(h) a conversation failed: {error!r}")
+            raise
 
 
 class SimService(Service):
@@ -100,18 +124,13 @@ class SimService(Service):
         world, self._worker = worker.world, worker
         sinks = {"s3": world.bucket, "dynamodb": world.dynamodb, "kinesis": world.kinesis}
         clients: Any = SimpleNamespace(**sinks, credentials=None)
-        with replaced((service, "Daemon", lambda *_: SimDaemon(worker))):
+        parts = (
+            (service, "Daemon", lambda *_: SimDaemon(worker)),
+            (service, "Listener", lambda _, shards, components: SimListener(worker, shards, components)),
+        )
+        with replaced(*parts):
             super().__init__(Settings.load(worker.environment()), Path("java"), clients)
-        self._door: Any = worker.door
-        self._shards._fail = self._judge  # type: ignore[assignment]
         self.daemon: Any = self._daemon
-        self.undeliverable = self._undeliverable.append
-
-    def _judge(self, error: Exception) -> None:
-        """Ends this life of the daemon. (h) A conversation fails only for reasons that can come up."""
-        if not isinstance(error, EXPECTED) and code(error) not in NON_RETRYABLE:
-            self._worker.world.fail(f"(h) a conversation failed: {error!r}")
-        self._supervisor.fail(error)
 
     async def work(self) -> None:
         await self._work()

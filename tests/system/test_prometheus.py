@@ -14,9 +14,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from consumer.archive.format import READINGS, ObjectMetadata, key
+from consumer.kcl.read_errors import REASONS as READ_REASONS
 from consumer.payload.reading import REASONS
-from consumer.pipeline.reads import REASONS as READ_REASONS
-from consumer.telemetry.metrics import BOUNDS, OUTCOMES, RESTARTS, SINKS
+from consumer.restarts import Reason
+from consumer.telemetry.metrics import BOUNDS, OUTCOMES, SINKS
 from infra.local import stack as local
 from infra.local.emulator import HOST, free_port
 from infra.local.options import Options
@@ -139,7 +140,7 @@ def test_a_worker_tells_as_many_series_as_the_metrics_page_says(system: System) 
 
 def test_metrics_tell_no_secrets(system: System) -> None:
     """Labels are words of our own, names of shards and errors, and numbers: nothing of devices, data or credentials."""
-    words = {*REASONS, *READ_REASONS, *OUTCOMES, *SINKS, *BOUNDS, *RESTARTS, "open", "unowned", "decode", "rows"}
+    words = {*REASONS, *READ_REASONS, *OUTCOMES, *SINKS, *BOUNDS, *Reason, "open", "unowned", "decode", "rows"}
     shapes = {"shard": r"shardId-\d{12}", "le": r"\+Inf|[\d.]+", "error": "[A-Za-z]+"}
     shapes |= dict.fromkeys(("python", "kclpy", "version"), r"[\d.]+")
     for family in text_string_to_metric_families(system.get("/metrics")):

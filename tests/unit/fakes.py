@@ -17,13 +17,17 @@ from botocore.exceptions import ClientError
 from consumer.archive.store import Archive
 from consumer.archive.writer import RotationPolicy
 from consumer.kcl import protocol
+from consumer.kcl.lease_monitor import LeaseMonitor
 from consumer.kcl.lease_table import Claim
 from consumer.kcl.protocol import Conversation
 from consumer.payload.reading import DEFAULT
 from consumer.pipeline.components import Components
+from consumer.pipeline.gauges import ShardGauges
 from consumer.pipeline.reads import Reads
 from consumer.pipeline.shard import Shard
 from consumer.pipeline.shard_end import Ends
+from consumer.pipeline.shards import Shards
+from consumer.pipeline.stall_detector import StallDetector
 from consumer.sinks.cloudwatch import Sums
 from consumer.sinks.table import Table
 from consumer.telemetry.metrics import Metrics
@@ -177,6 +181,15 @@ class World:
             ownership=self,
             skips=Skips(self),
         )
+
+
+def register_gauges(metrics: Metrics, reads: Reads | None = None, leases: Any = None) -> tuple[Shards, LeaseMonitor]:
+    """A service's shards, and what it sees in its lease table, with their gauges."""
+    reads = reads or Reads()
+    shards = Shards(StallDetector(10.0), reads)
+    monitor = LeaseMonitor("me", 10.0, leases, metrics)
+    metrics.registry.register(ShardGauges(shards, reads, monitor))
+    return shards, monitor
 
 
 class Skips:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from consumer.sinks.cloudwatch import ServiceMetric
 from infra.deploy.templates import INFRA
 from tests.unit.alarms import Point, expression, metrics, state
 from tests.unit.policies import TEMPLATES, Resource, label, of
@@ -41,7 +42,7 @@ def test_an_alarm_on_the_service_goes_by_a_counter_that_it_sends(alarm: Resource
     sent = (ROOT / "consumer/service.py").read_text()
     for metric in metrics(alarm):
         if metric.get("Namespace") == OURS:
-            assert f'"{metric["MetricName"]}": ' in sent
+            assert f"ServiceMetric.{ServiceMetric(metric['MetricName']).name}: " in sent
             assert metric["Dimensions"] == [{"Name": "Application", "Value": {"Ref": "ApplicationName"}}]
 
 

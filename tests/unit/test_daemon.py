@@ -134,7 +134,7 @@ def make(tmp_path: Path) -> Make:
         java.write_text(f"#!/bin/sh\n{script}\n")
         java.chmod(0o755)
         settings = Settings.load(REQUIRED)
-        return Daemon(settings, java, tmp_path / "s.sock", tmp_path / "run dir", lambda _: None, dict)
+        return Daemon(settings, java, tmp_path / "s.sock", tmp_path / "run dir", dict)
 
     return with_java
 
@@ -177,7 +177,7 @@ def test_a_skipped_batch_is_seen_by_a_drain_before_the_loop_runs_again(make: Mak
         await daemon.start()
         out, err = daemon._pipes
         select.select([err], [], [], 30)  # blocks the loop on purpose: nobody but drain_log can have read
-        assert not daemon.skipped
+        assert not daemon._log.skipped
         with pytest.raises(BatchSkipped, match="Caught exception from handleInput"):
             daemon.drain_log()
         assert out in daemon._pipes
@@ -193,7 +193,8 @@ def test_a_skipped_batch_kills_an_idle_daemon_and_a_new_start_forgets_it(make: M
         daemon = make(f"printf '{SKIPPED_LINE}\n'; exec sleep 1000")
         await daemon.start()
         assert await daemon.wait() == -signal.SIGKILL
-        assert daemon.skipped
+        with pytest.raises(BatchSkipped):
+            daemon.drain_log()
         make("exit 0")
         await daemon.start()
         daemon.drain_log()
@@ -240,7 +241,7 @@ daemon.DEATH_SIGNAL = {death_signal}
 
 async def main():
     folder = Path({str(tmp_path)!r})
-    daemon = Daemon(Settings.load({REQUIRED!r}), folder / "java", folder / "s", folder / "run", print, dict)
+    daemon = Daemon(Settings.load({REQUIRED!r}), folder / "java", folder / "s", folder / "run", dict)
     await daemon.start()
     print(daemon.pid, flush=True)
     await daemon.wait()

@@ -36,8 +36,8 @@ class Read:
     """A DaemonLog with what it handed over."""
 
     def __init__(self, *lines: str) -> None:
-        self.records: list[bytes] = []
-        self.log = DaemonLog(self.records.append)
+        self.log = DaemonLog()
+        self.records = self.log.undeliverable
         for line in lines:
             self.log.line(line)
 
@@ -190,7 +190,7 @@ def test_a_line_that_comes_again_is_told_once_with_its_count_but_for_those_that_
 ) -> None:
     now = [0.0]
     failed: list[tuple[str | None, str, str]] = []
-    log = DaemonLog(lambda record: None, lambda *found: failed.append(found), lambda: now[0])
+    log = DaemonLog(lambda *found: failed.append(found), lambda: now[0])
     where = KCL + "retrieval.polling.PrefetchRecordsPublisher"
     refused = "software.amazon.awssdk.services.kinesis.model.AccessDeniedException: no (Request ID: %s)\n\tat a.B.c(D)"
 

@@ -99,11 +99,13 @@ def test_the_live_line_shows_the_consumers_own_metrics() -> None:
     metrics.rows.inc(1198)
     metrics.archive_objects.inc(3)
     metrics.dead_letters.inc(12)
-    for shard, seconds in (("a", 0.1), ("b", 2.5)):
-        metrics.lag.labels(shard).set(seconds)
-        metrics.read_age.labels(shard).set(seconds / 10)
+    gauges = (
+        f'sensorstream_{name}{{shard="{shard}"}} {seconds / divisor}\n'
+        for shard, seconds in (("a", 0.1), ("b", 2.5))
+        for name, divisor in (("lag_seconds", 1), ("read_age_seconds", 10))
+    )
     state = {"pid": None, "daemonPid": None, "shards": [{"live": True}, {"live": False}]}
-    consumer = read(generate_latest(metrics.registry).decode(), state)
+    consumer = read(generate_latest(metrics.registry).decode() + "".join(gauges), state)
     assert consumer.shards == 1
     parts = line(75, 99.6, {"published": 1212, "alerts": 5, "alerts_expected": 6}, consumer, 431)
     assert "  ".join(parts) == (

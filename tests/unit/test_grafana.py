@@ -19,6 +19,7 @@ from consumer.telemetry.metrics import Metrics
 from infra.local.process import ROOT
 from tests.grafana import BOARDS, Panel, expressions, panels, substituted
 from tests.rules import binary, load, metrics, rules
+from tests.unit.fakes import register_gauges
 
 PROVISIONING = ROOT / "config/grafana/provisioning"
 GRAFANAS_OWN = {"__rate_interval", "__range"}
@@ -197,6 +198,7 @@ def known() -> set[str]:
     """What a scrape of the service gives, with what Prometheus adds."""
     made = Metrics()
     made.registry.register(DaemonProcess(os.getpid))
+    register_gauges(made)
     found = {"up", "ALERTS"} | {rule.name for rule in rules("record")}
     for family in made.registry.collect():
         suffixes = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "info": ["_info"]}

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from consumer.payload.reading import DEFAULT
 from consumer.service import Service
 from consumer.sinks.cloudwatch import LEVELS
 from tests.unit.test_takeover import row
@@ -35,10 +36,19 @@ def service(tmp_path: Path) -> tuple[Service, Client]:
         failover_seconds=10,
         archive_max_seconds=60,
         run_dir=str(tmp_path),
+        archive_max_bytes=1 << 20,
+        archive_max_records=100,
+        cloudwatch_namespace="Sensor",
+        reading_fields=DEFAULT,
+        row_ttl_days=0,
+        sensor_table="rows",
         shutdown_seconds=20,
+        stream_name="stream",
+        table_concurrency=8,
         worker_id="me",
     )
-    clients: Any = SimpleNamespace(s3=None, dynamodb=client, kinesis=None, credentials=None)
+    kinesis = SimpleNamespace(list_shards=None)
+    clients: Any = SimpleNamespace(s3=None, dynamodb=client, kinesis=kinesis, credentials=None)
     return Service(settings, Path("java"), clients), client
 
 
@@ -56,7 +66,7 @@ def test_levels_of_a_worker_whose_lease_is_not_served(
         row("me", 1, "SHARD_END") | {"leaseKey": {"S": "d"}},
     ]
     asyncio.run(worker._lease_monitor.look())
-    worker._counters()
+    worker._health.look()
     clock: Any = SimpleNamespace(time=lambda: 0.0, monotonic=lambda: 10.0**9)
     monkeypatch.setattr("consumer.pipeline.reads.time", clock)
     found = worker._counters()

@@ -14,12 +14,11 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from consumer.kcl.process import DaemonProcess
+from consumer.kcl.read_errors import REASONS as READ_REASONS
 from consumer.payload.reading import REASONS, Reading
-from consumer.pipeline.reads import REASONS as READ_REASONS
 from consumer.pipeline.shards import Shards
-from consumer.pipeline.watch import LeaseMonitor
 from consumer.telemetry.metrics import Metrics
-from tests.unit.fakes import SHARD, FakeDaemon, World, record
+from tests.unit.fakes import SHARD, FakeDaemon, World, record, register_gauges
 from tests.unit.test_takeover import row
 
 
@@ -27,10 +26,10 @@ def value(metrics: Metrics, name: str, **labels: str) -> float | None:
     return metrics.registry.get_sample_value(f"sensorstream_{name}", labels)
 
 
-def served(daemon: FakeDaemon, world: World) -> Shards:
+async def served(daemon: FakeDaemon, world: World) -> Shards:
     """The shards of a service that has just this conversation."""
-    shards = Shards(world.metrics, lambda error: None, world.reads)
-    shards._shards[SHARD] = daemon.shard
+    shards, _ = register_gauges(world.metrics, world.reads)
+    await shards.replace_older(daemon.shard)
     return shards
 
 
@@ -48,11 +47,9 @@ def test_a_shard_has_six_series_as_long_as_it_is_owned() -> None:
     async def test() -> None:
         async with FakeDaemon(world := World()) as daemon:
             await daemon.start()
-            shards = served(daemon, world)
-            shards.observe()
+            await served(daemon, world)
             assert [value(world.metrics, name, shard=SHARD) for name in PER_SHARD] == [0.0] * len(PER_SHARD)
             await daemon.deliver([record(1), record(2)], behind=7)
-            shards.observe()
             found = {name: value(world.metrics, name, shard=SHARD) for name in PER_SHARD}
             assert found["millis_behind_latest"] == 7
             assert found["archive_open_records"] == found["shard_records_total"] == 2
@@ -60,10 +57,8 @@ def test_a_shard_has_six_series_as_long_as_it_is_owned() -> None:
             assert 0 < (found["archive_object_age_seconds"] or 0) < 20  # by the clock, however old the records are
             assert (found["checkpoint_age_seconds"] or 0) > 20
             await daemon.deliver([record(3), record(4)])
-            shards.observe()
             assert value(world.metrics, "archive_object_age_seconds", shard=SHARD) == 0
             await daemon.do("leaseLost")
-            shards.observe()
             assert [value(world.metrics, name, shard=SHARD) for name in PER_SHARD] == [None] * len(PER_SHARD)
             assert value(world.metrics, "owned_shards") == 0
 
@@ -72,16 +67,16 @@ def test_a_shard_has_six_series_as_long_as_it_is_owned() -> None:
 
 def test_a_lease_of_ours_that_no_one_serves_has_lag_and_age_and_stands_among_the_shards() -> None:
     world = World()
-    shards = Shards(world.metrics, lambda error: None, world.reads)
+    shards, _ = register_gauges(world.metrics, world.reads)
     world.reads.hold({SHARD})
-    (state,) = shards.observe()
+    (state,) = shards.states()
     assert (state["shard"], state["live"], state["cannotBeRead"]) == (SHARD, False, None)
     for name in ("lag_seconds", "read_age_seconds"):
         found = value(world.metrics, name, shard=SHARD)
         assert found is not None
         assert 0 <= found < 20
     world.reads.hold(())
-    assert shards.observe() == []
+    assert shards.states() == []
     assert value(world.metrics, "lag_seconds", shard=SHARD) is None
     assert value(world.metrics, "read_age_seconds", shard=SHARD) is None
 
@@ -90,7 +85,7 @@ def test_a_shard_that_cannot_be_read_is_told_of_with_its_reason(monkeypatch: pyt
     async def test() -> None:
         async with FakeDaemon(world := World()) as daemon:
             await daemon.start()
-            shards = served(daemon, world)
+            shards = await served(daemon, world)
             world.reads.hold({SHARD})
             await daemon.deliver([])
             world.reads.failed(SHARD, "kms", "KMSDisabledException: disabled")
@@ -98,7 +93,7 @@ def test_a_shard_that_cannot_be_read_is_told_of_with_its_reason(monkeypatch: pyt
             monkeypatch.setattr(
                 "consumer.pipeline.reads.time", SimpleNamespace(monotonic=lambda: later, time=time.time)
             )
-            (state,) = shards.observe()
+            (state,) = shards.states()
             assert state["live"]
             assert state["cannotBeRead"] == "kms"
             assert state["lagSeconds"] == state["readAgeSeconds"] == pytest.approx(100, abs=20)
@@ -115,6 +110,7 @@ def test_counters_with_known_labels_begin_at_zero() -> None:
     assert value(metrics, "fence_outcomes_total", outcome="fenced") == 0
     assert value(metrics, "throttles_total", sink="table") == 0
     assert value(metrics, "daemon_restarts_total", reason="exit") == 0
+    register_gauges(metrics)
     for reason in READ_REASONS:
         assert value(metrics, "reads_failing", reason=reason) == 0
 
@@ -164,7 +160,7 @@ class Table:
 def test_leases_that_can_be_read_and_those_that_nobody_holds_are_counted_at_each_look(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("consumer.pipeline.watch.LOOK", 0.0)
+    monkeypatch.setattr("consumer.kcl.lease_monitor.LOOK_SECONDS", 0.0)
     child: dict[str, Any] = {"parentShardId": {"SS": ["mine"]}}
     rows = {
         "mine": row("me", 1),
@@ -175,8 +171,8 @@ def test_leases_that_can_be_read_and_those_that_nobody_holds_are_counted_at_each
 
     async def test() -> None:
         metrics, table = Metrics(), Table(rows)
-        leases: Any = table
-        task = asyncio.create_task(LeaseMonitor("me", 10.0, leases, metrics).run())
+        _, monitor = register_gauges(metrics, leases=table)
+        task = asyncio.create_task(monitor.run())
         assert value(metrics, "leases", state="open") is None  # nobody has looked yet
         await asyncio.wait_for(table.over.wait(), 20)
         task.cancel()

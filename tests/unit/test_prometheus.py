@@ -13,6 +13,7 @@ from consumer.kcl.process import DaemonProcess
 from consumer.telemetry.metrics import Metrics
 from infra.local.process import ROOT
 from tests.rules import CONFIG, Rule, binary, load, metrics, rules
+from tests.unit.fakes import register_gauges
 
 ALERTS = rules("alert")
 RUNBOOK = "docs/operations.md"
@@ -107,6 +108,7 @@ def exposed() -> set[str]:
     """The names of all series that the service can tell."""
     collected = Metrics()
     collected.registry.register(DaemonProcess(lambda: None))
+    register_gauges(collected)
     found = set()
     for family in (*collected.registry.collect(), *DaemonProcess(lambda: None).describe()):
         counter = family.type == "counter" or isinstance(family, CounterMetricFamily)

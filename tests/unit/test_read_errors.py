@@ -2,8 +2,7 @@
 
 import pytest
 
-from consumer.kcl.read_errors import failed_read, reason, summary
-from consumer.pipeline.reads import REASONS
+from consumer.kcl.read_errors import REASONS, failed_read, reason, summary
 
 SDK = "software.amazon.awssdk."
 MODEL = SDK + "services.kinesis.model."

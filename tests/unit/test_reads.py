@@ -2,8 +2,9 @@
 
 import pytest
 
+from consumer.kcl.read_errors import REASONS
 from consumer.pipeline import reads as module
-from consumer.pipeline.reads import FRESH, REASONS, UNREAD, Reads, lag
+from consumer.pipeline.reads import FRESH_SECONDS, UNREAD_SECONDS, Reads, lag
 
 
 class Clock:
@@ -30,12 +31,12 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     ("oldest", "behind", "age", "expected"),
     [
         (0, 0, 0.2, 0),  # caught up and idle
-        (0, 0, FRESH, 0),
+        (0, 0, FRESH_SECONDS, 0),
         (42, 0, 0.2, 42),  # an open archive object
         (600, 5_000, 0, 600),  # at work on a delivery that the table does not take
         (0, 90_000, 0, 90),  # a backlog
         (3, 90_000, 1, 91),
-        (0, 0, FRESH + 1, FRESH + 1),  # what came since is unknown
+        (0, 0, FRESH_SECONDS + 1, FRESH_SECONDS + 1),  # what came since is unknown
         (0, 0, 3600, 3600),
         (60, 0, 3600, 3600),
         (0, 30_000, 3600, 3630),
@@ -55,13 +56,13 @@ def test_through_an_outage_age_and_lag_grow_also_over_restarts_and_fall_with_the
         clock.now += 500  # a slow sink: that is no failed read
         assert (reads.age("a"), reads.lag("a", 500.0)) == (0, 500)
     assert reads.lag("a") == 0
-    clock.now += UNREAD + 1
+    clock.now += UNREAD_SECONDS + 1
     reads.failed("a", "access-denied", "no")
-    assert reads.age("a") == reads.lag("a") == UNREAD + 1
+    assert reads.age("a") == reads.lag("a") == UNREAD_SECONDS + 1
     reads.left("a", None)  # the daemon is started again
     reads.hold({"a"})
     clock.now += 100
-    assert reads.age("a") == reads.lag("a") == UNREAD + 101
+    assert reads.age("a") == reads.lag("a") == UNREAD_SECONDS + 101
     assert reads.failing() == {reason: int(reason == "access-denied") for reason in REASONS}
     with reads.delivery("a", 160_000):
         assert reads.age("a") == 0
@@ -102,9 +103,9 @@ def test_a_failure_without_a_shard_concerns_each_that_is_not_read_since(clock: C
     clock.now += 1
     reads.failed(None, "credentials", "expired")
     reads.failed("b", "kms", "disabled")
-    clock.now += UNREAD
+    clock.now += UNREAD_SECONDS
     assert {each.shard: each.reason for each in reads.unread()} == {"a": "credentials", "b": "kms"}
     with reads.delivery("a", 0):
         pass
-    clock.now += UNREAD + 1
+    clock.now += UNREAD_SECONDS + 1
     assert {each.shard: each.reason for each in reads.unread()} == {"a": "other", "b": "kms"}

@@ -1,33 +1,33 @@
-"""The daemon's lives: when it is started again, when the service gives up, and how a stop goes."""
+"""The runs of the daemon: when it is started again, when the service gives up, and how a stop goes."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from consumer.kcl import supervisor as components
-from consumer.kcl.supervisor import FatalError, Supervisor
-from consumer.pipeline.reads import Reads
-from consumer.pipeline.shards import Shards
+from consumer import supervisor as module
+from consumer.pipeline.stall_detector import StallDetector
+from consumer.supervisor import FatalError, Supervisor
 from consumer.telemetry.metrics import Metrics, total
 from tests.running import in_loop
 
 
 class FakeDaemon:
-    """Lives until killed; `lifetimes` says how many lives end by themselves at once."""
+    """Lives until killed; `short_runs` says how many runs end by themselves at once."""
 
-    def __init__(self, short_lives: int = 0) -> None:
+    def __init__(self, short_runs: int = 0) -> None:
         self.starts = 0
         self.started: asyncio.Queue[None] = asyncio.Queue()
         self.terminated = False
-        self._short_lives = short_lives
+        self._short_runs = short_runs
         self._dead = asyncio.Event()
 
     async def start(self) -> None:
         self.starts += 1
         self.started.put_nowait(None)
         self._dead = asyncio.Event()
-        if self.starts <= self._short_lives:
+        if self.starts <= self._short_runs:
             self._dead.set()
 
     async def wait(self) -> int:
@@ -41,22 +41,56 @@ class FakeDaemon:
         self._dead.set()
 
 
-class Lives:
+class FakeListener:
+    """Has a conversation until `ended`; fails with what is put into `failures`."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+        self.ended.set()
+        self.failures: asyncio.Queue[Exception] = asyncio.Queue()
+
+    async def serve(self, until: asyncio.Event) -> None:
+        async with asyncio.TaskGroup() as conversations:
+            failing = conversations.create_task(self._fail())
+            await until.wait()
+            await self.ended.wait()
+            failing.cancel()
+
+    async def _fail(self) -> None:
+        raise await self.failures.get()
+
+
+class FakeWatchdog:
+    """Finds a daemon that does not read once it is `silent`."""
+
+    def __init__(self) -> None:
+        self.silent = asyncio.Event()
+
+    async def run(self) -> None:
+        await self.silent.wait()
+        raise TimeoutError("no successful read of a")
+
+
+class Runs:
     """A supervisor with a fake daemon."""
 
     def __init__(self, daemon: FakeDaemon) -> None:
         self.metrics = Metrics()
-        self.restarts = 0
-        self.outage = False
+        self.releases = 0
         self.daemon: Any = daemon
-        self.supervisor = Supervisor(self.metrics, 5, self._between, lambda: self.outage)
-        self.shards = Shards(self.metrics, self.supervisor.fail, Reads())
+        self.listener: Any = FakeListener()
+        self.watchdog: Any = FakeWatchdog()
+        self.health: Any = SimpleNamespace(outage=False)
+        make: Any = Supervisor
+        self.supervisor: Supervisor = make(
+            daemon, self.listener, StallDetector(10.0), self.watchdog, self.health, self, self.metrics, 5.0
+        )
 
-    async def _between(self) -> None:
-        self.restarts += 1
+    async def release_leadership(self) -> None:
+        self.releases += 1
 
     def run(self) -> "asyncio.Task[None]":
-        return asyncio.create_task(self.supervisor.run(self.daemon, self.shards))
+        return asyncio.create_task(self.supervisor.run())
 
     async def started(self, times: int) -> None:
         for _ in range(times):
@@ -65,82 +99,104 @@ class Lives:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(components, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(module, "FIRST_PAUSE", 0.0)
 
 
 @in_loop
 async def test_a_daemon_that_dies_is_started_again() -> None:
-    lives = Lives(FakeDaemon(short_lives=2))
-    task = lives.run()
-    await lives.started(3)
-    lives.supervisor.stop.set()
+    runs = Runs(FakeDaemon(short_runs=2))
+    task = runs.run()
+    await runs.started(3)
+    runs.supervisor.stop.set()
     await task
-    assert lives.restarts == 4  # before each life, and after the last
-    assert total(lives.metrics.restarts) == 2
+    assert runs.releases == 4  # before each run, and after the last
+    assert total(runs.metrics.restarts) == 2
+    assert runs.metrics.restarts.labels("exit")._value.get() == 2
 
 
 @in_loop
 async def test_a_failure_of_ours_kills_the_daemon_and_starts_it_again() -> None:
-    lives = Lives(FakeDaemon())
-    task = lives.run()
-    await lives.started(1)
-    lives.supervisor.fail(ValueError("a batch may be missing"))
-    await lives.started(1)
-    assert not lives.daemon.terminated
-    lives.supervisor.stop.set()
+    runs = Runs(FakeDaemon())
+    task = runs.run()
+    await runs.started(1)
+    runs.listener.failures.put_nowait(ValueError("a batch may be missing"))
+    await runs.started(1)
+    assert not runs.daemon.terminated
+    runs.supervisor.stop.set()
     await task
-    assert lives.metrics.restarts.labels("ValueError")._value.get() == 1
+    assert runs.metrics.restarts.labels("ValueError")._value.get() == 1
 
 
 @in_loop
 async def test_daemons_that_never_live_are_given_up() -> None:
-    lives = Lives(FakeDaemon(short_lives=1000))
+    runs = Runs(FakeDaemon(short_runs=1000))
     with pytest.raises(FatalError, match="died 6 times in a row"):
-        await lives.run()
+        await runs.run()
 
 
 @in_loop
 async def test_in_an_outage_it_goes_on_trying() -> None:
-    lives = Lives(FakeDaemon(short_lives=1000))
-    lives.outage = True
-    task = lives.run()
-    await lives.started(20)
-    lives.outage = False
+    runs = Runs(FakeDaemon(short_runs=1000))
+    runs.health.outage = True
+    task = runs.run()
+    await runs.started(20)
+    runs.health.outage = False
     with pytest.raises(FatalError):
         await task
 
 
 @in_loop
 async def test_a_stop_asks_the_daemon_first() -> None:
-    lives = Lives(FakeDaemon())
-    task = lives.run()
-    await lives.started(1)
-    lives.supervisor.stop.set()
+    runs = Runs(FakeDaemon())
+    task = runs.run()
+    await runs.started(1)
+    runs.supervisor.stop.set()
     await task
-    assert lives.daemon.terminated
-    assert lives.daemon.starts == 1
+    assert runs.daemon.terminated
+    assert runs.daemon.starts == 1
+
+
+@in_loop
+async def test_a_daemon_that_does_not_read_is_started_again() -> None:
+    runs = Runs(FakeDaemon())
+    task = runs.run()
+    await runs.started(1)
+    runs.watchdog.silent.set()
+    await runs.started(1)
+    runs.watchdog.silent.clear()
+    assert runs.metrics.restarts.labels("TimeoutError")._value.get() == 1
+    runs.supervisor.stop.set()
+    await task
 
 
 @in_loop
 async def test_a_daemon_that_was_asked_to_stop_is_not_started_again_for_its_silence() -> None:
     """Shards that were handed over are read no more, while the last one still writes."""
-    daemon = FakeDaemon()
-    daemon.terminate = lambda: None  # type: ignore[method-assign]
-    lives = Lives(daemon)
-    writes: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    writing = asyncio.ensure_future(writes)
-    lives.shards.conversations.add(writing)  # type: ignore[arg-type]
-    writing.add_done_callback(lives.shards.conversations.discard)
-    task = lives.run()
-    await lives.started(1)
-    lives.supervisor.stop.set()
+    runs = Runs(FakeDaemon())
+    runs.listener.ended.clear()
+    task = runs.run()
+    await runs.started(1)
+    runs.supervisor.stop.set()
     for _ in range(20):
-        lives.supervisor.restart(TimeoutError("no word of a"))
         await asyncio.sleep(0)
+        runs.watchdog.silent.set()
+    assert runs.daemon.terminated
     assert not task.done()
-    writes.set_result(None)
+    runs.listener.ended.set()
     await task
-    assert lives.metrics.restarts.labels("TimeoutError")._value.get() == 0
+    assert runs.metrics.restarts.labels("TimeoutError")._value.get() == 0
+
+
+@in_loop
+async def test_a_stop_that_takes_too_long_ends_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    runs = Runs(FakeDaemon())
+    runs.supervisor._shutdown_seconds = 0.01
+    runs.listener.ended.clear()
+    task = runs.run()
+    await runs.started(1)
+    runs.supervisor.stop.set()
+    await task
+    assert "not every shard committed" in caplog.text
 
 
 @in_loop
@@ -150,4 +206,4 @@ async def test_a_daemon_that_cannot_be_started_is_fatal() -> None:
             raise OSError(28, "No space left on device", "kcl.properties")
 
     with pytest.raises(FatalError, match=r"RUN_DIR: .*No space left on device"):
-        await Lives(NoDisk()).run()
+        await Runs(NoDisk()).run()

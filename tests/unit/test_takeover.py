@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from consumer.kcl.lease_takeover import LOOK, MAX_HAND_OVER, Lost, Takeover
+from consumer.kcl.lease_takeover import LOOK_SECONDS, MAX_HAND_OVER, Lost, Takeover
 
 LEASE = 10.0
 
@@ -17,7 +17,7 @@ def row(owner: str | None, counter: int, checkpoint: str = "17", **more: Any) ->
     return found | ({"leaseOwner": {"S": owner}} if owner else {})
 
 
-def watch(me: str, *tables: dict[str, dict[str, Any]], gap: float = LOOK) -> list[Lost]:
+def watch(me: str, *tables: dict[str, dict[str, Any]], gap: float = LOOK_SECONDS) -> list[Lost]:
     """What the last of some looks, one every `gap` seconds, says."""
     takeover = Takeover(me, LEASE)
     taken: list[Lost] = []
@@ -49,15 +49,15 @@ def test_nothing_is_taken_while_our_own_leases_stand_still() -> None:
 def test_long_leases_are_taken_as_soon_as_they_have_expired(lease: float, handed: bool) -> None:
     """Two survivors, who renew theirs at a third of the time: most looks see nothing new of them."""
     survivors = [Takeover(worker, lease) for worker in ("me", "other")]
-    for look in range(int(5 * lease / LOOK)):
-        now = look * (LOOK + 0.02)  # a look takes some time itself
+    for look in range(int(5 * lease / LOOK_SECONDS)):
+        now = look * (LOOK_SECONDS + 0.02)  # a look takes some time itself
         rows = {"a": row("lost", min(look, 1), **(HANDED if handed else {}))}
         rows |= {worker: row(worker, int(3 * now / lease)) for worker in ("me", "other")}
         taken = [takeover.look(rows, 1000 + now) for takeover in survivors]
         if any(taken):
             break
     assert any(taken)
-    assert lease < now - LOOK <= lease + 2 * LOOK
+    assert lease < now - LOOK_SECONDS <= lease + 2 * LOOK_SECONDS
 
 
 def test_after_a_time_without_looks_watching_begins_anew() -> None:
@@ -100,11 +100,11 @@ def test_a_hand_over_that_never_ends_is_taken_although_it_is_renewed() -> None:
     taken, owned = {}, {}
     for number in range(25):
         rows = {"a": row("other", number, **HANDED), "b": row("me", number), "c": row("old", number)}
-        taken[number * LOOK] = takeover.look(rows, 1000 + number * LOOK)
-        owned[number * LOOK] = takeover.unowned(rows) == set()
+        taken[number * LOOK_SECONDS] = takeover.look(rows, 1000 + number * LOOK_SECONDS)
+        owned[number * LOOK_SECONDS] = takeover.unowned(rows) == set()
     first = min(seconds for seconds, found in taken.items() if found)
-    assert 30 + LEASE < MAX_HAND_OVER + 3 * LEASE < first <= MAX_HAND_OVER + 3 * LEASE + 3 * LOOK
-    assert taken[first] == [Lost("a", "other", int(first / LOOK), "old")]
+    assert 30 + LEASE < MAX_HAND_OVER + 3 * LEASE < first <= MAX_HAND_OVER + 3 * LEASE + 3 * LOOK_SECONDS
+    assert taken[first] == [Lost("a", "other", int(first / LOOK_SECONDS), "old")]
     assert owned[60]
     assert not owned[first]
 
@@ -136,7 +136,7 @@ def test_leases_without_a_living_owner_are_known_ours_too() -> None:
     takeover = Takeover("me", LEASE)
     unowned = []
     for number, rows in enumerate(tables):
-        takeover.look(rows, 1000 + number * LOOK)
+        takeover.look(rows, 1000 + number * LOOK_SECONDS)
         unowned.append(takeover.unowned(rows))
     assert unowned[:3] == [{"c"}] * 3
     assert unowned[3] == {"a", "c", "d"}
@@ -147,5 +147,5 @@ def test_a_lease_that_is_being_handed_over_has_an_owner_as_long_as_it_is_renewed
     takeover = Takeover("me", LEASE)
     for number, counter in enumerate((7, 8, 9, 10, 11, 11, 11, 11)):
         rows = {"a": row(owner, counter, checkpointOwner={"S": "other"})}
-        takeover.look(rows, 1000 + number * LOOK)
+        takeover.look(rows, 1000 + number * LOOK_SECONDS)
         assert takeover.unowned(rows) == (set() if number < 7 else {"a"})

@@ -7,21 +7,17 @@ from typing import Any
 
 import pytest
 
-from consumer.kcl.supervisor import MAX_PAUSE
-from consumer.pipeline import reads, watch
-from consumer.pipeline.reads import UNREAD, Reads
-from consumer.pipeline.watch import (
-    BLIND,
-    DOWN,
-    HOPE,
-    MAX_SILENCE,
-    SILENCE,
-    LeaseMonitor,
-    StallDetector,
-    Trouble,
-    Watchdog,
-)
+from consumer.kcl import lease_monitor
+from consumer.kcl.lease_monitor import MAX_LOOK_AGE, LeaseMonitor
+from consumer.pipeline import health, reads, stall_detector, watchdog
+from consumer.pipeline.gauges import ShardGauges
+from consumer.pipeline.health import MAX_DOWN_SECONDS, REPLACE_SECONDS, Health, Trouble
+from consumer.pipeline.reads import UNREAD_SECONDS, Reads
+from consumer.pipeline.stall_detector import StallDetector, Stalled
+from consumer.pipeline.watchdog import MAX_SILENCE_SECONDS, SILENCE_SECONDS, DaemonStuck, Watchdog
+from consumer.supervisor import MAX_PAUSE
 from consumer.telemetry.metrics import Metrics
+from tests.running import in_loop
 from tests.unit.fakes import error
 from tests.unit.test_takeover import row
 
@@ -35,43 +31,31 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_a_process_that_stood_still_longer_than_a_lease_stays_asleep_until_restarted(clock: list[float]) -> None:
-    stall_detector = StallDetector(lease_seconds=10)
+    detector = StallDetector(lease_seconds=10)
     clock[0] += 10
-    assert stall_detector.awake()
+    assert detector.running()
     clock[0] += 1
-    assert not stall_detector.awake()
+    assert not detector.running()
     clock[0] = 100.5  # whatever the clock says now, the leases may be gone
-    assert not stall_detector.awake()
-    stall_detector.restarted()
-    assert stall_detector.awake()
+    assert not detector.running()
+    detector.reset()
+    assert detector.running()
 
 
 @pytest.mark.parametrize("name", ["CLOCK_BOOTTIME", "CLOCK_MONOTONIC"])
 def test_the_clock_counts_suspension(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """Linux's, or where there is none of that name (macOS) the one that does it there."""
     clock = SimpleNamespace(clock_gettime=lambda which: which, **{name: 7.0})
-    monkeypatch.setattr(watch, "time", clock)
+    monkeypatch.setattr(stall_detector, "time", clock)
     assert StallDetector._now() == 7.0
 
 
-def test_the_gap_is_told_once_the_loop_runs_again(clock: list[float]) -> None:
-    failures: list[BaseException] = []
-
-    async def run() -> None:
-        stall_detector = StallDetector(lease_seconds=10)
-        told = asyncio.Event()
-
-        def fail(error: BaseException) -> None:
-            failures.append(error)
-            told.set()
-
-        clock[0] += 11
-        task = asyncio.create_task(stall_detector.run(fail))
-        await told.wait()
-        task.cancel()
-
-    asyncio.run(run())
-    assert "stood still for more than 10 s" in str(failures[0])
+@in_loop
+async def test_a_gap_ends_the_run_once_the_loop_runs_again(clock: list[float]) -> None:
+    detector = StallDetector(lease_seconds=10)
+    clock[0] += 11
+    with pytest.raises(Stalled, match="stood still for more than 10 s"):
+        await detector.run()
 
 
 class Clock:
@@ -87,7 +71,10 @@ class Clock:
 
 
 class Rig:
-    """The watchdog of the worker `me`, with a lease table that answers as `table` says and shards in name only."""
+    """Health and watchdog of the worker `me`, with a lease table that answers as `table` says and shards in name only.
+    It stands for the daemon, too."""
+
+    phase = "waiting for leases"
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -95,12 +82,15 @@ class Rig:
         """None: it does not answer."""
         self.served: set[str] = set()
         self.failures: list[str] = []
-        self.runs = True
+        self.pid: int | None = 1
+        self.since = clock.now
         self.reads = Reads()
         leases: Any = SimpleNamespace(rows=self._rows)
         self.lease_monitor = LeaseMonitor("me", 10.0, leases, Metrics())
         shards: Any = self
-        self.dog = Watchdog(shards, self.lease_monitor, self.reads, self._fail, lambda: self.runs)
+        daemon: Any = self
+        self.dog = Watchdog(shards, self.lease_monitor, self.reads)
+        self.health = Health(daemon, shards, self.lease_monitor, self.reads)
 
     @property
     def live(self) -> list[Any]:
@@ -113,11 +103,15 @@ class Rig:
             raise self.table
         return self.table or {}
 
-    def _fail(self, failure: BaseException) -> None:
-        """The daemon is started again, and no conversation comes of it."""
-        self.failures.append(str(failure))
-        self.served.clear()
-        self.dog.restarted()
+    def look(self) -> None:
+        """A look of both; the daemon that fails is started again, and no conversation comes of it."""
+        self.health.look()
+        try:
+            self.dog.look(self.clock.now - self.since)
+        except DaemonStuck as failure:
+            self.failures.append(str(failure))
+            self.served.clear()
+            self.since = self.clock.now
 
     def look_at_table(self) -> None:
         asyncio.run(self.lease_monitor.look())
@@ -136,19 +130,19 @@ class Rig:
             if reason:
                 for shard in self.reads.held:
                     self.reads.failed(shard, reason, f"{reason}!")
-            self.dog.look()
+            self.look()
 
     def trouble(self) -> Trouble | None:
-        self.dog.hold()
-        return self.dog.trouble("waiting for leases")
+        self.health.look()
+        return self.health.trouble()
 
 
 @pytest.fixture
 def rig(monkeypatch: pytest.MonkeyPatch) -> Rig:
     clock: Any = Clock()
-    monkeypatch.setattr(watch, "time", clock)
-    monkeypatch.setattr(reads, "time", clock)
-    monkeypatch.setattr(watch, "PATIENCE", 0.01)
+    for module in (health, lease_monitor, reads, watchdog):
+        monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(lease_monitor, "REQUEST_SECONDS", 0.01)
     return Rig(clock)
 
 
@@ -160,21 +154,25 @@ TABLES = [error("AccessDeniedException", "Scan"), None, OSError("unreachable")]
 def test_silence_is_noticed_although_the_lease_table_does_not_answer(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, table: Exception | None
 ) -> None:
-    monkeypatch.setattr(watch, "EVERY", 0.0)
-    monkeypatch.setattr(watch, "LOOK", 0.0)
+    monkeypatch.setattr(health, "INTERVAL", 0.0)
+    monkeypatch.setattr(watchdog, "INTERVAL", 0.0)
+    monkeypatch.setattr(lease_monitor, "LOOK_SECONDS", 0.0)
     rig.table = table
     rig.serve("a")
 
     async def test() -> None:
-        tasks = [asyncio.create_task(rig.lease_monitor.run()), asyncio.create_task(rig.dog.run())]
-        rig.clock.now += SILENCE + 5
-        while not (rig.failures and rig.lease_monitor.failing):  # noqa: ASYNC110 (two tasks, no event)
+        dog = asyncio.create_task(rig.dog.run())
+        beside = [asyncio.create_task(work) for work in (rig.lease_monitor.run(), rig.health.run())]
+        await asyncio.sleep(0)  # the daemon has been running since
+        rig.clock.now += SILENCE_SECONDS + 5
+        with pytest.raises(DaemonStuck, match=r"^no successful read of a for 120 s$"):
+            await dog
+        while not rig.lease_monitor.failing:  # noqa: ASYNC110 (no event)
             await asyncio.sleep(0)
-        for task in tasks:
+        for task in beside:
             task.cancel()
 
     asyncio.run(asyncio.wait_for(test(), 20))
-    assert rig.failures == ["no word of a for 120 s"]
 
 
 @pytest.mark.parametrize("table", TABLES, ids=["denied", "hanging", "unreachable"])
@@ -235,7 +233,7 @@ def test_what_kinesis_refuses_is_named_and_neither_daemon_nor_container_are_repl
     rig: Rig, reason: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     rig.serve("a")
-    rig.wait(UNREAD + 5, reason)
+    rig.wait(UNREAD_SECONDS + 5, reason)
     found = rig.trouble()
     assert found == Trouble(f"a cannot be read for 65 s: {reason}: {reason}!", replace=False)
     rig.wait(7200, reason)
@@ -243,7 +241,7 @@ def test_what_kinesis_refuses_is_named_and_neither_daemon_nor_container_are_repl
     assert not found.replace
     assert rig.failures == []
     rig.serve("a")
-    rig.dog.look()
+    rig.look()
     assert rig.trouble() is None
     told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
     assert told == [f"a cannot be read for 65 s: {reason}: {reason}!"]
@@ -254,10 +252,10 @@ def test_a_failure_that_may_sit_in_the_daemon_starts_it_again_ever_more_rarely(r
     rig.table = {"a": row("me", 1)}
     rig.look_at_table()
     rig.serve("a")
-    rig.wait(2 * SILENCE, reason)
+    rig.wait(2 * SILENCE_SECONDS, reason)
     assert len(rig.failures) == 1
     rig.wait(24 * 3600, reason)
-    assert len(rig.failures) < 5 + 24 * 3600 / (MAX_SILENCE - SILENCE)
+    assert len(rig.failures) < 5 + 24 * 3600 / (MAX_SILENCE_SECONDS - SILENCE_SECONDS)
     assert (found := rig.trouble()) is not None
     assert not found.replace  # Kinesis itself may be away, for all workers
     assert reason in found.why
@@ -267,8 +265,8 @@ def test_a_restart_of_the_daemon_alone_makes_nothing_healthy(rig: Rig) -> None:
     rig.table = {"a": row("me", 1)}
     rig.look_at_table()
     rig.serve("a")
-    rig.wait(SILENCE, "network")
-    rig.dog.restarted()
+    rig.wait(SILENCE_SECONDS, "network")
+    rig.since = rig.clock.now
     assert (found := rig.trouble()) is not None
     assert "a cannot be read for 120 s: network" in found.why
     assert rig.reads.failing()["network"] == 1
@@ -278,20 +276,20 @@ def test_a_daemon_that_says_nothing_is_started_again_and_then_the_container(rig:
     rig.table = {"a": row("me", 1)}
     rig.look_at_table()
     rig.serve("a")
-    rig.wait(SILENCE)
+    rig.wait(SILENCE_SECONDS)
     assert rig.failures == []
     assert (found := rig.trouble()) is not None
     assert not found.replace
     rig.wait(10)
-    assert rig.failures == ["no word of a for 120 s"]
+    assert rig.failures == ["no successful read of a for 120 s"]
     assert not (rig.trouble() or Trouble("", replace=True)).replace
-    rig.wait(HOPE - SILENCE)
+    rig.wait(REPLACE_SECONDS - SILENCE_SECONDS)
     assert (rig.trouble() or Trouble("", replace=False)).replace
 
 
 def test_many_shards_make_one_line(rig: Rig, caplog: pytest.LogCaptureFixture) -> None:
     rig.serve(*(f"{number:03d}" for number in range(100)))
-    rig.wait(UNREAD + 20, "kms")
+    rig.wait(UNREAD_SECONDS + 20, "kms")
     (line,) = [record.getMessage() for record in caplog.records]
     assert line == "000, 001, 002, 003, 004 and 95 more cannot be read for 65 s: kms: kms!"
 
@@ -302,7 +300,7 @@ def test_a_lease_that_no_one_serves_starts_the_daemon_again(rig: Rig) -> None:
     rig.wait(60)
     assert rig.failures == []
     rig.wait(15)
-    assert rig.failures == ["the lease of a is ours, but no one serves it"]
+    assert rig.failures == ["the lease of a is ours, but the daemon does not serve it"]
 
 
 def test_a_container_is_not_ready_until_a_shard_was_read(rig: Rig) -> None:
@@ -314,7 +312,7 @@ def test_a_container_is_not_ready_until_a_shard_was_read(rig: Rig) -> None:
     rig.look_at_table()
     rig.served.add("a")  # a conversation proves nothing
     assert rig.trouble() == Trouble("no shard yet: waiting for leases", replace=True)
-    rig.wait(UNREAD + 5, "access-denied")
+    rig.wait(UNREAD_SECONDS + 5, "access-denied")
     assert (found := rig.trouble()) is not None
     assert found.replace  # a deployment of tasks that may not read must fail
     assert "access-denied" in found.why
@@ -323,16 +321,16 @@ def test_a_container_is_not_ready_until_a_shard_was_read(rig: Rig) -> None:
 
 
 def test_between_two_lives_of_the_daemon_nothing_is_replaced(rig: Rig) -> None:
-    rig.runs = False
+    rig.pid = None
     assert (rig.trouble() or Trouble("", replace=False)).replace  # nothing has been read yet
-    rig.runs = True
+    rig.pid = 1
     rig.serve("a")
     rig.wait(3600, "not-found")  # it has run for long when it ends
     rig.serve("a")
-    rig.runs = False
+    rig.pid, rig.since = None, rig.clock.now
     rig.clock.now += MAX_PAUSE + 5  # and for the leader's lock
     assert rig.trouble() == Trouble("the KCL daemon is not running", replace=False)
-    rig.clock.now += DOWN
+    rig.clock.now += MAX_DOWN_SECONDS
     assert rig.trouble() == Trouble("the KCL daemon is not running", replace=True)
 
 
@@ -379,21 +377,23 @@ def test_while_the_lease_table_cannot_be_read_the_leases_of_others_count_as_unow
     """A worker that dies now would be seen by none: the counts must not stay as they were."""
 
     def unowned() -> tuple[int, float | None]:
-        gauge = rig.lease_monitor._metrics.registry.get_sample_value("sensorstream_leases", {"state": "unowned"})
-        return rig.lease_monitor.unowned, gauge
+        shards: Any = SimpleNamespace(live=[], served=rig.served, lag=lambda name: 0.0)
+        families = {family.name: family for family in ShardGauges(shards, rig.reads, rig.lease_monitor).collect()}
+        gauges = {sample.labels["state"]: sample.value for sample in families["sensorstream_leases"].samples}
+        return rig.lease_monitor.unowned(rig.served), gauges.get("unowned")
 
     rig.table = {"a": row("me", 1), "b": row("other", 1), "c": row("other", 1, "SHARD_END")}
     rig.look_at_table()
     rig.serve("a")
     seen, rig.table = rig.table, error("AccessDeniedException", "Scan")
     rig.look_at_table()
-    rig.wait(BLIND)
+    rig.wait(MAX_LOOK_AGE)
     assert unowned() == (0, 0)
     rig.wait(10)
     assert unowned() == (1, 1)  # b; a is ours and read
     rig.table = seen
     rig.look_at_table()
-    rig.dog.look()
+    rig.look()
     assert unowned() == (0, 0)
 
 

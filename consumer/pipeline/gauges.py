@@ -1,0 +1,68 @@
+"""Prometheus metrics that are read from the live shards, their reads and the lease table when they are asked for."""
+
+from collections.abc import Iterator, Mapping
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from consumer.kcl.lease_monitor import LeaseMonitor
+from consumer.pipeline.reads import Reads
+from consumer.pipeline.shards import Shards
+
+Family = GaugeMetricFamily | CounterMetricFamily
+
+
+class ShardGauges(Collector):
+    """A shard that this worker no longer serves has no series: another worker has them now."""
+
+    def __init__(self, shards: Shards, reads: Reads, lease_monitor: LeaseMonitor) -> None:
+        self._shards = shards
+        self._reads = reads
+        self._lease_monitor = lease_monitor
+
+    def collect(self) -> Iterator[Family]:
+        live, held = self._shards.live, self._reads.held
+        owned = GaugeMetricFamily("sensorstream_owned_shards", "Shards with a live conversation in this worker.")
+        owned.add_metric([], len(live))
+        yield owned
+        text = "The KCL's MillisBehindLatest of the last delivery."
+        yield _gauge("millis_behind_latest", text, "shard", {shard.name: shard.behind or 0 for shard in live})
+        text = "Age of the oldest record not yet checkpointed."
+        yield _gauge("checkpoint_age_seconds", text, "shard", {shard.name: shard.oldest_age() for shard in live})
+        text = "Records in the open archive object."
+        yield _gauge("archive_open_records", text, "shard", {shard.name: shard.open_records() for shard in live})
+        text = "How long the open archive object is open; 0 without one."
+        ages = {shard.name: shard.archive_object_age() for shard in live}
+        yield _gauge("archive_object_age_seconds", text, "shard", ages)
+        text = "Stream records done with: in table and archive object."
+        yield _counter("shard_records", text, "shard", {shard.name: shard.records for shard in live})
+        text = "Bytes of these records, of the 1 MB/s a shard takes in."
+        yield _counter("shard_bytes", text, "shard", {shard.name: shard.bytes for shard in live})
+        text = "Age of the oldest record not durable, in the stream or in hand."
+        yield _gauge("lag_seconds", text, "shard", {name: self._shards.lag(name) for name in held})
+        text = "Time since the last successful read of the shard."
+        yield _gauge("read_age_seconds", text, "shard", {name: self._reads.age(name) for name in held})
+        text = "Shards of this worker that cannot be read now."
+        yield _gauge("reads_failing", text, "reason", self._reads.failing())
+        text = "Leases of shards that can be read now, as this worker sees them."
+        yield _gauge("leases", text, "state", self._leases())
+
+    def _leases(self) -> dict[str, int]:
+        monitor = self._lease_monitor
+        if monitor.owned is None:  # the lease table has not been seen yet
+            return {}
+        return {"open": len(monitor.readable), "unowned": monitor.unowned(self._shards.served)}
+
+
+def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(f"sensorstream_{name}", text, labels=[label])
+    for each, value in values.items():
+        family.add_metric([each], value)
+    return family
+
+
+def _counter(name: str, text: str, label: str, values: Mapping[str, float]) -> CounterMetricFamily:
+    family = CounterMetricFamily(f"sensorstream_{name}", text, labels=[label])
+    for each, value in values.items():
+        family.add_metric([each], value)
+    return family

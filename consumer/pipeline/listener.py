@@ -1,0 +1,79 @@
+"""Where the daemon's connectors come in: each brings the pipes of one conversation, and so one shard."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from consumer import descriptors
+from consumer.kcl import protocol
+from consumer.pipeline.components import Components
+from consumer.pipeline.shard import Shard
+from consumer.pipeline.shards import Shards
+from consumer.tasks import beside
+
+
+class Listener:
+    """A Unix socket at `path`, for one run of the daemon after another."""
+
+    def __init__(self, path: Path, shards: Shards, components: Components) -> None:
+        self._path = path
+        self._shards = shards
+        self._components = components
+
+    async def serve(self, until: asyncio.Event) -> None:
+        """Takes in connectors `until` that event, then returns once the last conversation has ended.
+
+        What a conversation raises cancels the others; it is raised in an ExceptionGroup.
+        """
+        async with asyncio.TaskGroup() as conversations:
+            accepting = conversations.create_task(self._accept(conversations))
+            await until.wait()
+            accepting.cancel()
+
+    async def _accept(self, conversations: asyncio.TaskGroup) -> None:
+        loop = asyncio.get_running_loop()
+        with _listen(self._path) as listener:
+            while True:
+                with self._limit_explained():
+                    connection, _ = await loop.sock_accept(listener)
+                conversations.create_task(self._converse(connection))
+
+    async def _converse(self, connection: socket.socket) -> None:
+        """One connector, one conversation, one shard."""
+        shard: Shard | None = None
+        with connection, self._limit_explained():
+            try:
+                shard = Shard(await protocol.accept(connection), self._components)
+                async with beside(_connector(connection, shard)):
+                    await shard.run()
+            finally:
+                if shard:
+                    self._shards.remove(shard)
+
+    @contextmanager
+    def _limit_explained(self) -> Iterator[None]:
+        """Raises TooFewDescriptors in place of the error that no more files can be open."""
+        try:
+            yield
+        except OSError as error:
+            if descriptors.reached(error):
+                raise descriptors.of_shards(len(self._shards)) from error
+            raise
+
+
+async def _connector(connection: socket.socket, shard: Shard) -> None:
+    """Returns when the connector has gone as expected; raises ConversationEnded when it died."""
+    await protocol.gone(connection)
+    if not shard.ownership.finished:
+        raise protocol.ConversationEnded(f"the connector of {shard.name} died")
+
+
+def _listen(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen(256)
+    listener.setblocking(False)
+    return listener

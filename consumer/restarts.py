@@ -1,0 +1,33 @@
+"""What ends a run of the daemon, so that it is started again from the checkpoint, and how the metric names it."""
+
+from enum import StrEnum
+from typing import ClassVar
+
+from botocore.exceptions import ClientError
+
+
+class Reason(StrEnum):
+    """Label of `daemon_restarts`."""
+
+    EXIT = "exit"
+    BATCH_SKIPPED = "BatchSkipped"
+    CHECKPOINT_REFUSED = "CheckpointRefused"
+    CLIENT_ERROR = "ClientError"
+    CONVERSATION_ENDED = "ConversationEnded"
+    FALSE_END = "FalseEnd"
+    FOREIGN_OBJECT = "ForeignObject"
+    PROTOCOL_ERROR = "ProtocolError"
+    TIMEOUT = "TimeoutError"
+
+
+class RunFailed(Exception):
+    """Ends this run of the daemon."""
+
+    reason: ClassVar[Reason]
+
+
+def reason(error: Exception) -> str:
+    """The label of what ended a run; the class of what should not come up."""
+    if isinstance(error, RunFailed):
+        return error.reason
+    return Reason.CLIENT_ERROR if isinstance(error, ClientError) else type(error).__name__
