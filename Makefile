@@ -25,7 +25,7 @@ $(foreach name,$(foreign),$(eval override $(name) :=) $(eval unexport $(name)))
 # The chosen ones as words for a command.
 given = $(foreach name,$(filter $(answer),$(named)),$(call quoted,$(name)=$(value $(name))))
 
-.PHONY: help setup demo up watch deploy plan destroy package wheel image image-test push sbom test crashtest crashtest-mutants faults check lint types audit-dependencies format lock docs dashboards clean
+.PHONY: help setup demo up watch deploy plan destroy package wheel image image-test push sbom test crashtest crashtest-mutants faults check lint types imports audit-dependencies format lock docs dashboards clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':[^#]*## ' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -113,7 +113,10 @@ types: .venv/ready  ## mypy --strict, for Linux and for macOS
 	$(PY) -m mypy consumer producer infra config tests
 	$(PY) -m mypy --platform darwin consumer producer infra
 
-check: setup lint types .lint/checkov/ready .lint/sam/ready .local-prometheus/ready  ## lint, types, cfn-lint, sam, checkov, hadolint, promtool; warnings are errors
+imports: .venv/ready  ## who may import what (import-linter)
+	@PYTHONPATH=infra/local/emulator-extension .venv/bin/lint-imports --no-logo
+
+check: setup lint types imports .lint/checkov/ready .lint/sam/ready .local-prometheus/ready  ## lint, types, cfn-lint, sam, checkov, hadolint, promtool; warnings are errors
 	@infra/lint.sh
 	.venv/bin/hadolint Dockerfile
 	.local-prometheus/promtool check config config/prometheus/prometheus.yml config/prometheus/prometheus-local.yml

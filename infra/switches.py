@@ -21,7 +21,8 @@ FLEET = (
 )  # fmt: skip
 DEPLOY = ("STACK", "REGION", "EMAIL", "PARAMS", "IMAGE", "ROLE")
 PLAIN = (
-    "help", "setup", "test", "docs", "check", "lint", "types", "format", "audit-dependencies", "lock", "wheel", "clean",
+    "help", "setup", "test", "docs", "check", "lint", "types", "imports", "format",
+    "audit-dependencies", "lock", "wheel", "clean",
 )  # fmt: skip
 TARGETS = {
     "demo": (*LOCAL, *FLEET),

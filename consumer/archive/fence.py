@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from consumer.archive.format import ObjectMetadata
 
 if TYPE_CHECKING:
-    from consumer.kcl.protocol import Position
+    from consumer.record import Position
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ import msgspec
 from consumer.payload.reading import Decoded, Reject
 
 if TYPE_CHECKING:
-    from consumer.kcl.protocol import Position, Record
+    from consumer.record import Position, Record
 
 READINGS: Final = "readings/"
 DEAD_LETTERS: Final = "dead-letters/"

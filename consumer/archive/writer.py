@@ -10,8 +10,8 @@ see fence.py.
 from dataclasses import dataclass
 
 from consumer.archive.format import ArchiveObject, Gzip, ObjectMetadata, key, line
-from consumer.kcl.protocol import Position, Record
 from consumer.payload.reading import Decoded
+from consumer.record import Position, Record
 
 
 @dataclass(frozen=True, slots=True)

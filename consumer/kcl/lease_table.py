@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import ClientError
 
 from consumer.kcl.lease_takeover import Lost
-from consumer.kcl.protocol import Position
+from consumer.record import Position
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient

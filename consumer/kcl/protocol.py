@@ -14,27 +14,11 @@ from typing import Final
 
 import msgspec
 
+from consumer.record import Position, Record
 from consumer.restarts import Reason, RunFailed
-
-Position = tuple[int, int]
-"""Sequence number and sub-sequence number; ordered as in the shard."""
 
 LINE_LIMIT: Final = 1 << 27
 """Bytes; GetRecords returns 10 MB at most, de-aggregation and base64 make a delivery several times longer."""
-
-
-class Record(msgspec.Struct, rename="camel", gc=False):
-    """One (de-aggregated) stream record; `data` is base64 on the wire, arrival is in ms since the epoch."""
-
-    data: bytes
-    partition_key: str
-    sequence_number: str
-    sub_sequence_number: int = 0
-    approximate_arrival_timestamp: int | None = None
-
-    @property
-    def position(self) -> Position:
-        return int(self.sequence_number), self.sub_sequence_number
 
 
 class Initialize(msgspec.Struct, tag_field="action", tag="initialize", rename="camel"):

@@ -5,9 +5,10 @@ import logging
 from typing import Final
 
 from consumer.aws.retry import delay
-from consumer.kcl.protocol import CheckpointRefused, Conversation, Position
+from consumer.kcl.protocol import CheckpointRefused, Conversation
 from consumer.pipeline.components import Components
 from consumer.pipeline.ownership import Event, OwnershipLost
+from consumer.record import Position
 
 log = logging.getLogger(__name__)
 

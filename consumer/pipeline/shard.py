@@ -22,10 +22,8 @@ from consumer.kcl.protocol import (
     ConversationEnded,
     Initialize,
     LeaseLost,
-    Position,
     ProcessRecords,
     ProtocolError,
-    Record,
     ShardEnded,
     ShutdownRequested,
 )
@@ -33,6 +31,7 @@ from consumer.payload.reading import Decoded, decode
 from consumer.pipeline.checkpoint import checkpoint
 from consumer.pipeline.components import Components
 from consumer.pipeline.ownership import Event, OwnershipLost, OwnershipState
+from consumer.record import Position, Record
 from consumer.telemetry.log import bind
 
 log = logging.getLogger(__name__)

@@ -15,8 +15,8 @@ import boto3
 from consumer.archive.store import Archive
 from consumer.archive.writer import ObjectWriter, RotationPolicy
 from consumer.aws.clients import Clients
-from consumer.kcl.protocol import Record
 from consumer.payload.reading import Decoded, decode
+from consumer.record import Record
 from consumer.settings import Settings
 from consumer.sinks.table import Table
 from consumer.telemetry.metrics import Metrics

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from consumer.kcl.lease_table import END, START
-from consumer.kcl.protocol import Position
+from consumer.record import Position
 from tests.simulation.network import CONVERSATION, Network, Request
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import msgspec
 from consumer.archive.fence import belongs
 from consumer.archive.format import DEAD_LETTERS, READINGS, UNDELIVERABLE
 from consumer.kcl.lease_table import END
-from consumer.kcl.protocol import Position
+from consumer.record import Position
 from tests.simulation.network import Request
 from tests.simulation.owners import Owners
 from tests.simulation.stream import Item, Key, Order, Stream

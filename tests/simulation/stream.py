@@ -8,8 +8,8 @@ from typing import Final
 
 import msgspec
 
-from consumer.kcl.protocol import Position
 from consumer.payload.reading import DEFAULT, Fields
+from consumer.record import Position
 from tests.simulation.clock import EPOCH
 
 T0: Final = int(EPOCH * 1000)

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
-from consumer.kcl.protocol import Position
 from consumer.pipeline.checkpoint import TRANSIENT
+from consumer.record import Position
 from tests.simulation import scenario
 from tests.simulation.clock import Clock, Process
 from tests.simulation.fault_injection import KINDS, FaultInjection

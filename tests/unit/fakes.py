@@ -28,6 +28,7 @@ from consumer.pipeline.shard import Shard
 from consumer.pipeline.shard_end import Ends
 from consumer.pipeline.shards import Shards
 from consumer.pipeline.stall_detector import StallDetector
+from consumer.record import Position
 from consumer.sinks.cloudwatch import Sums
 from consumer.sinks.table import Table
 from consumer.telemetry.metrics import Metrics
@@ -112,7 +113,7 @@ class FakeLeases:
 
     def __init__(self) -> None:
         self.epoch = 0
-        self.checkpoint: protocol.Position = (-1, -1)
+        self.checkpoint: Position = (-1, -1)
         self.refuse = False
 
     async def claim(self, shard: str) -> Claim | None:
@@ -207,7 +208,7 @@ class FakeDaemon:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.checkpoints: list[protocol.Position | None] = []
+        self.checkpoints: list[Position | None] = []
         self.errors: list[str] = []  # answers to the next checkpoints
 
     async def __aenter__(self) -> "FakeDaemon":

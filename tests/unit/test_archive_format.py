@@ -26,8 +26,8 @@ from consumer.archive.format import (
     undeliverable_line,
 )
 from consumer.archive.writer import ObjectWriter, RotationPolicy
-from consumer.kcl.protocol import Position, Record
 from consumer.payload.reading import decode
+from consumer.record import Position, Record
 
 SHARD = "shardId-000000000007"
 T0 = 1_767_268_800_000  # 2026-01-01T12:00:00Z

@@ -10,8 +10,8 @@ import pytest
 
 from consumer.archive.format import DEAD_LETTERS, READINGS, UNDELIVERABLE, Gzip, undeliverable_line
 from consumer.archive.writer import ObjectWriter, RotationPolicy
-from consumer.kcl.protocol import Record
 from consumer.payload.reading import decode
+from consumer.record import Record
 from tests.unit.malformed import malformed
 
 ROOT = Path(__file__).parents[2]
