@@ -35,7 +35,8 @@ from consumer.pipeline.skip_detector import SkipDetector
 from consumer.pipeline.stall_detector import StallDetector
 from consumer.pipeline.watchdog import Watchdog
 from consumer.settings import Settings
-from consumer.sinks.cloudwatch import Publisher, ServiceMetric, Sums
+from consumer.sinks.cloudwatch import Publisher, ServiceMetric
+from consumer.sinks.statistics import Sums
 from consumer.sinks.table import Table
 from consumer.supervisor import FatalError, Supervisor
 from consumer.tasks import beside

@@ -9,17 +9,14 @@ import re
 import socket
 import sys
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal, cast
-from urllib.parse import urlsplit
 
 from consumer import misspelt
 from consumer.payload.reading import DEFAULT, Fields
+from consumer.setting_types import fields, measures, position, run_dir, shown, url
 
 Service = Literal["kinesis", "dynamodb", "s3", "cloudwatch"]
-
-# Linux gives a Unix socket's path 107 bytes; the names of the files inside RUN_DIR need some of them.
-RUN_DIR_BYTES = 85
 
 
 class SettingsError(Exception):
@@ -37,15 +34,11 @@ def _setting(parse: Callable[[str], Any], default: object = dataclasses.MISSING)
     return dataclasses.field(default=default, metadata={"parse": parse})
 
 
-def _shown(text: str) -> str:
-    return repr(text if len(text) <= 80 else text[:77] + "...")
-
-
 def _whole(default: int, least: int, most: int) -> Any:
     def parse(text: str) -> int:
         # int() would also take "1_000" and the digits of other scripts
         if re.fullmatch(r"[0-9]{1,12}", text) is None or not least <= int(text) <= most:
-            raise ValueError(f"must be a whole number from {least} to {most}, not {_shown(text)}")
+            raise ValueError(f"must be a whole number from {least} to {most}, not {shown(text)}")
         return int(text)
 
     return _setting(parse, default)
@@ -54,7 +47,7 @@ def _whole(default: int, least: int, most: int) -> Any:
 def _choice(default: str, *others: str) -> Any:
     def parse(text: str) -> str:
         if text not in (default, *others):
-            raise ValueError(f"must be one of {', '.join((default, *others))}, not {_shown(text)}")
+            raise ValueError(f"must be one of {', '.join((default, *others))}, not {shown(text)}")
         return text
 
     return _setting(parse, default)
@@ -63,7 +56,7 @@ def _choice(default: str, *others: str) -> Any:
 def _flag(default: bool) -> Any:
     def parse(text: str) -> bool:
         if text not in ("true", "false"):
-            raise ValueError(f"must be true or false, not {_shown(text)}")
+            raise ValueError(f"must be true or false, not {shown(text)}")
         return text == "true"
 
     return _setting(parse, default)
@@ -72,7 +65,7 @@ def _flag(default: bool) -> Any:
 def _name(what: str, pattern: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if re.fullmatch(pattern, text) is None:
-            raise ValueError(f"must be {what}, not {_shown(text)}")
+            raise ValueError(f"must be {what}, not {shown(text)}")
         return text
 
     return parse
@@ -90,70 +83,6 @@ _namespace = _name(
 )
 
 
-def _url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        fit = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        fit = False
-    if "@" in text:
-        raise ValueError("must be an address without user and password, such as http://localhost:4566")
-    if not fit or not (text.isascii() and text.isprintable()) or " " in text:
-        raise ValueError(f"must be an address such as http://localhost:4566, not {_shown(text)}")
-    return text
-
-
-def _position(text: str) -> datetime | None:
-    kind, _, moment = text.partition(":")
-    if text == "TRIM_HORIZON":
-        return None
-    if text == "LATEST":
-        raise ValueError(
-            "LATEST loses what arrives before the first checkpoint; use TRIM_HORIZON or AT_TIMESTAMP:<time>"
-        )
-    try:
-        parsed = datetime.fromisoformat(moment) if kind == "AT_TIMESTAMP" else None
-    except ValueError:
-        parsed = None
-    if parsed is None or parsed.tzinfo is None:
-        raise ValueError(
-            "must be TRIM_HORIZON or AT_TIMESTAMP:<ISO-8601 with zone> such as "
-            f"AT_TIMESTAMP:2026-11-22T10:48:16Z, not {_shown(text)}"
-        )
-    return parsed.astimezone(UTC)
-
-
-def _path(text: str) -> tuple[str, ...]:
-    parts = tuple(part.strip() for part in text.split("."))
-    if not all(parts):
-        raise ValueError(f"must name fields by dotted paths such as fix.speed, not {_shown(text)}")
-    return parts
-
-
-def _fields(text: str) -> Fields:
-    pairs = [pair.partition("=") for pair in text.split(",")]
-    named = {name.strip(): path for name, _, path in pairs}
-    if len(pairs) != 3 or named.keys() != {"device", "value", "time"}:
-        raise ValueError(
-            "must map device, value and time, once each, such as "
-            f"device=tracker.id,value=fix.speed,time=fix.at, not {_shown(text)}"
-        )
-    return Fields(device=_path(named["device"]), value=_path(named["value"]), time=_path(named["time"]))
-
-
-def _measures(text: str) -> tuple[tuple[str, ...], ...]:
-    paths = tuple(_path(part) for part in text.split(","))
-    if len(set(paths)) != len(paths):
-        raise ValueError(f"must name each field once, not {_shown(text)}")
-    return paths
-
-
-def _run_dir(text: str) -> str:
-    if not text.startswith("/") or not text.isprintable() or len(text.encode()) > RUN_DIR_BYTES:
-        raise ValueError(f"must be an absolute path of at most {RUN_DIR_BYTES} bytes (a Unix socket lies in it)")
-    return text
-
-
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Every setting of the service. A default marked `derived` is filled in by `load`."""
@@ -162,15 +91,15 @@ class Settings:
     sensor_table: str = _setting(_table_name)
     archive_bucket: str = _setting(_bucket_name)
     aws_region: str = _setting(_region)
-    aws_endpoint_url: str | None = _setting(_url, None)
-    aws_endpoint_url_kinesis: str | None = _setting(_url, None)
-    aws_endpoint_url_dynamodb: str | None = _setting(_url, None)
-    aws_endpoint_url_s3: str | None = _setting(_url, None)
-    aws_endpoint_url_cloudwatch: str | None = _setting(_url, None)
+    aws_endpoint_url: str | None = _setting(url, None)
+    aws_endpoint_url_kinesis: str | None = _setting(url, None)
+    aws_endpoint_url_dynamodb: str | None = _setting(url, None)
+    aws_endpoint_url_s3: str | None = _setting(url, None)
+    aws_endpoint_url_cloudwatch: str | None = _setting(url, None)
 
     application_name: str = _setting(_table_name, "")  # derived
     worker_id: str = _setting(_worker_id, "")  # derived
-    initial_position: datetime | None = _setting(_position, None)  # noqa: RUF009  # in UTC; None: TRIM_HORIZON
+    initial_position: datetime | None = _setting(position, None)  # noqa: RUF009  # in UTC; None: TRIM_HORIZON
     retrieval_mode: str = _choice("POLLING", "FANOUT")
     stream_consumer: str = _setting(_stream_name, "")  # derived
     max_records: int = _whole(500, 1, 10_000)
@@ -184,8 +113,8 @@ class Settings:
     archive_max_bytes: int = _whole(8_388_608, 1_024, 268_435_456)
     archive_max_seconds: int = _whole(60, 1, 3_600)
 
-    reading_fields: Fields = _setting(_fields, DEFAULT)  # noqa: RUF009  # with the measures
-    measures: tuple[tuple[str, ...], ...] = _setting(_measures, ())
+    reading_fields: Fields = _setting(fields, DEFAULT)  # noqa: RUF009  # with the measures
+    measures: tuple[tuple[str, ...], ...] = _setting(measures, ())
     row_ttl_days: int = _whole(0, 0, 36_500)
     table_concurrency: int = _whole(8, 1, 256)
 
@@ -194,7 +123,7 @@ class Settings:
     http_host: str = _setting(_host, "127.0.0.1")
     http_port: int = _whole(8080, 0, 65_535)
     shutdown_seconds: int = _whole(90, 5, 110)
-    run_dir: str = _setting(_run_dir, "")  # derived
+    run_dir: str = _setting(run_dir, "")  # derived
     log_level: str = _choice("INFO", "DEBUG", "WARNING", "ERROR")
     log_format: str = _choice("auto", "json", "text")
 
@@ -245,12 +174,12 @@ def _derive(found: dict[str, Any], environ: Mapping[str, str], faults: list[str]
     own = f"sensorstream-{re.sub('[/:]', '-', str(worker))[-32:]}"
     # TMPDIR of macOS alone takes 49 of the 103 bytes that a Unix socket's path may have there.
     folder = f"{(sys.platform != 'darwin' and environ.get('TMPDIR')) or '/tmp'}/{own}"  # noqa: S108
-    run_dir = found["run_dir"] if "run_dir" in found else _parsed("RUN_DIR", folder, _run_dir, faults)
+    place = found["run_dir"] if "run_dir" in found else _parsed("RUN_DIR", folder, run_dir, faults)
     fields = found.get("reading_fields") or DEFAULT
     found |= {
         "application_name": application,
         "stream_consumer": found.get("stream_consumer") or application,
         "worker_id": worker,
-        "run_dir": run_dir,
+        "run_dir": place,
         "reading_fields": dataclasses.replace(fields, measures=found.get("measures") or ()),
     }

@@ -87,6 +87,28 @@ def stat_panel(
     return _dress(panel.span(width), title, text, runbook, unit, queries)
 
 
+def _lines(stacked: bool, bars: bool, table: bool) -> timeseries.Panel:
+    """What all of them look like."""
+    legend = common.VizLegendOptions().placement(kinds.LegendPlacement.BOTTOM)
+    if table:
+        legend.display_mode(kinds.LegendDisplayMode.TABLE).calcs(["lastNotNull", "max"])
+        legend.sort_by("Last *").sort_desc(True)
+    else:
+        legend.display_mode(kinds.LegendDisplayMode.LIST)
+    return (
+        timeseries.Panel()
+        .height(8)
+        .min(0)
+        .line_width(1.5)
+        .fill_opacity(80 if bars else 35 if stacked else 8)
+        .draw_style(kinds.GraphDrawStyle.BARS if bars else kinds.GraphDrawStyle.LINE)
+        .show_points(kinds.VisibilityMode.NEVER)
+        .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC))
+        .legend(legend.show_legend(True))
+        .tooltip(common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING))
+    )
+
+
 def line_panel(
     title: str,
     text: str,
@@ -106,24 +128,7 @@ def line_panel(
     A dashed red line at `limit`; `top` is the least upper end of the axis; a legend as a `table` for what there may be
     many of. `quiet` is what stands there when nothing happens, which is not the same as no data.
     """
-    legend = common.VizLegendOptions().placement(kinds.LegendPlacement.BOTTOM)
-    if table:
-        legend.display_mode(kinds.LegendDisplayMode.TABLE).calcs(["lastNotNull", "max"])
-        legend.sort_by("Last *").sort_desc(True)
-    else:
-        legend.display_mode(kinds.LegendDisplayMode.LIST)
-    panel = (
-        timeseries.Panel()
-        .height(8)
-        .min(0)
-        .line_width(1.5)
-        .fill_opacity(80 if bars else 35 if stacked else 8)
-        .draw_style(kinds.GraphDrawStyle.BARS if bars else kinds.GraphDrawStyle.LINE)
-        .show_points(kinds.VisibilityMode.NEVER)
-        .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC))
-        .legend(legend.show_legend(True))
-        .tooltip(common.VizTooltipOptions().mode(kinds.TooltipDisplayMode.MULTI).sort(kinds.SortOrder.DESCENDING))
-    )
+    panel = _lines(stacked, bars, table)
     if stacked or bars:
         panel.stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL).group("A"))
     if top is not None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
     from types_aiobotocore_s3 import S3Client
 
-    from consumer.kcl.lease_table import Leases, ListShards
+    from consumer.kcl.first_leases import ListShards
+    from consumer.kcl.lease_table import Leases
 
 log = logging.getLogger(__name__)
 

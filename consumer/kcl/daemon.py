@@ -1,4 +1,4 @@
-"""The KCL daemon: renders its settings, starts it, reads its log, ends it.
+"""The KCL daemon: starts it, reads its log, ends it.
 
 The daemon is one Java process in a process group of its own, and the connectors that it starts in the same
 group. It never outlives the service: java has a parent-death signal or a guard (parent_death.py), connectors see
@@ -15,91 +15,17 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
-from string import Template
 
+from consumer.kcl.daemon_config import CONNECTOR, HERE, PROPERTIES, java_command, kcl_properties
 from consumer.kcl.daemon_log import BatchSkipped, DaemonLog, FailedRead, Lines
 from consumer.settings import Settings
 
-__all__ = ["BatchSkipped", "Daemon", "java_command", "kcl_properties"]
-
-HERE = Path(__file__).parent
-CONFIG = next(folder for folder in (HERE.parent / "config", HERE.parents[1] / "config") if folder.is_dir())
-"""Of a wheel, or of a checkout."""
-PROPERTIES = "kcl.properties"
-CONNECTOR = "connector.sh"
 READ_BYTES = 1 << 18
 DEATH_SIGNAL = sys.platform == "linux"
 """Whether the kernel can end java with the service; elsewhere (macOS) a small process waits for the end of a pipe."""
 
 log = logging.getLogger("kcl")
-
-
-def kcl_properties(settings: Settings) -> str:
-    """The daemon's properties file: config/kcl.properties with the settings filled in."""
-    start = settings.initial_position
-    extra: dict[str, object] = {}
-    if settings.fast_start:
-        # Rounds that wait for each other while the first leases are assigned; each costs requests for ever
-        # after.
-        extra["leaseAssignmentIntervalMillis"] = 1000
-        extra["inMemoryWorkerMetricsCaptureFrequencyMillis"] = 250
-        extra["parentShardPollIntervalMillis"] = 1000
-    if settings.retrieval_mode == "FANOUT":
-        extra["fanoutConfig.consumerName"] = settings.stream_consumer
-    if endpoint := settings.endpoint("kinesis"):
-        extra["kinesisEndpoint"] = endpoint
-    if endpoint := settings.endpoint("dynamodb"):
-        extra["dynamoDBEndpoint"] = endpoint
-    values: dict[str, object] = {
-        # Relative to RUN_DIR, the daemon's working directory: the KCL splits the command at every space.
-        "executable": f"/bin/sh ./{CONNECTOR}",
-        "stream_name": settings.stream_name,
-        "application_name": settings.application_name,
-        "region": settings.aws_region,
-        "worker_id": settings.worker_id,
-        "initial_position": (
-            f"initialPositionInStreamExtended = {int(start.timestamp())}"
-            if start
-            else "initialPositionInStream = TRIM_HORIZON"
-        ),
-        "retrieval_mode": settings.retrieval_mode,
-        "max_records": settings.max_records,
-        "poll_millis": settings.poll_millis,
-        "failover_millis": settings.failover_seconds * 1000,
-        "shutdown_grace_millis": settings.shutdown_seconds * 1000,
-        "extra": "\n".join(f"{name} = {value}" for name, value in extra.items()),
-    }
-    return Template((CONFIG / PROPERTIES).read_text()).substitute(values)
-
-
-def java_command(java: Path, heap_mb: int) -> list[str]:
-    """The daemon's command line; its working directory must be RUN_DIR."""
-    return [
-        str(java),
-        f"-Xmx{heap_mb}m",
-        "-XX:+UseSerialGC",
-        # The quick compiler alone: half the CPU until the first record, a third less when idle, no more per record.
-        "-XX:TieredStopAtLevel=1",
-        # The KCL catches Throwable in places where going on loses records.
-        "-XX:+ExitOnOutOfMemoryError",
-        # Its messages are written in the platform's encoding, which LC_ALL=C would make ASCII.
-        "-Dfile.encoding=UTF-8",
-        f"-Dlogback.configurationFile={CONFIG / 'logback.xml'}",
-        "-cp",
-        f"{HERE / 'jaxb'}:{jars()}/*",
-        "software.amazon.kinesis.multilang.MultiLangDaemon",
-        "--properties-file",
-        PROPERTIES,
-    ]
-
-
-def jars() -> Path:
-    package = find_spec("amazon_kclpy")
-    if package is None or package.origin is None:
-        raise FileNotFoundError("amazon_kclpy is not installed; see requirements/")
-    return Path(package.origin).parent / "jars"
 
 
 class Daemon:

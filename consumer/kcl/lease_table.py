@@ -8,12 +8,13 @@ renewals), `checkpointOwner` (the old owner, while a lease is handed over), `che
 
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
 
+from consumer.kcl.first_leases import ListShards, first_row, shards_at_horizon
 from consumer.kcl.lease_takeover import Lost
 from consumer.record import Position
 
@@ -28,9 +29,6 @@ END: Final[Position] = (10**57, 0)
 
 OWNER_INDEX: Final = "LeaseOwnerToLeaseKeyIndex"
 _MAX_SEEDS: Final = 100  # a transaction's limit; a partial set of rows would leave shards unread
-
-ListShards = Callable[..., Awaitable[Mapping[str, Any]]]
-"""An aiobotocore Kinesis client's `list_shards`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,34 +208,6 @@ def readable(rows: Mapping[str, Mapping[str, Any]]) -> set[str]:
     """The shards that should be read now: neither finished, nor is a parent of theirs still unfinished."""
     unfinished = {shard for shard, row in rows.items() if row["checkpoint"]["S"] != "SHARD_END"}
     return {shard for shard in unfinished if unfinished.isdisjoint(rows[shard].get("parentShardId", {}).get("SS", ()))}
-
-
-async def shards_at_horizon(stream: str, list_shards: ListShards) -> list[Mapping[str, Any]]:
-    """The shards that were open at the oldest record: the KCL's own choice, it makes their children's rows itself."""
-    answer = await list_shards(StreamName=stream, ShardFilter={"Type": "AT_TRIM_HORIZON"})
-    shards = list(answer["Shards"])
-    while token := answer.get("NextToken"):
-        answer = await list_shards(NextToken=token)
-        shards += answer["Shards"]
-    return shards
-
-
-def first_row(shard: Mapping[str, Any], owner: str | None) -> dict[str, Any]:
-    row: dict[str, Any] = {
-        "leaseKey": {"S": shard["ShardId"]},
-        "leaseCounter": {"N": "0"},
-        "ownerSwitchesSinceCheckpoint": {"N": "0"},
-        "checkpoint": {"S": "TRIM_HORIZON"},
-        "checkpointSubSequenceNumber": {"N": "0"},
-        "startingHashKey": {"S": shard["HashKeyRange"]["StartingHashKey"]},
-        "endingHashKey": {"S": shard["HashKeyRange"]["EndingHashKey"]},
-    }
-    if owner:
-        row["leaseOwner"] = {"S": owner}
-    parents = [shard[name] for name in ("ParentShardId", "AdjacentParentShardId") if shard.get(name)]
-    if parents:
-        row["parentShardId"] = {"SS": parents}
-    return row
 
 
 def _lost_a_race(error: ClientError) -> bool:

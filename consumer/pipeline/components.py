@@ -9,7 +9,7 @@ from consumer.kcl.lease_table import Leases
 from consumer.payload.reading import Fields
 from consumer.pipeline.reads import Reads
 from consumer.pipeline.shard_end import Ends
-from consumer.sinks.cloudwatch import Sums
+from consumer.sinks.statistics import Sums
 from consumer.sinks.table import Table
 from consumer.telemetry.metrics import Metrics
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 from consumer.aws.retry import FAILURES, Guard, until_done
-from consumer.kcl.lease_table import ListShards
+from consumer.kcl.first_leases import ListShards
 from consumer.kcl.read_errors import reason
 from consumer.pipeline.reads import Reads
 from consumer.restarts import Reason, RunFailed

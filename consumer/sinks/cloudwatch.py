@@ -1,29 +1,26 @@
 """CloudWatch: the readings as statistic sets per minute of their own time, and the service's counters beside them.
 
-Metric `SensorData` holds the values: count, sum, least and most of a minute, without dimension, so its SampleCount is
-the number of readings; and once more with the dimension SensorId if asked for (each sensor is then a metric to pay).
+Metric `SensorData` holds the values: count, sum, minimum and maximum of a minute, without dimension, so its SampleCount
+is the number of readings; and once more with the dimension SensorId if asked for (each sensor is then a metric to pay).
 The service's own counters carry the dimension Application, because several deployments may share an account.
 
 Never in the way of the data: readings are added after their rows are durable, sent once a minute by a task of its
-own, and whatever CloudWatch does costs at most these numbers. While it fails the sums are kept, up to MOST_SETS of
+own, and whatever CloudWatch does costs at most these numbers. While it fails the sums are kept, up to MAX_SETS of
 them. A request whose answer is lost, or a replay after a crash, counts again.
 """
 
 import asyncio
 import logging
-import math
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-import msgspec
 from botocore.exceptions import ClientError
 
 from consumer.aws.retry import FAILURES
-from consumer.payload.reading import Reading
+from consumer.sinks.statistics import METRIC, Key, Statistics, Sums
 from consumer.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -32,8 +29,6 @@ if TYPE_CHECKING:
     from types_aiobotocore_cloudwatch.type_defs import MetricDatumTypeDef
 
 log = logging.getLogger(__name__)
-
-METRIC: Final = "SensorData"
 
 
 class ServiceMetric(StrEnum):
@@ -63,18 +58,11 @@ LEVELS: Final[Mapping[str, "StandardUnitType"]] = {
 }
 """Metrics that are sent as they are, with their unit; of all others the increase is sent."""
 
-EVERY: Final = 60.0  # seconds
-MOST_SETS: Final = 50_000  # ~15 MB; a minute of readings makes two or three, with a dimension as many per sensor
-MOST_DATA: Final = 1000  # of one request, CloudWatch's limit
-MOST_BYTES: Final = 900_000  # CloudWatch's limit is 1 MB
+INTERVAL: Final = 60.0
+"""Seconds between two sendings."""
+MAX_DATA: Final = 1000  # of one request, CloudWatch's limit
+MAX_BYTES: Final = 900_000  # CloudWatch's limit is 1 MB
 DATUM_BYTES: Final = 800  # of one datum without a sensor's name, in the wordiest of the protocols the SDK may speak
-# CloudWatch takes 14 days back and 2 hours ahead; the margins are for the way there.
-OLDEST_MINUTES: Final = 14 * 24 * 60 - 5
-NEWEST_MINUTES: Final = 2 * 60 - 1
-LARGEST: Final = 2.0**360  # magnitudes that CloudWatch takes, also as a sum
-SMALLEST: Final = 2.0**-360
-MOST_DIMENSION: Final = 1024  # characters
-
 REFUSALS: Final = frozenset(
     {
         "InvalidParameterCombination",
@@ -88,102 +76,6 @@ REFUSALS: Final = frozenset(
     }
 )
 """What the same data would get for ever."""
-
-
-class Key(NamedTuple):
-    """What one statistic set is about; `minute` counts from the epoch."""
-
-    metric: str
-    minute: int
-    sensor: str | None
-
-
-class Statistics(msgspec.Struct, gc=False):
-    """A statistic set: `count` numbers, their sum, the least and the most of them."""
-
-    count: int = 0
-    total: float = 0.0
-    least: float = math.inf
-    most: float = -math.inf
-
-    def include(self, count: int, total: float, least: float, most: float) -> bool:
-        """Takes in further numbers, unless the sum would leave CloudWatch's range."""
-        if abs(self.total + total) > LARGEST:
-            return False
-        self.count += count
-        self.total += total
-        self.least = min(self.least, least)
-        self.most = max(self.most, most)
-        return True
-
-
-class Sums:
-    """The statistic sets not yet sent. What CloudWatch would refuse is left out and counted in `omitted`, by reason."""
-
-    def __init__(self, per_sensor: bool = False, clock: Callable[[], float] = time.time) -> None:
-        self.omitted: dict[str, int] = {}
-        self._per_sensor = per_sensor
-        self._clock = clock
-        self._sets: dict[Key, Statistics] = {}
-
-    def add(self, readings: Iterable[Reading]) -> None:
-        """Counts readings whose rows are durable."""
-        now = int(self._clock() // 60)
-        groups: defaultdict[tuple[str, int, str | None], list[float]] = defaultdict(list)
-        for reading in readings:
-            minute = reading.time_ms // 60_000
-            value = float(reading.value)
-            if not -OLDEST_MINUTES <= minute - now <= NEWEST_MINUTES:
-                self._omit("too-old" if minute < now else "too-new")
-            elif value and not SMALLEST <= abs(value) <= LARGEST:
-                self._omit("out-of-range")
-            else:
-                groups[METRIC, minute, None].append(value)
-                if self._per_sensor:
-                    groups[METRIC, minute, reading.device].append(value)
-        for key, values in groups.items():
-            self.include(Key(*key), len(values), sum(values), min(values), max(values))
-
-    def include(self, key: Key, count: int, total: float, least: float, most: float) -> None:
-        """Adds `count` numbers to a set, if there is component."""
-        if key.sensor is not None and not _dimension(key.sensor):
-            self._omit("sensor-name", count)
-            return
-        found = self._sets.get(key)
-        if found is None:
-            if len(self._sets) >= MOST_SETS:
-                self._omit("full", count)
-                return
-            found = self._sets[key] = Statistics()
-        if not found.include(count, total, least, most):
-            self._omit("out-of-range", count)
-
-    def take(self) -> dict[Key, Statistics]:
-        """Gives the sets away, without those that have become too old meanwhile."""
-        oldest = int(self._clock() // 60) - OLDEST_MINUTES
-        taken, self._sets = self._sets, {}
-        for key in [key for key in taken if key.minute < oldest]:
-            self._omit("too-old", taken.pop(key).count)
-        return taken
-
-    def give_back(self, sets: Mapping[Key, Statistics]) -> None:
-        """Takes back what could not be sent."""
-        for key, found in sets.items():
-            self.include(key, found.count, found.total, found.least, found.most)
-
-    def _omit(self, why: str, count: int = 1) -> None:
-        self.omitted[why] = self.omitted.get(why, 0) + count
-
-
-def _dimension(sensor: str) -> bool:
-    """Whether CloudWatch takes the name as a dimension's value."""
-    return (
-        len(sensor) <= MOST_DIMENSION
-        and sensor.isascii()
-        and sensor.isprintable()
-        and not sensor.isspace()
-        and not sensor.startswith(":")
-    )
 
 
 class Publisher:
@@ -215,8 +107,8 @@ class Publisher:
     async def run(self) -> None:
         """Until cancelled; a `flush` should follow."""
         while True:
-            await asyncio.sleep(EVERY)
-            await self.flush(EVERY / 2)
+            await asyncio.sleep(INTERVAL)
+            await self.flush(INTERVAL / 2)
 
     async def flush(self, seconds: float = 10.0) -> None:
         """Sends what there is; takes at most so long and raises nothing that CloudWatch does."""
@@ -275,7 +167,7 @@ def _requests(keys: list[Key]) -> Iterator[list[Key]]:
     for key in keys:
         # A dimension's characters may be written as three.
         length = DATUM_BYTES + 3 * len(key.sensor or "")
-        if part and (len(part) == MOST_DATA or size + length > MOST_BYTES):
+        if part and (len(part) == MAX_DATA or size + length > MAX_BYTES):
             yield part
             part, size = [], 0
         part.append(key)
@@ -292,8 +184,8 @@ def _datum(key: Key, found: Statistics, application: str) -> "MetricDatumTypeDef
         "StatisticValues": {
             "SampleCount": found.count,
             "Sum": found.total,
-            "Minimum": found.least,
-            "Maximum": found.most,
+            "Minimum": found.minimum,
+            "Maximum": found.maximum,
         },
     }
     if key.metric != METRIC:

@@ -8,8 +8,9 @@ known, their counters begin at 0: a rate sees no rise in a series that begins wi
 import platform
 import time
 from collections.abc import Sequence
+from functools import partial
 from importlib import metadata
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
 from prometheus_client import ProcessCollector as _ProcessCollector
@@ -22,12 +23,17 @@ from consumer.sinks.devices import Devices
 # A second series for each counter and histogram, which nobody reads.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
+M = TypeVar("M", Counter, Gauge, Histogram)
 VERSION: Final = metadata.version("sensorstream")
 OUTCOMES: Final = ("new", "committed", "replaced", "adopted", "fenced")
 SINKS: Final = ("table", "archive", "leases", "stream")
 BOUNDS: Final = ("past", "future", "no-arrival")
 AGE_BUCKETS = (0.1, 0.25, 0.5, 1, 1.5, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
 STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
+
+
+def _declare(kind: type[M], registry: CollectorRegistry, name: str, text: str, *labels: str, **options: Any) -> M:
+    return kind(f"sensorstream_{name}", text, labels, registry=registry, **options)
 
 
 class Metrics:
@@ -37,15 +43,8 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         _ProcessCollector(registry=registry)
 
-        def counter(name: str, text: str, *labels: str) -> Counter:
-            return Counter(f"sensorstream_{name}", text, labels, registry=registry)
-
-        def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(f"sensorstream_{name}", text, labels, registry=registry)
-
-        def histogram(name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-            return Histogram(f"sensorstream_{name}", text, labels, buckets=buckets, registry=registry)
-
+        counter, gauge = partial(_declare, Counter, registry), partial(_declare, Gauge, registry)
+        histogram = partial(_declare, Histogram, registry)
         self.batches = counter("batches", "Deliveries from the KCL that held records.")
         self.records = counter("records", "Stream records taken, without those seen before the checkpoint.")
         self.redelivered = counter("records_redelivered", "Stream records skipped: at or below the checkpoint.")
@@ -75,8 +74,16 @@ class Metrics:
             "archive_max_seconds", "The window of arrival times of one archive object, as set."
         )
         self.devices = gauge("devices", "Different devices in the last minute, within some percent.")
-        self.stage = histogram("stage_seconds", "Time of one batch in a stage.", STAGE_BUCKETS, "stage")
-        self.event_age = histogram("event_age_seconds", "Age of readings when their row is durable.", AGE_BUCKETS)
+        self.stage = histogram("stage_seconds", "Time of one batch in a stage.", "stage", buckets=STAGE_BUCKETS)
+        self.event_age = histogram(
+            "event_age_seconds", "Age of readings when their row is durable.", buckets=AGE_BUCKETS
+        )
+        self._seen = Devices()
+        self.devices.set_function(lambda: self._seen.count(time.monotonic()))
+        self._begin()
+
+    def _begin(self) -> None:
+        """Lets counters with known labels begin at 0, and says what runs."""
         for reasons, known in (
             (self.rejected, REASONS),
             (self.fence, OUTCOMES),
@@ -87,9 +94,7 @@ class Metrics:
         ):
             for label in known:
                 reasons.labels(label)
-        self._seen = Devices()
-        self.devices.set_function(lambda: self._seen.count(time.monotonic()))
-        info = Info("sensorstream_build", "Versions that run.", registry=registry)
+        info = Info("sensorstream_build", "Versions that run.", registry=self.registry)
         info.info(
             {
                 "python": platform.python_version(),

@@ -10,7 +10,8 @@ import pytest
 from consumer.aws.clients import Clients
 from consumer.payload.reading import Reading
 from consumer.settings import Settings
-from consumer.sinks.cloudwatch import METRIC, Publisher, Sums
+from consumer.sinks.cloudwatch import Publisher
+from consumer.sinks.statistics import METRIC, Sums
 from consumer.telemetry.metrics import Metrics
 from infra.local.emulator import Emulator
 from tests.running import in_loop

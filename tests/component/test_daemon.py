@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from consumer.kcl import daemon as daemon_module
+from consumer.kcl.daemon_config import HERE, java_command
 from consumer.kcl.daemon_log import AGGREGATE_MAGIC, BatchSkipped
 from consumer.kcl.lease_table import END, START
 from infra.local.emulator import Emulator
@@ -144,10 +145,9 @@ def test_a_skipped_batch_forbids_checkpoints_and_kills_the_daemon(
     endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the class that Java 11 dropped, the KCL skips the batch around a broken aggregate and goes on."""
-    stock = daemon_module.java_command
 
     def without_jaxb(java: Path, heap_mb: int) -> list[str]:
-        return [part.replace(f"{daemon_module.HERE / 'jaxb'}:", "") for part in stock(java, heap_mb)]
+        return [part.replace(f"{HERE / 'jaxb'}:", "") for part in java_command(java, heap_mb)]
 
     async def scenario() -> None:
         async with Rig(endpoint, tmp_path / "run", "skipped") as rig:

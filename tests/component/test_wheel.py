@@ -56,6 +56,6 @@ def test_the_commands_run_from_it(installed: Path, tmp_path: Path) -> None:
 
 
 def test_the_daemon_finds_its_configuration_in_it(installed: Path, tmp_path: Path) -> None:
-    code = "from consumer.kcl import daemon; print((daemon.CONFIG / daemon.PROPERTIES).read_text())"
+    code = "from consumer.kcl import daemon_config as d; print((d.CONFIG / d.PROPERTIES).read_text())"
     done = run(installed, tmp_path, "-c", code)
     assert done.stdout.strip() == (ROOT / "config/kcl.properties").read_text().strip(), done.stderr

@@ -29,7 +29,7 @@ from consumer.pipeline.shard_end import Ends
 from consumer.pipeline.shards import Shards
 from consumer.pipeline.stall_detector import StallDetector
 from consumer.record import Position
-from consumer.sinks.cloudwatch import Sums
+from consumer.sinks.statistics import Sums
 from consumer.sinks.table import Table
 from consumer.telemetry.metrics import Metrics
 

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.payload.reading import Reading
-from consumer.sinks import cloudwatch
-from consumer.sinks.cloudwatch import LARGEST, METRIC, NEWEST_MINUTES, OLDEST_MINUTES, Key, Publisher, Statistics, Sums
+from consumer.sinks import cloudwatch, statistics
+from consumer.sinks.cloudwatch import Publisher
+from consumer.sinks.statistics import LARGEST, METRIC, NEWEST_MINUTES, OLDEST_MINUTES, Key, Statistics, Sums
 from consumer.telemetry.metrics import Metrics
 from tests.running import in_loop
 
@@ -112,7 +113,7 @@ def test_sets_that_grow_too_old_while_cloudwatch_fails_are_left_out() -> None:
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cloudwatch, "MOST_SETS", 2)
+    monkeypatch.setattr(statistics, "MAX_SETS", 2)
     kept = sums()
     kept.add([reading(minutes=-minutes) for minutes in range(5)])
     kept.add([reading()])
@@ -132,11 +133,11 @@ def test_every_reading_is_counted_or_omitted(batches: list[list[tuple[str, int]]
     assert sum(found.count for found in sets.values()) + sum(kept.omitted.values()) == sum(map(len, batches))
     for found in sets.values():
         assert abs(found.total) <= LARGEST
-        assert found.least <= found.most
+        assert found.minimum <= found.maximum
         assert math.isfinite(found.total)
         # the sum of n floats may be off by n roundings
-        assert found.least - 1e-9 * abs(found.least) <= found.total / found.count
-        assert found.total / found.count <= found.most + 1e-9 * abs(found.most)
+        assert found.minimum - 1e-9 * abs(found.minimum) <= found.total / found.count
+        assert found.total / found.count <= found.maximum + 1e-9 * abs(found.maximum)
 
 
 @in_loop
@@ -234,7 +235,7 @@ async def test_a_hanging_service_holds_up_nobody_for_long() -> None:
 
 @in_loop
 async def test_it_runs_by_the_minute_until_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cloudwatch, "EVERY", 0.001)
+    monkeypatch.setattr(cloudwatch, "INTERVAL", 0.001)
     sent = asyncio.Event()
 
     class Service(CloudWatch):

@@ -15,8 +15,10 @@ from pathlib import Path
 import pytest
 
 from consumer.kcl import daemon as daemon_module
-from consumer.kcl.daemon import HERE, BatchSkipped, Daemon, jars, java_command, kcl_properties
-from consumer.kcl.daemon_log import SKIPPED
+from consumer.kcl import daemon_config
+from consumer.kcl.daemon import Daemon
+from consumer.kcl.daemon_config import HERE, jars, java_command, kcl_properties
+from consumer.kcl.daemon_log import SKIPPED, BatchSkipped
 from consumer.settings import Settings
 
 REQUIRED = {
@@ -280,6 +282,6 @@ def test_without_a_death_signal_the_guard_ends_with_java(
 
 
 def test_no_jars_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemon_module, "find_spec", lambda _: None)
+    monkeypatch.setattr(daemon_config, "find_spec", lambda _: None)
     with pytest.raises(FileNotFoundError, match="amazon_kclpy"):
         jars()

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.kcl.daemon import CONFIG, jars
+from consumer.kcl.daemon_config import CONFIG, jars
 from consumer.kcl.daemon_log import AGGREGATE_MAGIC, GONE, PHASES, SKIPPED, UNDELIVERABLE, DaemonLog, Lines
 
 KCL = "software.amazon.kinesis."

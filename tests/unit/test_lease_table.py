@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from consumer.kcl.lease_table import END, START, Leases, first_row, position, shards_at_horizon
+from consumer.kcl.first_leases import first_row, shards_at_horizon
+from consumer.kcl.lease_table import END, START, Leases, position
 
 
 def row(shard: str, owner: str | None = "me", checkpoint: str = "TRIM_HORIZON", **more: Any) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from consumer.payload.reading import Fields
-from consumer.settings import RUN_DIR_BYTES, Settings, SettingsError
+from consumer.setting_types import RUN_DIR_BYTES
+from consumer.settings import Settings, SettingsError
 
 REQUIRED = {
     "STREAM_NAME": "events",
