@@ -147,7 +147,8 @@ def _log_to(world: World) -> Iterator[None]:
         yield
     finally:
         log.removeHandler(handler)
-        log.level, log.propagate = before
+        log.setLevel(before[0])  # also lets loggers below forget what they found out meanwhile
+        log.propagate = before[1]
 
 
 class _ToTrace(logging.Handler):
