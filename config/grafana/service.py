@@ -61,7 +61,7 @@ OVERVIEW = [
     ),
     stat_panel(
         "Shards without a worker",
-        "Shards whose lease nobody holds or renews. For longer than a minute or two: look at the workers' health.",
+        "Shards whose lease no worker holds or renews. For longer than a minute or two: look at the workers' health.",
         "ShardWithoutWorker",
         "short",
         Query(UNOWNED),
@@ -103,7 +103,7 @@ WORKERS: list[Panel] = [
     ),
     line_panel(
         "Leases",
-        "Shards not yet read to their end (open), and those whose lease nobody holds or renews (without a worker).",
+        "Shards not yet read to their end (open), and those whose lease no worker holds or renews (without a worker).",
         "A worker is lost",
         "short",
         Query(OPEN, "open", BLUE),

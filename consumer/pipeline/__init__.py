@@ -3,7 +3,7 @@
 The walk of one record, file by file:
 
 1. `kcl/connector.py`         is started by the daemon for a shard, and hands its pipes to the service;
-2. `pipeline/shards.py`       takes them in, and runs a `Shard`;
+2. `pipeline/listener.py`     takes them in, and runs a `Shard`;
 3. `kcl/protocol.py`          reads the delivery;
 4. `pipeline/shard.py`        takes the records after the last one, and calls what follows, from top to bottom;
 5. `payload/reading.py`       decodes the record into readings, and rejects with their reasons,
