@@ -30,7 +30,7 @@ from consumer.pipeline.stall_detector import StallDetector
 from tests.unit.fakes import World
 
 async def main():
-    components = World().components
+    components = World().components()
     limit = len(os.listdir("/proc/self/fd")) + int(sys.argv[2])
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
     listener = Listener(Path(sys.argv[1]), Shards(StallDetector(10.0), Reads()), components)

@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from consumer.archive.format import READINGS, ObjectMetadata, key
 from consumer.kcl.read_errors import REASONS as READ_REASONS
 from consumer.payload.reading import REASONS
+from consumer.pipeline.ownership import ENDS
 from consumer.restarts import Reason
 from consumer.telemetry.metrics import BOUNDS, OUTCOMES, SINKS
 from infra.local import stack as local
@@ -140,7 +141,7 @@ def test_a_worker_tells_as_many_series_as_the_metrics_page_says(system: System) 
 
 def test_metrics_tell_no_secrets(system: System) -> None:
     """Labels are words of our own, names of shards and errors, and numbers: nothing of devices, data or credentials."""
-    words = {*REASONS, *READ_REASONS, *OUTCOMES, *SINKS, *BOUNDS, *Reason, "open", "unowned", "decode", "rows"}
+    words = {*REASONS, *READ_REASONS, *OUTCOMES, *SINKS, *BOUNDS, *Reason, *ENDS, "open", "unowned", "decode", "rows"}
     shapes = {"shard": r"shardId-\d{12}", "le": r"\+Inf|[\d.]+", "error": "[A-Za-z]+"}
     shapes |= dict.fromkeys(("python", "kclpy", "version"), r"[\d.]+")
     for family in text_string_to_metric_families(system.get("/metrics")):
