@@ -202,10 +202,9 @@ class Service:
                 ServiceMetric.OPEN_SHARDS: float(len(self._lease_monitor.readable)),
                 ServiceMetric.UNOWNED_SHARDS: float(self._lease_monitor.unowned(self._shards.served)),
             }
-        levels |= {
+        return levels | {
             ServiceMetric.READINGS_REJECTED: total(self._metrics.rejected),
             ServiceMetric.ROWS_WRITTEN: total(self._metrics.rows),
             ServiceMetric.ARCHIVE_OBJECTS_STORED: total(self._metrics.archive_objects),
             ServiceMetric.DEAD_LETTER_RECORDS: total(self._metrics.dead_letters),
         }
-        return levels

@@ -54,15 +54,15 @@ class ShardGauges(Collector):
         return {"open": len(monitor.readable), "unowned": monitor.unowned(self._shards.served)}
 
 
-def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
-    family = GaugeMetricFamily(f"sensorstream_{name}", text, labels=[label])
-    for each, value in values.items():
-        family.add_metric([each], value)
-    return family
+def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> Family:
+    return _filled(GaugeMetricFamily(f"sensorstream_{name}", text, labels=[label]), values)
 
 
-def _counter(name: str, text: str, label: str, values: Mapping[str, float]) -> CounterMetricFamily:
-    family = CounterMetricFamily(f"sensorstream_{name}", text, labels=[label])
+def _counter(name: str, text: str, label: str, values: Mapping[str, float]) -> Family:
+    return _filled(CounterMetricFamily(f"sensorstream_{name}", text, labels=[label]), values)
+
+
+def _filled(family: Family, values: Mapping[str, float]) -> Family:
     for each, value in values.items():
         family.add_metric([each], value)
     return family

@@ -90,11 +90,7 @@ class Health:
         if unread := self._reads.unread():
             fatal = any(each.failure is None and each.seconds > REPLACE_SECONDS for each in unread)
             had_time = min(seconds, self._lease_monitor.answers) > RECOVERY_SECONDS
-            still = (
-                ""
-                if table or self._lease_monitor.renewed
-                else "no lease is renewed: the lease table may not take writes"
-            )
+            still = "" if table or self._lease_monitor.renewed else NO_WRITES
             why = "; ".join(filter(None, (_words(unread), table, still)))
             return Trouble(why, replace=new or (fatal and had_time and not still))
         if table:

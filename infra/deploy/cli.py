@@ -208,11 +208,9 @@ def _image(deployment: Deployment, named: str | None, say: images.Say | None) ->
 
 
 def _named(image: str, target: str) -> str:
-    if target == "service":
-        return image
-    if "@" in image:
+    if target != "service" and "@" in image:
         raise InputError('a simulator needs an image of its own beside IMAGE=...@...: PARAMS="SimulatorImage=..."')
-    return f"{image}-tools"
+    return images.of_target(image, target)
 
 
 def connect(region: str | None) -> boto3.Session:

@@ -36,7 +36,12 @@ def tag(architecture: str, root: Path = ROOT, target: str = "service") -> str:
             if "__pycache__" not in path.parts:
                 digest.update(f"{path.relative_to(root).as_posix()}\0{path.stat().st_size}\0".encode())
                 digest.update(path.read_bytes())
-    return f"{version}-{digest.hexdigest()[:12]}-{architecture.lower()}{'' if target == 'service' else f'-{target}'}"
+    return of_target(f"{version}-{digest.hexdigest()[:12]}-{architecture.lower()}", target)
+
+
+def of_target(name: str, target: str) -> str:
+    """The name or tag of the image of the Dockerfile's `target`, from that of the service's."""
+    return name if target == "service" else f"{name}-{target}"
 
 
 def sources(root: Path = ROOT) -> list[str]:

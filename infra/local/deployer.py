@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 
 from infra.deploy.cloudformation import Event, Stack
 from infra.deploy.deployment import Deployment
+from infra.deploy.image import of_target
 from infra.local.emulator import Emulator
 from infra.local.process import ROOT
 
@@ -14,7 +15,7 @@ TEMPLATE = ROOT / "infra/deployer.yaml"
 
 
 def _image(made: Mapping[str, str], target: str) -> str:
-    return IMAGE if target == "service" else f"{IMAGE}-tools"
+    return of_target(IMAGE, target)
 
 
 def deploy_as_account(
