@@ -24,7 +24,7 @@ from infra.local.emulator import HOST, free_port
 from infra.local.options import Options
 from infra.local.process import ROOT
 from infra.local.stack import LocalStack
-from tests.faults.http_faults import TABLE_THROTTLE, names_table, refused
+from tests.faults.http_faults import TABLE_THROTTLE, names_table, refused, to
 from tests.faults.proxy import Proxy
 from tests.faults.read_cases import GET_RECORDS
 from tests.rules import metrics, rules
@@ -34,7 +34,8 @@ from tests.system.prometheus import FASTER, Prometheus
 OPEN_ENDED = {"sensorstream_retries", "sensorstream_checkpoint_errors", "sensorstream_cloudwatch_omitted"}
 RECORDED = {rule.name for rule in rules("record")}
 MINUTES_OF_QUIET = 10
-STUCK = {"LagGrowing", "ShardNotProgressing", "CheckpointStale", "ArchiveObjectOpenTooLong", "TableThrottled"}
+STUCK = ("LagGrowing", "ShardNotProgressing", "CheckpointStale")
+OPEN = "ArchiveObjectOpenTooLong"  # whether an object is open when a fault begins is chance, unless it is the archive's
 
 
 class Patient:
@@ -85,7 +86,9 @@ def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
     aws, mqtt, http = free_port(), free_port(), free_port()
     with pytest.MonkeyPatch.context() as patch, Proxy(HOST, aws) as proxy:
         patch.setattr(local, "LOCAL", folder)  # beside the other system, whose devices are in the usual folder
-        settings = SETTINGS | {f"AWS_ENDPOINT_URL_{each.upper()}": proxy.urls[each] for each in ("dynamodb", "kinesis")}
+        settings = SETTINGS | {
+            f"AWS_ENDPOINT_URL_{each.upper()}": proxy.urls[each] for each in ("dynamodb", "kinesis", "s3")
+        }
         options = Options("patient", aws, mqtt, http, enforce=False, consumer_settings=settings)
         with (
             LocalStack(options, print) as running,
@@ -173,15 +176,23 @@ def test_good_load_fires_nothing(patient: Patient) -> None:
         assert patient.prometheus.query(f'count_over_time(ALERTS{{alertstate="firing"}}{window})') == []
 
 
-def test_a_table_that_refuses_everything_is_told_of_five_times(patient: Patient) -> None:
+def test_a_table_that_refuses_everything_raises_four_alerts(patient: Patient) -> None:
     table = patient.system.stack.outputs["SensorTable"]
     with patient.load():
         patient.quiet()
         with patient.proxy.fault(refused(names_table(table), 400, TABLE_THROTTLE)):
-            patient.expect(*STUCK)
+            patient.expect(*STUCK, "TableThrottled", may=(OPEN,))
             for labels in patient.prometheus.alerts()["CheckpointStale"]:
                 assert labels["job"] == "sensorstream"
                 assert labels["shard"].startswith("shardId-")
+        patient.quiet()
+
+
+def test_a_bucket_that_refuses_everything_raises_four_alerts(patient: Patient) -> None:
+    with patient.load():
+        patient.quiet()
+        with patient.proxy.fault(refused(to("s3"), 503, "SlowDown")):
+            patient.expect(*STUCK, OPEN)
         patient.quiet()
 
 
@@ -190,7 +201,7 @@ def test_a_stream_that_may_not_be_read_is_told_of_with_the_reason(patient: Patie
     with patient.load():
         patient.quiet()
         with patient.proxy.shaping.refuse("AccessDeniedException", GET_RECORDS):
-            patient.expect("StreamUnreadable", "LagGrowing", may=tuple(STUCK), seconds=180)
+            patient.expect("StreamUnreadable", "LagGrowing", may=(*STUCK, OPEN), seconds=180)
             assert {labels["reason"] for labels in patient.prometheus.alerts()["StreamUnreadable"]} == {"access-denied"}
         patient.quiet(180)
 
