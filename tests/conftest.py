@@ -1,12 +1,14 @@
 """What tests of several components need: one emulator a run, on free ports, with the template deployed."""
 
+import asyncio
 import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -21,6 +23,18 @@ atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 from infra.deploy.cloudformation import Event  # noqa: E402
 from infra.deploy.deployment import Deployment  # noqa: E402
 from infra.local.emulator import Emulator  # noqa: E402
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """Runs a test that awaits, and the setup and teardown of each of its fixtures, for two minutes at most."""
+
+    def run_until_complete(self, future: Any) -> Any:
+        return super().run_until_complete(asyncio.wait_for(future, 120))
+
+
+def pytest_asyncio_loop_factories() -> dict[str, Callable[[], Loop]]:
+    """The loops of tests that await."""
+    return {"limited": Loop}
 
 
 @dataclass(frozen=True)

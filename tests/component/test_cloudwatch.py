@@ -1,6 +1,7 @@
 """The publisher against the emulator's CloudWatch, with the service's own client."""
 
 import time
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,21 +15,22 @@ from consumer.sinks.cloudwatch import Publisher
 from consumer.sinks.statistics import METRIC, Sums
 from consumer.telemetry.metrics import Metrics
 from infra.local.emulator import Emulator
-from tests.running import in_loop
 
 MINUTES = [-60 * 24, -61, -3, -1, 0]
 
 
-@pytest.fixture(autouse=True)
-def _credentials(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The SDK looks for them in the environment."""
+def settings(emulator: Emulator, **variables: str) -> Settings:
+    names = {"STREAM_NAME": "unused", "SENSOR_TABLE": "unused", "ARCHIVE_BUCKET": "unused"}
+    return Settings.load(emulator.variables() | names | variables)
+
+
+@pytest.fixture
+async def clients(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Clients]:
+    """The SDK looks for the credentials in the environment."""
     for name, value in emulator.variables().items():
         monkeypatch.setenv(name, value)
-
-
-def settings(emulator: Emulator) -> Settings:
-    names = {"STREAM_NAME": "unused", "SENSOR_TABLE": "unused", "ARCHIVE_BUCKET": "unused"}
-    return Settings.load(emulator.variables() | names)
+    async with Clients(settings(emulator)) as clients:
+        yield clients
 
 
 async def points(clients: Clients, namespace: str, metric: str, **dimensions: str) -> dict[datetime, Any]:
@@ -67,14 +69,12 @@ async def publish(clients: Clients, namespace: str, per_sensor: bool, metrics: M
     return sent
 
 
-@in_loop
-async def test_the_sample_count_is_the_number_of_readings(emulator: Emulator) -> None:
+async def test_the_sample_count_is_the_number_of_readings(clients: Clients) -> None:
     metrics = Metrics()
-    async with Clients(settings(emulator)) as clients:
-        sent = await publish(clients, "Test/Plain", per_sensor=False, metrics=metrics)
-        found = await points(clients, "Test/Plain", METRIC)
-        listed = await clients.cloudwatch.list_metrics(Namespace="Test/Plain")
-        rows = await points(clients, "Test/Plain", "RowsWritten", Application="plant")
+    sent = await publish(clients, "Test/Plain", per_sensor=False, metrics=metrics)
+    found = await points(clients, "Test/Plain", METRIC)
+    listed = await clients.cloudwatch.list_metrics(Namespace="Test/Plain")
+    rows = await points(clients, "Test/Plain", "RowsWritten", Application="plant")
     assert metrics.registry.get_sample_value("sensorstream_cloudwatch_errors_total") == 0
     assert sum(point["SampleCount"] for point in found.values()) == len(sent) == 120
     assert sum(point["Sum"] for point in found.values()) == float(sum(reading.value for reading in sent))
@@ -89,32 +89,23 @@ async def test_the_sample_count_is_the_number_of_readings(emulator: Emulator) ->
     assert sum(point["Sum"] for point in rows.values()) == 120
 
 
-@in_loop
-async def test_each_sensor_has_its_own_count_when_asked_for(emulator: Emulator) -> None:
-    async with Clients(settings(emulator)) as clients:
-        await publish(clients, "Test/PerSensor", per_sensor=True, metrics=Metrics())
-        total = await points(clients, "Test/PerSensor", METRIC)
-        each = [
-            await points(clients, "Test/PerSensor", METRIC, SensorId=f"soil Sensor+{number}") for number in range(4)
-        ]
+async def test_each_sensor_has_its_own_count_when_asked_for(clients: Clients) -> None:
+    await publish(clients, "Test/PerSensor", per_sensor=True, metrics=Metrics())
+    total = await points(clients, "Test/PerSensor", METRIC)
+    each = [await points(clients, "Test/PerSensor", METRIC, SensorId=f"soil Sensor+{number}") for number in range(4)]
     # Asked without dimensions the emulator adds up all of the metric, CloudWatch tells the one that has none.
     assert sum(point["SampleCount"] for point in total.values()) == 120 + 120
     assert [sum(point["SampleCount"] for point in sensor.values()) for sensor in each] == [30] * 4
 
 
-@in_loop
-async def test_what_an_unreachable_cloudwatch_missed_is_sent_later(emulator: Emulator) -> None:
-    metrics = Metrics()
-    environ = emulator.variables() | {"AWS_ENDPOINT_URL_CLOUDWATCH": "http://127.0.0.1:1"}
-    names = {"STREAM_NAME": "unused", "SENSOR_TABLE": "unused", "ARCHIVE_BUCKET": "unused"}
-    sums = Sums()
+async def test_what_an_unreachable_cloudwatch_missed_is_sent_later(emulator: Emulator, clients: Clients) -> None:
+    metrics, sums = Metrics(), Sums()
     reading = Reading("soil", int(time.time() * 1000), Decimal(20), None)
-    async with Clients(Settings.load(environ | names)) as clients:
+    async with Clients(settings(emulator, AWS_ENDPOINT_URL_CLOUDWATCH="http://127.0.0.1:1")) as unreachable:
         sums.add([reading])
-        await Publisher(clients.cloudwatch, "Test/Later", "plant", sums, dict, metrics).flush()
+        await Publisher(unreachable.cloudwatch, "Test/Later", "plant", sums, dict, metrics).flush()
     assert metrics.registry.get_sample_value("sensorstream_cloudwatch_errors_total") == 1
-    async with Clients(settings(emulator)) as clients:
-        sums.add([reading])
-        await Publisher(clients.cloudwatch, "Test/Later", "plant", sums, dict, metrics).flush()
-        found = await points(clients, "Test/Later", METRIC)
+    sums.add([reading])
+    await Publisher(clients.cloudwatch, "Test/Later", "plant", sums, dict, metrics).flush()
+    found = await points(clients, "Test/Later", METRIC)
     assert sum(point["SampleCount"] for point in found.values()) == 2

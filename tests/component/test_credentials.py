@@ -7,7 +7,8 @@ import socket
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -57,31 +58,23 @@ def ask(variables: dict[str, str], token: str | None = None) -> tuple[int, dict[
         return error.code, json.loads(error.read())
 
 
-def serve(scenario: Callable[[Credentials, dict[str, str]], Awaitable[None]]) -> None:
-    """Finds the credentials, opens the address, and runs the scenario with both."""
-
-    async def run() -> None:
-        credentials = await Credentials.find(get_session(), "eu-central-1")
-        endpoint = Endpoint(credentials)
-        await endpoint.start()
-        try:
-            await scenario(credentials, endpoint.environment({}))
-        finally:
-            await endpoint.stop()
-
-    asyncio.run(run())
+@asynccontextmanager
+async def served() -> AsyncIterator[tuple[Credentials, dict[str, str]]]:
+    """The credentials that are found, and the variables that lead to the address."""
+    credentials = await Credentials.find(get_session(), "eu-central-1")
+    endpoint = Endpoint(credentials)
+    await endpoint.start()
+    try:
+        yield credentials, endpoint.environment({})
+    finally:
+        await endpoint.stop()
 
 
-def given() -> dict[str, Any]:
+async def given() -> dict[str, Any]:
     """What the daemon gets in this environment."""
-    got: dict[str, Any] = {}
-
-    async def scenario(_: Credentials, variables: dict[str, str]) -> None:
-        status, answer = await asyncio.to_thread(ask, variables)
-        assert status == 200, answer
-        got.update(answer)
-
-    serve(scenario)
+    async with served() as (_, variables):
+        status, got = await asyncio.to_thread(ask, variables)
+    assert status == 200, got
     assert datetime.fromisoformat(got["Expiration"]) > datetime.now(UTC)
     return got
 
@@ -117,44 +110,44 @@ def runs(folder: Path) -> int:
     return len((folder / "runs").read_text())
 
 
-def test_from_the_environment(environ: Callable[..., None]) -> None:
+async def test_from_the_environment(environ: Callable[..., None]) -> None:
     environ(AWS_ACCESS_KEY_ID="KEY", AWS_SECRET_ACCESS_KEY="planted-secret", AWS_SESSION_TOKEN="planted-token")
-    got = given()
+    got = await given()
     assert (got["AccessKeyId"], got["SecretAccessKey"], got["Token"]) == ("KEY", "planted-secret", "planted-token")
 
 
-def test_from_a_profile(environ: Callable[..., None], tmp_path: Path) -> None:
+async def test_from_a_profile(environ: Callable[..., None], tmp_path: Path) -> None:
     environ(**configure(tmp_path, "aws_access_key_id = KEY\naws_secret_access_key = planted-secret"))
-    got = given()
+    got = await given()
     assert (got["AccessKeyId"], got["Token"]) == ("KEY", None)
 
 
-def test_from_the_shared_file(environ: Callable[..., None], tmp_path: Path) -> None:
+async def test_from_the_shared_file(environ: Callable[..., None], tmp_path: Path) -> None:
     (tmp_path / "credentials").write_text("[default]\naws_access_key_id = KEY\naws_secret_access_key = planted\n")
     environ()
-    assert given()["AccessKeyId"] == "KEY"
+    assert (await given())["AccessKeyId"] == "KEY"
 
 
 @pytest.mark.parametrize("seconds", [None, 3600])
-def test_from_a_process(environ: Callable[..., None], tmp_path: Path, seconds: float | None) -> None:
+async def test_from_a_process(environ: Callable[..., None], tmp_path: Path, seconds: float | None) -> None:
     environ(**configure(tmp_path, process(tmp_path, seconds)))
-    assert given()["AccessKeyId"] == "KEY1"
+    assert (await given())["AccessKeyId"] == "KEY1"
     assert runs(tmp_path) == 1
 
 
-def test_from_a_single_sign_on(environ: Callable[..., None], tmp_path: Path, place: Portal) -> None:
+async def test_from_a_single_sign_on(environ: Callable[..., None], tmp_path: Path, place: Portal) -> None:
     cached_login(tmp_path, "https://example.awsapps.com/start", SOON, token="planted-login")
     environ(**configure(tmp_path, SSO_LEGACY), AWS_ENDPOINT_URL_SSO=place.url)
-    assert given()["AccessKeyId"] == "KEY1"
+    assert (await given())["AccessKeyId"] == "KEY1"
 
 
-def test_from_a_session_of_a_single_sign_on(environ: Callable[..., None], tmp_path: Path, place: Portal) -> None:
+async def test_from_a_session_of_a_single_sign_on(environ: Callable[..., None], tmp_path: Path, place: Portal) -> None:
     cached_login(tmp_path, "s", SOON, token="planted-login")
     environ(**configure(tmp_path, SSO_SESSION), AWS_ENDPOINT_URL_SSO=place.url)
-    assert given()["SecretAccessKey"] == "planted-secret-1"
+    assert (await given())["SecretAccessKey"] == "planted-secret-1"
 
 
-def test_a_session_that_is_over_is_renewed_by_its_refresh_token(
+async def test_a_session_that_is_over_is_renewed_by_its_refresh_token(
     environ: Callable[..., None], tmp_path: Path, place: Portal
 ) -> None:
     again = {
@@ -165,49 +158,48 @@ def test_a_session_that_is_over_is_renewed_by_its_refresh_token(
     }
     cached_login(tmp_path, "s", datetime.now(UTC) - timedelta(minutes=1), token="planted-login", **again)
     environ(**configure(tmp_path, SSO_SESSION), AWS_ENDPOINT_URL_SSO=place.url, AWS_ENDPOINT_URL_SSO_OIDC=place.url)
-    assert given()["AccessKeyId"] == "KEY1"
+    assert (await given())["AccessKeyId"] == "KEY1"
     assert place.asked[0] == "/token"
 
 
-def test_from_a_role_that_a_profile_takes_on(environ: Callable[..., None], tmp_path: Path, place: Portal) -> None:
+async def test_from_a_role_that_a_profile_takes_on(environ: Callable[..., None], tmp_path: Path, place: Portal) -> None:
     source = "aws_access_key_id = A\naws_secret_access_key = planted"
     environ(
         **configure(tmp_path, f"role_arn = {ROLE}\nsource_profile = q\n[profile q]\n{source}"),
         AWS_ENDPOINT_URL_STS=place.url,
     )
-    assert given()["AccessKeyId"] == "KEY1"
+    assert (await given())["AccessKeyId"] == "KEY1"
 
 
-def test_from_a_web_identity(environ: Callable[..., None], tmp_path: Path, place: Portal) -> None:
+async def test_from_a_web_identity(environ: Callable[..., None], tmp_path: Path, place: Portal) -> None:
     (tmp_path / "web").write_text("planted-web")
     environ(AWS_ROLE_ARN=ROLE, AWS_WEB_IDENTITY_TOKEN_FILE=str(tmp_path / "web"), AWS_ENDPOINT_URL_STS=place.url)
-    assert given()["AccessKeyId"] == "KEY1"
+    assert (await given())["AccessKeyId"] == "KEY1"
 
 
-def test_from_a_container(environ: Callable[..., None], place: Portal) -> None:
+async def test_from_a_container(environ: Callable[..., None], place: Portal) -> None:
     environ(AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{place.url}/container")
-    assert given()["Token"] == "planted-token-1"
+    assert (await given())["Token"] == "planted-token-1"
 
 
-def test_from_a_task_of_ecs(environ: Callable[..., None], place: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_from_a_task_of_ecs(environ: Callable[..., None], place: Portal, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its variable holds a path only, below an address that no test can listen on."""
     monkeypatch.setattr(
         "botocore.utils.ContainerMetadataFetcher.full_url", lambda _, relative: f"{place.url}{relative}"
     )
     environ(AWS_CONTAINER_CREDENTIALS_RELATIVE_URI="/v2/credentials/x")
-    assert given()["AccessKeyId"] == "KEY1"
+    assert (await given())["AccessKeyId"] == "KEY1"
     assert place.asked == ["/v2/credentials/x"]
 
 
-def test_from_a_machine(environ: Callable[..., None], place: Portal) -> None:
+async def test_from_a_machine(environ: Callable[..., None], place: Portal) -> None:
     environ(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=place.url)
-    assert given()["AccessKeyId"] == "KEY1"
+    assert (await given())["AccessKeyId"] == "KEY1"
 
 
-def test_the_answer_is_what_an_sdk_reads(environ: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_answer_is_what_an_sdk_reads(environ: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     environ(AWS_ACCESS_KEY_ID="KEY", AWS_SECRET_ACCESS_KEY="planted-secret")
-
-    async def scenario(_: Credentials, variables: dict[str, str]) -> None:
+    async with served() as (_, variables):
         for name in EARLIER:
             monkeypatch.delenv(name, raising=False)
         for name, value in variables.items():
@@ -216,55 +208,42 @@ def test_the_answer_is_what_an_sdk_reads(environ: Callable[..., None], monkeypat
         assert found is not None
         assert (found.method, found.get_frozen_credentials().access_key) == ("container-role", "KEY")
 
-    serve(scenario)
 
-
-def test_no_other_credentials_reach_the_daemon(environ: Callable[..., None]) -> None:
+async def test_no_other_credentials_reach_the_daemon(environ: Callable[..., None]) -> None:
     environ(AWS_ACCESS_KEY_ID="KEY", AWS_SECRET_ACCESS_KEY="planted-secret")
-
-    async def run() -> None:
-        endpoint = Endpoint(await Credentials.find(get_session(), "eu-central-1"))
-        await endpoint.start()
-        before = dict.fromkeys(EARLIER, "planted") | {"AWS_PROFILE": "p", "PATH": "/bin"}
-        after = endpoint.environment(before)
-        await endpoint.stop()
-        assert after.pop("AWS_CONTAINER_CREDENTIALS_FULL_URI").startswith("http://127.0.0.1:")
-        assert len(after.pop("AWS_CONTAINER_AUTHORIZATION_TOKEN")) > 30
-        assert after == {"AWS_PROFILE": "p", "PATH": "/bin"}
-
-    asyncio.run(run())
+    endpoint = Endpoint(await Credentials.find(get_session(), "eu-central-1"))
+    await endpoint.start()
+    before = dict.fromkeys(EARLIER, "planted") | {"AWS_PROFILE": "p", "PATH": "/bin"}
+    after = endpoint.environment(before)
+    await endpoint.stop()
+    assert after.pop("AWS_CONTAINER_CREDENTIALS_FULL_URI").startswith("http://127.0.0.1:")
+    assert len(after.pop("AWS_CONTAINER_AUTHORIZATION_TOKEN")) > 30
+    assert after == {"AWS_PROFILE": "p", "PATH": "/bin"}
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "\u00e4"])
-def test_who_does_not_know_the_token_gets_nothing(environ: Callable[..., None], token: str) -> None:
+async def test_who_does_not_know_the_token_gets_nothing(environ: Callable[..., None], token: str) -> None:
     environ(AWS_ACCESS_KEY_ID="KEY", AWS_SECRET_ACCESS_KEY="planted-secret")
-
-    async def scenario(_: Credentials, variables: dict[str, str]) -> None:
+    async with served() as (_, variables):
         assert await asyncio.to_thread(ask, variables, token) == (
             403,
             {"code": "AccessDenied", "message": "the token is not the right one"},
         )
 
-    serve(scenario)
 
-
-def test_it_listens_on_loopback_only(environ: Callable[..., None]) -> None:
+async def test_it_listens_on_loopback_only(environ: Callable[..., None]) -> None:
     environ(AWS_ACCESS_KEY_ID="KEY", AWS_SECRET_ACCESS_KEY="planted-secret")
-
-    async def scenario(_: Credentials, variables: dict[str, str]) -> None:
+    async with served() as (_, variables):
         port = int(variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"].split(":")[2].partition("/")[0])
         with socket.socket() as elsewhere:  # taken there, if it listened on all addresses
             elsewhere.bind(("127.0.0.2", port))
 
-    serve(scenario)
 
-
-def test_short_ones_are_renewed_ahead_of_their_end_and_not_at_each_request(
+async def test_short_ones_are_renewed_ahead_of_their_end_and_not_at_each_request(
     environ: Callable[..., None], tmp_path: Path
 ) -> None:
     environ(**configure(tmp_path, process(tmp_path, 4)))
-
-    async def scenario(credentials: Credentials, variables: dict[str, str]) -> None:
+    async with served() as (credentials, variables):
         for _ in range(100):
             await credentials.keys()
         assert runs(tmp_path) == 1
@@ -275,10 +254,8 @@ def test_short_ones_are_renewed_ahead_of_their_end_and_not_at_each_request(
                 assert keys.expires > datetime.now(UTC)
                 await asyncio.sleep(0.1)
 
-    serve(scenario)
 
-
-def test_a_failed_renewal_is_told_once_tried_seldom_and_ends(
+async def test_a_failed_renewal_is_told_once_tried_seldom_and_ends(
     environ: Callable[..., None],
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -291,7 +268,7 @@ def test_a_failed_renewal_is_told_once_tried_seldom_and_ends(
     def said() -> list[str]:
         return [record.levelname for record in caplog.records if record.name == module.__name__]
 
-    async def scenario(credentials: Credentials, variables: dict[str, str]) -> None:
+    async with served() as (credentials, variables):
         (tmp_path / "broken").touch()
         async with asyncio.timeout(20):
             while (answer := await asyncio.to_thread(ask, variables))[0] == 200:  # noqa: ASYNC110
@@ -307,7 +284,5 @@ def test_a_failed_renewal_is_told_once_tried_seldom_and_ends(
         async with asyncio.timeout(20):
             while (await asyncio.to_thread(ask, variables))[0] != 200 or len(said()) < 2:  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
-
-    serve(scenario)
     assert said() == ["ERROR", "INFO"]
     assert "planted" not in caplog.text

@@ -1,6 +1,5 @@
 """The real KCL daemon against the local AWS: starts, delivers, resumes, drops only what is broken, and ends."""
 
-import asyncio
 import base64
 import hashlib
 import logging
@@ -47,52 +46,50 @@ def poison(key: bytes) -> bytes:
     return aggregate(field(1, key) + field(3, b"\x08\x07" + field(3, b"x")))
 
 
-def test_the_daemon_delivers_checkpoints_and_ends_gracefully(
+async def test_the_daemon_delivers_checkpoints_and_ends_gracefully(
     endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LC_ALL", "C")
+    async with Rig(endpoint, tmp_path / "run dir", "graceful") as rig:
+        await rig.create_stream(2)
+        await rig.prepare()
+        await rig.put(b"low", hash_key="0")
+        await rig.put(b"high", key="ger\u00e4t", hash_key=str(2**127))
+        clock = Clock()
+        await rig.daemon.start()
+        java = rig.daemon.pid
+        assert java is not None
+        await rig.until(lambda: len(rig.shards("initialize")) == 2)
+        assert clock() < 20  # 3 s on an idle machine
+        await rig.until(lambda: texts(rig) == {"low", "high"})
+        assert {got.key for got in rig.got} == {"key", "ger\u00e4t"}
+        assert rig.daemon.phase == "starting the shards"
+        assert len(group_of(java)) == 3  # java and a connector per shard
 
-    async def scenario() -> None:
-        async with Rig(endpoint, tmp_path / "run dir", "graceful") as rig:
-            await rig.create_stream(2)
-            await rig.prepare()
-            await rig.put(b"low", hash_key="0")
-            await rig.put(b"high", key="ger\u00e4t", hash_key=str(2**127))
-            clock = Clock()
-            await rig.daemon.start()
-            java = rig.daemon.pid
-            assert java is not None
-            await rig.until(lambda: len(rig.shards("initialize")) == 2)
-            assert clock() < 20  # 3 s on an idle machine
-            await rig.until(lambda: texts(rig) == {"low", "high"})
-            assert {got.key for got in rig.got} == {"key", "ger\u00e4t"}
-            assert rig.daemon.phase == "starting the shards"
-            assert len(group_of(java)) == 3  # java and a connector per shard
+        claim = await rig.leases.claim("shardId-000000000000")
+        assert claim is not None
+        assert claim.checkpoint == next((got.sequence, got.sub) for got in rig.got if text(got) == "low")
+        await rig.put(b"more", hash_key="0")
+        await rig.until(lambda: "more" in texts(rig))
+        again = await rig.leases.claim("shardId-000000000000")
+        assert again is not None
+        assert again.epoch == claim.epoch + 1, "the KCL's own updates keep our attribute"
+        assert again.checkpoint > claim.checkpoint
+        assert await rig.leases.owned() == {"shardId-000000000000", "shardId-000000000001"}
 
-            claim = await rig.leases.claim("shardId-000000000000")
-            assert claim is not None
-            assert claim.checkpoint == next((got.sequence, got.sub) for got in rig.got if text(got) == "low")
-            await rig.put(b"more", hash_key="0")
-            await rig.until(lambda: "more" in texts(rig))
-            again = await rig.leases.claim("shardId-000000000000")
-            assert again is not None
-            assert again.epoch == claim.epoch + 1, "the KCL's own updates keep our attribute"
-            assert again.checkpoint > claim.checkpoint
-            assert await rig.leases.owned() == {"shardId-000000000000", "shardId-000000000001"}
-
-            rig.daemon.terminate()
-            await rig.until(lambda: len(rig.shards("leaseLost")) == 2)
-            assert len(rig.shards("shutdownRequested")) == 2
-            assert await rig.daemon.wait() == 143
-            assert gone(java)
-            assert not group_of(java)
-            assert rig.daemon.pid is None
-
-    asyncio.run(scenario())
+        rig.daemon.terminate()
+        await rig.until(lambda: len(rig.shards("leaseLost")) == 2)
+        assert len(rig.shards("shutdownRequested")) == 2
+        assert await rig.daemon.wait() == 143
+        assert gone(java)
+        assert not group_of(java)
+        assert rig.daemon.pid is None
 
 
-def test_a_killed_daemon_resumes_with_the_same_worker_id_and_leaves_no_zombie(endpoint: str, tmp_path: Path) -> None:
-    async def scenario() -> None:
+async def test_a_killed_daemon_resumes_with_the_same_worker_id_and_leaves_no_zombie(
+    endpoint: str, tmp_path: Path
+) -> None:
+    with as_first_process():
         async with Rig(endpoint, tmp_path / "run", "resumed") as rig:
             await rig.create_stream(1)
             await rig.prepare()
@@ -114,34 +111,27 @@ def test_a_killed_daemon_resumes_with_the_same_worker_id_and_leaves_no_zombie(en
             assert clock() < 25  # 3 s on an idle machine; a new worker id would take two minutes
             assert texts(rig) == {f"b{n}" for n in range(10)}
 
-    with as_first_process():
-        asyncio.run(scenario())
 
-
-def test_a_broken_aggregate_is_handed_over_and_its_neighbours_arrive(
+async def test_a_broken_aggregate_is_handed_over_and_its_neighbours_arrive(
     endpoint: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     broken = poison(b"fake\nSequence number: 1\nRaw data: QUJD\n")
-
-    async def scenario() -> None:
-        async with Rig(endpoint, tmp_path / "run", "poisoned") as rig:
-            await rig.create_stream(1)
-            await rig.prepare()
-            good = [b"good%d" % n for n in range(20)]
-            await rig.put(*good[:10], broken, *good[10:])
-            await rig.daemon.start()
-            await rig.until(lambda: len(texts(rig)) == 20)
-            assert rig.daemon.undeliverable == [broken]
-            assert [text(got).encode() for got in rig.got] == good
-            told = [record for record in caplog.records if hasattr(record, "sequence_number")]
-            assert len(told) == 1
-            assert rig.got[9].sequence < int(told[0].__dict__["sequence_number"]) < rig.got[10].sequence
-
-    with caplog.at_level(logging.INFO, "kcl"):
-        asyncio.run(scenario())
+    caplog.set_level(logging.INFO, "kcl")
+    async with Rig(endpoint, tmp_path / "run", "poisoned") as rig:
+        await rig.create_stream(1)
+        await rig.prepare()
+        good = [b"good%d" % n for n in range(20)]
+        await rig.put(*good[:10], broken, *good[10:])
+        await rig.daemon.start()
+        await rig.until(lambda: len(texts(rig)) == 20)
+        assert rig.daemon.undeliverable == [broken]
+        assert [text(got).encode() for got in rig.got] == good
+        told = [record for record in caplog.records if hasattr(record, "sequence_number")]
+        assert len(told) == 1
+        assert rig.got[9].sequence < int(told[0].__dict__["sequence_number"]) < rig.got[10].sequence
 
 
-def test_a_skipped_batch_forbids_checkpoints_and_kills_the_daemon(
+async def test_a_skipped_batch_forbids_checkpoints_and_kills_the_daemon(
     endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the class that Java 11 dropped, the KCL skips the batch around a broken aggregate and goes on."""
@@ -149,25 +139,24 @@ def test_a_skipped_batch_forbids_checkpoints_and_kills_the_daemon(
     def without_jaxb(java: Path, heap_mb: int) -> list[str]:
         return [part.replace(f"{HERE / 'jaxb'}:", "") for part in java_command(java, heap_mb)]
 
-    async def scenario() -> None:
-        async with Rig(endpoint, tmp_path / "run", "skipped") as rig:
-            await rig.create_stream(1)
-            await rig.prepare()
-            await rig.put(b"lost", poison(b"d"), b"lost")
-            with monkeypatch.context() as patch:
-                patch.setattr(daemon_module, "java_command", without_jaxb)
-                await rig.daemon.start()
-            assert await rig.daemon.wait() == -9
-            with pytest.raises(BatchSkipped):
-                rig.daemon.drain_log()
+    async with Rig(endpoint, tmp_path / "run", "skipped") as rig:
+        await rig.create_stream(1)
+        await rig.prepare()
+        await rig.put(b"lost", poison(b"d"), b"lost")
+        with monkeypatch.context() as patch:
+            patch.setattr(daemon_module, "java_command", without_jaxb)
             await rig.daemon.start()
-            await rig.until(lambda: len(rig.got) == 2)
+        assert await rig.daemon.wait() == -9
+        with pytest.raises(BatchSkipped):
             rig.daemon.drain_log()
+        await rig.daemon.start()
+        await rig.until(lambda: len(rig.got) == 2)
+        rig.daemon.drain_log()
 
-    asyncio.run(scenario())
 
-
-def test_a_start_time_leaves_older_records_out(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_start_time_leaves_older_records_out(
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # The emulator takes CBOR's times, which are in milliseconds, for seconds.
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Daws.cborEnabled=false")
     start = datetime.now(UTC) + timedelta(hours=1)
@@ -193,65 +182,55 @@ def test_a_start_time_leaves_older_records_out(endpoint: str, tmp_path: Path, mo
             assert (claim.checkpoint == START) == (not rig.got)
             return texts(rig)
 
-    assert asyncio.run(scenario(start - timedelta(hours=2), "past")) == {"one"}
-    assert asyncio.run(scenario(start, "future")) == set()
+    assert await scenario(start - timedelta(hours=2), "past") == {"one"}
+    assert await scenario(start, "future") == set()
 
 
-def test_a_split_shard_is_read_to_its_end_and_its_children_follow(endpoint: str, tmp_path: Path) -> None:
+async def test_a_split_shard_is_read_to_its_end_and_its_children_follow(endpoint: str, tmp_path: Path) -> None:
     parent, children = "shardId-000000000000", {"shardId-000000000001", "shardId-000000000002"}
-
-    async def scenario() -> None:
-        async with Rig(endpoint, tmp_path / "run", "split") as rig:
-            await rig.create_stream(1)
-            await rig.prepare()
-            await rig.put(b"before")
-            await rig.daemon.start()
-            await rig.until(lambda: len(rig.got) == 1)
-            await rig.kinesis.split_shard(StreamName="split", ShardToSplit=parent, NewStartingHashKey=str(2**127))
-            await rig.kinesis.get_waiter("stream_exists").wait(StreamName="split", WaiterConfig={"Delay": 1})
-            await rig.put(b"low", hash_key="0")
-            await rig.put(b"high", hash_key=str(2**127))
-            await rig.until(lambda: len(rig.got) == 3)
-            assert rig.shards("shardEnded") == {parent}
-            assert {got.shard for got in rig.got[1:]} == children
-            assert await rig.leases.owned() == children
-            end = await rig.leases.claim(parent)
-            assert end is None or end.checkpoint == END
-
-    asyncio.run(scenario())
+    async with Rig(endpoint, tmp_path / "run", "split") as rig:
+        await rig.create_stream(1)
+        await rig.prepare()
+        await rig.put(b"before")
+        await rig.daemon.start()
+        await rig.until(lambda: len(rig.got) == 1)
+        await rig.kinesis.split_shard(StreamName="split", ShardToSplit=parent, NewStartingHashKey=str(2**127))
+        await rig.kinesis.get_waiter("stream_exists").wait(StreamName="split", WaiterConfig={"Delay": 1})
+        await rig.put(b"low", hash_key="0")
+        await rig.put(b"high", hash_key=str(2**127))
+        await rig.until(lambda: len(rig.got) == 3)
+        assert rig.shards("shardEnded") == {parent}
+        assert {got.shard for got in rig.got[1:]} == children
+        assert await rig.leases.owned() == children
+        end = await rig.leases.claim(parent)
+        assert end is None or end.checkpoint == END
 
 
-def test_enhanced_fan_out_delivers(endpoint: str, tmp_path: Path) -> None:
-    async def scenario() -> None:
-        settings = {"RETRIEVAL_MODE": "FANOUT", "STREAM_CONSUMER": "apart"}
-        async with Rig(endpoint, tmp_path / "run", "fanned", **settings) as rig:
-            await rig.create_stream(1)
-            await rig.prepare()
-            await rig.put(b"one")
-            await rig.daemon.start()
-            await rig.until(lambda: texts(rig) == {"one"})
-            [shard] = rig.shards("initialize")
-            assert not rig.daemon.gone(shard)
-            summary = await rig.kinesis.describe_stream_summary(StreamName="fanned")
-            arn = summary["StreamDescriptionSummary"]["StreamARN"]
-            [consumer] = (await rig.kinesis.list_stream_consumers(StreamARN=arn))["Consumers"]
-            assert consumer["ConsumerName"] == "apart"
-            # What the KCL makes of a registered consumer that is gone, and how it can be known.
-            await rig.kinesis.deregister_stream_consumer(ConsumerARN=consumer["ConsumerARN"])
-            await rig.until(lambda: rig.shards("shardEnded") == {shard})
-            assert rig.daemon.gone(shard)
-
-    asyncio.run(scenario())
+async def test_enhanced_fan_out_delivers(endpoint: str, tmp_path: Path) -> None:
+    settings = {"RETRIEVAL_MODE": "FANOUT", "STREAM_CONSUMER": "apart"}
+    async with Rig(endpoint, tmp_path / "run", "fanned", **settings) as rig:
+        await rig.create_stream(1)
+        await rig.prepare()
+        await rig.put(b"one")
+        await rig.daemon.start()
+        await rig.until(lambda: texts(rig) == {"one"})
+        [shard] = rig.shards("initialize")
+        assert not rig.daemon.gone(shard)
+        summary = await rig.kinesis.describe_stream_summary(StreamName="fanned")
+        arn = summary["StreamDescriptionSummary"]["StreamARN"]
+        [consumer] = (await rig.kinesis.list_stream_consumers(StreamARN=arn))["Consumers"]
+        assert consumer["ConsumerName"] == "apart"
+        # What the KCL makes of a registered consumer that is gone, and how it can be known.
+        await rig.kinesis.deregister_stream_consumer(ConsumerARN=consumer["ConsumerARN"])
+        await rig.until(lambda: rig.shards("shardEnded") == {shard})
+        assert rig.daemon.gone(shard)
 
 
-def test_a_missing_java_is_an_exit_code_and_a_line(
+async def test_a_missing_java_is_an_exit_code_and_a_line(
     endpoint: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def scenario() -> None:
-        async with Rig(endpoint, tmp_path / "run", "nojava") as rig:
-            rig.daemon._java = Path("/nowhere/java")
-            await rig.daemon.start()
-            assert await rig.daemon.wait() == 1
-
-    asyncio.run(scenario())
+    async with Rig(endpoint, tmp_path / "run", "nojava") as rig:
+        rig.daemon._java = Path("/nowhere/java")
+        await rig.daemon.start()
+        assert await rig.daemon.wait() == 1
     assert "/nowhere/java" in caplog.text

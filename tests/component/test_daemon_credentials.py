@@ -14,7 +14,7 @@ from tests.component.misconfigured import base
 from tests.component.test_credentials import configure, process, runs
 
 
-def test_the_daemon_works_on_renewed_credentials_and_through_their_absence(
+async def test_the_daemon_works_on_renewed_credentials_and_through_their_absence(
     emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A profile whose process gives credentials of six seconds, which no SDK but ours reads: Java's ends at once."""
@@ -29,30 +29,25 @@ def test_the_daemon_works_on_renewed_credentials_and_through_their_absence(
         return "\n".join(f"{record.getMessage()} {vars(record)}" for record in list(caplog.records))
 
     async def until_said(text: str) -> None:
-        async with asyncio.timeout(60):
-            while text not in said():  # noqa: ASYNC110
-                await asyncio.sleep(0.2)
+        while text not in said():  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
 
-    async def scenario() -> None:
-        async with Rig(emulator.endpoint, tmp_path / "run", "renewed") as rig:
-            await rig.create_stream(1)
-            await rig.prepare()
-            await rig.daemon.start()
-            await rig.put(b"one")
-            await rig.until(lambda: len(rig.got) == 1)
-            first = runs(tmp_path)
-            async with asyncio.timeout(90):
-                while runs(tmp_path) < first + 3:  # noqa: ASYNC110
-                    await asyncio.sleep(0.1)
-            await rig.put(b"two")
-            await rig.until(lambda: len(rig.got) == 2)
-            (tmp_path / "broken").touch()
-            await until_said("Failed to load credentials")  # the daemon's own words
-            assert "the vault is closed" in said(), "ours say why"
-            (tmp_path / "broken").unlink()
-            await until_said("AWS credentials are renewed again")
-            await rig.put(b"three")
-            await rig.until(lambda: len(rig.got) == 3)
-
-    asyncio.run(scenario())
+    async with Rig(emulator.endpoint, tmp_path / "run", "renewed") as rig:
+        await rig.create_stream(1)
+        await rig.prepare()
+        await rig.daemon.start()
+        await rig.put(b"one")
+        await rig.until(lambda: len(rig.got) == 1)
+        first = runs(tmp_path)
+        while runs(tmp_path) < first + 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        await rig.put(b"two")
+        await rig.until(lambda: len(rig.got) == 2)
+        (tmp_path / "broken").touch()
+        await until_said("Failed to load credentials")  # the daemon's own words
+        assert "the vault is closed" in said(), "ours say why"
+        (tmp_path / "broken").unlink()
+        await until_said("AWS credentials are renewed again")
+        await rig.put(b"three")
+        await rig.until(lambda: len(rig.got) == 3)
     assert "planted" not in said()

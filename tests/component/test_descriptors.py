@@ -16,7 +16,6 @@ from consumer import descriptors
 from producer.aws.errors import UserError
 from producer.fleet.ledger import Ledger
 from producer.fleet.simulate import Simulator, Workload
-from tests.running import in_loop
 from tests.unit.test_supervisor import FakeDaemon, Runs
 
 ROOT = Path(__file__).parents[2]
@@ -105,7 +104,6 @@ def test_at_the_limit_the_cause_is_named(tmp_path: Path, more: int) -> None:
     assert "raise it (ulimit -n" in told
 
 
-@in_loop
 async def test_it_ends_the_service_instead_of_one_daemon_after_another() -> None:
     runs = Runs(FakeDaemon())
     running = runs.run()

@@ -3,7 +3,6 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -12,18 +11,8 @@ from aiobotocore.session import get_session
 from consumer.kcl.lease_table import END, START, Claim, Leases
 from consumer.kcl.lease_takeover import Lost
 from infra.local.emulator import Emulator
-from tests.running import in_loop
 
-Endpoints = tuple[str, str]
 FIRST, SECOND = "shardId-000000000000", "shardId-000000000001"
-
-
-@pytest.fixture
-def endpoint(emulator: Emulator, tables: str, monkeypatch: pytest.MonkeyPatch) -> Endpoints:
-    """Addresses of Kinesis and of DynamoDB; the environment has the credentials for both."""
-    for name, value in emulator.variables().items():
-        monkeypatch.setenv(name, value)
-    return emulator.endpoint, tables
 
 
 class Clients:
@@ -55,168 +44,147 @@ class Clients:
         return {row["leaseKey"]["S"]: row for row in page["Items"]}
 
 
-@asynccontextmanager
-async def clients(endpoint: Endpoints, name: str) -> AsyncIterator[Clients]:
+@pytest.fixture
+async def aws(emulator: Emulator, tables: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Clients]:
+    for name, value in emulator.variables().items():  # the credentials, for both
+        monkeypatch.setenv(name, value)
     session = get_session()
     region: Any = {"region_name": "eu-central-1"}
-    streams, tables = endpoint
     async with (
         session.create_client("dynamodb", endpoint_url=tables, **region) as d,
-        session.create_client("kinesis", endpoint_url=streams, **region) as k,
+        session.create_client("kinesis", endpoint_url=emulator.endpoint, **region) as k,
     ):
         kinesis: Any = k
-        name = f"{name}-{uuid.uuid4().hex[:8]}"
+        name = f"leases-{uuid.uuid4().hex[:8]}"
         await kinesis.create_stream(StreamName=name, ShardCount=2)
         await kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})
         yield Clients(d, kinesis, name)
 
 
-@in_loop
-async def test_every_claim_is_greater_than_all_before(endpoint: Endpoints) -> None:
-    async with clients(endpoint, "claims") as aws:
-        leases = await aws.prepare("a")
-        first = await leases.claim(FIRST)
-        assert first is not None
-        assert first.checkpoint == START
-        assert first.epoch > 1_700_000_000_000
-        claims = await asyncio.gather(*(leases.claim(FIRST) for _ in range(5)))
-        assert {claim.epoch for claim in claims if claim} == set(range(first.epoch + 1, first.epoch + 6))
-        await aws.set(FIRST, leaseOwner={"S": "b"})
-        taken = await aws.worker("b").claim(FIRST)
-        assert taken == Claim(first.epoch + 6, START)
+async def test_every_claim_is_greater_than_all_before(aws: Clients) -> None:
+    leases = await aws.prepare("a")
+    first = await leases.claim(FIRST)
+    assert first is not None
+    assert first.checkpoint == START
+    assert first.epoch > 1_700_000_000_000
+    claims = await asyncio.gather(*(leases.claim(FIRST) for _ in range(5)))
+    assert {claim.epoch for claim in claims if claim} == set(range(first.epoch + 1, first.epoch + 6))
+    await aws.set(FIRST, leaseOwner={"S": "b"})
+    taken = await aws.worker("b").claim(FIRST)
+    assert taken == Claim(first.epoch + 6, START)
 
 
-@in_loop
-async def test_a_claim_tells_the_checkpoint(endpoint: Endpoints) -> None:
-    async with clients(endpoint, "checkpoints") as aws:
-        leases = await aws.prepare("a")
-        await aws.set(FIRST, checkpoint={"S": "496"}, checkpointSubSequenceNumber={"N": "3"})
-        await aws.set(SECOND, checkpoint={"S": "SHARD_END"})
-        one, two = await leases.claim(FIRST), await leases.claim(SECOND)
-        assert one is not None
-        assert two is not None
-        assert (one.checkpoint, two.checkpoint) == ((496, 3), END)
+async def test_a_claim_tells_the_checkpoint(aws: Clients) -> None:
+    leases = await aws.prepare("a")
+    await aws.set(FIRST, checkpoint={"S": "496"}, checkpointSubSequenceNumber={"N": "3"})
+    await aws.set(SECOND, checkpoint={"S": "SHARD_END"})
+    one, two = await leases.claim(FIRST), await leases.claim(SECOND)
+    assert one is not None
+    assert two is not None
+    assert (one.checkpoint, two.checkpoint) == ((496, 3), END)
 
 
-@in_loop
-async def test_a_lease_of_another_is_refused_and_left_alone(endpoint: Endpoints) -> None:
-    async with clients(endpoint, "refusals") as aws:
-        leases = await aws.prepare("a")
-        before = await aws.rows()
-        assert await aws.worker("b").claim(FIRST) is None
-        assert await leases.claim("shardId-000000000099") is None
-        assert await aws.rows() == before
-        await aws.set(FIRST, checkpointOwner={"S": "b"})
-        assert await leases.claim(FIRST) is None, "the old owner is still at it"
-        assert await leases.owned() == {SECOND}
+async def test_a_lease_of_another_is_refused_and_left_alone(aws: Clients) -> None:
+    leases = await aws.prepare("a")
+    before = await aws.rows()
+    assert await aws.worker("b").claim(FIRST) is None
+    assert await leases.claim("shardId-000000000099") is None
+    assert await aws.rows() == before
+    await aws.set(FIRST, checkpointOwner={"S": "b"})
+    assert await leases.claim(FIRST) is None, "the old owner is still at it"
+    assert await leases.owned() == {SECOND}
 
 
-@in_loop
-async def test_other_errors_propagate(endpoint: Endpoints) -> None:
-    async with clients(endpoint, "errors") as aws:
-        leases = aws.worker("a")
-        with pytest.raises(aws.dynamodb.exceptions.ResourceNotFoundException):
-            await leases.claim(FIRST)
+async def test_other_errors_propagate(aws: Clients) -> None:
+    leases = aws.worker("a")
+    with pytest.raises(aws.dynamodb.exceptions.ResourceNotFoundException):
+        await leases.claim(FIRST)
 
 
-@in_loop
-async def test_the_first_worker_fills_the_table_for_all(endpoint: Endpoints) -> None:
-    async with clients(endpoint, "seeds") as aws:
-        first, second = await asyncio.gather(aws.prepare("a"), aws.prepare("b"))
-        rows = await aws.rows()
-        assert rows.keys() == {FIRST, SECOND}
-        assert len({row["leaseOwner"]["S"] for row in rows.values()}) == 1, "all rows or none"
-        assert {*await first.owned(), *await second.owned()} == {FIRST, SECOND}
-        await aws.set(FIRST, checkpoint={"S": "496"})
-        rows = await aws.rows()
-        await aws.prepare("c")
-        assert await aws.rows() == rows
+async def test_the_first_worker_fills_the_table_for_all(aws: Clients) -> None:
+    first, second = await asyncio.gather(aws.prepare("a"), aws.prepare("b"))
+    rows = await aws.rows()
+    assert rows.keys() == {FIRST, SECOND}
+    assert len({row["leaseOwner"]["S"] for row in rows.values()}) == 1, "all rows or none"
+    assert {*await first.owned(), *await second.owned()} == {FIRST, SECOND}
+    await aws.set(FIRST, checkpoint={"S": "496"})
+    rows = await aws.rows()
+    await aws.prepare("c")
+    assert await aws.rows() == rows
 
 
-@in_loop
-async def test_a_table_with_rows_is_never_filled_up(endpoint: Endpoints) -> None:
-    async with clients(endpoint, "partial") as aws:
-        leases = await aws.prepare("a")
-        await aws.dynamodb.delete_item(TableName=aws.table, Key={"leaseKey": {"S": SECOND}})
-        await aws.prepare("a")
-        assert (await aws.rows()).keys() == {FIRST}
-        assert await leases.owned() == {FIRST}
+async def test_a_table_with_rows_is_never_filled_up(aws: Clients) -> None:
+    leases = await aws.prepare("a")
+    await aws.dynamodb.delete_item(TableName=aws.table, Key={"leaseKey": {"S": SECOND}})
+    await aws.prepare("a")
+    assert (await aws.rows()).keys() == {FIRST}
+    assert await leases.owned() == {FIRST}
 
 
-@in_loop
-async def test_rows_that_are_nobodys_wait_for_the_leader(endpoint: Endpoints) -> None:
-    async with clients(endpoint, "nobodys") as aws:
-        leases = await aws.prepare("a", seed=False)
-        await leases.seed(aws.table, aws.kinesis.list_shards)
-        rows = await aws.rows()
-        assert rows.keys() == {FIRST, SECOND}
-        assert not any("leaseOwner" in row for row in rows.values())
-        assert await leases.owned() == set()
-        assert await leases.claim(FIRST) is None
+async def test_rows_that_are_nobodys_wait_for_the_leader(aws: Clients) -> None:
+    leases = await aws.prepare("a", seed=False)
+    await leases.seed(aws.table, aws.kinesis.list_shards)
+    rows = await aws.rows()
+    assert rows.keys() == {FIRST, SECOND}
+    assert not any("leaseOwner" in row for row in rows.values())
+    assert await leases.owned() == set()
+    assert await leases.claim(FIRST) is None
 
 
-@in_loop
-async def test_without_seeding_the_table_is_only_made(endpoint: Endpoints) -> None:
-    async with clients(endpoint, "unseeded") as aws:
-        leases = await aws.prepare("a", seed=False)
-        assert await aws.rows() == {}
-        assert await leases.owned() == set()
+async def test_without_seeding_the_table_is_only_made(aws: Clients) -> None:
+    leases = await aws.prepare("a", seed=False)
+    assert await aws.rows() == {}
+    assert await leases.owned() == set()
 
 
-@in_loop
-async def test_only_a_leader_lock_in_our_name_is_given_up(endpoint: Endpoints) -> None:
-    async with clients(endpoint, "leader") as aws:
-        ours = aws.worker("us")
-        await ours.release_leadership()  # no table yet: nothing to give up
-        table = f"{aws.table}-CoordinatorState"
-        await aws.dynamodb.create_table(
-            TableName=table,
-            KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
-            AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
-            BillingMode="PAY_PER_REQUEST",
-        )
-        await ours.release_leadership()  # nobody leads
-        for owner, left in (("another", 1), ("us", 0)):
-            await aws.dynamodb.put_item(TableName=table, Item={"key": {"S": "Leader"}, "ownerName": {"S": owner}})
-            await ours.release_leadership()
-            assert (await aws.dynamodb.scan(TableName=table))["Count"] == left
+async def test_only_a_leader_lock_in_our_name_is_given_up(aws: Clients) -> None:
+    ours = aws.worker("us")
+    await ours.release_leadership()  # no table yet: nothing to give up
+    table = f"{aws.table}-CoordinatorState"
+    await aws.dynamodb.create_table(
+        TableName=table,
+        KeySchema=[{"AttributeName": "key", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    await ours.release_leadership()  # nobody leads
+    for owner, left in (("another", 1), ("us", 0)):
+        await aws.dynamodb.put_item(TableName=table, Item={"key": {"S": "Leader"}, "ownerName": {"S": owner}})
+        await ours.release_leadership()
+        assert (await aws.dynamodb.scan(TableName=table))["Count"] == left
 
 
-@in_loop
-async def test_a_lost_workers_lease_is_taken_once_and_only_as_it_was_seen(endpoint: Endpoints) -> None:
-    async with clients(endpoint, "takeover") as aws:
-        lost = await aws.prepare("lost")
-        await aws.set(FIRST, checkpointOwner={"S": "lost"}, checkpoint={"S": "496"})
-        assert (await lost.rows())[FIRST]["leaseCounter"] == {"N": "0"}
-        assert not await aws.worker("a").take(Lost(FIRST, "lost", 0)), "it is being handed over by now"
-        seen = Lost(FIRST, "lost", 0, "lost")
-        taken = await asyncio.gather(*(aws.worker(name).take(seen) for name in ("a", "b", "c")))
-        assert sorted(taken) == [False, False, True]
-        row = (await aws.rows())[FIRST]
-        assert row["leaseOwner"]["S"] in "abc"
-        assert (row["leaseCounter"], row["ownerSwitchesSinceCheckpoint"]) == ({"N": "1"}, {"N": "1"})
-        assert row["checkpoint"] == {"S": "496"}
-        assert "checkpointOwner" not in row
-        await aws.set(SECOND, leaseCounter={"N": "1"})
-        assert not await aws.worker("a").take(Lost(SECOND, "lost", 0)), "it lives: it has renewed"
+async def test_a_lost_workers_lease_is_taken_once_and_only_as_it_was_seen(aws: Clients) -> None:
+    lost = await aws.prepare("lost")
+    await aws.set(FIRST, checkpointOwner={"S": "lost"}, checkpoint={"S": "496"})
+    assert (await lost.rows())[FIRST]["leaseCounter"] == {"N": "0"}
+    assert not await aws.worker("a").take(Lost(FIRST, "lost", 0)), "it is being handed over by now"
+    seen = Lost(FIRST, "lost", 0, "lost")
+    taken = await asyncio.gather(*(aws.worker(name).take(seen) for name in ("a", "b", "c")))
+    assert sorted(taken) == [False, False, True]
+    row = (await aws.rows())[FIRST]
+    assert row["leaseOwner"]["S"] in "abc"
+    assert (row["leaseCounter"], row["ownerSwitchesSinceCheckpoint"]) == ({"N": "1"}, {"N": "1"})
+    assert row["checkpoint"] == {"S": "496"}
+    assert "checkpointOwner" not in row
+    await aws.set(SECOND, leaseCounter={"N": "1"})
+    assert not await aws.worker("a").take(Lost(SECOND, "lost", 0)), "it lives: it has renewed"
 
 
 @pytest.mark.parametrize("owner", ["next", "old", None])
-@in_loop
-async def test_a_hand_over_that_stands_still_is_taken_as_it_was_seen(endpoint: Endpoints, owner: str | None) -> None:
-    async with clients(endpoint, f"standing-{owner}") as aws:
-        await aws.prepare(owner or "old", seed=owner is not None)
-        if owner is None:
-            await aws.worker("old").seed(aws.table, aws.kinesis.list_shards)
-        await aws.set(FIRST, checkpointOwner={"S": "old"})
-        us = aws.worker("us")
-        assert not await us.take(Lost(FIRST, "next" if owner == "old" else "old", 0, "old")), "another got it"
-        assert not await us.take(Lost(FIRST, owner, 0, "other")), "another hands it over"
-        assert not await us.take(Lost(FIRST, owner, 1, "old")), "it is renewed"
-        assert await us.take(Lost(FIRST, owner, 0, "old"))
-        assert not await us.take(Lost(FIRST, owner, 0, "old"))
-        row = (await aws.rows())[FIRST]
-        assert row["leaseOwner"] == {"S": "us"}
-        assert (await us.claim(FIRST)) is not None, "a daemon finds it, and it can be claimed"
-        if owner is None:
-            assert not await us.take(Lost(SECOND, "us", 0)), "a new lease is the leader's to assign"
+async def test_a_hand_over_that_stands_still_is_taken_as_it_was_seen(aws: Clients, owner: str | None) -> None:
+    await aws.prepare(owner or "old", seed=owner is not None)
+    if owner is None:
+        await aws.worker("old").seed(aws.table, aws.kinesis.list_shards)
+    await aws.set(FIRST, checkpointOwner={"S": "old"})
+    us = aws.worker("us")
+    assert not await us.take(Lost(FIRST, "next" if owner == "old" else "old", 0, "old")), "another got it"
+    assert not await us.take(Lost(FIRST, owner, 0, "other")), "another hands it over"
+    assert not await us.take(Lost(FIRST, owner, 1, "old")), "it is renewed"
+    assert await us.take(Lost(FIRST, owner, 0, "old"))
+    assert not await us.take(Lost(FIRST, owner, 0, "old"))
+    row = (await aws.rows())[FIRST]
+    assert row["leaseOwner"] == {"S": "us"}
+    assert (await us.claim(FIRST)) is not None, "a daemon finds it, and it can be claimed"
+    if owner is None:
+        assert not await us.take(Lost(SECOND, "us", 0)), "a new lease is the leader's to assign"

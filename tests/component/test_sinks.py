@@ -1,10 +1,10 @@
 """Table and archive against a real API: the table also on moto, the archive on the emulator's S3."""
 
-import asyncio
 import gzip
 import os
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -26,7 +26,9 @@ from tests.conftest import Deployed
 T0 = 1_767_268_800_000  # 2026-01-01T12:00:00Z
 
 
-def with_clients(stack: Deployed, test: Callable[[Clients], Awaitable[None]], tables: str = "") -> None:
+@asynccontextmanager
+async def clients(stack: Deployed, tables: str = "") -> AsyncIterator[Clients]:
+    """The service's; `tables` is an address of DynamoDB other than the emulator's."""
     variables = stack.variables | ({"AWS_ENDPOINT_URL_DYNAMODB": tables} if tables else {})
     environ = {
         **variables,
@@ -34,13 +36,15 @@ def with_clients(stack: Deployed, test: Callable[[Clients], Awaitable[None]], ta
         "SENSOR_TABLE": stack.outputs["SensorTable"],
         "ARCHIVE_BUCKET": stack.outputs["ArchiveBucket"],
     }
-
-    async def run() -> None:
-        async with Clients(Settings.load(environ)) as clients:
-            await test(clients)
-
     with mock.patch.dict(os.environ, variables):
-        asyncio.run(run())
+        async with Clients(Settings.load(environ)) as made:
+            yield made
+
+
+@pytest.fixture
+async def archive(stack: Deployed) -> AsyncIterator[Archive]:
+    async with clients(stack) as made:
+        yield Archive(made.s3, stack.outputs["ArchiveBucket"], Metrics())
 
 
 @dataclass(frozen=True)
@@ -87,17 +91,13 @@ def held(stack: Deployed, key: str) -> tuple[int, str]:
     return gzip.decompress(answer["Body"].read()).count(b"\n"), answer["Metadata"]["epoch"]
 
 
-def test_rows_hold_exactly_the_number_sent(stack: Deployed, readings: Readings) -> None:
+async def test_rows_hold_exactly_the_number_sent(stack: Deployed, readings: Readings) -> None:
     values = ["20.1", "-0.000000000000000000000000000000000012345678901234567890", "1E+125", "3"]
-    metrics = Metrics()
-
-    async def test(clients: Clients) -> None:
-        table = Table(clients.dynamodb, readings.name, 7, 4, metrics)
+    async with clients(stack, readings.address) as aws:
+        table = Table(aws.dynamodb, readings.name, 7, 4, Metrics())
         sent = [Reading("exact", T0 + i, Decimal(value), None) for i, value in enumerate(values)]
         sent.append(Reading("exact", T0 + len(values), Decimal(1), {"gps.lat": Decimal("47.4979")}))
         await table.put([(reading, T0 + 5000) for reading in sent], go_on)
-
-    with_clients(stack, test, readings.address)
     rows = readings.of("exact")
     assert [Decimal(row["Value"]["N"]) for row in rows] == [*map(Decimal, values), Decimal(1)]
     assert rows[0]["Timestamp"]["S"] == "2026-01-01T12:00:00.000Z"
@@ -105,46 +105,34 @@ def test_rows_hold_exactly_the_number_sent(stack: Deployed, readings: Readings) 
     assert rows[-1]["Measures"]["M"] == {"gps.lat": {"N": "47.4979"}}
 
 
-def test_more_rows_than_a_batch_takes_and_keys_that_repeat(stack: Deployed, readings: Readings) -> None:
+async def test_more_rows_than_a_batch_takes_and_keys_that_repeat(stack: Deployed, readings: Readings) -> None:
     metrics = Metrics()
-
-    async def test(clients: Clients) -> None:
-        table = Table(clients.dynamodb, readings.name, 0, 4, metrics)
+    async with clients(stack, readings.address) as aws:
+        table = Table(aws.dynamodb, readings.name, 0, 4, metrics)
         await table.put([(Reading("many", T0 + i % 90, Decimal(i), None), T0) for i in range(100)], go_on)
-
-    with_clients(stack, test, readings.address)
     rows = readings.of("many")
     assert [int(row["Value"]["N"]) for row in rows] == [*range(90, 100), *range(10, 90)]
     assert (total(metrics.rows), total(metrics.superseded)) == (90, 10)
 
 
-def test_the_fence_holds_at_a_real_bucket(stack: Deployed) -> None:
-    async def test(clients: Clients) -> None:
-        archive = Archive(clients.s3, stack.outputs["ArchiveBucket"], Metrics())
+async def test_the_fence_holds_at_a_real_bucket(stack: Deployed, archive: Archive) -> None:
+    async def commit(last: int, epoch: int) -> Outcome:
+        return await archive.commit(archive_object("fence", last, epoch), go_on)
 
-        async def commit(last: int, epoch: int) -> Outcome:
-            return await archive.commit(archive_object("fence", last, epoch), go_on)
-
-        assert isinstance(await commit(4, epoch=1), Committed)
-        assert isinstance(await commit(4, epoch=1), Committed)  # its own
-        assert await commit(3, epoch=2) == Adopt((4, 0))
-        assert isinstance(await commit(4, epoch=2), Committed)  # equal, but of an older owner: replaced
-        assert held(stack, "fence") == (4, "2")
-        assert await commit(9, epoch=1) == Fenced(2)
-        assert isinstance(await commit(6, epoch=2), Committed)
-        assert held(stack, "fence") == (6, "2")
-
-    with_clients(stack, test)
+    assert isinstance(await commit(4, epoch=1), Committed)
+    assert isinstance(await commit(4, epoch=1), Committed)  # its own
+    assert await commit(3, epoch=2) == Adopt((4, 0))
+    assert isinstance(await commit(4, epoch=2), Committed)  # equal, but of an older owner: replaced
+    assert held(stack, "fence") == (4, "2")
+    assert await commit(9, epoch=1) == Fenced(2)
+    assert isinstance(await commit(6, epoch=2), Committed)
+    assert held(stack, "fence") == (6, "2")
 
 
-def test_dead_letters_stand_under_the_archive_objects_name(stack: Deployed) -> None:
-    async def test(clients: Clients) -> None:
-        archive = Archive(clients.s3, stack.outputs["ArchiveBucket"], Metrics())
-        await archive.commit(archive_object("dead", 2, epoch=1, dead=True), go_on)
-        await archive.put_undeliverable(b"\xf3\x89\x9a\xc2rubbish", go_on)
-        await archive.put_undeliverable(b"\xf3\x89\x9a\xc2rubbish", go_on)
-
-    with_clients(stack, test)
+async def test_dead_letters_stand_under_the_archive_objects_name(stack: Deployed, archive: Archive) -> None:
+    await archive.commit(archive_object("dead", 2, epoch=1, dead=True), go_on)
+    await archive.put_undeliverable(b"\xf3\x89\x9a\xc2rubbish", go_on)
+    await archive.put_undeliverable(b"\xf3\x89\x9a\xc2rubbish", go_on)
     s3 = stack.session.client("s3")
     listed = s3.list_objects_v2(Bucket=stack.outputs["ArchiveBucket"], Prefix="dead-letters/")["Contents"]
     keys = [item["Key"] for item in listed]
@@ -152,14 +140,9 @@ def test_dead_letters_stand_under_the_archive_objects_name(stack: Deployed) -> N
     assert len([key for key in keys if key.startswith("dead-letters/date=1970-01-01/hour=00/undeliverable/")]) == 1
 
 
-def test_an_object_of_another_program_is_told_not_overwritten(stack: Deployed) -> None:
+async def test_an_object_of_another_program_is_told_not_overwritten(stack: Deployed, archive: Archive) -> None:
     s3 = stack.session.client("s3")
     s3.put_object(Bucket=stack.outputs["ArchiveBucket"], Key="readings/foreign", Body=b"mine")
-
-    async def test(clients: Clients) -> None:
-        archive = Archive(clients.s3, stack.outputs["ArchiveBucket"], Metrics())
-        with pytest.raises(ForeignObject):
-            await archive.commit(archive_object("foreign", 2, epoch=1), go_on)
-
-    with_clients(stack, test)
+    with pytest.raises(ForeignObject):
+        await archive.commit(archive_object("foreign", 2, epoch=1), go_on)
     assert s3.get_object(Bucket=stack.outputs["ArchiveBucket"], Key="readings/foreign")["Body"].read() == b"mine"

@@ -224,9 +224,13 @@ class FakeDaemon:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self.end()
+        self._transport.close()
+
+    async def end(self) -> None:
+        """Closes the pipe, and waits for the end of the shard, whatever that is."""
         self.close()
         await asyncio.gather(self.task, return_exceptions=True)
-        self._transport.close()
 
     def close(self) -> None:
         """Ends the pipe, as the daemon does with a child it no longer needs."""

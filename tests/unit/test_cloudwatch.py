@@ -16,7 +16,6 @@ from consumer.sinks import cloudwatch, statistics
 from consumer.sinks.cloudwatch import Publisher
 from consumer.sinks.statistics import LARGEST, METRIC, NEWEST_MINUTES, OLDEST_MINUTES, Key, Statistics, Sums
 from consumer.telemetry.metrics import Metrics
-from tests.running import in_loop
 
 if TYPE_CHECKING:
     from types_aiobotocore_cloudwatch import CloudWatchClient
@@ -140,7 +139,6 @@ def test_every_reading_is_counted_or_omitted(batches: list[list[tuple[str, int]]
         assert found.total / found.count <= found.maximum + 1e-9 * abs(found.maximum)
 
 
-@in_loop
 async def test_the_data_have_the_names_and_units_of_the_service() -> None:
     service, kept = CloudWatch(), sums(per_sensor=True)
     kept.add([reading(20)])
@@ -156,7 +154,6 @@ async def test_the_data_have_the_names_and_units_of_the_service() -> None:
     assert {datum["Timestamp"].timestamp() for datum in request} == {MINUTE * 60}
 
 
-@in_loop
 async def test_totals_are_sent_as_increases_and_levels_as_they_are() -> None:
     service, counts = CloudWatch(), {"RowsWritten": 5.0, "MillisBehindLatest": 250.0}
     sender = publisher(service, sums(), lambda: counts)
@@ -170,7 +167,6 @@ async def test_totals_are_sent_as_increases_and_levels_as_they_are() -> None:
 @pytest.mark.parametrize(
     "error", [Refusal("Throttling"), Refusal("AccessDenied"), EndpointConnectionError(endpoint_url="x"), TimeoutError()]
 )
-@in_loop
 async def test_a_failure_is_told_once_and_the_sums_are_sent_later(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -186,7 +182,6 @@ async def test_a_failure_is_told_once_and_the_sums_are_sent_later(
     assert metrics.registry.get_sample_value("sensorstream_cloudwatch_errors_total") == 2
 
 
-@in_loop
 async def test_a_request_that_succeeded_is_not_repeated_when_the_next_fails() -> None:
     service, kept = CloudWatch(None, Refusal("InternalServiceFault")), sums(per_sensor=True)
     sender = publisher(service, kept)
@@ -198,7 +193,6 @@ async def test_a_request_that_succeeded_is_not_repeated_when_the_next_fails() ->
     assert all(service.total(sensor=f"soil{number}") == 1 for number in range(1500))
 
 
-@in_loop
 async def test_requests_stay_within_number_and_size() -> None:
     service, kept = CloudWatch(), sums(per_sensor=True)
     kept.add([reading(20, f"{number:01024d}") for number in range(600)] + [reading(20, str(n)) for n in range(2500)])
@@ -209,7 +203,6 @@ async def test_requests_stay_within_number_and_size() -> None:
         assert len(str(request)) < 1_000_000
 
 
-@in_loop
 async def test_what_is_refused_for_ever_does_not_hold_up_the_rest() -> None:
     service, kept, metrics = CloudWatch(Refusal("InvalidParameterValue")), sums(per_sensor=True), Metrics()
     kept.add([reading(20, f"soil{number}") for number in range(1999)])
@@ -224,7 +217,6 @@ class Hanging:
         await asyncio.Event().wait()
 
 
-@in_loop
 async def test_a_hanging_service_holds_up_nobody_for_long() -> None:
     kept = sums()
     kept.add([reading(20)])
@@ -233,7 +225,6 @@ async def test_a_hanging_service_holds_up_nobody_for_long() -> None:
     assert kept.take() == {Key(METRIC, MINUTE, None): Statistics(1, 20, 20, 20)}
 
 
-@in_loop
 async def test_it_runs_by_the_minute_until_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cloudwatch, "INTERVAL", 0.001)
     sent = asyncio.Event()
@@ -245,14 +236,12 @@ async def test_it_runs_by_the_minute_until_cancelled(monkeypatch: pytest.MonkeyP
                 sent.set()
 
     sender = asyncio.create_task(publisher(Service(), sums(), lambda: {"OwnedShards": 2.0}).run())
-    async with asyncio.timeout(5):
-        await sent.wait()
+    await sent.wait()
     sender.cancel()
     with pytest.raises(asyncio.CancelledError):
         await sender
 
 
-@in_loop
 async def test_cancelled_while_sending_it_keeps_what_was_not_sent() -> None:
     kept = sums()
     kept.add([reading(20)])

@@ -41,16 +41,16 @@ def archive_object(epoch: int) -> ArchiveObject:
     return ArchiveObject("a", ObjectMetadata((1, 0), (1, 0), 1, epoch), body.read(), Gzip(epoch).read())
 
 
-def commit(s3: FakeS3, epoch: int = 2) -> None:
+async def commit(s3: FakeS3, epoch: int = 2) -> None:
     archive = Archive(s3, "bucket", Metrics())  # type: ignore[arg-type]
-    asyncio.run(archive.commit(archive_object(epoch), lambda: None))
+    await archive.commit(archive_object(epoch), lambda: None)
 
 
 @pytest.mark.parametrize("replaces", [False, True])
-def test_a_conflict_is_tried_again_after_a_growing_wait(waits: list[float], replaces: bool) -> None:
+async def test_a_conflict_is_tried_again_after_a_growing_wait(waits: list[float], replaces: bool) -> None:
     s3 = FakeS3()
     if replaces:
-        commit(s3, epoch=1)
+        await commit(s3, epoch=1)
     conflicts = iter(GROWING)
 
     def fail(operation: str, key: str) -> None:
@@ -58,12 +58,12 @@ def test_a_conflict_is_tried_again_after_a_growing_wait(waits: list[float], repl
             raise error("ConditionalRequestConflict", operation)
 
     s3.fail = fail
-    commit(s3)
+    await commit(s3)
     assert waits == GROWING
     assert s3.objects[KEY][1]["epoch"] == "2"
 
 
-def test_an_object_that_others_write_and_delete_is_tried_again_after_a_growing_wait(waits: list[float]) -> None:
+async def test_an_object_that_others_write_and_delete_is_tried_again_after_a_growing_wait(waits: list[float]) -> None:
     """There at each PUT, gone at each HEAD: once is a replay's luck, more often is a quarrel."""
     s3 = FakeS3()
     rounds = iter(range(7))
@@ -73,14 +73,16 @@ def test_an_object_that_others_write_and_delete_is_tried_again_after_a_growing_w
             raise error("PreconditionFailed", operation)
 
     s3.fail = fail
-    commit(s3)
+    await commit(s3)
     assert waits == GROWING
     assert KEY in s3.objects
 
 
-def test_an_object_that_others_change_again_and_again_is_tried_again_after_a_growing_wait(waits: list[float]) -> None:
+async def test_an_object_that_others_change_again_and_again_is_tried_again_after_a_growing_wait(
+    waits: list[float],
+) -> None:
     s3 = FakeS3()
-    commit(s3, epoch=1)
+    await commit(s3, epoch=1)
     rounds = iter(range(7))
 
     def fail(operation: str, key: str) -> None:
@@ -89,7 +91,7 @@ def test_an_object_that_others_change_again_and_again_is_tried_again_after_a_gro
             s3.objects[key] = body, metadata, f"etag {number}"
 
     s3.fail = fail
-    commit(s3)
+    await commit(s3)
     assert waits == GROWING
     assert s3.objects[KEY][1]["epoch"] == "2"
 

@@ -141,30 +141,23 @@ def make(tmp_path: Path) -> Make:
     return with_java
 
 
-def test_the_exit_code_is_told_and_the_log_read_to_its_end(make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    async def scenario() -> None:
-        daemon = make("echo to stdout; echo to stderr >&2; exit 7")
-        await daemon.start()
-        assert await daemon.wait() == 7
-        assert await daemon.wait() == 7
-        assert daemon.pid is None
-        daemon.terminate()
-        daemon.kill()
-        daemon.drain_log()
-
-    asyncio.run(scenario())
+async def test_the_exit_code_is_told_and_the_log_read_to_its_end(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    daemon = make("echo to stdout; echo to stderr >&2; exit 7")
+    await daemon.start()
+    assert await daemon.wait() == 7
+    assert await daemon.wait() == 7
+    assert daemon.pid is None
+    daemon.terminate()
+    daemon.kill()
+    daemon.drain_log()
     assert {"to stdout", "to stderr"} <= set(caplog.messages)
 
 
-def test_it_runs_in_its_folder_with_a_session_of_its_own(make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    async def scenario() -> int | None:
-        daemon = make('pwd; ps -o sid= -p $$; echo "$AWS_REGION $LC_ALL"; cat kcl.properties connector.sh')
-        await daemon.start()
-        pid = daemon.pid
-        await daemon.wait()
-        return pid
-
-    pid = asyncio.run(scenario())
+async def test_it_runs_in_its_folder_with_a_session_of_its_own(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    daemon = make('pwd; ps -o sid= -p $$; echo "$AWS_REGION $LC_ALL"; cat kcl.properties connector.sh')
+    await daemon.start()
+    pid = daemon.pid
+    await daemon.wait()
     folder, session, environment, *_ = caplog.messages
     assert folder.endswith("/run dir")
     assert int(session) == pid
@@ -173,59 +166,47 @@ def test_it_runs_in_its_folder_with_a_session_of_its_own(make: Make, caplog: pyt
     assert re.fullmatch(r"exec .*python\S* -I -S \S+/consumer/kcl/connector.py \S+/s.sock", caplog.messages[-1])
 
 
-def test_a_skipped_batch_is_seen_by_a_drain_before_the_loop_runs_again(make: Make) -> None:
-    async def scenario() -> None:
-        daemon = make(f"printf '{SKIPPED_LINE}\n'; echo >&2; exec sleep 1000")
-        await daemon.start()
-        out, err = daemon._pipes
-        select.select([err], [], [], 30)  # blocks the loop on purpose: nobody but drain_log can have read
-        assert not daemon._log.skipped
-        with pytest.raises(BatchSkipped, match="Caught exception from handleInput"):
-            daemon.drain_log()
-        assert out in daemon._pipes
-        assert await daemon.wait() == -signal.SIGKILL
-        with pytest.raises(BatchSkipped):
-            daemon.drain_log()
-
-    asyncio.run(scenario())
-
-
-def test_a_skipped_batch_kills_an_idle_daemon_and_a_new_start_forgets_it(make: Make) -> None:
-    async def scenario() -> None:
-        daemon = make(f"printf '{SKIPPED_LINE}\n'; exec sleep 1000")
-        await daemon.start()
-        assert await daemon.wait() == -signal.SIGKILL
-        with pytest.raises(BatchSkipped):
-            daemon.drain_log()
-        make("exit 0")
-        await daemon.start()
+async def test_a_skipped_batch_is_seen_by_a_drain_before_the_loop_runs_again(make: Make) -> None:
+    daemon = make(f"printf '{SKIPPED_LINE}\n'; echo >&2; exec sleep 1000")
+    await daemon.start()
+    out, err = daemon._pipes
+    select.select([err], [], [], 30)  # blocks the loop on purpose: nobody but drain_log can have read
+    assert not daemon._log.skipped
+    with pytest.raises(BatchSkipped, match="Caught exception from handleInput"):
         daemon.drain_log()
-        assert await daemon.wait() == 0
+    assert out in daemon._pipes
+    assert await daemon.wait() == -signal.SIGKILL
+    with pytest.raises(BatchSkipped):
         daemon.drain_log()
 
-    asyncio.run(scenario())
+
+async def test_a_skipped_batch_kills_an_idle_daemon_and_a_new_start_forgets_it(make: Make) -> None:
+    daemon = make(f"printf '{SKIPPED_LINE}\n'; exec sleep 1000")
+    await daemon.start()
+    assert await daemon.wait() == -signal.SIGKILL
+    with pytest.raises(BatchSkipped):
+        daemon.drain_log()
+    make("exit 0")
+    await daemon.start()
+    daemon.drain_log()
+    assert await daemon.wait() == 0
+    daemon.drain_log()
 
 
-def test_long_lines_pass_a_full_pipe(make: Make, caplog: pytest.LogCaptureFixture) -> None:
-    async def scenario() -> None:
-        daemon = make("head -c 3000000 /dev/zero | tr '\\0' x; echo; echo after")
-        await daemon.start()
-        assert await daemon.wait() == 0
-
-    asyncio.run(scenario())
+async def test_long_lines_pass_a_full_pipe(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    daemon = make("head -c 3000000 /dev/zero | tr '\\0' x; echo; echo after")
+    await daemon.start()
+    assert await daemon.wait() == 0
     assert caplog.messages == ["x" * 2000, "after"]
 
 
-def test_sigterm_reaches_java_alone_and_sigkill_the_whole_group(make: Make) -> None:
-    async def scenario() -> None:
-        daemon = make("trap 'exit 3' TERM; sleep 1000 & echo ready >&2; wait")
-        await daemon.start()
-        _, err = daemon._pipes
-        await asyncio.to_thread(select.select, [err], [], [], 30)
-        daemon.terminate()
-        assert await daemon.wait() == 3
-
-    asyncio.run(scenario())
+async def test_sigterm_reaches_java_alone_and_sigkill_the_whole_group(make: Make) -> None:
+    daemon = make("trap 'exit 3' TERM; sleep 1000 & echo ready >&2; wait")
+    await daemon.start()
+    _, err = daemon._pipes
+    await asyncio.to_thread(select.select, [err], [], [], 30)
+    daemon.terminate()
+    assert await daemon.wait() == 3
 
 
 @pytest.mark.parametrize("death_signal", [True, False])
@@ -259,26 +240,21 @@ asyncio.run(main())
         os.close(java)
 
 
-def test_without_a_death_signal_the_guard_ends_with_java(
+async def test_without_a_death_signal_the_guard_ends_with_java(
     tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(daemon_module, "DEATH_SIGNAL", False)
     daemon = make("read line && exit 9; exit 7")  # its standard input is empty
-
-    async def scenario() -> None:
-        await daemon.start()
-        group = daemon.pid
-        assert group
-        assert await daemon.wait() == 7
-        async with asyncio.timeout(30):
-            while True:
-                try:
-                    os.killpg(group, 0)
-                except ProcessLookupError:
-                    return
-                await asyncio.sleep(0.01)  # init collects the guard
-
-    asyncio.run(scenario())
+    await daemon.start()
+    group = daemon.pid
+    assert group
+    assert await daemon.wait() == 7
+    while True:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return
+        await asyncio.sleep(0.01)  # init collects the guard
 
 
 def test_no_jars_is_one_clear_error(monkeypatch: pytest.MonkeyPatch) -> None:

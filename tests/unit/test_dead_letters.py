@@ -1,9 +1,5 @@
 """Dead letters belong to their archive object: one commit decides both, whoever stops in between."""
 
-import asyncio
-from collections.abc import Coroutine
-from typing import Any
-
 import pytest
 
 from consumer.aws import retry
@@ -22,10 +18,6 @@ class Killed(Exception):
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "MAX_DELAY", 0.001)
-
-
-def run(test: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(test, 20))
 
 
 def watched(world: World) -> list[str]:
@@ -66,73 +58,73 @@ def said(world: World, prefix: str = "readings/") -> list[str]:
     return [metadata["dead-letters"] for key, (_, metadata, _) in world.s3.objects.items() if key.startswith(prefix)]
 
 
-def test_what_is_usual_takes_no_request_more() -> None:
+async def test_what_is_usual_takes_no_request_more() -> None:
     world = World()
     requests = watched(world)
-    run(owner(world, None, None, None, None))
+    await owner(world, None, None, None, None)
     assert requests == ["PutObject readings"]
     assert said(world) == ["none"]
     world = World()
     requests = watched(world)
-    run(owner(world, None, BAD, BAD, None))
+    await owner(world, None, BAD, BAD, None)
     assert requests == ["PutObject readings", "PutObject dead-letters"]
     assert said(world) == said(world, "dead-letters/") == ["2"]
 
 
-def test_wrong_settings_killed_before_the_checkpoint_and_the_right_ones_leave_no_dead_letter() -> None:
+async def test_wrong_settings_killed_before_the_checkpoint_and_the_right_ones_leave_no_dead_letter() -> None:
     world = World()
     world.fields = WRONG
-    run(owner(world, None, None, None, None, ends=CheckpointRefused))
+    await owner(world, None, None, None, None, ends=CheckpointRefused)
     assert dead(world) == ["1", "2", "3", "4"]
     world.fields = DEFAULT
     requests = watched(world)
-    run(owner(world, None, None, None, None))
+    await owner(world, None, None, None, None)
     assert dead(world) == []
     assert said(world) == said(world, "dead-letters/") == ["0"]
     once = ["PutObject", "HeadObject", "PutObject"]
     assert [request.split()[0] for request in requests] == once * 2
 
 
-def test_fewer_and_more_dead_letters_replace_the_earlier_ones() -> None:
+async def test_fewer_and_more_dead_letters_replace_the_earlier_ones() -> None:
     for first, then, left in ((WRONG, DEFAULT, ["2"]), (DEFAULT, WRONG, ["1", "2", "3", "4"])):
         world = World()
         world.fields = first
-        run(owner(world, None, BAD, None, None, ends=CheckpointRefused))
+        await owner(world, None, BAD, None, None, ends=CheckpointRefused)
         world.fields = then
-        run(owner(world, None, BAD, None, None))
+        await owner(world, None, BAD, None, None)
         assert dead(world) == left
 
 
 @pytest.mark.parametrize("stops", [1, 2, 3])
-def test_owners_that_stop_before_the_dead_letters_leave_it_to_the_next_to_shut_out_the_first(stops: int) -> None:
+async def test_owners_that_stop_before_the_dead_letters_leave_it_to_the_next_to_shut_out_the_first(stops: int) -> None:
     world = World()
     world.fields = WRONG
-    run(owner(world, None, None, None, None, ends=CheckpointRefused))
+    await owner(world, None, None, None, None, ends=CheckpointRefused)
     world.fields = DEFAULT
     for _ in range(stops):
         kill_before(world, "dead-letters/")
-        run(owner(world, None, None, None, None, ends=Killed))
+        await owner(world, None, None, None, None, ends=Killed)
         assert said(world) == ["0"]
         assert len(dead(world)) == 4
     world.s3.fail = lambda operation, key: None
-    run(owner(world, None, None, None, None))
+    await owner(world, None, None, None, None)
     assert dead(world) == []
 
 
-def test_an_owner_paused_before_its_dead_letters_cannot_write_them_any_more() -> None:
+async def test_an_owner_paused_before_its_dead_letters_cannot_write_them_any_more() -> None:
     """The first one never wrote any; the second shuts it out by an empty object all the same."""
     world = World()
     world.fields = WRONG
     kill_before(world, "dead-letters/")
-    run(owner(world, None, None, None, None, ends=Killed))
+    await owner(world, None, None, None, None, ends=Killed)
     world.s3.fail = lambda operation, key: None
     world.fields = DEFAULT
-    run(owner(world, None, None, None, None))
+    await owner(world, None, None, None, None)
     assert dead(world) == []
     assert said(world, "dead-letters/") == ["0"]
 
 
-def test_a_lost_answer_to_the_archives_put_still_brings_its_dead_letters() -> None:
+async def test_a_lost_answer_to_the_archives_put_still_brings_its_dead_letters() -> None:
     world = World()
     lost: list[str] = []
 
@@ -142,18 +134,18 @@ def test_a_lost_answer_to_the_archives_put_still_brings_its_dead_letters() -> No
             raise TimeoutError
 
     world.s3.lose = lose
-    run(owner(world, None, BAD, None, None))
+    await owner(world, None, BAD, None, None)
     assert dead(world) == ["2"]
     assert len(lost) == 2
 
 
-def test_objects_of_before_their_metadata_told_of_dead_letters_are_replaced_with_them() -> None:
+async def test_objects_of_before_their_metadata_told_of_dead_letters_are_replaced_with_them() -> None:
     world = World()
     world.fields = WRONG
-    run(owner(world, None, None, None, None, ends=CheckpointRefused))
+    await owner(world, None, None, None, None, ends=CheckpointRefused)
     for key, (body, metadata, etag) in world.s3.objects.items():
         old = {name: value for name, value in metadata.items() if name != "dead-letters"}
         world.s3.objects[key] = body, old, etag
     world.fields = DEFAULT
-    run(owner(world, None, None, None, None))
+    await owner(world, None, None, None, None)
     assert dead(world) == []

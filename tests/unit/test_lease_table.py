@@ -1,6 +1,5 @@
 """What the lease table's rows mean."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -30,9 +29,9 @@ class Table:
             yield {"Items": [each]}
 
 
-def owned(*rows: dict[str, Any]) -> set[str]:
+async def owned(*rows: dict[str, Any]) -> set[str]:
     client: Any = Table(*rows)
-    return asyncio.run(Leases(client, "table", "me").owned())
+    return await Leases(client, "table", "me").owned()
 
 
 @pytest.mark.parametrize(
@@ -55,23 +54,23 @@ def test_a_checkpoint_without_a_sub_sequence_number_is_before_every_sub_record()
     assert position({"checkpoint": {"S": "5"}}) == (5, 0)
 
 
-def test_ours_are_the_leases_that_the_daemon_should_serve() -> None:
-    assert owned(row("a"), row("b", "other"), row("c", None)) == {"a"}
+async def test_ours_are_the_leases_that_the_daemon_should_serve() -> None:
+    assert await owned(row("a"), row("b", "other"), row("c", None)) == {"a"}
 
 
-def test_a_finished_shard_is_not_served() -> None:
-    assert owned(row("a", checkpoint="SHARD_END"), row("b")) == {"b"}
+async def test_a_finished_shard_is_not_served() -> None:
+    assert await owned(row("a", checkpoint="SHARD_END"), row("b")) == {"b"}
 
 
-def test_a_lease_that_is_being_handed_over_is_not_served_yet() -> None:
-    assert owned(row("a", checkpointOwner={"S": "other"}), row("b")) == {"b"}
+async def test_a_lease_that_is_being_handed_over_is_not_served_yet() -> None:
+    assert await owned(row("a", checkpointOwner={"S": "other"}), row("b")) == {"b"}
 
 
-def test_a_child_waits_for_its_parents() -> None:
+async def test_a_child_waits_for_its_parents() -> None:
     child = row("child", parentShardId={"SS": ["a", "b"]})
-    assert owned(row("a", checkpoint="SHARD_END"), row("b", "other", "17"), child) == set()
-    assert owned(row("a", checkpoint="SHARD_END"), row("b", "other", "SHARD_END"), child) == {"child"}
-    assert owned(child) == {"child"}
+    assert await owned(row("a", checkpoint="SHARD_END"), row("b", "other", "17"), child) == set()
+    assert await owned(row("a", checkpoint="SHARD_END"), row("b", "other", "SHARD_END"), child) == {"child"}
+    assert await owned(child) == {"child"}
 
 
 def test_a_first_row_is_ours_and_starts_at_the_oldest_record() -> None:
@@ -84,7 +83,7 @@ def test_a_first_row_is_ours_and_starts_at_the_oldest_record() -> None:
     assert "parentShardId" not in first_row({"ShardId": "shardId-7", "HashKeyRange": hashes}, "me")
 
 
-def test_shards_are_listed_page_by_page() -> None:
+async def test_shards_are_listed_page_by_page() -> None:
     async def list_shards(**asked: Any) -> Mapping[str, Any]:
         if "NextToken" in asked:
             assert asked == {"NextToken": "more"}
@@ -92,5 +91,5 @@ def test_shards_are_listed_page_by_page() -> None:
         assert asked == {"StreamName": "readings", "ShardFilter": {"Type": "AT_TRIM_HORIZON"}}
         return {"Shards": [{"ShardId": "a"}], "NextToken": "more"}
 
-    found = asyncio.run(shards_at_horizon("readings", list_shards))
+    found = await shards_at_horizon("readings", list_shards)
     assert [shard["ShardId"] for shard in found] == ["a", "b"]

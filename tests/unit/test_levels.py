@@ -1,6 +1,5 @@
 """What the service tells CloudWatch of its shards and of the lease table."""
 
-import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -52,7 +51,7 @@ def service(tmp_path: Path) -> tuple[Service, Client]:
     return Service(settings, Path("java"), clients), client
 
 
-def test_levels_of_a_worker_whose_lease_is_not_served(
+async def test_levels_of_a_worker_whose_lease_is_not_served(
     service: tuple[Service, Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker, client = service
@@ -65,7 +64,7 @@ def test_levels_of_a_worker_whose_lease_is_not_served(
         row(None, 1) | {"leaseKey": {"S": "c"}},
         row("me", 1, "SHARD_END") | {"leaseKey": {"S": "d"}},
     ]
-    asyncio.run(worker._lease_monitor.look())
+    await worker._lease_monitor.look()
     worker._health.look()
     clock: Any = SimpleNamespace(time=lambda: 0.0, monotonic=lambda: 10.0**9)
     monkeypatch.setattr("consumer.pipeline.reads.time", clock)

@@ -43,26 +43,21 @@ PER_SHARD = (
 )
 
 
-def test_a_shard_has_six_series_as_long_as_it_is_owned() -> None:
-    async def test() -> None:
-        async with FakeDaemon(world := World()) as daemon:
-            await daemon.start()
-            await served(daemon, world)
-            assert [value(world.metrics, name, shard=SHARD) for name in PER_SHARD] == [0.0] * len(PER_SHARD)
-            await daemon.deliver([record(1), record(2)], behind=7)
-            found = {name: value(world.metrics, name, shard=SHARD) for name in PER_SHARD}
-            assert found["millis_behind_latest"] == 7
-            assert found["archive_open_records"] == found["shard_records_total"] == 2
-            assert found["shard_bytes_total"] == sum(len(b64decode(record(number)["data"])) for number in (1, 2))
-            assert 0 < (found["archive_object_age_seconds"] or 0) < 20  # by the clock, however old the records are
-            assert (found["checkpoint_age_seconds"] or 0) > 20
-            await daemon.deliver([record(3), record(4)])
-            assert value(world.metrics, "archive_object_age_seconds", shard=SHARD) == 0
-            await daemon.do("leaseLost")
-            assert [value(world.metrics, name, shard=SHARD) for name in PER_SHARD] == [None] * len(PER_SHARD)
-            assert value(world.metrics, "owned_shards") == 0
-
-    asyncio.run(asyncio.wait_for(test(), 20))
+async def test_a_shard_has_six_series_as_long_as_it_is_owned(daemon: FakeDaemon, world: World) -> None:
+    await served(daemon, world)
+    assert [value(world.metrics, name, shard=SHARD) for name in PER_SHARD] == [0.0] * len(PER_SHARD)
+    await daemon.deliver([record(1), record(2)], behind=7)
+    found = {name: value(world.metrics, name, shard=SHARD) for name in PER_SHARD}
+    assert found["millis_behind_latest"] == 7
+    assert found["archive_open_records"] == found["shard_records_total"] == 2
+    assert found["shard_bytes_total"] == sum(len(b64decode(record(number)["data"])) for number in (1, 2))
+    assert 0 < (found["archive_object_age_seconds"] or 0) < 20  # by the clock, however old the records are
+    assert (found["checkpoint_age_seconds"] or 0) > 20
+    await daemon.deliver([record(3), record(4)])
+    assert value(world.metrics, "archive_object_age_seconds", shard=SHARD) == 0
+    await daemon.do("leaseLost")
+    assert [value(world.metrics, name, shard=SHARD) for name in PER_SHARD] == [None] * len(PER_SHARD)
+    assert value(world.metrics, "owned_shards") == 0
 
 
 def test_a_lease_of_ours_that_no_one_serves_has_lag_and_age_and_stands_among_the_shards() -> None:
@@ -81,26 +76,21 @@ def test_a_lease_of_ours_that_no_one_serves_has_lag_and_age_and_stands_among_the
     assert value(world.metrics, "read_age_seconds", shard=SHARD) is None
 
 
-def test_a_shard_that_cannot_be_read_is_told_of_with_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def test() -> None:
-        async with FakeDaemon(world := World()) as daemon:
-            await daemon.start()
-            shards = await served(daemon, world)
-            world.reads.hold({SHARD})
-            await daemon.deliver([])
-            world.reads.failed(SHARD, "kms", "KMSDisabledException: disabled")
-            later = time.monotonic() + 100
-            monkeypatch.setattr(
-                "consumer.pipeline.reads.time", SimpleNamespace(monotonic=lambda: later, time=time.time)
-            )
-            (state,) = shards.states()
-            assert state["live"]
-            assert state["cannotBeRead"] == "kms"
-            assert state["lagSeconds"] == state["readAgeSeconds"] == pytest.approx(100, abs=20)
-            assert value(world.metrics, "reads_failing", reason="kms") == 1
-            assert value(world.metrics, "read_age_seconds", shard=SHARD) == pytest.approx(100, abs=20)
-
-    asyncio.run(asyncio.wait_for(test(), 20))
+async def test_a_shard_that_cannot_be_read_is_told_of_with_its_reason(
+    daemon: FakeDaemon, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards = await served(daemon, world)
+    world.reads.hold({SHARD})
+    await daemon.deliver([])
+    world.reads.failed(SHARD, "kms", "KMSDisabledException: disabled")
+    later = time.monotonic() + 100
+    monkeypatch.setattr("consumer.pipeline.reads.time", SimpleNamespace(monotonic=lambda: later, time=time.time))
+    (state,) = shards.states()
+    assert state["live"]
+    assert state["cannotBeRead"] == "kms"
+    assert state["lagSeconds"] == state["readAgeSeconds"] == pytest.approx(100, abs=20)
+    assert value(world.metrics, "reads_failing", reason="kms") == 1
+    assert value(world.metrics, "read_age_seconds", shard=SHARD) == pytest.approx(100, abs=20)
 
 
 def test_counters_with_known_labels_begin_at_zero() -> None:
@@ -157,7 +147,7 @@ class Table:
         return self._looks.pop(0)
 
 
-def test_leases_that_can_be_read_and_those_that_nobody_holds_are_counted_at_each_look(
+async def test_leases_that_can_be_read_and_those_that_nobody_holds_are_counted_at_each_look(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("consumer.kcl.lease_monitor.LOOK_SECONDS", 0.0)
@@ -168,15 +158,11 @@ def test_leases_that_can_be_read_and_those_that_nobody_holds_are_counted_at_each
         "done": row("me", 1, "SHARD_END"),
         "child": row("me", 1, **child),
     }
-
-    async def test() -> None:
-        metrics, table = Metrics(), Table(rows)
-        _, monitor = register_gauges(metrics, leases=table)
-        task = asyncio.create_task(monitor.run())
-        assert value(metrics, "leases", state="open") is None  # nobody has looked yet
-        await asyncio.wait_for(table.over.wait(), 20)
-        task.cancel()
-        assert value(metrics, "leases", state="open") == 2
-        assert value(metrics, "leases", state="unowned") == 1
-
-    asyncio.run(test())
+    metrics, table = Metrics(), Table(rows)
+    _, monitor = register_gauges(metrics, leases=table)
+    task = asyncio.create_task(monitor.run())
+    assert value(metrics, "leases", state="open") is None  # nobody has looked yet
+    await table.over.wait()
+    task.cancel()
+    assert value(metrics, "leases", state="open") == 2
+    assert value(metrics, "leases", state="unowned") == 1

@@ -36,7 +36,7 @@ def prepare(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(module, "PREPARE", 0.01)
     monkeypatch.setattr(module, "SEED", 0.01)
 
-    async def run(tables: str, leases: Any) -> None:
+    async def run(tables: str, failure: Exception | None) -> None:
         settings: Any = SimpleNamespace(
             lease_tables=tables, initial_position=None, stream_name="s", application_name="sensors"
         )
@@ -44,21 +44,22 @@ def prepare(monkeypatch: pytest.MonkeyPatch) -> Any:
         client = SimpleNamespace(list_shards=None)
         clients.kinesis = client
         monkeypatch.setattr(clients, "_create", lambda service: contextlib.nullcontext(client))
+        leases: Any = Leases(failure)
         await clients.prepare(leases)
 
-    return lambda tables, failure: asyncio.run(asyncio.wait_for(run(tables, Leases(failure)), 20))
+    return run
 
 
 @pytest.mark.parametrize("failure", OUTAGES)
-def test_without_first_rows_the_service_starts_all_the_same(
+async def test_without_first_rows_the_service_starts_all_the_same(
     prepare: Any, failure: Exception | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        prepare("existing", failure)
+        await prepare("existing", failure)
     assert "no first leases written" in caplog.text
 
 
 @pytest.mark.parametrize("failure", OUTAGES)
-def test_a_table_that_has_to_be_made_and_cannot_is_one_line(prepare: Any, failure: Exception | None) -> None:
+async def test_a_table_that_has_to_be_made_and_cannot_is_one_line(prepare: Any, failure: Exception | None) -> None:
     with pytest.raises(Unreachable, match=r"APPLICATION_NAME: sensors: no lease table: .+"):
-        prepare("create", failure)
+        await prepare("create", failure)

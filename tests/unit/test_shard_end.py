@@ -1,6 +1,5 @@
 """Whether a shard has ended, by what Kinesis lists; and that nothing else ends one."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -44,44 +43,44 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retry, "delay", lambda attempt: 0.0)
 
 
-def confirm(stream: FakeStream, guard: Callable[[], None] = NOTHING, reads: Reads | None = None) -> Metrics:
+async def confirm(stream: FakeStream, guard: Callable[[], None] = NOTHING, reads: Reads | None = None) -> Metrics:
     metrics = Metrics()
     ends = Ends(stream.list_shards, "stream", lambda shard: stream.gone, reads or Reads(), metrics)
-    asyncio.run(ends.confirm(SHARD, guard))
+    await ends.confirm(SHARD, guard)
     return metrics
 
 
-def test_all_pages_are_looked_at() -> None:
+async def test_all_pages_are_looked_at() -> None:
     stream = FakeStream()
     stream.shards = [listed(NEWER), listed(OLDER), listed(SHARD, "17")]
-    confirm(stream)
+    await confirm(stream)
     assert stream.requests == 3
 
 
 @pytest.mark.parametrize("shards", [[listed(SHARD)], []], ids=["open", "unknown"])
-def test_a_shard_that_has_not_ended_is_asked_for_more_than_once(shards: list[dict[str, Any]]) -> None:
+async def test_a_shard_that_has_not_ended_is_asked_for_more_than_once(shards: list[dict[str, Any]]) -> None:
     stream = FakeStream()
     stream.shards = shards or [listed(SHARD)]
     if not shards:
         stream.shards = [listed("shardId-")]  # of no later number
     with pytest.raises(FalseEnd, match=SHARD):
-        confirm(stream)
+        await confirm(stream)
     assert stream.requests == LOOKS
 
 
-def test_the_end_of_a_closed_shard_that_the_kcl_was_told_is_not_there_is_not_believed() -> None:
+async def test_the_end_of_a_closed_shard_that_the_kcl_was_told_is_not_there_is_not_believed() -> None:
     """It may have records that no worker has read: it was closed when its registered consumer was gone already."""
     stream = FakeStream()
-    confirm(stream)
+    await confirm(stream)
     stream.gone = True
     with pytest.raises(FalseEnd, match="lists as closed"):
-        confirm(stream)
+        await confirm(stream)
     stream.shards = [listed(NEWER)]
-    confirm(stream)  # expired: there is nothing left to be read
+    await confirm(stream)  # expired: there is nothing left to be read
 
 
 @pytest.mark.parametrize("left_out", range(1, LOOKS + 1))
-def test_a_shard_that_only_some_lists_leave_out_has_not_expired(left_out: int) -> None:
+async def test_a_shard_that_only_some_lists_leave_out_has_not_expired(left_out: int) -> None:
     stream = FakeStream()
     stream.gone = True
     stream.shards = [listed(NEWER)]
@@ -91,17 +90,17 @@ def test_a_shard_that_only_some_lists_leave_out_has_not_expired(left_out: int) -
 
     stream.fail = list_again
     with pytest.raises(FalseEnd, match="lists as open"):
-        confirm(stream)
+        await confirm(stream)
 
 
-def test_a_shard_has_expired_when_no_list_shows_it() -> None:
+async def test_a_shard_has_expired_when_no_list_shows_it() -> None:
     stream = FakeStream()
     stream.shards = [listed(NEWER)]
-    confirm(stream)
+    await confirm(stream)
     assert stream.requests == LOOKS
 
 
-def test_a_list_that_is_older_than_the_reshard_is_no_false_end() -> None:
+async def test_a_list_that_is_older_than_the_reshard_is_no_false_end() -> None:
     stream = FakeStream()
     stream.shards = [listed(SHARD)]
 
@@ -110,7 +109,7 @@ def test_a_list_that_is_older_than_the_reshard_is_no_false_end() -> None:
             stream.shards = [listed(SHARD, "17"), listed(NEWER)]
 
     stream.fail = reshard
-    confirm(stream)
+    await confirm(stream)
 
 
 FAILURES = [
@@ -128,7 +127,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("failure", "reason"), FAILURES, ids=[code(failure) for failure, _ in FAILURES])
-def test_as_long_as_kinesis_cannot_tell_it_is_asked_again(failure: Exception, reason: str) -> None:
+async def test_as_long_as_kinesis_cannot_tell_it_is_asked_again(failure: Exception, reason: str) -> None:
     """And the shard counts as one that cannot be read, for the reason that Kinesis gives."""
     stream, reads = FakeStream(), Reads()
     reads.hold([SHARD])
@@ -138,14 +137,14 @@ def test_as_long_as_kinesis_cannot_tell_it_is_asked_again(failure: Exception, re
             raise failure
 
     stream.fail = fail
-    metrics = confirm(stream, reads=reads)
+    metrics = await confirm(stream, reads=reads)
     [unread] = reads.unread(seconds=-1)
     assert (unread.shard, unread.reason) == (SHARD, reason)
     assert stream.requests == 61  # two pages in the end
     assert metrics.retries.labels("stream", code(failure))._value.get() == 59
 
 
-def test_asking_ends_with_the_lease() -> None:
+async def test_asking_ends_with_the_lease() -> None:
     stream = FakeStream()
 
     def gone() -> None:
@@ -157,5 +156,5 @@ def test_asking_ends_with_the_lease() -> None:
 
     stream.fail = fail
     with pytest.raises(OwnershipLost):
-        confirm(stream, gone)
+        await confirm(stream, gone)
     assert stream.requests == 3

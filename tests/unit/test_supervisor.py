@@ -10,7 +10,6 @@ from consumer import supervisor as module
 from consumer.pipeline.stall_detector import StallDetector
 from consumer.supervisor import FatalError, Supervisor
 from consumer.telemetry.metrics import Metrics, total
-from tests.running import in_loop
 
 
 class FakeDaemon:
@@ -102,7 +101,6 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FIRST_PAUSE", 0.0)
 
 
-@in_loop
 async def test_a_daemon_that_dies_is_started_again() -> None:
     runs = Runs(FakeDaemon(short_runs=2))
     task = runs.run()
@@ -114,7 +112,6 @@ async def test_a_daemon_that_dies_is_started_again() -> None:
     assert runs.metrics.restarts.labels("exit")._value.get() == 2
 
 
-@in_loop
 async def test_a_failure_of_ours_kills_the_daemon_and_starts_it_again() -> None:
     runs = Runs(FakeDaemon())
     task = runs.run()
@@ -127,14 +124,12 @@ async def test_a_failure_of_ours_kills_the_daemon_and_starts_it_again() -> None:
     assert runs.metrics.restarts.labels("ValueError")._value.get() == 1
 
 
-@in_loop
 async def test_daemons_that_never_live_are_given_up() -> None:
     runs = Runs(FakeDaemon(short_runs=1000))
     with pytest.raises(FatalError, match="died 6 times in a row"):
         await runs.run()
 
 
-@in_loop
 async def test_in_an_outage_it_goes_on_trying() -> None:
     runs = Runs(FakeDaemon(short_runs=1000))
     runs.health.outage = True
@@ -145,7 +140,6 @@ async def test_in_an_outage_it_goes_on_trying() -> None:
         await task
 
 
-@in_loop
 async def test_a_stop_asks_the_daemon_first() -> None:
     runs = Runs(FakeDaemon())
     task = runs.run()
@@ -156,7 +150,6 @@ async def test_a_stop_asks_the_daemon_first() -> None:
     assert runs.daemon.starts == 1
 
 
-@in_loop
 async def test_a_daemon_that_does_not_read_is_started_again() -> None:
     runs = Runs(FakeDaemon())
     task = runs.run()
@@ -169,7 +162,6 @@ async def test_a_daemon_that_does_not_read_is_started_again() -> None:
     await task
 
 
-@in_loop
 async def test_a_daemon_that_was_asked_to_stop_is_not_started_again_for_its_silence() -> None:
     """Shards that were handed over are read no more, while the last one still writes."""
     runs = Runs(FakeDaemon())
@@ -187,7 +179,6 @@ async def test_a_daemon_that_was_asked_to_stop_is_not_started_again_for_its_sile
     assert runs.metrics.restarts.labels("TimeoutError")._value.get() == 0
 
 
-@in_loop
 async def test_a_stop_that_takes_too_long_ends_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
     runs = Runs(FakeDaemon())
     runs.supervisor._shutdown_seconds = 0.01
@@ -199,7 +190,6 @@ async def test_a_stop_that_takes_too_long_ends_all_the_same(caplog: pytest.LogCa
     assert "not every shard committed" in caplog.text
 
 
-@in_loop
 async def test_a_daemon_that_cannot_be_started_is_fatal() -> None:
     class NoDisk(FakeDaemon):
         async def start(self) -> None:

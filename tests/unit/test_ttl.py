@@ -1,6 +1,5 @@
 """Rows expire by their measurement, whatever the device's clock says within bounds that their arrival sets."""
 
-import asyncio
 from decimal import Decimal
 
 import pytest
@@ -61,11 +60,11 @@ def test_without_an_arrival_or_a_ttl_a_row_stays() -> None:
     assert expiry((reading(0), ARRIVAL), 0) == expiry((reading(0), None), 0) == Expiry(None)
 
 
-def test_rows_of_wrong_clocks_are_counted() -> None:
+async def test_rows_of_wrong_clocks_are_counted() -> None:
     table, metrics = FakeDynamoDB(), Metrics()
     times = [ARRIVAL - 1000, 0, 946_684_800_000, 4_102_444_799_999]
     rows = [(reading(time), ARRIVAL) for time in times]
-    asyncio.run(Table(table, "rows", 30, 8, metrics).put([*rows, (reading(5), None)], lambda: None))  # type: ignore[arg-type]
+    await Table(table, "rows", 30, 8, metrics).put([*rows, (reading(5), None)], lambda: None)  # type: ignore[arg-type]
     counts = {
         bound: metrics.registry.get_sample_value("sensorstream_rows_ttl_bounded_total", {"bound": bound})
         for bound in ("past", "future", "no-arrival")
@@ -76,7 +75,7 @@ def test_rows_of_wrong_clocks_are_counted() -> None:
     assert min(map(int, expires)) == NOW + DAY
 
 
-def test_a_shard_hands_each_records_arrival_on_and_a_replay_gives_the_same_rows() -> None:
+async def test_a_shard_hands_each_records_arrival_on_and_a_replay_gives_the_same_rows() -> None:
     async def rows(*batches: list[int]) -> dict[tuple[str, str], dict[str, object]]:
         world = World()
         world.ttl_days = 30
@@ -91,10 +90,10 @@ def test_a_shard_hands_each_records_arrival_on_and_a_replay_gives_the_same_rows(
         data = b'{"name":"d","humidity":%d,"timeStampEpoch":%d}' % (number, measured)
         return record(number, data, arrival=ARRIVAL + number * 60_000)
 
-    once = asyncio.run(rows([1, 2, 3, 4, 5, 6]))
+    once = await rows([1, 2, 3, 4, 5, 6])
     assert {row["ExpiresAt"]["N"] for row in once.values()} == {  # type: ignore[index]
         str(at)
         for n in range(1, 7)
         for at in [[NOW + n * 60 + DAY, NOW + n * 60 + 31 * DAY, (ARRIVAL - n) // 1000 + 30 * DAY][n % 3]]
     }
-    assert asyncio.run(rows([1, 2, 3, 4], [1, 2], [3, 4, 5, 6])) == once
+    assert await rows([1, 2, 3, 4], [1, 2], [3, 4, 5, 6]) == once

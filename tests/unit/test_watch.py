@@ -17,7 +17,6 @@ from consumer.pipeline.stall_detector import StallDetector, Stalled
 from consumer.pipeline.watchdog import MAX_SILENCE_SECONDS, SILENCE_SECONDS, DaemonStuck, Watchdog
 from consumer.supervisor import MAX_PAUSE
 from consumer.telemetry.metrics import Metrics
-from tests.running import in_loop
 from tests.unit.fakes import error
 from tests.unit.test_takeover import row
 
@@ -50,7 +49,6 @@ def test_the_clock_counts_suspension(monkeypatch: pytest.MonkeyPatch, name: str)
     assert StallDetector._now() == 7.0
 
 
-@in_loop
 async def test_a_gap_ends_the_run_once_the_loop_runs_again(clock: list[float]) -> None:
     detector = StallDetector(lease_seconds=10)
     clock[0] += 11
@@ -113,9 +111,6 @@ class Rig:
             self.served.clear()
             self.since = self.clock.now
 
-    def look_at_table(self) -> None:
-        asyncio.run(self.lease_monitor.look())
-
     def serve(self, *shards: str) -> None:
         """Conversations begin, and a first read succeeds."""
         self.served |= set(shards)
@@ -151,7 +146,7 @@ TABLES = [error("AccessDeniedException", "Scan"), None, OSError("unreachable")]
 
 
 @pytest.mark.parametrize("table", TABLES, ids=["denied", "hanging", "unreachable"])
-def test_silence_is_noticed_although_the_lease_table_does_not_answer(
+async def test_silence_is_noticed_although_the_lease_table_does_not_answer(
     rig: Rig, monkeypatch: pytest.MonkeyPatch, table: Exception | None
 ) -> None:
     monkeypatch.setattr(health, "INTERVAL", 0.0)
@@ -159,32 +154,30 @@ def test_silence_is_noticed_although_the_lease_table_does_not_answer(
     monkeypatch.setattr(lease_monitor, "LOOK_SECONDS", 0.0)
     rig.table = table
     rig.serve("a")
-
-    async def test() -> None:
-        dog = asyncio.create_task(rig.dog.run())
-        beside = [asyncio.create_task(work) for work in (rig.lease_monitor.run(), rig.health.run())]
-        await asyncio.sleep(0)  # the daemon has been running since
-        rig.clock.now += SILENCE_SECONDS + 5
-        with pytest.raises(DaemonStuck, match=r"^no successful read of a for 120 s$"):
-            await dog
-        while not rig.lease_monitor.failing:  # noqa: ASYNC110 (no event)
-            await asyncio.sleep(0)
-        for task in beside:
-            task.cancel()
-
-    asyncio.run(asyncio.wait_for(test(), 20))
+    dog = asyncio.create_task(rig.dog.run())
+    beside = [asyncio.create_task(work) for work in (rig.lease_monitor.run(), rig.health.run())]
+    await asyncio.sleep(0)  # the daemon has been running since
+    rig.clock.now += SILENCE_SECONDS + 5
+    with pytest.raises(DaemonStuck, match=r"^no successful read of a for 120 s$"):
+        await dog
+    while not rig.lease_monitor.failing:  # noqa: ASYNC110 (no event)
+        await asyncio.sleep(0)
+    for task in beside:
+        task.cancel()
 
 
 @pytest.mark.parametrize("table", TABLES, ids=["denied", "hanging", "unreachable"])
 @pytest.mark.parametrize("spare", [False, True])
-def test_an_outage_of_the_lease_table_replaces_no_container(rig: Rig, table: Exception | None, spare: bool) -> None:
+async def test_an_outage_of_the_lease_table_replaces_no_container(
+    rig: Rig, table: Exception | None, spare: bool
+) -> None:
     rig.table = {"a": row("other" if spare else "me", 1)}
-    rig.look_at_table()
+    await rig.lease_monitor.look()
     if not spare:
         rig.serve("a")
     assert rig.trouble() is None
     rig.table = table
-    rig.look_at_table()
+    await rig.lease_monitor.look()
     rig.served.clear()  # the daemon could not renew its leases
     rig.wait(3600)
     assert rig.failures == []
@@ -194,16 +187,16 @@ def test_an_outage_of_the_lease_table_replaces_no_container(rig: Rig, table: Exc
 
 
 @pytest.mark.parametrize("table", TABLES, ids=["denied", "hanging", "unreachable"])
-def test_a_container_that_never_saw_the_lease_table_is_not_ready(rig: Rig, table: Exception | None) -> None:
+async def test_a_container_that_never_saw_the_lease_table_is_not_ready(rig: Rig, table: Exception | None) -> None:
     rig.table = table
-    rig.look_at_table()
+    await rig.lease_monitor.look()
     rig.wait(3600)
     assert (found := rig.trouble()) is not None
     assert found.replace
     assert found.why.startswith("the lease table does not answer")
 
 
-def test_a_takeover_that_is_refused_is_told_now_and_then_and_is_no_outage(
+async def test_a_takeover_that_is_refused_is_told_now_and_then_and_is_no_outage(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def take(lease: object) -> bool:
@@ -213,16 +206,16 @@ def test_a_takeover_that_is_refused_is_told_now_and_then_and_is_no_outage(
     rig.serve("a")
     for number in range(40):
         rig.table = {"a": row("me", number), "b": row("lost", 1)}
-        rig.look_at_table()
+        await rig.lease_monitor.look()
         rig.clock.now += 5
     assert rig.lease_monitor.failing is None
     told = [record.getMessage() for record in caplog.records if "cannot be taken over" in record.getMessage()]
     assert len(told) == 2
 
 
-def test_a_spare_worker_is_healthy(rig: Rig) -> None:
+async def test_a_spare_worker_is_healthy(rig: Rig) -> None:
     rig.table = {"a": row("other", 1), "b": row("other", 1)}
-    rig.look_at_table()
+    await rig.lease_monitor.look()
     rig.wait(3600)
     assert rig.trouble() is None
     assert rig.failures == []
@@ -248,9 +241,9 @@ def test_what_kinesis_refuses_is_named_and_neither_daemon_nor_container_are_repl
 
 
 @pytest.mark.parametrize("reason", ["network", "credentials", "other"])
-def test_a_failure_that_may_sit_in_the_daemon_starts_it_again_ever_more_rarely(rig: Rig, reason: str) -> None:
+async def test_a_failure_that_may_sit_in_the_daemon_starts_it_again_ever_more_rarely(rig: Rig, reason: str) -> None:
     rig.table = {"a": row("me", 1)}
-    rig.look_at_table()
+    await rig.lease_monitor.look()
     rig.serve("a")
     rig.wait(2 * SILENCE_SECONDS, reason)
     assert len(rig.failures) == 1
@@ -261,9 +254,9 @@ def test_a_failure_that_may_sit_in_the_daemon_starts_it_again_ever_more_rarely(r
     assert reason in found.why
 
 
-def test_a_restart_of_the_daemon_alone_makes_nothing_healthy(rig: Rig) -> None:
+async def test_a_restart_of_the_daemon_alone_makes_nothing_healthy(rig: Rig) -> None:
     rig.table = {"a": row("me", 1)}
-    rig.look_at_table()
+    await rig.lease_monitor.look()
     rig.serve("a")
     rig.wait(SILENCE_SECONDS, "network")
     rig.since = rig.clock.now
@@ -272,9 +265,9 @@ def test_a_restart_of_the_daemon_alone_makes_nothing_healthy(rig: Rig) -> None:
     assert rig.reads.failing()["network"] == 1
 
 
-def test_a_daemon_that_says_nothing_is_started_again_and_then_the_container(rig: Rig) -> None:
+async def test_a_daemon_that_says_nothing_is_started_again_and_then_the_container(rig: Rig) -> None:
     rig.table = {"a": row("me", 1)}
-    rig.look_at_table()
+    await rig.lease_monitor.look()
     rig.serve("a")
     rig.wait(SILENCE_SECONDS)
     assert rig.failures == []
@@ -294,22 +287,22 @@ def test_many_shards_make_one_line(rig: Rig, caplog: pytest.LogCaptureFixture) -
     assert line == "000, 001, 002, 003, 004 and 95 more cannot be read for 65 s: kms: kms!"
 
 
-def test_a_lease_that_no_one_serves_starts_the_daemon_again(rig: Rig) -> None:
+async def test_a_lease_that_no_one_serves_starts_the_daemon_again(rig: Rig) -> None:
     rig.table = {"a": row("me", 1), "b": row("other", 1)}
-    rig.look_at_table()
+    await rig.lease_monitor.look()
     rig.wait(60)
     assert rig.failures == []
     rig.wait(15)
     assert rig.failures == ["the lease of a is ours, but the daemon does not serve it"]
 
 
-def test_a_container_is_not_ready_until_a_shard_was_read(rig: Rig) -> None:
+async def test_a_container_is_not_ready_until_a_shard_was_read(rig: Rig) -> None:
     assert rig.trouble() == Trouble("no shard yet: waiting for leases", replace=True)
     rig.table = {}
-    rig.look_at_table()  # no one has looked at the stream's shards yet
+    await rig.lease_monitor.look()  # no one has looked at the stream's shards yet
     assert rig.trouble() == Trouble("no shard yet: waiting for leases", replace=True)
     rig.table = {"a": row("me", 1)}
-    rig.look_at_table()
+    await rig.lease_monitor.look()
     rig.served.add("a")  # a conversation proves nothing
     assert rig.trouble() == Trouble("no shard yet: waiting for leases", replace=True)
     rig.wait(UNREAD_SECONDS + 5, "access-denied")
@@ -334,17 +327,17 @@ def test_between_two_lives_of_the_daemon_nothing_is_replaced(rig: Rig) -> None:
     assert rig.trouble() == Trouble("the KCL daemon is not running", replace=True)
 
 
-def test_after_an_outage_of_the_lease_table_a_daemon_gets_its_time_before_the_container_goes(rig: Rig) -> None:
+async def test_after_an_outage_of_the_lease_table_a_daemon_gets_its_time_before_the_container_goes(rig: Rig) -> None:
     rig.table = {"a": row("me", 1)}
-    rig.look_at_table()
+    await rig.lease_monitor.look()
     rig.serve("a")
     rig.table = OSError("unreachable")
-    rig.look_at_table()
+    await rig.lease_monitor.look()
     rig.served.clear()
     rig.wait(3600)
-    rig.look_at_table()
+    await rig.lease_monitor.look()
     rig.table = {"a": row("me", 1)}
-    rig.look_at_table()
+    await rig.lease_monitor.look()
     for _ in range(2):  # the daemon is started again at once, and takes up its leases
         rig.wait(45)
         assert not (rig.trouble() or Trouble("", replace=True)).replace
@@ -352,28 +345,28 @@ def test_after_an_outage_of_the_lease_table_a_daemon_gets_its_time_before_the_co
     assert (rig.trouble() or Trouble("", replace=False)).replace
 
 
-def test_a_lease_table_that_takes_no_writes_replaces_no_container(rig: Rig) -> None:
+async def test_a_lease_table_that_takes_no_writes_replaces_no_container(rig: Rig) -> None:
     """It can be read; but no daemon renews its leases, nor gets any. All workers see the same."""
     rig.table = {"a": row("me", 1), "b": row("other", 1)}
-    rig.look_at_table()
+    await rig.lease_monitor.look()
     rig.serve("a")
     for _ in range(200):
         rig.served.clear()
         rig.wait(5)
-        rig.look_at_table()
+        await rig.lease_monitor.look()
     assert (found := rig.trouble()) is not None
     assert not found.replace
     assert "no lease is renewed" in found.why
     for number in range(30):  # another worker's are: it is this container
         rig.table = {"a": row("me", 1), "b": row("other", number)}
         rig.wait(5)
-        rig.look_at_table()
+        await rig.lease_monitor.look()
     assert (found := rig.trouble()) is not None
     assert found.replace
     assert "no lease is renewed" not in found.why
 
 
-def test_while_the_lease_table_cannot_be_read_the_leases_of_others_count_as_unowned(rig: Rig) -> None:
+async def test_while_the_lease_table_cannot_be_read_the_leases_of_others_count_as_unowned(rig: Rig) -> None:
     """A worker that dies now would be seen by none: the counts must not stay as they were."""
 
     def unowned() -> tuple[int, float | None]:
@@ -383,25 +376,25 @@ def test_while_the_lease_table_cannot_be_read_the_leases_of_others_count_as_unow
         return rig.lease_monitor.unowned(rig.served), gauges.get("unowned")
 
     rig.table = {"a": row("me", 1), "b": row("other", 1), "c": row("other", 1, "SHARD_END")}
-    rig.look_at_table()
+    await rig.lease_monitor.look()
     rig.serve("a")
     seen, rig.table = rig.table, error("AccessDeniedException", "Scan")
-    rig.look_at_table()
+    await rig.lease_monitor.look()
     rig.wait(MAX_LOOK_AGE)
     assert unowned() == (0, 0)
     rig.wait(10)
     assert unowned() == (1, 1)  # b; a is ours and read
     rig.table = seen
-    rig.look_at_table()
+    await rig.lease_monitor.look()
     rig.look()
     assert unowned() == (0, 0)
 
 
-def test_at_a_first_start_a_worker_without_a_lease_is_no_spare_one(rig: Rig) -> None:
+async def test_at_a_first_start_a_worker_without_a_lease_is_no_spare_one(rig: Rig) -> None:
     rig.table = {"a": row(None, 0), "b": row("other", 1)}
-    rig.look_at_table()
+    await rig.lease_monitor.look()
     assert (found := rig.trouble()) is not None
     assert found.replace  # it may turn out that it cannot read
     rig.table = {"a": row("other", 1), "b": row("other", 2)}
-    rig.look_at_table()
+    await rig.lease_monitor.look()
     assert rig.trouble() is None
