@@ -14,7 +14,7 @@ from pathlib import Path
 
 from consumer import descriptors
 from consumer.aws.clients import Clients, Unreachable
-from consumer.aws.errors import told
+from consumer.aws.errors import explain_if_aws
 from consumer.kcl import java
 from consumer.service import Service
 from consumer.settings import Settings, SettingsError
@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _summary(settings: Settings, runtime: Path) -> Iterator[str]:
-    """What is set, and what follows from it and from the host."""
+    """The settings from the environment, and those derived from them and from the host."""
     chosen = [name for name in Settings.variables() if os.environ.get(name, "").strip()]
     for name in chosen:
         yield f"{name}={os.environ[name].strip()}"
@@ -59,11 +59,11 @@ def _serve(settings: Settings, runtime: Path) -> int:
     try:
         asyncio.run(_run(settings, runtime))
     except asyncio.CancelledError:
-        return 0  # asked to stop before anything had begun
+        return 0  # stopped before anything had begun
     except (FatalError, Unreachable, descriptors.TooFewDescriptors) as error:
         return _fail(1, str(error))
     except Exception as error:
-        if (line := told(error)) is None:
+        if (line := explain_if_aws(error)) is None:
             raise
         return _fail(1, line)
     return 0
@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Settings are environment variables: docs/settings.md. Exit codes: 0 stopped as asked, 1 cannot run, "
         "2 a setting or an argument is wrong.",
     )
-    made.add_argument("--check", action="store_true", help="look at the settings, print them, and do nothing else")
+    made.add_argument("--check", action="store_true", help="check the settings, print them and exit")
     made.add_argument("--version", action="version", version=VERSION)
     return made
 

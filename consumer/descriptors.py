@@ -1,4 +1,4 @@
-"""File descriptors: as many as the machine allows, and the cause named where they do not suffice."""
+"""File descriptors: raises their limit as far as possible, and explains the error where they run out."""
 
 import errno
 import resource
@@ -6,14 +6,14 @@ from typing import Final
 
 PER_SHARD: Final = 3
 """The connector's socket and its two pipes."""
-BESIDE: Final = 100
-"""What the service holds open beside: connections to AWS, its own doors, the daemon's log."""
-ENOUGH: Final = 1 << 20
-"""No more is asked for: some programs look at each descriptor up to the limit."""
+OTHER_DESCRIPTORS: Final = 100
+"""What the service holds open besides: connections to AWS, its listening sockets, the daemon's log."""
+MAX_DESCRIPTORS: Final = 1 << 20
+"""The highest limit that is requested: some programs iterate over every descriptor up to the limit."""
 
 
 class TooFewDescriptors(Exception):
-    """The limit is reached; the message is one line that names the fix."""
+    """The limit is limit_reached; the message is one line that names the fix."""
 
     def __init__(self, needs: str) -> None:
         super().__init__(
@@ -23,15 +23,15 @@ class TooFewDescriptors(Exception):
 
 
 def limit() -> int:
-    """How many this process may have open now."""
+    """The number of descriptors that this process may have open now."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return ENOUGH if soft == resource.RLIM_INFINITY else soft
+    return MAX_DESCRIPTORS if soft == resource.RLIM_INFINITY else soft
 
 
 def raise_limit() -> int:
-    """Raises the soft limit as far as the hard one lets it; returns what holds then. Children inherit it."""
+    """Raises the soft limit as far as the hard one allows; returns the new soft limit. Children inherit it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = ENOUGH if hard == resource.RLIM_INFINITY else min(hard, ENOUGH)
+    most = MAX_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MAX_DESCRIPTORS)
     for wanted in (most, 10_240):  # macOS names no limit and takes no more than this (OPEN_MAX)
         if soft == resource.RLIM_INFINITY or wanted <= soft:
             break
@@ -43,11 +43,13 @@ def raise_limit() -> int:
     return limit()
 
 
-def reached(error: BaseException) -> bool:
-    """Whether an error says that no more can be opened, by this process or by the machine."""
+def limit_reached(error: BaseException) -> bool:
+    """Whether an error means that this process, or the machine, can open no more files."""
     return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
 
 
-def of_shards(shards: int) -> TooFewDescriptors:
-    """What to raise where a further shard finds none left."""
-    return TooFewDescriptors(f"{shards} shards are open, each takes {PER_SHARD}, and some {BESIDE} are used beside")
+def too_many_shards(shards: int) -> TooFewDescriptors:
+    """The error to raise when one more shard cannot be opened."""
+    return TooFewDescriptors(
+        f"{shards} shards are open, each takes {PER_SHARD}, and some {OTHER_DESCRIPTORS} are used for the rest"
+    )

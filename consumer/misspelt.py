@@ -1,4 +1,4 @@
-"""Pure: names in the environment that look like misspelt settings, for a setting that is not read is silently ignored.
+"""Pure: finds misspelt and renamed settings in the environment, which would otherwise be ignored silently.
 
 A name is compared word by word with each setting's, so that variables that have nothing to do with us (HOSTNAME,
 LOG_LEVEL_X, HTTPS_PORT, WORKER_IP) are left alone. What remains can be emptied: an empty variable counts as not set.
@@ -9,19 +9,28 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Final
 
 FOREIGN: Final = frozenset({"HTTPS_HOST", "HTTPS_PORT", "HTTP_POST"})
-"""Names near ours that others use."""
+"""Names close to ours that other programs use."""
 
-TIMES: Final = re.compile(r"DAYS?|HOURS?|MILLIS?|MINS?|MINUTES?|MS|S|SECS?|SECONDS?")
-SIZES: Final = re.compile(r"BYTES?|[GKM]I?B")
-"""Last words of names, of which one is easily taken for another of its kind, or left out."""
+TIME_UNITS: Final = re.compile(r"DAYS?|HOURS?|MILLIS?|MINS?|MINUTES?|MS|S|SECS?|SECONDS?")
+SIZE_UNITS: Final = re.compile(r"BYTES?|[GKM]I?B")
+"""Units at the end of a name, which are easily confused or left out."""
 
+AWS_VARIABLES: Final = ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")
+"""The variables that select account, region and endpoint, read by every program."""
 
-OF_AWS: Final = ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL")
-"""Which account, and where: what every program goes by."""
+RENAMED: Final = {
+    "PARCEL_RECORDS": "ARCHIVE_MAX_RECORDS",
+    "PARCEL_BYTES": "ARCHIVE_MAX_BYTES",
+    "PARCEL_SECONDS": "ARCHIVE_MAX_SECONDS",
+}
+"""Settings of 0.1.0 under their old names."""
 
 
 def faults(environ: Mapping[str, str], settings: Collection[str]) -> Iterator[str]:
-    """A line for each misspelt variable."""
+    """A line for each renamed or misspelt variable."""
+    for name in sorted(RENAMED.keys() & environ.keys()):
+        if environ[name].strip() and RENAMED[name] in settings:
+            yield f"{name}: was renamed; set {RENAMED[name]} instead"
     for name, near in misspelt(environ, settings):
         yield f"{name}: is no setting; did you mean {near}? If it is another program's, empty it here"
 
@@ -57,7 +66,7 @@ def _badness(name: str, setting: str) -> int | None:
 
 def _other_unit(given: list[str], wanted: list[str]) -> bool:
     """Whether they differ in a unit, or one of them lacks it."""
-    for kind in (TIMES, SIZES):
+    for kind in (TIME_UNITS, SIZE_UNITS):
         if kind.fullmatch(wanted[-1]):
             return given[:-1] == wanted[:-1] if kind.fullmatch(given[-1]) else len(given) > 1 and given == wanted[:-1]
     return False

@@ -1,4 +1,4 @@
-"""What ends a run of the daemon, so that it is started again from the checkpoint, and how the metric names it."""
+"""Errors that end a run of the daemon, after which it is restarted from the checkpoint, and their metric labels."""
 
 from enum import StrEnum
 from typing import ClassVar
@@ -27,7 +27,7 @@ class RunFailed(Exception):
 
 
 def reason(error: Exception) -> str:
-    """The label of what ended a run; the class of what should not come up."""
+    """The metric label for the error that ended a run; the class name of an unexpected error."""
     if isinstance(error, RunFailed):
         return error.reason
     return Reason.CLIENT_ERROR if isinstance(error, ClientError) else type(error).__name__

@@ -39,7 +39,7 @@ from consumer.sinks.cloudwatch import Publisher, ServiceMetric
 from consumer.sinks.statistics import Sums
 from consumer.sinks.table import Table
 from consumer.supervisor import FatalError, Supervisor
-from consumer.tasks import beside
+from consumer.tasks import background
 from consumer.telemetry.http import Http
 from consumer.telemetry.metrics import VERSION, Metrics, total
 
@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 
 
 class Service:
-    """The one object that knows all components; made inside the running loop, with open clients."""
+    """Creates and connects all components. To be created inside the running loop, with open clients."""
 
     def __init__(self, settings: Settings, java: Path, clients: Clients) -> None:
         self._settings = settings
@@ -124,11 +124,11 @@ class Service:
             await http.stop()
 
     async def _work(self) -> None:
-        """The daemon, and beside it all that runs as long as the service; what fails there ends the service."""
+        """Runs the daemon and the background tasks of the service; a failure of one of them ends the service."""
         publisher = self._publisher()
         publishing = [publisher.run()] if publisher else []
         try:
-            async with beside(self._health.run(), self._lease_monitor.run(), *publishing):
+            async with background(self._health.run(), self._lease_monitor.run(), *publishing):
                 await self._supervisor.run()
         finally:
             if publisher:
@@ -165,12 +165,12 @@ class Service:
             raise FatalError(f"RUN_DIR: cannot make {folder}: {error.strerror}") from error
 
     def _reap(self) -> None:
-        """As PID 1: takes the exit status of processes that lost their parent (connectors of a killed daemon)."""
+        """As PID 1: reaps processes that lost their parent (connectors of a killed daemon)."""
         with contextlib.suppress(ChildProcessError):
-            # macOS has no waitid, and no containers of its own in which it would be asked for.
+            # macOS has no waitid; this process is never PID 1 there.
             while child := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):  # type: ignore[attr-defined,unused-ignore]
                 if child.si_pid == self._daemon.pid:
-                    return  # asyncio's to take
+                    return  # asyncio reaps it
                 os.waitpid(child.si_pid, 0)
 
     def state(self) -> dict[str, Any]:
@@ -188,7 +188,7 @@ class Service:
         }
 
     def _counters(self) -> dict[str, float]:
-        """What is sent beside the readings to CloudWatch: sums since the start, and levels."""
+        """The service's own metrics for CloudWatch: sums since the start, and levels."""
         live, held = self._shards.live, self._reads.held
         levels: dict[str, float] = {
             ServiceMetric.CHECKPOINT_AGE: max((shard.oldest_age() for shard in live), default=0.0),

@@ -1,4 +1,4 @@
-"""Pure: how the text of a setting is read; each function raises ValueError that says what is wrong."""
+"""Pure: parses the text of a setting; each function raises a ValueError that says what is wrong."""
 
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -9,7 +9,7 @@ from consumer.payload.reading import Fields
 RUN_DIR_BYTES = 85
 
 
-def shown(text: str) -> str:
+def quoted(text: str) -> str:
     return repr(text if len(text) <= 80 else text[:77] + "...")
 
 
@@ -22,7 +22,7 @@ def url(text: str) -> str:
     if "@" in text:
         raise ValueError("must be an address without user and password, such as http://localhost:4566")
     if not fit or not (text.isascii() and text.isprintable()) or " " in text:
-        raise ValueError(f"must be an address such as http://localhost:4566, not {shown(text)}")
+        raise ValueError(f"must be an address such as http://localhost:4566, not {quoted(text)}")
     return text
 
 
@@ -41,7 +41,7 @@ def position(text: str) -> datetime | None:
     if parsed is None or parsed.tzinfo is None:
         raise ValueError(
             "must be TRIM_HORIZON or AT_TIMESTAMP:<ISO-8601 with zone> such as "
-            f"AT_TIMESTAMP:2026-11-22T10:48:16Z, not {shown(text)}"
+            f"AT_TIMESTAMP:2026-11-22T10:48:16Z, not {quoted(text)}"
         )
     return parsed.astimezone(UTC)
 
@@ -49,7 +49,7 @@ def position(text: str) -> datetime | None:
 def path(text: str) -> tuple[str, ...]:
     parts = tuple(part.strip() for part in text.split("."))
     if not all(parts):
-        raise ValueError(f"must name fields by dotted paths such as fix.speed, not {shown(text)}")
+        raise ValueError(f"must name fields by dotted paths such as fix.speed, not {quoted(text)}")
     return parts
 
 
@@ -59,7 +59,7 @@ def fields(text: str) -> Fields:
     if len(pairs) != 3 or named.keys() != {"device", "value", "time"}:
         raise ValueError(
             "must map device, value and time, once each, such as "
-            f"device=tracker.id,value=fix.speed,time=fix.at, not {shown(text)}"
+            f"device=tracker.id,value=fix.speed,time=fix.at, not {quoted(text)}"
         )
     return Fields(device=path(named["device"]), value=path(named["value"]), time=path(named["time"]))
 
@@ -67,7 +67,7 @@ def fields(text: str) -> Fields:
 def measures(text: str) -> tuple[tuple[str, ...], ...]:
     paths = tuple(path(part) for part in text.split(","))
     if len(set(paths)) != len(paths):
-        raise ValueError(f"must name each field once, not {shown(text)}")
+        raise ValueError(f"must name each field once, not {quoted(text)}")
     return paths
 
 

@@ -1,7 +1,7 @@
 """The environment, read once into one frozen object; the process fails at start, naming every variable that is wrong.
 
 A setting is the attribute's name in capitals, its default and its bounds: one line of `Settings`.
-An empty variable counts as not set. docs/settings.md tells the meaning of each; a test compares the two.
+An empty variable counts as not set. docs/settings.md explains each setting; a test compares the two.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from typing import Any, Literal, cast
 
 from consumer import misspelt
 from consumer.payload.reading import DEFAULT, Fields
-from consumer.setting_types import fields, measures, position, run_dir, shown, url
+from consumer.setting_types import fields, measures, position, quoted, run_dir, url
 
 Service = Literal["kinesis", "dynamodb", "s3", "cloudwatch"]
 
@@ -34,11 +34,11 @@ def _setting(parse: Callable[[str], Any], default: object = dataclasses.MISSING)
     return dataclasses.field(default=default, metadata={"parse": parse})
 
 
-def _whole(default: int, least: int, most: int) -> Any:
+def _whole(default: int, minimum: int, maximum: int) -> Any:
     def parse(text: str) -> int:
         # int() would also take "1_000" and the digits of other scripts
-        if re.fullmatch(r"[0-9]{1,12}", text) is None or not least <= int(text) <= most:
-            raise ValueError(f"must be a whole number from {least} to {most}, not {shown(text)}")
+        if re.fullmatch(r"[0-9]{1,12}", text) is None or not minimum <= int(text) <= maximum:
+            raise ValueError(f"must be a whole number from {minimum} to {maximum}, not {quoted(text)}")
         return int(text)
 
     return _setting(parse, default)
@@ -47,7 +47,7 @@ def _whole(default: int, least: int, most: int) -> Any:
 def _choice(default: str, *others: str) -> Any:
     def parse(text: str) -> str:
         if text not in (default, *others):
-            raise ValueError(f"must be one of {', '.join((default, *others))}, not {shown(text)}")
+            raise ValueError(f"must be one of {', '.join((default, *others))}, not {quoted(text)}")
         return text
 
     return _setting(parse, default)
@@ -56,7 +56,7 @@ def _choice(default: str, *others: str) -> Any:
 def _flag(default: bool) -> Any:
     def parse(text: str) -> bool:
         if text not in ("true", "false"):
-            raise ValueError(f"must be true or false, not {shown(text)}")
+            raise ValueError(f"must be true or false, not {quoted(text)}")
         return text == "true"
 
     return _setting(parse, default)
@@ -65,7 +65,7 @@ def _flag(default: bool) -> Any:
 def _name(what: str, pattern: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if re.fullmatch(pattern, text) is None:
-            raise ValueError(f"must be {what}, not {shown(text)}")
+            raise ValueError(f"must be {what}, not {quoted(text)}")
         return text
 
     return parse
@@ -142,7 +142,7 @@ class Settings:
             elif field.default is dataclasses.MISSING:
                 faults.append(f"{field.name.upper()}: is not set and has no default; set it (see docs/settings.md)")
         _derive(found, environ, faults)
-        faults += misspelt.faults(environ, {*cls.variables(), *misspelt.OF_AWS})
+        faults += misspelt.faults(environ, {*cls.variables(), *misspelt.AWS_VARIABLES})
         if faults:
             raise SettingsError(*faults)
         return cls(**found)
@@ -170,7 +170,7 @@ def _derive(found: dict[str, Any], environ: Mapping[str, str], faults: list[str]
     """Fills in the defaults that come from other settings or from the host."""
     application = found.get("application_name") or f"{found.get('stream_name')}-consumer"
     worker = found.get("worker_id") or _parsed("WORKER_ID", socket.gethostname(), _worker_id, faults)
-    # The end of an ECS task's ARN is what tells it from others.
+    # The end of an ECS task's ARN is unique.
     own = f"sensorstream-{re.sub('[/:]', '-', str(worker))[-32:]}"
     # TMPDIR of macOS alone takes 49 of the 103 bytes that a Unix socket's path may have there.
     folder = f"{(sys.platform != 'darwin' and environ.get('TMPDIR')) or '/tmp'}/{own}"  # noqa: S108

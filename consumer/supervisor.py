@@ -1,8 +1,9 @@
-"""Keeps a KCL daemon running, and ends it: in place and with the same worker id a restart takes seconds.
+"""Starts the KCL daemon, restarts it after a failure and stops it. A restart in place, with the same worker id, takes
+seconds.
 
-What must not be survived (a failure that retries cannot cure, a batch that may have been skipped, a dead connector) is
-raised in one of the tasks of the run, which ends it: the daemon is killed by SIGKILL, nothing unanswered is
-checkpointed, so all of it is delivered again.
+A failure that ends a run (one that retries cannot cure, a batch that may have been skipped, a dead connector) is raised
+in one of the run's tasks. The daemon is then killed by SIGKILL; nothing unanswered has been checkpointed, so all of it
+is delivered again.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from consumer.pipeline.listener import Listener
 from consumer.pipeline.stall_detector import StallDetector
 from consumer.pipeline.watchdog import Watchdog
 from consumer.restarts import Reason, RunFailed, reason
-from consumer.tasks import beside
+from consumer.tasks import background
 from consumer.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 MINIMUM_UPTIME: Final = 60.0
 """Seconds a daemon must have run for its end not to count towards MAX_STARTUP_FAILURES."""
 MAX_STARTUP_FAILURES: Final = 6
-"""Runs in a row that were shorter: then the service ends, so that its own supervisor can see that."""
+"""Consecutive shorter runs after which the service exits, so that its own supervisor notices."""
 
 FIRST_PAUSE: Final = 0.25
 MAX_PAUSE: Final = 30.0
@@ -41,7 +42,7 @@ class FatalError(Exception):
 
 
 class DaemonExited(RunFailed):
-    """The daemon ended by itself."""
+    """The daemon exited unexpectedly."""
 
     reason = Reason.EXIT
 
@@ -71,7 +72,7 @@ class Supervisor:
         self.stop = asyncio.Event()
 
     async def run(self) -> None:
-        """Returns after a stop that was asked for. Raises FatalError when daemons keep failing at their start, and
+        """Returns after a requested stop. Raises FatalError when daemons keep failing at their start, and
         TooFewDescriptors."""
         startup_failures = 0
         while not self.stop.is_set():
@@ -90,14 +91,14 @@ class Supervisor:
                     await self.stop.wait()
 
     async def _run_once(self) -> Exception | None:
-        """One run of the daemon, from start to end. Returns what ended it; None after a stop that was asked for."""
+        """One run of the daemon, from start to end. Returns the error that ended it; None after a requested stop."""
         await self._release_leadership()
         self._stall_detector.reset()
         await self._start()
         failure: Exception | None = None
         terminated = asyncio.Event()
         try:
-            async with beside(self._exit(), self._watch(), self._stall_detector.run(), self._terminate(terminated)):
+            async with background(self._exit(), self._watch(), self._stall_detector.run(), self._terminate(terminated)):
                 await self._listener.serve(until=terminated)
         except descriptors.TooFewDescriptors:
             raise
@@ -108,7 +109,7 @@ class Supervisor:
             await self._daemon.wait()
             self._metrics.daemon_up.set(0)
         if not self.stop.is_set():
-            log.error("starting the daemon again from the checkpoint: %s", failure, exc_info=failure)
+            log.error("restarting the daemon from the checkpoint: %s", failure, exc_info=failure)
             return failure
         if failure:
             log.warning("stopped; not every shard committed, the others will be read again: %s", failure)
@@ -121,23 +122,23 @@ class Supervisor:
         try:
             await self._daemon.start()
         except OSError as error:
-            if descriptors.reached(error):
-                raise descriptors.of_shards(0) from error
+            if descriptors.limit_reached(error):
+                raise descriptors.too_many_shards(0) from error
             raise FatalError(f"RUN_DIR: the daemon cannot be started: {error}") from error
         self._metrics.daemon_up.set(1)
 
     async def _exit(self) -> None:
-        """Raises DaemonExited once it has."""
-        raise DaemonExited(f"it ended by itself, exit code {await self._daemon.wait()}")
+        """Raises DaemonExited when the daemon exits."""
+        raise DaemonExited(f"the daemon exited with code {await self._daemon.wait()}")
 
     async def _watch(self) -> None:
-        """Until a stop: shards that were handed over are not read any more, while the last may still be writing."""
-        async with beside(self._watchdog.run()):
+        """Runs the watchdog until a stop: from then on shards that were handed over are no longer read."""
+        async with background(self._watchdog.run()):
             await self.stop.wait()
 
     async def _terminate(self, terminated: asyncio.Event) -> None:
-        """After a stop asks the daemon to end, which asks every shard to commit. Raises TimeoutError if that takes too
-        long."""
+        """Waits for a stop, then asks the daemon to end; it asks every shard to commit. Raises TimeoutError if that
+        takes too long."""
         await self.stop.wait()
         log.info("stopping: every shard commits")
         self._daemon.terminate()
@@ -146,9 +147,9 @@ class Supervisor:
         raise TimeoutError(f"it took more than {self._shutdown_seconds:.0f} s")
 
     async def _release_leadership(self) -> None:
-        """While no daemon of ours runs."""
+        """To be called only while no daemon of this worker runs."""
         try:
             async with asyncio.timeout(RELEASE_SECONDS):
                 await self._leases.release_leadership()
         except FAILURES as error:
-            log.warning("the leader's lock was not given up, and will expire: %s", error or type(error).__name__)
+            log.warning("the leader's lock was not released, and will expire: %s", error or type(error).__name__)

@@ -1,4 +1,4 @@
-"""Structured concurrency: work that runs beside a block, and ends with it."""
+"""Structured concurrency: background tasks that end with a block."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -7,8 +7,8 @@ from typing import Any
 
 
 @asynccontextmanager
-async def beside(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Runs `work`, a task each, for as long as the block lasts; one that returns ends nothing.
+async def background(*work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Runs each of `work` in a task for as long as the block lasts; one that returns early does not end the block.
 
     When one of them fails, or the block does, all others are cancelled, and that error is raised as it is: the first,
     should several fail at once.

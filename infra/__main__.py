@@ -6,4 +6,4 @@ from infra.deploy import exits
 from infra.deploy.cli import main as main
 
 if __name__ == "__main__":
-    sys.exit(exits.told(main(), exits.DEPLOYMENT))
+    sys.exit(exits.reported(main(), exits.DEPLOYMENT))

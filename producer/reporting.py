@@ -37,9 +37,9 @@ def reported(command: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
-        from producer.aws.errors import UserError, told
+        from producer.aws.errors import UserError, explain_if_aws
 
-        line = str(error) if isinstance(error, UserError) else told(error)
+        line = str(error) if isinstance(error, UserError) else explain_if_aws(error)
         if line is None:
             raise
         click.echo(f"{PROGRAM}: {line}", err=True)

@@ -21,7 +21,7 @@ TAG = "sensorstream"
 BLUE, GREEN, YELLOW, ORANGE, RED, PURPLE, GREY = "blue", "green", "yellow", "orange", "red", "purple", "text"
 PER_SECOND = "si:/s"
 SMOOTH = "15m"
-MOST = 10
+MAX_SERIES = 10
 
 Steps = Sequence[tuple[float, str]]
 P = TypeVar("P", timeseries.Panel, stat.Panel, statetimeline.Panel)
@@ -57,7 +57,7 @@ def smooth(metric: str, labels: str) -> str:
 
 def most(expr: str) -> str:
     """The highest ones of what there may be hundreds of."""
-    return f"topk({MOST}, {expr})"
+    return f"topk({MAX_SERIES}, {expr})"
 
 
 def stat_panel(

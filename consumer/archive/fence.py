@@ -1,8 +1,9 @@
-"""The fence: who may write an archive object, so that each record stands in exactly one. Pure: no I/O, no clock.
+"""The fence: who may write an archive object, so that each record is in exactly one. Pure: no I/O, no clock.
 
-Replays give the same objects (see writer.py), but an idle shard and a shutdown cut shorter, and an owner that was
-paused may come back. So an object carries its owner's epoch, and before one takes another's place, `decide` compares
-the two. tests/unit/test_fence.py searches all interleavings of small cases; docs/decisions/0002-fence.md has the rules.
+Replays give the same objects (see writer.py), except that an idle shard and a shutdown close them early, and an owner
+that was paused may come back. So an object carries its owner's epoch, and before one object replaces another, `decide`
+compares the two. tests/unit/test_fence.py searches all interleavings of small cases; docs/decisions/0002-fence.md has
+the rules.
 """
 
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Fenced:
-    """A newer owner lives, of this epoch: write nothing more, do not checkpoint."""
+    """There is a newer owner, with this epoch: write nothing more, do not checkpoint."""
 
     name: ClassVar = "fenced"
     epoch: int
@@ -25,7 +26,7 @@ class Fenced:
 
 @dataclass(frozen=True, slots=True)
 class Adopt:
-    """The stored object holds more: keep ours open until it has taken the record `last`, then commit again."""
+    """The stored object holds more records: keep ours open until it holds the record `last`, then commit again."""
 
     name: ClassVar = "adopted"
     last: "Position"
@@ -33,7 +34,7 @@ class Adopt:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """The object stands there, by our own PUT, as `stored` says."""
+    """The object is in the archive, by our own PUT, with the metadata `stored`."""
 
     name: ClassVar = "committed"
     stored: ObjectMetadata
@@ -41,22 +42,23 @@ class Committed:
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """An older owner's object that we hold wholly: put ours in its place, with this metadata, if it is still the one
-    we saw."""
+    """The stored object is an older owner's, and ours holds all its records: replace it with ours, with this metadata,
+    if it has not changed since."""
 
     name: ClassVar = "replaced"
     metadata: ObjectMetadata
 
 
 Outcome = Committed | Adopt | Fenced
-"""What a commit comes to."""
+"""The outcome of a commit."""
 
 
 def decide(mine: ObjectMetadata, stored: ObjectMetadata) -> Outcome | Replace:
     """What the owner of `mine` does about the `stored` object of the same key.
 
-    Leaving out any of the rules loses or duplicates records (docs/decisions/0002-fence.md). An equal object of an older
-    epoch is replaced too, so that a zombie finds our epoch there. That there were dead letters to write is inherited.
+    Each rule prevents the loss or duplication of records (docs/decisions/0002-fence.md). An equal object of an older
+    epoch is replaced, too, so that a paused owner that comes back finds our epoch. If the stored object had dead
+    letters, the new one inherits that.
     """
     if stored.epoch > mine.epoch:
         return Fenced(stored.epoch)
@@ -68,11 +70,11 @@ def decide(mine: ObjectMetadata, stored: ObjectMetadata) -> Outcome | Replace:
 
 
 def belongs(archived: Mapping[str, str] | None, dead: Mapping[str, str]) -> bool:
-    """Whether a dead-letter object is that of the archive object of its key, by the S3 metadata of both.
+    """Whether a dead-letter object belongs to the archive object of its key, by the S3 metadata of both.
 
-    The archive object decides: an earlier owner's dead letters, whose object was replaced, count for nothing (their
-    records may be good by other settings; the empty object that shuts them out may still be on its way). Where the
-    archive object is gone (None), or one of them says nothing, there is no telling, and they count.
+    The archive object decides: dead letters of an earlier owner, whose object was replaced, are void (their records may
+    be valid under other settings; the empty object that overwrites them may not be written yet). Where the archive
+    object is missing (None), or the metadata of one are missing, they count as valid.
     """
     if archived is None or not (archived.get("epoch") and dead.get("epoch")):
         return True

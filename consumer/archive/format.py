@@ -1,7 +1,7 @@
-"""The archive's format, defined here alone: keys, lines, object metadata and gzip members. Pure: no I/O, no clock.
+"""The archive's format: keys, lines, object metadata and gzip members; defined only here. Pure: no I/O, no clock.
 
-The consumer writes it; the operators' tools (redrive, replay) read it by the same definitions. docs/how-it-works.md
-describes it for others.
+The consumer writes it; the operators' tools (redrive, replay) read it by the same definitions. docs/archive-format.md
+describes it.
 """
 
 import base64
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 READINGS: Final = "readings/"
 DEAD_LETTERS: Final = "dead-letters/"
 UNDELIVERABLE: Final = DEAD_LETTERS + "date=1970-01-01/hour=00/undeliverable/"
-"""When such a record arrived is not known; all objects below a prefix have one partition layout."""
+"""The arrival time of such a record is not known; a fixed date keeps one partition layout below the prefix."""
 KEY: Final = re.compile(
     r"date=(?P<date>\d{4}-\d\d-\d\d)/hour=(?P<hour>\d\d)/(?P<shard>[^/]+)/(?P<first>\d{56}-\d{10})\.ndjson\.gz"
 )
 """A key below READINGS or DEAD_LETTERS, as `key` makes it; `first` sorts as the records do."""
 
 LEVEL: Final = 6
-"""zlib's level: of the CPU per reading it takes 1.5 us of some 100; a third smaller than level 1."""
+"""zlib's level: it takes 1.5 us of the 100 us CPU per reading; the result is a third smaller than with level 1."""
 _PAYLOAD: Final = b'"payload":'
 
 _json = msgspec.json.encode
@@ -49,12 +49,12 @@ def key(shard: str, first: "Position", arrival: int) -> str:
 
 
 def undeliverable_key(data: bytes) -> str:
-    """Whole key of the object of a record that the KCL could not de-aggregate: of the same bytes always the same."""
+    """Full key of the object for a record that the KCL could not de-aggregate: the same bytes give the same key."""
     return f"{UNDELIVERABLE}{hashlib.sha256(data).hexdigest()}.ndjson.gz"
 
 
 def position_text(position: "Position") -> str:
-    """A position as metadata write it: sequence and sub-sequence number."""
+    """A position as in object metadata: sequence and sub-sequence number."""
     return "%d.%d" % position
 
 
@@ -66,12 +66,11 @@ def parse_position(text: str) -> "Position":
 
 @dataclass(frozen=True, slots=True)
 class ObjectMetadata:
-    """What an archive object, or its dead letters, says of itself in S3's user metadata.
+    """The S3 user metadata of an archive object and of its dead-letter object.
 
-    `dead` decides about the dead-letter object of the same key, in the same commit: how many lines it has.
-    None: no owner of this key ever had one to write, so there is none. 0: an earlier owner, whose object this one
-    replaced, had (other settings reject other records); its dead letters, written or still to come, must be shut out
-    by an empty object.
+    `dead` is the number of lines of the dead-letter object of the same key, written in the same commit. None: no owner
+    of this key has had any, so there is no such object. 0: an earlier owner, whose object this one replaced, had some
+    (other settings reject other records); an empty object must overwrite its dead letters, written or still to come.
     """
 
     first: "Position"
@@ -92,9 +91,9 @@ class ObjectMetadata:
 
     @classmethod
     def parse(cls, metadata: Mapping[str, str]) -> "ObjectMetadata":
-        """Raises KeyError or ValueError when the object is none of ours.
+        """Raises KeyError or ValueError when the object was not written by this service.
 
-        An object of before there was `dead-letters` may have some.
+        An object that is older than the field `dead-letters` may have some.
         """
         first, last = (parse_position(metadata[name]) for name in ("first", "last"))
         dead = metadata.get("dead-letters", "0")
@@ -109,12 +108,12 @@ class ArchiveObject:
     metadata: ObjectMetadata
     body: bytes
     dead_letters: bytes
-    """Without a line when no record was rejected."""
+    """Without lines when no record was rejected."""
 
 
 def line(shard: str, record: "Record", decoded: Decoded) -> bytes:
     """A record's archive line. `payload` is the last field, so that the original bytes can be cut out of the line;
-    where they do not stand there verbatim, `data` holds them in base64."""
+    where it is not the original bytes verbatim, `data` holds them in base64."""
     arrival = record.approximate_arrival_timestamp
     parts = [
         b'{"shard":"%b","sequenceNumber":"%b","subSequenceNumber":%d,"partitionKey":%b,"arrival":%b'
@@ -135,7 +134,7 @@ def line(shard: str, record: "Record", decoded: Decoded) -> bytes:
 
 
 def undeliverable_line(data: bytes) -> bytes:
-    """The dead-letter line of a record that the KCL could not de-aggregate; it tells nothing of it but the bytes."""
+    """The dead-letter line of a record that the KCL could not de-aggregate; only its bytes are known."""
     return (
         b'{"shard":null,"sequenceNumber":null,"subSequenceNumber":0,"partitionKey":null,"arrival":null,"rejected":1,'
         b'"rejects":[{"index":0,"reason":"bad-aggregate","detail":"the KCL could not de-aggregate it"}],'
@@ -144,7 +143,7 @@ def undeliverable_line(data: bytes) -> bytes:
 
 
 class Line(msgspec.Struct, frozen=True, rename="camel"):
-    """One stream record as its archive line tells of it; `data` are its bytes where `payload` is not exactly these."""
+    """One stream record, as read from its archive line; `data` are its bytes where `payload` is not verbatim."""
 
     shard: str
     sequence_number: str | None
@@ -167,7 +166,7 @@ class _Undeliverable(msgspec.Struct):
 
 
 class UnreadableLine(Exception):
-    """A line, or an object, that is not what the archive's format says."""
+    """A line, or an object, that does not have the archive's format."""
 
 
 _line: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
@@ -175,9 +174,9 @@ _undeliverable: msgspec.json.Decoder[_Undeliverable] = msgspec.json.Decoder(_Und
 
 
 def parse_line(text: bytes) -> tuple[Line, bytes]:
-    """A line without its line break -> what it says, and the original bytes of the record. Raises UnreadableLine.
+    """A line without its line break -> its fields, and the original bytes of the record. Raises UnreadableLine.
 
-    `payload` is the last field and stands there verbatim: the bytes are cut out, not decoded and encoded again.
+    `payload` is the last field and verbatim: the bytes are cut out, not decoded and encoded again.
     """
     start = text.find(_PAYLOAD)
     if start < 0 or not text.endswith(b"}"):
@@ -218,6 +217,6 @@ class Gzip:
         self._length += len(data)
 
     def read(self) -> bytes:
-        """The whole member so far; writing can go on afterwards."""
+        """The complete member so far; writing can go on afterwards."""
         rest = self._deflate.copy().flush()
         return bytes(self._parts) + rest + struct.pack("<II", self._crc, self._length & 0xFFFFFFFF)

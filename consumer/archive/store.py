@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class ForeignObject(RunFailed):
-    """An object stands where an archive object belongs, but says nothing of itself as ours do."""
+    """The key of an archive object is taken by an object without our metadata."""
 
     reason = Reason.FOREIGN_OBJECT
 
@@ -44,11 +44,12 @@ class Archive:
         self._metrics = metrics
 
     async def commit(self, closed: ArchiveObject, guard: Guard) -> Outcome:
-        """Makes an archive object and its dead letters durable, each in exactly one object. Both are if the outcome is
+        """Makes an archive object and its dead letters durable, each in exactly one object; they are if the outcome is
         Committed.
 
-        The archive object's PUT decides about the dead letters, too (ObjectMetadata.dead), so they come after it, even
-        none where an earlier owner of the key had some. Raises ForeignObject, and what `guard` raises.
+        The archive object's PUT also decides about the dead letters (ObjectMetadata.dead), so they are written after
+        it, as an empty object where only an earlier owner of the key had some. Raises ForeignObject, and what `guard`
+        raises.
         """
         outcome = await self._place(READINGS + closed.key, closed.body, closed.metadata, guard)
         if isinstance(outcome, Committed) and (letters := outcome.stored).dead is not None:
@@ -70,12 +71,12 @@ class Archive:
         self._metrics.dead_letters.inc()
 
     async def _place(self, key: str, body: bytes, mine: ObjectMetadata, guard: Guard) -> Outcome:
-        """Brings one object into its place: a PUT, and where an object stands there already, what the fence decides."""
-        etag = None  # of the object that ours takes the place of
+        """Writes one object: a PUT, and where an object exists already, what the fence decides."""
+        etag = None  # of the object that ours replaces
         refused = 0
         while not await until_done("archive", partial(self._put, key, body, mine, etag), self._metrics, guard):
             refused += 1
-            if refused > 1:  # once is what a replay meets; more often, others write and delete here as we do
+            if refused > 1:  # a replay is refused once; more often means that others write or delete this key
                 await self._changed_again(key, refused, guard)
             found = await until_done("archive", partial(self._head, key), self._metrics, guard)
             if found is None:
@@ -99,15 +100,15 @@ class Archive:
         guard()
         self._metrics.retries.labels("archive", "changed").inc()
         if times % 10 == 0:
-            log.warning("fence: %s was changed by others %d times while we wrote it", key, times)
+            log.warning("fence: %s was changed by other writers %d times during this commit", key, times)
         await asyncio.sleep(delay(times - 2))
 
     async def _put(self, key: str, body: bytes, mine: ObjectMetadata, etag: str | None) -> bool:
-        """One conditional PUT: where no object is, or in the place of the one with this ETag. False when that does not
-        hold (any longer).
+        """One conditional PUT: of a new object, or replacing the one with this ETag. False when the condition is not
+        met (any more).
 
-        A 409 says that another write was under way at that moment, not how it ended: like any failure it is tried
-        again after a wait, and then gives the one answer or the other.
+        A 409 says that another write was in progress, not how it ended: like any failure it is tried again after a
+        wait.
         """
         request: PutObjectRequestTypeDef = {
             "Bucket": self._bucket,
@@ -128,7 +129,7 @@ class Archive:
         return True
 
     async def _head(self, key: str) -> tuple[ObjectMetadata, str] | None:
-        """The metadata and ETag of an object; None when it is not there."""
+        """The metadata and ETag of an object; None when it does not exist."""
         try:
             answer = await self._client.head_object(Bucket=self._bucket, Key=key)
         except ClientError as error:

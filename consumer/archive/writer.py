@@ -1,10 +1,10 @@
-"""The open archive object: what it takes, and where it ends. Pure: no I/O, no clock.
+"""The open archive object: which records it takes, and where it ends. Pure: no I/O, no clock.
 
 Invariant 2. An archive object starts at the first record after the checkpoint. Where it ends is a function of the
 records alone (their count, bytes and arrival times), never of the wall clock or of delivery boundaries. Its key is made
-of the shard and its first position. PUT, then checkpoint, one archive object at a time: so a crash anywhere replays to
-the same objects, and each record is in the archive exactly once. Two things cut shorter, an idle shard and a shutdown:
-see fence.py.
+of the shard and its first position. PUT, then checkpoint, one archive object at a time: so a replay after any crash
+gives the same objects, and each record is in the archive exactly once. Only an idle shard and a shutdown close an
+object earlier: see fence.py.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from consumer.record import Position, Record
 
 @dataclass(frozen=True, slots=True)
 class RotationPolicy:
-    """Where archive objects end: after `records` or `size` bytes of lines, or before a record that arrived `window_ms`
-    after the first. May change between owners; the fence keeps that safe."""
+    """Where archive objects end: after `records` records or `size` bytes of lines, or before a record that arrived
+    `window_ms` after the first. May differ between owners; the fence keeps that safe."""
 
     records: int
     size: int
@@ -37,12 +37,12 @@ class ObjectWriter:
         self._dead_records = 0
         self._size = 0
         self._lines = Gzip(epoch)
-        self._dead: Gzip | None = None  # made when it is needed: a compressor takes a quarter of a megabyte
+        self._dead: Gzip | None = None  # created when needed: a compressor takes a quarter of a megabyte
         self.want: Position | None = None
-        """The last record of an object that we adopt: not to be closed before it was taken."""
+        """The last record of an adopted object: ours must not be closed before it holds that record."""
 
     def fits(self, record: Record) -> bool:
-        """Whether a record belongs to this archive object or starts the next."""
+        """Whether a record belongs to this archive object; if not, it starts the next."""
         if self.want:
             return True
         arrival = record.approximate_arrival_timestamp
@@ -73,11 +73,11 @@ class ObjectWriter:
         return self.want is None or self.last >= self.want
 
     def expired(self, now: float) -> bool:
-        """Whether a shard that is idle and caught up closes it at `now` (ms since the epoch): its window is past."""
+        """Whether its window is over at `now` (ms since the epoch), so that an idle, caught-up shard closes it."""
         return self.closable and now - self.arrival >= self._rotation.window_ms
 
     def close(self) -> ArchiveObject:
-        """The archive object as it stands. The object writer can go on (an adopted object makes it do so)."""
+        """The archive object with the records so far. Writing can go on (as after Adopt)."""
         return ArchiveObject(
             key=key(self._shard, self.first, self.arrival),
             metadata=ObjectMetadata(self.first, self.last, self.records, self._epoch, self._dead_records or None),

@@ -10,7 +10,7 @@ from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
 from consumer.aws.credentials import Credentials
-from consumer.aws.errors import NOT_AWS, explain, of_credentials, told
+from consumer.aws.errors import NOT_AWS, explain, explain_if_aws, is_credential_error
 from consumer.aws.retry import FAILURES
 from consumer.settings import Service, Settings
 
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PREPARE: Final = 180.0
-"""Seconds for a lease table that has to be made; SEED: for its first rows alone, which the KCL writes as well."""
-SEED: Final = 30.0
+CREATE_SECONDS: Final = 180.0
+"""Limit in seconds for creating the lease table with its first rows."""
+SEED_SECONDS: Final = 30.0
+"""Limit in seconds for the first rows alone; without them the KCL writes its own."""
 
 
 class Unreachable(Exception):
-    """A part of AWS that the service cannot do without does not answer; the message is one line for people."""
+    """A required AWS resource cannot be reached; the message is one line for people."""
 
 
 class Clients:
@@ -48,7 +49,7 @@ class Clients:
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> "Clients":
-        """Raises what the AWS SDK raises where it finds no credentials (see aws_errors.told)."""
+        """Raises what the AWS SDK raises where it finds no credentials (see errors.explain_if_aws)."""
         self.credentials = await Credentials.find(self._session, self._settings.aws_region)
         self.dynamodb = await self._client("dynamodb", pool=self._settings.table_concurrency + 4)
         self.s3 = await self._client("s3")
@@ -78,7 +79,7 @@ class Clients:
         )
 
     async def check(self) -> None:
-        """Asks once for stream, table and bucket. Raises Unreachable naming the setting to look at."""
+        """Requests stream, table and bucket once each. Raises Unreachable naming the setting to check."""
         settings = self._settings
         async with self._create("kinesis") as kinesis:
             question = kinesis.describe_stream_summary(StreamName=settings.stream_name)
@@ -92,7 +93,7 @@ class Clients:
         try:
             answer = await question
         except (BotoCoreError, ClientError) as error:
-            if of_credentials(error):
+            if is_credential_error(error):
                 raise Unreachable(explain(error)) from error
             if isinstance(error, ClientError):
                 raise Unreachable(f"{variable}: {name}: {explain(error)}") from error
@@ -102,20 +103,20 @@ class Clients:
             raise Unreachable(f"{variable}: {name}: {NOT_AWS}")
 
     async def prepare(self, leases: "Leases") -> None:
-        """Gives an empty lease table its first rows; makes it before, where the service makes its tables itself.
+        """Gives an empty lease table its first rows; creates it first where LEASE_TABLES=create.
 
-        Raises Unreachable where it has to make one and cannot.
+        Raises Unreachable where it has to create the table and cannot.
         """
         settings = self._settings
         makes = settings.lease_tables == "create"
         try:
-            async with asyncio.timeout(PREPARE if makes else SEED), self._create("kinesis") as kinesis:
+            async with asyncio.timeout(CREATE_SECONDS if makes else SEED_SECONDS), self._create("kinesis") as kinesis:
                 await self._prepare(leases, kinesis.list_shards)
         except FAILURES as error:
-            why = told(error) or str(error) or "no answer in time"
+            why = explain_if_aws(error) or str(error) or "no answer in time"
             if makes:
                 raise Unreachable(f"APPLICATION_NAME: {settings.application_name}: no lease table: {why}") from error
-            log.warning("no first leases written: %s", why)  # then the KCL does it, in its own time
+            log.warning("no first leases written: %s", why)  # the KCL writes them, later
 
     async def _prepare(self, leases: "Leases", list_shards: "ListShards") -> None:
         settings = self._settings

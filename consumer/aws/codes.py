@@ -1,11 +1,11 @@
-"""What the error codes of AWS's services mean. The one place for them, for every program. Pure."""
+"""The meaning of AWS error codes, for every program. Pure."""
 
 from typing import Final
 
 from botocore.exceptions import ClientError
 
 NON_RETRYABLE: Final = frozenset({"ValidationException", "SerializationException", "InvalidRequest", "MalformedXML"})
-"""What the same request gets for ever. All else (throttling, 5xx, a missing table, a role under repair) may pass."""
+"""Errors that the same request always gets. All others (throttling, 5xx, a missing table or permission) may pass."""
 THROTTLED: Final = frozenset(
     {
         "ProvisionedThroughputExceededException",
@@ -16,14 +16,14 @@ THROTTLED: Final = frozenset(
     }
 )
 CHANGED: Final = frozenset({"412", "PreconditionFailed"})
-"""S3: the condition of a write does not hold."""
+"""S3: the condition of a conditional write was not met."""
 CONFLICT: Final = frozenset({"409", "ConditionalRequestConflict"})
-"""S3: another write was under way, however it ended."""
+"""S3: another write to the same key was in progress."""
 NO_SUCH_OBJECT: Final = frozenset({"404", "NoSuchKey", "NotFound"})
 ABSENT: Final = NO_SUCH_OBJECT | {"NoSuchBucket", "NoSuchEntity"}
 EXPIRED: Final = frozenset({"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"})
-CLOCK: Final = frozenset({"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"})
-KEYS: Final = frozenset(
+CLOCK_SKEW: Final = frozenset({"RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"})
+INVALID_CREDENTIALS: Final = frozenset(
     {
         "AuthFailure",
         "IncompleteSignature",
@@ -38,12 +38,12 @@ KEYS: Final = frozenset(
         "UnrecognizedClientException",
     }
 )
-ELSEWHERE: Final = frozenset(
+OTHER_REGION: Final = frozenset(
     {"301", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException", "PermanentRedirect"}
 )
 QUOTA: Final = frozenset({"LimitExceeded", "LimitExceededException", "ServiceQuotaExceededException"})
 DENIED: Final = frozenset({"403", "Forbidden", "UnauthorizedException", "UnauthorizedOperation"})
-LATER: Final = frozenset(
+UNAVAILABLE: Final = frozenset(
     {
         "500",
         "502",

@@ -1,8 +1,8 @@
-"""Who the service is to AWS, for itself and for the daemon: found and renewed here alone, by botocore's chain.
+"""The AWS credentials of the service and of the daemon: found and renewed here, by botocore's chain.
 
-The Java SDK's chain is another one (its jars know no single sign-on), so the daemon is not left to it: it asks an
-address on loopback, as a container does, and gets what the service signs with at that moment. The address answers only
-to who knows its token, which stands in the daemon's environment. See docs/decisions/0016-one-credential-chain.md.
+The Java SDK has a chain of its own (its jars do not support single sign-on), so the daemon does not use it: it asks an
+endpoint on loopback, as in a container, and gets the service's current credentials. The endpoint requires a token,
+which is in the daemon's environment. See docs/decisions/0016-one-credential-chain.md.
 """
 
 import asyncio
@@ -22,20 +22,20 @@ from aiobotocore.session import AioSession
 from aiohttp import web
 from botocore.exceptions import NoCredentialsError
 
-from consumer.aws.errors import AWS_ERRORS, NotRenewed, told
+from consumer.aws.errors import AWS_ERRORS, NotRenewed, explain_if_aws
 
 log = logging.getLogger(__name__)
 
-AHEAD: Final = 900.0
-"""Seconds before their end that credentials are renewed; half of their time for those that do not last so long."""
-LAST: Final = 60.0
-"""Seconds before their end from which on a failed renewal is an error; before, the old ones are used on."""
-PAUSE: Final = 5.0
-"""Seconds in which a failed renewal is not tried again: every request would, and each might start a process."""
-LASTING: Final = timedelta(hours=1)
-"""What the daemon is told of credentials that do not end: ask again after so long."""
+RENEW_AHEAD: Final = 900.0
+"""Seconds before expiry at which credentials are renewed; half of their lifetime if that is shorter."""
+RENEWAL_REQUIRED: Final = 60.0
+"""Seconds before expiry from which on a failed renewal is an error; before, the old credentials remain in use."""
+RETRY_PAUSE: Final = 5.0
+"""Seconds after a failed renewal without another try: otherwise every request would try, perhaps by a new process."""
+PERMANENT_LIFETIME: Final = timedelta(hours=1)
+"""The lifetime that the daemon sees for credentials without an expiry; it asks again after that time."""
 
-EARLIER: Final = (
+CREDENTIAL_VARIABLES: Final = (
     "AWS_ACCESS_KEY",
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -50,12 +50,12 @@ EARLIER: Final = (
     "AWS_CONTAINER_AUTHORIZATION_TOKEN",
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 )
-"""Variables that would give the daemon other credentials, or ours where they are not needed: it gets none of them."""
+"""Variables that are removed from the daemon's environment, since they would give it other credentials."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Keys:
-    """What a request is signed with; `expires` in UTC, None: not by itself."""
+    """What a request is signed with; `expires` in UTC, None: never."""
 
     access_key: str
     secret_key: str
@@ -64,24 +64,24 @@ class Keys:
 
 
 class Credentials:
-    """What all clients of a session sign with. Where it ends by itself it is renewed ahead of that, by botocore."""
+    """The credentials of all clients of a session; those that expire are renewed before that, by botocore."""
 
     def __init__(self, found: Any) -> None:
-        """`found` is what aiobotocore's chain has found."""
+        """`found` is the credentials object that aiobotocore's chain returned."""
         self._found = found
-        self._end = isinstance(found, AioRefreshableCredentials)
+        self._expiring = isinstance(found, AioRefreshableCredentials)
         self._failed: tuple[float, str] | None = None  # when, and why
-        if self._end:
+        if self._expiring:
             self._fetch: Callable[[], Any] = found._refresh_using
             found._refresh_using = self._renew
             if found._expiry_time is not None:  # else nothing has been fetched yet
-                self._pace(found._expiry_time)
+                self._set_renewal_times(found._expiry_time)
 
     @classmethod
     async def find(cls, session: AioSession, region: str) -> "Credentials":
-        """Raises what the AWS SDK raises, NoCredentialsError where the chain has none; see aws_errors.told.
+        """Raises what the AWS SDK raises, NoCredentialsError where the chain has none; see errors.explain_if_aws.
 
-        `region` is where a role is taken on; botocore itself does not look at AWS_REGION.
+        `region` is where a role is assumed; botocore itself does not read AWS_REGION.
         """
         session.set_config_variable("region", region)
         found = await session.get_credentials()
@@ -92,55 +92,55 @@ class Credentials:
         return credentials
 
     async def keys(self) -> Keys:
-        """Valid ones; raises NotRenewed where they have ended and there are no new ones."""
+        """Valid keys; raises NotRenewed where they have expired and could not be renewed."""
         frozen = await self._found.get_frozen_credentials()
         return Keys(frozen.access_key, frozen.secret_key, frozen.token, getattr(self._found, "_expiry_time", None))
 
     async def keep_fresh(self) -> None:
-        """Renews them ahead of their end, until cancelled: a request that had to wait for that might not wait enough.
+        """Renews the credentials before they expire, until cancelled, so that no request has to wait for a renewal.
 
-        Returns at once where they have no end.
+        Returns at once where they do not expire.
         """
-        told_last: str | None = None
-        while self._end:
+        logged: str | None = None
+        while self._expiring:
             with contextlib.suppress(*AWS_ERRORS):
                 await self.keys()
             why = self._failed[1] if self._failed else None
-            if why and why != told_last:
+            if why and why != logged:
                 log.error("AWS credentials are not renewed, trying again: %s", why)
-            elif told_last and not why:
+            elif logged and not why:
                 log.info("AWS credentials are renewed again")
-            told_last = why
+            logged = why
             left = (self._found._expiry_time - datetime.now(UTC)).total_seconds()
-            await asyncio.sleep(max(PAUSE if why else 0.5, left - self._found._advisory_refresh_timeout))
+            await asyncio.sleep(max(RETRY_PAUSE if why else 0.5, left - self._found._advisory_refresh_timeout))
 
     async def _renew(self) -> dict[str, Any]:
-        """In the place of botocore's own function; raises NotRenewed only, whatever the reason."""
-        if self._failed and time.monotonic() - self._failed[0] < PAUSE:
+        """Replaces botocore's own function; raises only NotRenewed, whatever the cause."""
+        if self._failed and time.monotonic() - self._failed[0] < RETRY_PAUSE:
             raise NotRenewed(why=self._failed[1])
         try:
             answer = self._fetch()
             fetched: dict[str, Any] = await answer if inspect.isawaitable(answer) else answer
             expires = self._found._expiry_datetime(fetched["expiry_time"])
             if expires <= datetime.now(UTC):
-                raise RuntimeError(f"they have been expired since {expires:%Y-%m-%dT%H:%M:%SZ} when fetched anew")
+                raise RuntimeError(f"new credentials were already expired ({expires:%Y-%m-%dT%H:%M:%SZ})")
         except Exception as error:
-            why = told(error) or f"{type(error).__name__}: {error}"
+            why = explain_if_aws(error) or f"{type(error).__name__}: {error}"
             self._failed = time.monotonic(), why
             raise NotRenewed(why=why) from error
         self._failed = None
-        self._pace(expires)
+        self._set_renewal_times(expires)
         return fetched
 
-    def _pace(self, expires: datetime) -> None:
-        """botocore's own times would renew credentials of a quarter of an hour at each request."""
+    def _set_renewal_times(self, expires: datetime) -> None:
+        """botocore's defaults would renew credentials with a lifetime of 15 minutes at each request."""
         left = (expires - datetime.now(UTC)).total_seconds()
-        self._found._advisory_refresh_timeout = min(AHEAD, left / 2)
-        self._found._mandatory_refresh_timeout = min(LAST, left / 4)
+        self._found._advisory_refresh_timeout = min(RENEW_AHEAD, left / 2)
+        self._found._mandatory_refresh_timeout = min(RENEWAL_REQUIRED, left / 4)
 
 
 class Endpoint:
-    """The daemon's address for them, on loopback only, from `start` to `stop`."""
+    """The daemon's credentials endpoint, on loopback only, from `start` to `stop`."""
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
@@ -165,8 +165,8 @@ class Endpoint:
         await self._runner.cleanup()
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """`environ` for a process that shall ask here, and find no credentials elsewhere."""
-        left = {name: value for name, value in environ.items() if name not in EARLIER}
+        """`environ` for a process that is to use this endpoint and no other source of credentials."""
+        left = {name: value for name, value in environ.items() if name not in CREDENTIAL_VARIABLES}
         return left | {
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": self._uri,
             "AWS_CONTAINER_AUTHORIZATION_TOKEN": self._token,
@@ -179,21 +179,21 @@ class Endpoint:
         try:
             keys = await self._credentials.keys()
         except Exception as error:
-            why = told(error)
+            why = explain_if_aws(error)
             if why is None:
                 raise
-            # No 5xx: the daemon's SDK would ask five times more at once.
+            # No 5xx: the daemon's SDK would repeat the request five times at once.
             return _refusal(424, "NoCredentials", why)
         return web.json_response(
             {
                 "AccessKeyId": keys.access_key,
                 "SecretAccessKey": keys.secret_key,
                 "Token": keys.token,
-                "Expiration": (keys.expires or datetime.now(UTC) + LASTING).strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "Expiration": (keys.expires or datetime.now(UTC) + PERMANENT_LIFETIME).strftime("%Y-%m-%dT%H:%M:%SZ"),
             }
         )
 
 
 def _refusal(status: int, code: str, message: str) -> web.Response:
-    """As the SDKs read it."""
+    """An error in the format that the SDKs expect."""
     return web.json_response({"code": code, "message": message}, status=status)

@@ -1,8 +1,8 @@
-"""What the AWS SDK raises, as one line for people that names the fix. The one place for it, for every program.
+"""Errors of the AWS SDK, explained in one line that names the fix; for every program.
 
-`told` decides by the class of an error, or, for the plain exceptions that botocore lets through (a credential process
-that is not there, a cached login that is no JSON), by the code that raised it. The lines hold no secret: what an error
-about keys and tokens quotes is left out.
+`explain_if_aws` decides by the class of an error, or, for the plain exceptions that botocore lets through (a missing
+credential process, a cached login that is not JSON), by the code that raised it. The lines hold no secret: what an
+error about keys and tokens quotes is left out.
 """
 
 import json
@@ -23,28 +23,28 @@ from consumer.aws import codes
 AWS_ERRORS: Final = (BotoCoreError, ClientError)
 """Everything that botocore raises by classes of its own."""
 
-SDK: Final = ("botocore", "boto3", "aiobotocore", "s3transfer", "awscrt")
+SDK_PACKAGES: Final = ("botocore", "boto3", "aiobotocore", "s3transfer", "awscrt")
 """Packages whose plain exceptions (OSError, ValueError ...) are about the environment, too."""
 
-LOCAL: Final = "for the local stack: source .local/env"
+_LOCAL_HINT: Final = "for the local stack: source .local/env"
 
 
 class NotRenewed(BotoCoreError):
-    """Credentials that have ended, or are about to, and no new ones; `why` is a line for people."""
+    """Credentials that have expired, or are about to, could not be renewed; `why` is a line for people."""
 
     fmt = "the AWS credentials cannot be renewed: {why}"
 
 
 NOT_AWS: Final = "what answers is not AWS: check AWS_ENDPOINT_URL... and proxies"
-_HEADER: Final = "an AWS key or token holds a character that no header may hold (a line break?); set it anew"
+_HEADER: Final = "an AWS key or token holds a character that is not allowed in a header (a line break?); set it again"
 
 
-def told(error: BaseException) -> str | None:
-    """One line about an error of the AWS SDK; None for any other, which is not the SDK's."""
-    if isinstance(error, AWS_ERRORS) or type(error).__module__.partition(".")[0] in SDK:
+def explain_if_aws(error: BaseException) -> str | None:
+    """One line for an error of the AWS SDK, with the fix; None for any other error."""
+    if isinstance(error, AWS_ERRORS) or type(error).__module__.partition(".")[0] in SDK_PACKAGES:
         return explain(error)
     plain = isinstance(error, OSError | ValueError | RuntimeError | LookupError | TypeError | AttributeError)
-    return _plain(error) if plain and any(name in SDK for name in _packages(error.__traceback__)) else None
+    return _plain(error) if plain and any(name in SDK_PACKAGES for name in _packages(error.__traceback__)) else None
 
 
 def explain(error: BaseException) -> str:
@@ -59,11 +59,13 @@ def explain(error: BaseException) -> str:
     return f"{_line(error)}; look at the AWS configuration (~/.aws/config, AWS_... variables)"
 
 
-def of_credentials(error: BaseException) -> bool:
-    """Whether it is about who asks, not about what is asked for."""
+def is_credential_error(error: BaseException) -> bool:
+    """Whether the credentials are the cause, not the requested resource."""
     if isinstance(error, ClientError):
-        return codes.code(error) in codes.EXPIRED | codes.KEYS | codes.CLOCK
-    return isinstance(error, _CREDENTIALS) or (type(error).__module__ == "builtins" and told(error) is not None)
+        return codes.code(error) in codes.EXPIRED | codes.INVALID_CREDENTIALS | codes.CLOCK_SKEW
+    return isinstance(error, _CREDENTIALS) or (
+        type(error).__module__ == "builtins" and explain_if_aws(error) is not None
+    )
 
 
 def _answered(error: ClientError) -> str:
@@ -71,9 +73,9 @@ def _answered(error: ClientError) -> str:
     said = f"{error.operation_name}: {code}: {_flat(error.response.get('Error', {}).get('Message', ''))}".rstrip(": ")
     if code in codes.EXPIRED:
         return f"{said}; the credentials have expired: {_renew()}"
-    if code in codes.CLOCK or (code in codes.KEYS and "xpired" in said):
+    if code in codes.CLOCK_SKEW or (code in codes.INVALID_CREDENTIALS and "xpired" in said):
         return f"{said}; set this machine's clock"
-    if code in codes.KEYS:
+    if code in codes.INVALID_CREDENTIALS:
         return f"{said}; AWS does not accept these credentials: {_renew()}"
     if code.startswith("KMS") and "AccessDenied" not in code and "Throttl" not in code:
         return f"{said}; the key must be there and enabled: see it in KMS, and the parameter KmsKeyArn"
@@ -81,21 +83,21 @@ def _answered(error: ClientError) -> str:
         return f"{said}; these credentials may not do this: {_other_role()}, or allow it"
     if code in codes.NO_SERVICE:
         return f"{said}; this account has not enabled the service, or not in this region"
-    if code in codes.ELSEWHERE:
+    if code in codes.OTHER_REGION:
         return f"{said}; it is in another region: set AWS_REGION"
     if code in codes.QUOTA:
         return f"{said}; try again in a while, or ask for more in the Service Quotas console"
     if code in codes.ABSENT or code.endswith(("NotFound", "NotFoundException", "DoesNotExist", "NonExistentQueue")):
         return f"{said}; is it the right account, region (AWS_REGION) and name? It may have been deleted"
-    if code in codes.LATER or "Throttl" in code:
+    if code in codes.UNAVAILABLE or "Throttl" in code:
         return f"{said}; try again in a while"
     return said
 
 
 def _plain(error: BaseException) -> str:
-    """A builtin exception out of the SDK; its text may quote a secret, so that only known parts are shown."""
+    """A builtin exception raised inside the SDK; its text may quote a secret, so only known parts are shown."""
     if isinstance(error, json.JSONDecodeError):
-        return f"an answer with AWS credentials, or a cached login, is no JSON; check credential_process, or {_renew()}"
+        return f"a credentials response or a cached login is not JSON; check credential_process, or {_renew()}"
     if isinstance(error, OSError):
         what = f"{error.filename}: {error.strerror}" if error.filename else _line(error)
         if not isinstance(error, FileNotFoundError | PermissionError | IsADirectoryError | NotADirectoryError):
@@ -105,7 +107,7 @@ def _plain(error: BaseException) -> str:
     if "header" in text.lower():
         return _HEADER
     if isinstance(error, RuntimeError) and "expired" in text:
-        return f"the AWS credentials are expired even when fetched anew: {_renew()}, or look at credential_process"
+        return f"new AWS credentials were already expired: {_renew()}, or check credential_process"
     if isinstance(error, LookupError):
         return f"{text} is missing in what gives the AWS credentials (a cached login?): {_renew()}"
     return f"{text}; look at the AWS configuration (~/.aws/config, AWS_... variables)"
@@ -114,12 +116,12 @@ def _plain(error: BaseException) -> str:
 def _renew() -> str:
     profile = os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE")
     if os.environ.get("AWS_ACCESS_KEY_ID"):
-        return "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN anew"
+        return "set AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN again"
     return f"log in again (such as aws sso login{f' --profile {profile}' if profile else ''})"
 
 
 def _other_role() -> str:
-    """Keys in the environment go before a profile."""
+    """Keys in the environment take precedence over a profile."""
     keys = "unset AWS_ACCESS_KEY_ID and its like, " if os.environ.get("AWS_ACCESS_KEY_ID") else ""
     return f"use another role ({keys}set AWS_PROFILE)"
 
@@ -127,12 +129,12 @@ def _other_role() -> str:
 def _no_credentials(_: BaseException) -> str:
     return (
         "no AWS credentials: set AWS_PROFILE, log in (aws sso login), or set AWS_ACCESS_KEY_ID and "
-        f"AWS_SECRET_ACCESS_KEY; {LOCAL}"
+        f"AWS_SECRET_ACCESS_KEY; {_LOCAL_HINT}"
     )
 
 
 def _unreachable(error: BaseException) -> str:
-    """Nothing listens, no name, no answer: of AWS itself or of an address that was set."""
+    """No connection, no such host or no answer: of AWS itself or of a configured endpoint."""
     known = getattr(error, "kwargs", {})
     if isinstance(known.get("error"), FileNotFoundError | IsADirectoryError | ssl.SSLError):
         return f"{_line(error)}; AWS_CA_BUNDLE (or ca_bundle of the profile) must name a file of certificates"
@@ -178,9 +180,9 @@ _FIXES: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseExcepti
     ((sdk.MetadataRetrievalError,), _then("the container's or the machine's role gives no credentials: see its role")),
     ((sdk.ProfileNotFound,), _then("AWS_PROFILE must name a profile of ~/.aws/config (aws configure list-profiles)")),
     ((sdk.ConfigParseError, sdk.ConfigNotFound), _then("correct this file, or AWS_CONFIG_FILE")),
-    ((sdk.NoRegionError,), lambda _: f"no region; set AWS_REGION; {LOCAL}"),
+    ((sdk.NoRegionError,), lambda _: f"no region; set AWS_REGION; {_LOCAL_HINT}"),
     ((sdk.InvalidRegionError,), _then("set AWS_REGION to one such as eu-central-1")),
-    ((sdk.SSLError,), _then("set AWS_CA_BUNDLE to the authority's file where a proxy signs anew")),
+    ((sdk.SSLError,), _then("set AWS_CA_BUNDLE to the authority's file if a proxy replaces certificates")),
     ((sdk.ConnectionError, sdk.HTTPClientError), _unreachable),
     ((parsers.ResponseParserError,), _then(NOT_AWS)),
     ((sdk.ParamValidationError,), _then("correct the name or the value that was given")),
@@ -204,6 +206,6 @@ def _line(error: BaseException) -> str:
 
 
 def _flat(text: object) -> str:
-    """On one line, without the user and password that an address may hold."""
+    """On one line, without user and password of an address."""
     line = " ".join("".join(each if each.isprintable() else " " for each in str(text)).split())
     return re.sub(r"//[^/@\s]+@", "//...@", line)

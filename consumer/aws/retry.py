@@ -1,4 +1,4 @@
-"""Trying again: which failures time may cure, and how long to wait between tries."""
+"""Retries: which failures may pass with time, and how long to wait between tries."""
 
 import asyncio
 import logging
@@ -16,18 +16,18 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 Guard = Callable[[], None]
-"""Asked before every try of a write; raises to give up."""
+"""Called before every try of a write; raises to give up."""
 
 FIRST_DELAY: Final = 0.05
 FAILURES: Final = (TimeoutError, ClientError, BotoCoreError, HttpError, OSError)
 """What a request to AWS may raise."""
 
 MAX_DELAY: Final = 5.0
-"""Seconds. Capped low: the stream is the buffer, and recovery must be seen soon after a sink is back."""
+"""Seconds. Low, since the stream is the buffer and work should go on soon after a sink has recovered."""
 
 
 def unguarded() -> None:
-    """The guard of what any worker may write."""
+    """The guard for writes that need no ownership of a shard."""
 
 
 def delay(attempt: int) -> float:
@@ -36,7 +36,7 @@ def delay(attempt: int) -> float:
 
 
 async def until_done(sink: str, attempt: Callable[[], Awaitable[T]], metrics: Metrics, guard: Guard) -> T:
-    """Calls `attempt` until it succeeds; asks `guard` before each try, and waits between them.
+    """Calls `attempt` until it succeeds; calls `guard` before each try, and waits between them.
 
     Raises what `guard` raises, and the failures that no retry can cure.
     """

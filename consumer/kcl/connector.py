@@ -1,11 +1,11 @@
-"""What the KCL daemon starts for each shard: hands its stdin and stdout to the service, lives on as `cat`.
+"""Started by the KCL daemon for each shard: passes its stdin and stdout to the service, then becomes `cat`.
 
     python -I -S connector.py SOCKET
 
-The service speaks the protocol on the two pipes; this process only stands for them. The daemon takes its
-death for a failure, so it lives exactly as long as the service holds the socket open, and costs next to
-nothing: of the socket, now its stdin, `cat` reads nothing but the end. The pipes themselves are closed here
-at once, so that their end is the service's alone to give.
+The service speaks the protocol on the two pipes. The daemon takes the death of this process for a failure, so it lives
+exactly as long as the service holds the socket open: `cat` only waits for the end of the socket, which is now its
+stdin, and needs hardly any resources. The pipes themselves are closed here at once, so that only the service can end
+them.
 """
 
 import os
@@ -18,9 +18,9 @@ def main(path: str) -> None:
     service = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     service.connect(path)
     socket.send_fds(service, [b"\0"], [0, 1])
-    nowhere = os.open(os.devnull, os.O_WRONLY)
+    null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(service.fileno(), 0)
-    os.dup2(nowhere, 1)
+    os.dup2(null, 1)
     os.execvp("cat", ["cat"])  # noqa: S606
 
 

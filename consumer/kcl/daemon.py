@@ -44,7 +44,7 @@ class Daemon:
         environment: Callable[[Mapping[str, str]], Mapping[str, str]],
         on_failed_read: FailedRead = lambda shard, reason, text: None,
     ) -> None:
-        """`environment` makes the daemon's of the service's: in it are its credentials."""
+        """`environment` returns the daemon's environment, with its credentials, for that of the service."""
         self._settings = settings
         self._java = java
         self._socket_path = socket_path
@@ -60,7 +60,7 @@ class Daemon:
 
     @property
     def phase(self) -> str:
-        """What is being waited for while the daemon starts, for people."""
+        """The step that the daemon is at while it starts, for people."""
         return self._log.phase
 
     @property
@@ -128,18 +128,17 @@ class Daemon:
     def drain_log(self) -> None:
         """Reads what is in the log now, without waiting; raises BatchSkipped if it forbids checkpoints.
 
-        The daemon logs synchronously: what it had to say about a batch is in the pipe before the next is
-        delivered.
+        The daemon logs synchronously: its lines about a batch are in the pipe before the next batch is delivered.
         """
         for pipe in list(self._pipes):
             self._read(pipe)
-        self._log.rest()
+        self._log.flush()
         if self._log.skipped:
             raise BatchSkipped(self._log.skipped)
 
     def gone(self, shard: str) -> bool:
-        """Whether the KCL was told that the shard, or its registered consumer, does not exist. Reads the log first, as
-        `drain_log`."""
+        """Whether Kinesis has answered the KCL that the shard, or its registered consumer, does not exist. Reads the
+        log first, as `drain_log`."""
         self.drain_log()
         return shard in self._log.gone
 
@@ -150,8 +149,8 @@ class Daemon:
         (self._run_dir / CONNECTOR).write_text(f"exec {shlex.join(command)}\n")
 
     def _open_pipes(self, out: int, err: int) -> None:
-        # Two, because long lines of two writers to one pipe would mix.
-        self._pipes = {out: Lines(self._log.line), err: Lines(self._log.words)}
+        # Two pipes, since long lines of two writers to one pipe would mix.
+        self._pipes = {out: Lines(self._log.line), err: Lines(self._log.plain_line)}
         for pipe in self._pipes:
             os.set_blocking(pipe, False)
             asyncio.get_running_loop().add_reader(pipe, self._read, pipe)
@@ -183,13 +182,13 @@ class Daemon:
             self._read(pipe)
         for pipe in list(self._pipes):
             self._close(pipe)
-        self._log.rest(end=True)
+        self._log.flush(end=True)
         await _end_group(group)
         return code
 
 
 async def _end_group(group: int) -> None:
-    """Kills the connectors that are left, and reaps them where they became ours: as PID 1 we inherit them."""
+    """Kills the remaining connectors, and reaps them where they became children of this process (as PID 1)."""
     try:
         os.killpg(group, signal.SIGKILL)
     except ProcessLookupError:

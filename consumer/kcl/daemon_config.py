@@ -8,7 +8,7 @@ from consumer.settings import Settings
 
 HERE = Path(__file__).parent
 CONFIG = next(folder for folder in (HERE.parent / "config", HERE.parents[1] / "config") if folder.is_dir())
-"""Of a wheel, or of a checkout."""
+"""The folder of the configuration files, in a wheel or in a checkout."""
 PROPERTIES = "kcl.properties"
 CONNECTOR = "connector.sh"
 
@@ -18,8 +18,7 @@ def kcl_properties(settings: Settings) -> str:
     start = settings.initial_position
     extra: dict[str, object] = {}
     if settings.fast_start:
-        # Rounds that wait for each other while the first leases are assigned; each costs requests for ever
-        # after.
+        # Shortens loops that wait for each other while the first leases are assigned; they go on costing requests.
         extra["leaseAssignmentIntervalMillis"] = 1000
         extra["inMemoryWorkerMetricsCaptureFrequencyMillis"] = 250
         extra["parentShardPollIntervalMillis"] = 1000
@@ -57,9 +56,9 @@ def java_command(java: Path, heap_mb: int) -> list[str]:
         str(java),
         f"-Xmx{heap_mb}m",
         "-XX:+UseSerialGC",
-        # The quick compiler alone: half the CPU until the first record, a third less when idle, no more per record.
+        # C1 compiler only: half the CPU time until the first record, a third less when idle, the same per record.
         "-XX:TieredStopAtLevel=1",
-        # The KCL catches Throwable in places where going on loses records.
+        # The KCL catches Throwable in places where continuing would lose records.
         "-XX:+ExitOnOutOfMemoryError",
         # Its messages are written in the platform's encoding, which LC_ALL=C would make ASCII.
         "-Dfile.encoding=UTF-8",

@@ -1,17 +1,17 @@
-"""Reads the KCL daemon's log, and what it means for the data. Pure but for the records it logs again.
+"""Reads the KCL daemon's log, detects events that matter for the data, and logs the lines again. No other I/O.
 
-One line an event, as config/logback.xml lays it out: level, logger, exception and message between tabs.
-Three kinds of events are more than words:
+One event per line in the format of config/logback.xml: level, logger, exception and message, separated by tabs.
+Four kinds of events have consequences:
 
-- The KCL's way with an unexpected failure is to log it and to go on with the next batch. Such a line means
-  that records may never be delivered, so that no checkpoint may pass it any more: `skipped`.
-- An aggregated record that cannot be taken apart is dropped; its bytes stand at the end of the line:
+- After an unexpected failure the KCL logs it and continues with the next batch. Such a line means that records may
+  never be delivered, so no later checkpoint is allowed: `skipped`.
+- An aggregated record that the KCL cannot de-aggregate is dropped; its bytes are at the end of the line:
   `undeliverable`.
-- It takes the answer that a shard or its registered consumer does not exist for the shard's end: `gone`.
-- While the daemon starts, its steps tell what is being waited for: `phase`.
+- The KCL takes the answer that a shard or its registered consumer does not exist for the shard's end: `gone`.
+- While the daemon starts, its lines show the current step: `phase`.
 
-A read that failed goes to `on_failed_read` (reasons.py). The daemon tries again several times a second and says so each
-time: a line that comes again is told once a minute, with how often it came as `repeated`.
+A read that failed goes to `on_failed_read` (read_errors.py). The daemon tries again several times a second and logs
+each failure: a repeated line is logged once a minute, with the number of repetitions as `repeated`.
 """
 
 import base64
@@ -27,7 +27,7 @@ from consumer.restarts import Reason, RunFailed
 from consumer.telemetry.repeats import Repeats
 
 AGGREGATE_MAGIC: Final = b"\xf3\x89\x9a\xc2"
-"""How a KPL-aggregated record begins; it ends with the MD5 of what is between. The KCL logs only what is between."""
+"""The first bytes of a KPL-aggregated record; its last are the MD5 of the body. The KCL logs only the body."""
 
 SKIPPED: Final = (
     ("lifecycle.ShardConsumerSubscriber", "Caught exception from handleInput"),
@@ -56,24 +56,24 @@ PHASES: Final = (
 )
 
 FailedRead = Callable[[str | None, str, str], None]
-"""Takes shard, reason and words of a read that failed."""
+"""Called with shard (None if unknown), reason and text of a read that failed."""
 
 _KCL: Final = "software.amazon.kinesis."
 _LEVELS: Final = {
     "ERROR": logging.ERROR,
     "WARN": logging.WARNING,
-    "INFO": logging.DEBUG,  # there for `phase`, which tells the same in fewer words
+    "INFO": logging.DEBUG,  # needed for `phase` only, which is logged instead
 }
-# Anchored at the end, which the KCL writes itself; what stands before it comes out of the record.
+# Anchored at the end, which the KCL writes; the text before it comes from the record.
 _RAW_RECORD: Final = re.compile(r"Sequence number: (\d+) Raw data: ([A-Za-z0-9+/]*={0,2}) *\Z")
 _SHARD: Final = re.compile(r"shardId-\d+")
-_SHOWN: Final = 2000
+_MAX_TEXT: Final = 2000
 
 log = logging.getLogger("kcl")
 
 
 class _Event(NamedTuple):
-    """One line; without a source it is the JVM's own words."""
+    """One line; without a source it is output of the JVM itself."""
 
     level: str
     source: str
@@ -81,13 +81,13 @@ class _Event(NamedTuple):
     message: str
 
 
-def _tell(event: _Event, repeated: int) -> None:
+def _emit(event: _Event, repeated: int) -> None:
     extra: dict[str, object] = {"source": event.source} if event.source else {}
     if event.exception:
-        extra["exception"] = event.exception[:_SHOWN]
+        extra["exception"] = event.exception[:_MAX_TEXT]
     if repeated:
         extra["repeated"] = repeated
-    log.log(_LEVELS[event.level], "%s", event.message[:_SHOWN], extra=extra)
+    log.log(_LEVELS[event.level], "%s", event.message[:_MAX_TEXT], extra=extra)
 
 
 class BatchSkipped(RunFailed):
@@ -97,7 +97,7 @@ class BatchSkipped(RunFailed):
 
 
 class Lines:
-    """Gives `handle` every line of a stream of bytes, however it is cut up."""
+    """Calls `handle` with every line of a stream of bytes that arrives in arbitrary pieces."""
 
     def __init__(self, handle: Callable[[str], None]) -> None:
         self._handle = handle
@@ -112,10 +112,10 @@ class Lines:
 
 
 class DaemonLog:
-    """What the lines of the daemon's log have shown so far.
+    """What the daemon's log has shown so far.
 
-    `phase` is what the daemon was last seen doing; `skipped` is the event that makes its further deliveries
-    worthless, or None. `on_failed_read` gets shard, reason and words of each read that failed.
+    `phase` is the last step of the start; `skipped` is the event after which nothing may be checkpointed, or None.
+    `on_failed_read` gets shard, reason and text of each read that failed.
     """
 
     def __init__(
@@ -126,18 +126,18 @@ class DaemonLog:
         self.phase = "starting Java"
         self.skipped: str | None = None
         self.gone: set[str] = set()
-        """Shards whose end the KCL takes from a ResourceNotFoundException."""
+        """Shards whose end the KCL has inferred from a ResourceNotFoundException."""
         self.undeliverable: list[bytes] = []
         """Each record that the KCL dropped, exactly as it is in the stream; sub-records before the broken one have been
         delivered all the same."""
         self._on_failed_read = on_failed_read
-        self._repeats: Repeats[_Event] = Repeats(_tell, clock)
+        self._repeats: Repeats[_Event] = Repeats(_emit, clock)
 
     def line(self, line: str) -> None:
         """Takes one line, without its end."""
         fields = line.split("\t")
         if len(fields) != 4 or fields[0] not in _LEVELS:
-            self.words(line)
+            self.plain_line(line)
             return
         level, logger, exception, message = fields
         name = logger.removeprefix(_KCL)
@@ -145,8 +145,8 @@ class DaemonLog:
             self._undeliverable(message)
             return
         if any(name == where and what in message for where, what in SKIPPED):
-            self.skipped = f"{name}: {message} {exception}"[:_SHOWN]
-            _tell(_Event(level, name, exception, message), 0)
+            self.skipped = f"{name}: {message} {exception}"[:_MAX_TEXT]
+            _emit(_Event(level, name, exception, message), 0)
             return
         if failed := failed_read(name, exception, message):
             self._on_failed_read(*failed)
@@ -155,32 +155,32 @@ class DaemonLog:
         ):
             self.gone.update(_SHARD.findall(message)[:1])
         self._step(name, message)
-        self._repeats.take(_Event(level, name, exception, message), level, name, exception, message)
+        self._repeats.add(_Event(level, name, exception, message), level, name, exception, message)
 
-    def words(self, line: str) -> None:
-        """Takes a line that is no event: the JVM's own words, or what a connector says."""
+    def plain_line(self, line: str) -> None:
+        """Takes a line that is not an event: output of the JVM itself or of a connector."""
         if line:
-            self._repeats.take(_Event("WARN", "", "", line), line)
+            self._repeats.add(_Event("WARN", "", "", line), line)
 
-    def rest(self, *, end: bool = False) -> None:
-        """Tells how often lines came that were not told and did not come again; with `end` of all of them."""
-        self._repeats.rest(end=end)
+    def flush(self, *, end: bool = False) -> None:
+        """Logs the suppressed repetitions of lines whose window has ended; with `end` of all lines."""
+        self._repeats.flush(end=end)
 
     def _step(self, name: str, message: str) -> None:
-        for where, what, words in PHASES:
-            if where == name and what in message and words != self.phase:
-                self.phase = words
-                log.info("%s", words)
+        for where, what, phase in PHASES:
+            if where == name and what in message and phase != self.phase:
+                self.phase = phase
+                log.info("%s", phase)
 
     def _undeliverable(self, message: str) -> None:
         found = _RAW_RECORD.search(message)
         if found is None:
-            self.skipped = f"a record was dropped and cannot be found in: {message[-_SHOWN:]}"
+            self.skipped = f"a record was dropped and cannot be found in: {message[-_MAX_TEXT:]}"
             return
         body = base64.b64decode(found[2])
         record = AGGREGATE_MAGIC + body + hashlib.md5(body, usedforsecurity=False).digest()
         log.error(
-            "an aggregated record could not be taken apart",
+            "an aggregated record could not be de-aggregated",
             extra={"sequence_number": found[1], "bytes": len(record)},
         )
         self.undeliverable.append(record)

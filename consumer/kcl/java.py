@@ -12,7 +12,7 @@ MINIMUM = 17  # the KCL 3.x runs on 8, but the flags in daemon.py and the altern
 
 
 def find() -> Path | None:
-    """Returns the first runtime of at least version 17, or None. `JAVA` alone counts where it is set."""
+    """Returns the first runtime of at least version 17, or None. Where `JAVA` is set, only that one is considered."""
     if chosen := os.environ.get("JAVA"):
         return Path(chosen) if version(chosen) >= MINIMUM else None
     candidates: list[str | None] = []

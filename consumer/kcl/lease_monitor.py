@@ -1,6 +1,6 @@
-"""Looks at the lease table in one loop, for all who want to know, and takes over what lost workers leave behind.
+"""Reads the lease table periodically, and takes over the leases of lost workers.
 
-Nothing waits for it: a look has a time limit, and others use what was seen last.
+Nothing waits for a read: each has a time limit, and other components use the last result.
 """
 
 import asyncio
@@ -28,19 +28,19 @@ MAX_LOOK_AGE: Final = 60.0
 
 
 class LeaseMonitor:
-    """What the worker `worker_id` sees in the lease table. The KCL's own leader may be what was lost."""
+    """The lease table as the worker `worker_id` sees it. The lost worker may be the KCL's own leader."""
 
     def __init__(self, worker_id: str, lease_seconds: float, leases: Leases, metrics: Metrics) -> None:
         self._takeover = Takeover(worker_id, lease_seconds)
         self._worker_id = worker_id
         self._leases = leases
         self._metrics = metrics
-        self._without_leader: set[str] = set()  # lost workers whose lock may still stand
+        self._without_leader: set[str] = set()  # lost workers whose leader lock may still exist
         self._failures: Counter[str] = Counter()
         self.owned: frozenset[str] | None = None
-        """The shards that are ours to read, as they were seen last; None before the first look."""
+        """The shards that this worker should read, by the last look; None before the first."""
         self.readable: Set[str] = frozenset()
-        """The shards that can be read now, as seen last."""
+        """The shards that can be read now, by the last look."""
         self._unowned: Set[str] = frozenset()
         self._looked_at = math.inf
         self.failing: str | None = None
@@ -60,20 +60,20 @@ class LeaseMonitor:
     def unowned(self, served: Set[str]) -> int:
         """How many of the `readable` shards no living worker is known to hold; `served` are those of this worker.
 
-        Once the table has not been seen for long, all that this worker does not serve: a worker that dies meanwhile
-        would not be noticed, nor its leases taken over.
+        When the last look is too old, all shards that this worker does not serve: the death of another worker would
+        not have been noticed, nor its leases taken over.
         """
         old = time.monotonic() - self._looked_at > MAX_LOOK_AGE
         return len(self.readable - served) if old else len(self._unowned)
 
     async def run(self) -> None:
-        """Looks every few seconds, until cancelled."""
+        """Looks every LOOK_SECONDS, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             await self.look()
 
     async def look(self) -> None:
-        """One look, and what follows from it. What fails is tried again at the next."""
+        """One look at the table, and the takeovers that follow. What fails is tried again at the next look."""
         rows = await self._try("the lease table does not answer", self._leases.rows)
         if rows is None:
             return
@@ -84,14 +84,14 @@ class LeaseMonitor:
         self._unowned = self.readable & self._takeover.unowned(rows)
         for lease in lost:
             taken = await self._try("a lease cannot be taken over", partial(self._leases.take, lease))
-            why = f"of {lease.worker}, which is lost" if lease.worker else f"that {lease.old_owner} does not hand over"
-            log.warning("%s %s: %s", lease.shard, why, "ours now" if taken else "changed")
+            why = f"of lost worker {lease.worker}" if lease.worker else f"not handed over by {lease.old_owner}"
+            log.warning("lease %s %s: %s", lease.shard, why, "taken over" if taken else "another worker was first")
             if taken:
                 self._metrics.taken_over.inc()
             if taken and lease.worker:
                 self._without_leader.add(lease.worker)
         for owner in sorted(self._without_leader):
-            if await self._try("the leader's lock cannot be given up", partial(self._release, owner)):
+            if await self._try("the leader's lock cannot be released", partial(self._release, owner)):
                 self._without_leader.discard(owner)
 
     async def _release(self, owner: str) -> bool:
@@ -99,7 +99,7 @@ class LeaseMonitor:
         return True
 
     async def _try(self, failed: str, request: Callable[[], Awaitable[T]]) -> T | None:
-        """One try, with a limit; None when it failed, which is logged now and then in these words."""
+        """One try, with a time limit; None when it failed, which is logged at intervals as `failed`."""
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 answer = await request()
@@ -116,5 +116,5 @@ class LeaseMonitor:
             self._failures[failed] += 1
             return None
         if attempts := self._failures.pop(failed, 0):
-            log.info("no longer: %s", failed, extra={"attempts": attempts + 1})
+            log.info("resolved: %s", failed, extra={"attempts": attempts + 1})
         return answer

@@ -1,9 +1,9 @@
-"""The KCL's tables: the epoch of the fence, first rows, what is ours, the leader's lock. No other file knows them.
+"""The KCL's tables: the fence's epoch, first rows, leases of this worker, the leader's lock. No other file knows them.
 
-A row per shard, key `leaseKey`; the KCL changes its rows by UpdateItem only, so that an attribute of ours,
-`epoch`, stays. The KCL owns everything else. We read `leaseOwner` (worker id), `leaseCounter` (counts the
-renewals), `checkpointOwner` (the old owner, while a lease is handed over), `checkpoint` with
-`checkpointSubSequenceNumber` (a sequence number or a word), `parentShardId` (a set).
+One row per shard, key `leaseKey`; the KCL changes its rows by UpdateItem only, so that our attribute `epoch` is kept.
+The KCL owns everything else. We read `leaseOwner` (worker id), `leaseCounter` (counts the renewals), `checkpointOwner`
+(the old owner, while a lease is handed over), `checkpoint` with `checkpointSubSequenceNumber` (a sequence number or a
+constant such as TRIM_HORIZON), `parentShardId` (a set).
 """
 
 import contextlib
@@ -48,10 +48,10 @@ class Leases:
         self._worker_id = worker_id
 
     async def claim(self, shard: str) -> Claim | None:
-        """Claims a new epoch, greater than every one before; None when the lease is not ours (any more).
+        """Claims a new epoch, greater than every earlier one; None when this worker does not own the lease (any more).
 
-        The first epoch of a row is the time in ms, so that a table that was deleted and made again goes on
-        above its predecessor; after that it counts, whatever the clocks of the workers say.
+        The first epoch of a row is the time in ms, so that the epochs of a table that was deleted and created again
+        are above those of its predecessor; after that each is one more than the last, whatever the workers' clocks.
         """
         try:
             answer = await self._client.update_item(
@@ -83,16 +83,12 @@ class Leases:
             rows.update((row["leaseKey"]["S"], row) for row in page["Items"])
         return rows
 
-    async def owned(self) -> set[str]:
-        """Shards for which the daemon should be in conversation with us."""
-        return owned_by(self._worker_id, await self.rows())
-
     async def take(self, lease: Lost) -> bool:
-        """Makes a lost worker's lease ours, or one whose hand-over stands still, as the KCL's leader would; the daemon
-        finds it within seconds.
+        """Takes over a lost worker's lease, or one whose hand-over makes no progress, as the KCL's leader would; the
+        daemon finds it within seconds.
 
-        False when an owner of it, the leader or another worker was there first. The counter tells of every renewal and
-        assignment; the beginning of a hand-over leaves it as it is, and changes the owners.
+        False when an owner of it, the leader or another worker was first. Every renewal and assignment changes the
+        counter; the beginning of a hand-over does not, but changes the owners.
         """
         seen = {"leaseOwner": lease.owner, "checkpointOwner": lease.old_owner}
         owners = [f"{name} = :{name}" if seen[name] else f"attribute_not_exists({name})" for name in seen]
@@ -117,15 +113,15 @@ class Leases:
         return True
 
     async def release_leadership(self, lost: str | None = None) -> None:
-        """Gives up the KCL leader's lock if it stands in our name, to be called only while no daemon of ours runs; or
-        in the name of a worker that is lost.
+        """Releases the KCL leader's lock if this worker holds it (to be called only while no daemon of it runs), or if
+        the `lost` worker does.
 
-        The leader alone assigns new leases. A daemon that was killed leaves its lock behind, and everybody, its own
-        successor too, would wait two minutes for it to expire: after a reshard nobody would read the children.
+        Only the leader assigns new leases. A daemon that was killed leaves its lock behind, and all workers, its own
+        successor too, would wait two minutes for it to expire: after a reshard no worker would read the children.
         """
         with contextlib.suppress(
             self._client.exceptions.ResourceNotFoundException,  # no daemon has ever run
-            self._client.exceptions.ConditionalCheckFailedException,  # another worker leads, or nobody
+            self._client.exceptions.ConditionalCheckFailedException,  # another worker leads, or none
         ):
             await self._client.delete_item(
                 TableName=f"{self._table}-CoordinatorState",
@@ -135,10 +131,10 @@ class Leases:
             )
 
     async def prepare(self, stream: str, list_shards: ListShards, *, seed: bool) -> None:
-        """Makes the lease table where there is none; with `seed`, fills an empty one with a row for every
-        shard, ours.
+        """Creates the lease table if it does not exist; with `seed`, fills an empty one with a row for every shard,
+        owned by this worker.
 
-        Only where the consumer makes its tables itself.
+        Only for LEASE_TABLES=create.
         """
         with contextlib.suppress(self._client.exceptions.ResourceInUseException):  # it is there
             await self._client.create_table(
@@ -167,15 +163,15 @@ class Leases:
             await self.seed(stream, list_shards, self._worker_id)
 
     async def seed(self, stream: str, list_shards: ListShards, owner: str | None = None) -> None:
-        """Fills an empty lease table with a row for every shard, nobody's without an `owner`; the leader assigns those.
+        """Fills an empty lease table with a row for every shard; the leader assigns them where there is no `owner`.
 
-        Left alone, the KCL waits up to 30 s, at random, for another worker to do that. Only where the consumer starts
-        at the oldest record.
+        The KCL itself would first wait up to 30 s, at random, for another worker to do that. Only for consumers that
+        start at the oldest record.
         """
         shards = await shards_at_horizon(stream, list_shards)
         page = await self._client.scan(TableName=self._table, Limit=1, ConsistentRead=True)
         if page["Items"] or not 0 < len(shards) <= _MAX_SEEDS:
-            return  # then the KCL does it, in its own time
+            return  # the KCL writes them, later
         try:
             await self._client.transact_write_items(
                 TransactItems=[
@@ -195,8 +191,7 @@ class Leases:
 
 
 def owned_by(worker_id: str, rows: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """A worker's leases without those that the KCL lets rest: ones that are not readable, and ones that are still being
-    handed over."""
+    """A worker's leases, without those that are not readable and those that are still being handed over."""
     return {
         shard
         for shard in readable(rows)
@@ -205,7 +200,7 @@ def owned_by(worker_id: str, rows: Mapping[str, Mapping[str, Any]]) -> set[str]:
 
 
 def readable(rows: Mapping[str, Mapping[str, Any]]) -> set[str]:
-    """The shards that should be read now: neither finished, nor is a parent of theirs still unfinished."""
+    """The shards that should be read now: unfinished, and all their parents finished."""
     unfinished = {shard for shard, row in rows.items() if row["checkpoint"]["S"] != "SHARD_END"}
     return {shard for shard in unfinished if unfinished.isdisjoint(rows[shard].get("parentShardId", {}).get("SS", ()))}
 

@@ -1,16 +1,15 @@
-"""Pure: which leases of lost workers this one takes over. docs/decisions/0011-lost-leader.md tells why.
+"""Pure: decides which leases of lost workers this one takes over. docs/decisions/0011-lost-leader.md says why.
 
-A worker's daemon renews each of its leases at a third of the time that a lease lasts, by counting `leaseCounter` up.
-A worker all of whose counters have stood still for longer than that is lost, or as good as lost; by the KCL's own rule
-its leases are then another's. That rule is the leader's to apply, and if the leader is what was lost, for two minutes
-there is none. So every worker applies it, each to a part of the leases. Times are seconds of a clock that only goes
-forward.
+A worker's daemon renews each of its leases three times per lease duration by incrementing `leaseCounter`. A worker none
+of whose counters has changed for longer than the lease duration is considered lost; by the KCL's own rule its leases
+then go to other workers. In the KCL only the leader applies that rule, and if the leader was lost, there is none for
+two minutes. So every worker applies it, each to a part of the leases. Times are seconds of a monotonic clock.
 
-A lease that is being handed over (it has a `checkpointOwner`, the old owner, who renews it until it lets go) is judged
-by its own counter, whatever its owners do otherwise: a daemon that was started again under its worker id renews its
-other leases and knows nothing of this one. And it is lost when it goes on for much longer than the KCL lets it, renewed
-or not: an old owner that waits for the shard's parents renews it and never lets go.
-docs/decisions/0013-ends-and-hand-overs.md tells more.
+A lease that is being handed over (it has a `checkpointOwner`, the old owner, who renews it until it releases it) is
+judged by its own counter, whatever its owners' other leases show: a daemon that was restarted under its worker id
+renews its other leases and does not know this one. It is also considered lost when the hand-over takes much longer
+than the KCL allows, renewed or not: an old owner that waits for the shard's parents renews it and never releases it.
+See docs/decisions/0013-ends-and-hand-overs.md.
 """
 
 from collections.abc import Mapping
@@ -20,47 +19,48 @@ from typing import Any, Final
 LOOK_SECONDS: Final = 5.0
 """Seconds between two looks at the lease table."""
 MAX_GAP: Final = 2 * LOOK_SECONDS
-"""After a longer one, nobody knows what the others did meanwhile: watching begins anew."""
+"""Seconds between two looks after which the earlier ones are forgotten: changes in between may have been missed."""
 MAX_HAND_OVER: Final = 60.0
-"""Seconds, and three lives of a lease: the old owner is told at a renewal, and lets go after 30 s in any case."""
+"""Seconds, plus three lease durations, that a hand-over may take: the old owner notices it at a renewal, and releases
+the lease after 30 s at the latest."""
 
 Rows = Mapping[str, Mapping[str, Any]]
 """The lease table's rows by shard."""
 
 
 Holder = tuple[str, str]
-"""Whose counters are judged together: a worker and "", or "" and the one shard whose lease is being handed over."""
+"""Leases whose counters are judged together: (worker, ""), or ("", shard) for a lease that is being handed over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A lease to take, as it was seen: whoever changes it first has it."""
+    """A lease to take over, as it was last seen: the first worker to change it gets it."""
 
     shard: str
     owner: str | None
     counter: int
     old_owner: str | None = None
-    """The `checkpointOwner` of a hand-over that stands still."""
+    """The `checkpointOwner` of a hand-over that makes no progress."""
 
     @property
     def worker(self) -> str | None:
-        """The worker that is lost; None where only a hand-over stands still."""
+        """The lost worker; None where only a hand-over makes no progress."""
         return None if self.old_owner else self.owner
 
 
 class Takeover:
-    """What the worker `me` has seen of the others."""
+    """What the worker `me` has seen of the other workers' leases."""
 
     def __init__(self, me: str, lease_seconds: float) -> None:
         self._me = me
         self._lease_seconds = lease_seconds
-        self._seen: dict[str, tuple[int, float]] = {}  # by shard, its counter and since when it shows that
-        self._handed: dict[str, tuple[str, float]] = {}  # by shard, who hands it over and since when
+        self._seen: dict[str, tuple[int, float]] = {}  # by shard, its counter and since when it has that value
+        self._handed: dict[str, tuple[str, float]] = {}  # by shard, its old owner and since when it is handed over
         self._still: dict[Holder, float] = {}
         self._looked = -MAX_GAP
 
     def look(self, rows: Rows, now: float) -> list[Lost]:
-        """Called with each look at the table; returns the leases that are ours to take now."""
+        """Called with each look at the table; returns the leases that this worker should take over now."""
         if now - self._looked > MAX_GAP:
             self._seen.clear()
             self._handed.clear()
@@ -72,8 +72,8 @@ class Takeover:
             if "checkpointOwner" in row
         }
         held, me = _held(rows), (self._me, "")
-        self._still = still = {holder: self._stands(shards, now) for holder, shards in held.items()}
-        # Ours are renewed three times in a lease's life. If they stand still too, the table is at fault, or we are.
+        self._still = still = {holder: self._still_for(shards, now) for holder, shards in held.items()}
+        # Our own leases are renewed three times per lease duration. If not, the fault is the table's or our own.
         if still.get(me, 0.0) > max(LOOK_SECONDS, self._lease_seconds / 2):
             return []
         lost = {holder for holder, seconds in still.items() if seconds > self._lease_seconds and holder != me}
@@ -82,7 +82,7 @@ class Takeover:
         return [
             _lost(shard, rows[shard])
             for index, (shard, seconds) in enumerate(found)
-            # From look to look the next in turn, should the first not care.
+            # From look to look the next candidate, in case the first does not take it.
             if candidates[(index + int((seconds - self._lease_seconds) / LOOK_SECONDS)) % len(candidates)] == self._me
         ]
 
@@ -94,28 +94,28 @@ class Takeover:
         seen = self._handed.get(shard)
         return seen if seen and seen[0] == old_owner else (old_owner, now)
 
-    def _stands(self, shards: list[str], now: float) -> float:
-        """For how many seconds nothing was seen of a holder; a hand-over that lasts too long is as good as that."""
+    def _still_for(self, shards: list[str], now: float) -> float:
+        """Seconds since a holder's last sign of life; a hand-over that takes too long counts as if there were none."""
         still = now - max(self._seen[shard][1] for shard in shards)
         handed = max((now - self._handed[shard][1] for shard in shards if shard in self._handed), default=0.0)
         return max(still, handed - MAX_HAND_OVER - 2 * self._lease_seconds)
 
     @property
     def renewed(self) -> bool:
-        """Whether any lease is being renewed: else the table takes no writes, or no worker lives. True, too, where no
-        lease has an owner, or none has been looked at."""
+        """Whether any lease is being renewed; if not, the table takes no writes, or no worker is alive. Also True where
+        no lease has an owner, or the table has not been read yet."""
         return not self._still or any(seconds <= self._lease_seconds for seconds in self._still.values())
 
     def unowned(self, rows: Rows) -> set[str]:
-        """Of the shards in `rows`, which were looked at last, those that no living worker holds: their lease has no
-        owner, or none whose counters have moved for as long as a lease lasts (this worker's too)."""
+        """The shards in `rows` (those of the last look) that no living worker holds: their lease has no owner, or one
+        whose counters have not changed for a lease duration (this worker included)."""
         held = _held(rows)
         alive = {holder for holder, seconds in self._still.items() if seconds <= self._lease_seconds}
         return rows.keys() - {shard for holder in alive for shard in held.get(holder, ())}
 
 
 def _held(rows: Rows) -> dict[Holder, list[str]]:
-    """The unfinished shards of each holder. Leases without an owner, new ones, are the leader's to assign."""
+    """The unfinished shards of each holder, without new leases, which have no owner: the leader assigns those."""
     held: dict[Holder, list[str]] = {}
     for shard, row in rows.items():
         if row["checkpoint"]["S"] == "SHARD_END":

@@ -3,13 +3,13 @@
     python -I -S parent_death.py PARENT COMMAND ARGUMENT...
     python -I -S parent_death.py stdin COMMAND ARGUMENT...
 
-With PARENT, its process id, the kernel's parent-death signal does it (Linux only), which has to be asked for in the
-child, between fork and exec. `preexec_fn` would do it, but runs Python in a fork of a process that may have threads; a
-file of its own has no such hazard. `exec` keeps the signal, and the process id stays the one that the parent knows.
+With PARENT, its process id, it uses the kernel's parent-death signal (Linux only), which has to be requested in the
+child, between fork and exec. `preexec_fn` would do, but runs Python in a fork of a process that may have threads; a
+separate program has no such risk. `exec` keeps the signal and the process id.
 
-With `stdin` it works on every system and for the command's descendants, too: this process stays, as a guard. It must
+With `stdin` it works on every system and for the command's descendants, too: this process stays as a guard. It must
 lead a process group, and the parent holds the other end of its standard input and never writes. The local stack
-(infra/local/process.py) uses it as well.
+(infra/local/process.py) uses this form.
 """
 
 import ctypes
@@ -29,7 +29,7 @@ def main(parent: str, command: list[str]) -> int:
         if parent == "stdin":
             return _guard(command)
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != int(parent):  # it died before we asked
+        if os.getppid() != int(parent):  # it has died already
             return 1
         os.execv(command[0], command)  # noqa: S606  # the service's own java
     except OSError as error:
@@ -43,9 +43,9 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _guard(command: list[str]) -> int:
-    """Passes SIGTERM on. When the parent dies, the group is killed; when the command ends, the rest of it is ended.
+    """Forwards SIGTERM. When the parent dies, the group is killed; when the command ends, the rest of the group is.
 
-    What is left is collected here, so that no zombie waits for an init that does not collect.
+    Remaining processes are reaped here, so that no zombies are left where init does not reap them.
     """
     if sys.platform == "linux":
         _prctl(PR_SET_CHILD_SUBREAPER, 1)
@@ -55,7 +55,7 @@ def _guard(command: list[str]) -> int:
     threading.Thread(target=_kill_at_end_of_stdin, daemon=True).start()
     code = child.wait()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    os.killpg(0, signal.SIGTERM)  # what ignores it is left to the parent's SIGKILL
+    os.killpg(0, signal.SIGTERM)  # processes that ignore it are left to the parent's SIGKILL
     try:
         while True:
             os.wait()

@@ -1,4 +1,4 @@
-"""What the KCL daemon uses, read from /proc when Prometheus asks; nothing where there is no /proc (macOS)."""
+"""Memory and CPU of the KCL daemon, read from /proc at each scrape; without /proc (macOS) there are no such metrics."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -18,7 +18,7 @@ class DaemonProcess(Collector):
         self._pid = pid
 
     def describe(self) -> list[CounterMetricFamily | GaugeMetricFamily]:
-        """Without samples: asked for when it is registered."""
+        """The metrics without samples, for their registration."""
         return [
             GaugeMetricFamily("sensorstream_daemon_resident_memory_bytes", "Resident memory of the KCL daemon."),
             CounterMetricFamily("sensorstream_daemon_cpu_seconds", "CPU time of the running KCL daemon."),
@@ -27,7 +27,7 @@ class DaemonProcess(Collector):
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:
         pid = self._pid()
         try:
-            # After the command's name, which may hold anything: fields 14 and 15 of proc(5) are CPU, 24 is memory.
+            # After the command's name, which may contain anything: fields 14, 15 (CPU) and 24 (memory) of proc(5).
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         except OSError:  # it has just ended, or there is none
             return

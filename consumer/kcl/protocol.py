@@ -1,9 +1,9 @@
 """The multi-language protocol: its messages and one shard's conversation. No other file knows it.
 
-Theory of operation. The daemon starts a connector per shard and speaks newline-delimited JSON with it: it sends an
-action, waits for our `status` answer, and sends nothing else meanwhile. Between the two we may send `checkpoint`
-messages, each of which it answers with a `checkpoint` message. A checkpoint is possible in `processRecords`,
-`shardEnded` and `shutdownRequested` only. Lines end with `\n` alone: partition keys may hold other separators.
+The daemon starts a connector per shard and speaks newline-delimited JSON with it: it sends an action and waits for our
+`status` answer before it sends the next. In between we may send `checkpoint` messages, each of which it answers with a
+`checkpoint` message. A checkpoint is possible in `processRecords`, `shardEnded` and `shutdownRequested` only. Lines end
+with `\n` only: partition keys may contain other line separators.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from consumer.record import Position, Record
 from consumer.restarts import Reason, RunFailed
 
 LINE_LIMIT: Final = 1 << 27
-"""Bytes; GetRecords returns 10 MB at most, de-aggregation and base64 make a delivery several times longer."""
+"""Bytes; GetRecords returns at most 10 MB, de-aggregation and base64 make a delivery several times longer."""
 
 
 class Initialize(msgspec.Struct, tag_field="action", tag="initialize", rename="camel"):
@@ -63,7 +63,7 @@ class ProtocolError(RunFailed):
 
 
 class CheckpointRefused(RunFailed):
-    """The KCL did not take a checkpoint; `error` is the Java class name it gave."""
+    """The KCL refused a checkpoint; `error` is the Java class name of its reason."""
 
     reason = Reason.CHECKPOINT_REFUSED
 
@@ -90,7 +90,7 @@ class Conversation:
         return message
 
     def answer(self, action: Action) -> None:
-        """Reports that an action is done; only now the daemon goes on."""
+        """Reports that an action is done; the daemon then sends the next."""
         self._send({"action": "status", "responseFor": action.__struct_config__.tag})
 
     async def checkpoint(self, position: Position | None) -> None:
@@ -107,7 +107,7 @@ class Conversation:
             raise CheckpointRefused(message.error)
 
     def close(self) -> None:
-        """Closes the pipes; the daemon takes that for the end of its child."""
+        """Closes the pipes, which ends the conversation for the daemon."""
         self._writer.close()
 
     async def _read(self) -> Action | Checkpointed:
@@ -125,7 +125,7 @@ class Conversation:
     def _send(self, message: dict[str, str | int | None]) -> None:
         if self._writer.is_closing():
             raise ConversationEnded("the pipe is closed")
-        # The leading newline ends whatever the child may have written before.
+        # The leading newline ends anything that the connector may have written before.
         self._writer.write(b"\n" + msgspec.json.encode(message) + b"\n")
 
 
@@ -141,7 +141,7 @@ async def accept(connection: socket.socket) -> Conversation:
     if len(fds) != 2:
         for fd in fds:
             os.close(fd)
-        if flags & socket.MSG_CTRUNC:  # the kernel leaves out what would be too many
+        if flags & socket.MSG_CTRUNC:  # the kernel drops descriptors beyond the limit
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         raise ConversationEnded("the connector sent no pipes")
     stdin, stdout = os.fdopen(fds[0], "rb", 0), os.fdopen(fds[1], "wb", 0)

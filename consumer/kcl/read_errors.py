@@ -1,4 +1,4 @@
-"""Pure: why a read failed, out of the words of the AWS SDK and the KCL in the daemon's log.
+"""Pure: why a read failed, by the texts of the AWS SDK and the KCL in the daemon's log.
 
 The names of the errors are those of Kinesis's GetRecords, GetShardIterator and SubscribeToShard (API reference) and of
 the errors that all services share; `tests/unit/test_read_errors.py` holds lines of the real daemon.
@@ -8,10 +8,10 @@ import re
 from typing import Final
 
 READERS: Final = ("retrieval.", "lifecycle.")
-"""Beginnings of the KCL's loggers of reads."""
+"""Prefixes of the KCL's loggers that report reads."""
 
-# In this order: a key that may not be used says both KMS and AccessDenied, credentials that cannot be fetched both
-# credentials and a connection that was refused.
+# The order matters: a denied key mentions both KMS and AccessDenied, credentials that cannot be fetched mention both
+# credentials and a refused connection.
 _PATTERNS: Final = (
     ("kms", r"\bkms\w*Exception|\bkms:"),
     (
@@ -34,11 +34,11 @@ _PATTERNS: Final = (
     ),
 )
 REASONS: Final = (*(name for name, _ in _PATTERNS), "other")
-"""Why a shard cannot be read, as far as the daemon's log shows; `other` where no pattern fits."""
+"""Why a shard cannot be read, by the daemon's log; `other` where no pattern matches."""
 
 _COMPILED: Final = tuple((reason, re.compile(pattern, re.IGNORECASE)) for reason, pattern in _PATTERNS)
 _SHARD: Final = re.compile(r"shardId-\d{12}")
-# What the KCL logs of a failed read without its exception, at INFO.
+# Messages about failed reads that the KCL logs without an exception, at INFO.
 _WITHOUT_EXCEPTION: Final = (
     "Caught ResourceNotFoundException",
     "Timeout occurred while waiting for response",
@@ -49,12 +49,12 @@ _MAX_SUMMARY: Final = 300
 
 
 def reason(text: str) -> str:
-    """The first reason whose words stand in the text, else `other`."""
+    """The first reason whose pattern matches the text, else `other`."""
     return next((name for name, pattern in _COMPILED if pattern.search(text)), "other")
 
 
 def failed_read(logger: str, exception: str, message: str) -> tuple[str | None, str, str] | None:
-    """Shard (None: the line names none), reason and words for people, if this line of the daemon's log is about a
+    """Shard (None: the line names none), reason and a text for people, if this line of the daemon's log is about a
     read that failed.
 
     `logger` is without the KCL's package; `exception` is the stack trace on one line.
@@ -66,7 +66,7 @@ def failed_read(logger: str, exception: str, message: str) -> tuple[str | None, 
 
 
 def summary(text: str) -> str:
-    """Class and message of an exception without its stack frames and package, not too long."""
+    """Class and message of an exception without its stack frames and package, truncated."""
     head = _FRAME.split(text, maxsplit=1)[0].strip()
     name, colon, message = head.partition(":")
     return f"{name.rpartition('.')[2]}{colon}{message}"[:_MAX_SUMMARY]

@@ -1,15 +1,15 @@
-"""Pure: the bytes that a device sent -> its readings, and a reject with its reason for each that is none.
+"""Pure: the bytes that a device sent -> its readings, and a reject with a reason for each invalid one.
 
-A record is first read whole: one JSON object, or an array of them. Only if that fails it is read as
-documents separated by newlines, where a bad one does not take its neighbours along. Whatever the bytes are,
-`decode` returns, and its answer depends on nothing else (a replay must give the same archive object, invariant 2).
+A record is first parsed as a whole: one JSON object, or an array of them. Only if that fails it is parsed as
+documents separated by newlines, where an invalid one does not affect the others. `decode` never raises, and its result
+depends on nothing but the bytes (a replay must give the same archive object, invariant 2).
 
 Readings come in two built-in contracts, or with fields named by a setting (`Fields`):
 - `{"name": str, "humidity": number, "timeStampEpoch": int ms}`; a `timeStampIso`, if any, is a string
   and not used: it has no zone;
 - `{"sensorid": str, "value": number, "timestamp": ISO-8601 with zone}`.
-A number is a JSON number or a string holding one. Unknown fields are ignored, and a null optional field is
-an absent one; of equal keys in an object the last holds. Nothing is rounded: 20.1 stays 20.1.
+A number is a JSON number or a string holding one. Unknown fields are ignored, and a null optional field counts as
+absent; of equal keys in an object the last counts. Nothing is rounded: 20.1 stays 20.1.
 """
 
 import re
@@ -37,8 +37,8 @@ REASONS: Final = (
     "too-long",
     "bad-aggregate",  # a whole KPL aggregate that the KCL could not open; never from `decode`
 )
-MAX_REJECTS: Final = 100  # told one by one of a record; the rest are counted only
-MAX_DEPTH: Final = 64  # a limit of our own: where Python's recursion ends depends on the caller's stack
+MAX_REJECTS: Final = 100  # listed per record; further ones are only counted
+MAX_DEPTH: Final = 64  # our own limit: Python's recursion limit depends on the caller's stack
 
 _GENERATION_2 = frozenset(("name", "humidity", "timeStampEpoch"))
 _BLANK = b" \t\r\n"
@@ -50,10 +50,10 @@ _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Where a payload keeps what, as paths into nested objects.
+    """Paths of the fields in nested objects.
 
-    Without device, value and time the two built-in contracts hold. `measures` are the further numeric
-    fields to keep; the key of one is its dotted path.
+    Without device, value and time the two built-in contracts apply. `measures` are further numeric fields to keep; the
+    key of each is its dotted path.
     """
 
     device: tuple[str, ...] = ()
@@ -75,7 +75,7 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reject(msgspec.Struct, frozen=True, gc=False):
-    """Why the reading at `index` of its record is none: one of REASONS, and a line for people."""
+    """Why the reading at `index` of its record is invalid: one of REASONS, and a line for people."""
 
     index: int
     reason: str
@@ -86,7 +86,7 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
     """What one record held.
 
     `rejects` are the first MAX_REJECTS of `rejected`; `reasons` counts all of them.
-    `payload` is one line of JSON for the archive; if `verbatim` it is the record's very bytes. Otherwise it
+    `payload` is one line of JSON for the archive; if `verbatim` it is exactly the record's bytes. Otherwise it
     is the JSON with its line breaks turned into spaces, or for newline-separated documents an array of them
     with null for what is not JSON, or null if nothing is.
     """
@@ -116,7 +116,7 @@ def decode(data: bytes, fields: Fields = DEFAULT) -> Decoded:
 
 
 def _decode_lines(data: bytes, fields: Fields, whole: Bad) -> Decoded:
-    """Reads newline-separated documents; if none of them is an object, the record is bad as a `whole`."""
+    """Reads newline-separated documents; if none of them is an object, the record is rejected for the error `whole`."""
     lines = [line for line in (line.strip(_BLANK) for line in data.split(b"\n")) if line]
     documents: list[object] = []
     for line in lines if len(lines) > 1 else ():
@@ -151,7 +151,7 @@ _decode_json_with_care = msgspec.json.Decoder(float_hook=exact).decode
 
 def _parse(text: bytes) -> object:
     """JSON -> objects, numbers exact (int or Decimal); raises Bad."""
-    # Few brackets cannot nest deeply, so most payloads need no closer look.
+    # Few brackets cannot nest deeply, so most payloads need no exact count.
     if text.count(b"{") + text.count(b"[") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
         raise Bad("not-json", f"nested deeper than {MAX_DEPTH} levels")
     try:
@@ -164,7 +164,7 @@ def _parse(text: bytes) -> object:
 
 
 def _depth(text: bytes) -> int:
-    """How deep brackets nest, strings aside; exact for JSON, and for other text up to where it goes wrong."""
+    """The depth of nested brackets outside strings; exact for JSON, and for other text up to the first error."""
     brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
     return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
 
@@ -177,8 +177,8 @@ def _unreadable(text: bytes, error: Exception) -> Bad:
     except UnicodeDecodeError as wrong:
         return Bad("not-utf8", f"byte {wrong.start}: {wrong.reason}")
     if isinstance(error, msgspec.ValidationError):
-        # All that a decoder without a type can find invalid: an integer of thousands of digits, which
-        # Python's own reader of the archive would refuse, too.
+        # The only validation error of a decoder without a type: an integer of thousands of digits, which Python's json
+        # refuses, too.
         return Bad("number-out-of-range", "an integer of thousands of digits")
     return Bad("not-json", str(error))
 

@@ -1,6 +1,6 @@
-"""Pure: one field's value out of parsed JSON -> device, number or time; `Bad` says why it is none.
+"""Pure: converts one field's value from parsed JSON to a device, number or time; raises `Bad` where it is invalid.
 
-JSON arrives here with exact numbers: int or Decimal, never float.
+JSON is parsed with exact numbers: int or Decimal, never float.
 """
 
 import re
@@ -15,8 +15,8 @@ FIRST_MS: Final = 946_684_800_000  # 2000-01-01T00:00:00Z; seconds sent as milli
 END_MS: Final = 4_102_444_800_000  # 2100-01-01T00:00:00Z
 MISSING: Final = object()
 
-# What a DynamoDB number holds: 38 significant digits, magnitude 1E-130 to 9.99..E+125. Anything that would
-# not survive exactly raises; trailing zeros beyond the 38th digit may go.
+# DynamoDB's numbers: 38 significant digits, magnitude 1E-130 to 9.99..E+125. Raises for anything that cannot be
+# represented exactly; trailing zeros beyond the 38th digit may be dropped.
 _DYNAMO = Context(prec=38, Emin=-130, Emax=125, traps=[InvalidOperation, Inexact, Overflow, Underflow, Subnormal])
 _BEYOND = Decimal("sNaN")  # stands for a number whose exponent even Decimal cannot hold; _DYNAMO refuses it
 _ZERO = Decimal(0)
@@ -40,7 +40,7 @@ _KINDS = {
 
 
 class Bad(Exception):
-    """No reading: `reason` is one of reading.REASONS, `detail` a line for people."""
+    """An invalid value or record: `reason` is one of reading.REASONS, `detail` a line for people."""
 
     def __init__(self, reason: str, detail: str) -> None:
         self.reason = reason
@@ -56,12 +56,12 @@ def exact(numeral: str) -> Decimal:
 
 
 def device(given: object, name: str) -> str:
-    """A device's name; `name` is the field's own, here and below. Raises Bad, as all of these."""
+    """A device's name; `name` is the field's name, here and below. Raises Bad, as all of these functions do."""
     if type(given) is not str:
         raise _wrong(given, name, "a string")
     if not given:
         raise Bad("missing-field", f"{name} is empty")
-    # The parser let no lone surrogate through, so the name can be encoded.
+    # The parser rejects lone surrogates, so the name can be encoded.
     if len(given) * 4 > MAX_DEVICE_BYTES and len(given.encode()) > MAX_DEVICE_BYTES:
         raise Bad("too-long", f"{name} has {len(given.encode())} bytes, {MAX_DEVICE_BYTES} is the most")
     return given
@@ -78,7 +78,7 @@ def number(given: object, name: str) -> Decimal:
     else:
         raise _wrong(given, name, "a number")
     try:
-        # Zeros by themselves: an exponent means nothing to them, but might not fit.
+        # Zero is handled separately: its exponent is irrelevant, but might be out of range.
         return _DYNAMO.plus(found) if found else _ZERO
     except ArithmeticError:
         raise Bad(
@@ -96,7 +96,7 @@ def _numeral(given: str, name: str) -> Decimal:
 
 
 def epoch(given: object, name: str) -> int:
-    """Milliseconds since the epoch, within the years that a device can mean."""
+    """Milliseconds since the epoch, within plausible years."""
     if type(given) is not int:
         raise _wrong(given, name, "whole milliseconds")
     if not FIRST_MS <= given < END_MS:
@@ -113,7 +113,7 @@ def iso(given: object, name: str) -> int:
     try:
         moment = datetime.fromisoformat(given.upper())
     except ValueError as error:
-        raise Bad("bad-time", f"{name} is no moment: {_shown(given)}: {error}") from None
+        raise Bad("bad-time", f"{name} is not a valid time: {_shown(given)}: {error}") from None
     return epoch((moment - _EPOCH) // _MILLISECOND, name)
 
 
@@ -129,7 +129,7 @@ def _shown(text: str) -> str:
 
 
 def kind(given: object) -> str:
-    """What JSON calls the value, for people."""
+    """The JSON type of the value, for people."""
     return _KINDS[type(given)]
 
 
@@ -141,5 +141,5 @@ def timestamp(time_ms: int) -> str:
 
 @lru_cache(maxsize=4096)
 def _minute(minute: int) -> str:
-    # Readings come close together in time: the calendar is asked once a minute, not once a reading.
+    # Readings are close together in time: the calendar is computed once per minute, not once per reading.
     return (_EPOCH + timedelta(minutes=minute)).strftime("%Y-%m-%dT%H:%M:")

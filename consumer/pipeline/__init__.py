@@ -1,6 +1,6 @@
-"""From the daemon's delivery to the checkpoint: one shard, one conversation, one direction.
+"""From the daemon's delivery to the checkpoint.
 
-The walk of one record, file by file:
+The path of one record, file by file:
 
 1. `kcl/connector.py`         is started by the daemon for a shard, and hands its pipes to the service;
 2. `pipeline/listener.py`     takes them in, and runs a `Shard`;
@@ -13,9 +13,9 @@ The walk of one record, file by file:
 10. `archive/writer.py`       appends the record to the open archive object,
 11. `archive/format.py`       as a compressed line; and says when the object is full;
 12. `archive/store.py`        commits the full object,
-13. `archive/fence.py`        which decides about an object that stands there already;
-14. `pipeline/checkpoint.py`  checkpoints behind its last record, and `shard.py` answers the delivery.
+13. `archive/fence.py`        which decides what to do if the object exists already;
+14. `pipeline/checkpoint.py`  checkpoints its last record, and `shard.py` answers the delivery.
 
-Each calls the next and is called by none behind it; the record itself goes back nowhere. What fails for good leaves
-`Shard.run` as an exception, and the only way back is the checkpoint.
+Calls go in this direction only. A failure that retries cannot cure leaves `Shard.run` as an exception; the daemon is
+then restarted from the checkpoint.
 """

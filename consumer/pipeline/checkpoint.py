@@ -13,14 +13,14 @@ from consumer.record import Position
 log = logging.getLogger(__name__)
 
 TRANSIENT: Final = frozenset({"ThrottlingException", "KinesisClientLibDependencyException", "InvalidStateException"})
-"""Errors that the next try may not meet (the lease table's, not ours)."""
+"""Errors of the lease table, which may pass with time."""
 
 
 async def checkpoint(conversation: Conversation, position: Position | None, components: Components) -> None:
-    """Checkpoints at `position`, or at the shard's end; tries again as long as the lease table is the obstacle.
+    """Checkpoints at `position`, or at the shard's end; retries errors of the lease table.
 
-    Raises OwnershipLost when the lease is gone, CheckpointRefused for what retries cannot cure, and what
-    `before_checkpoint` raises, which is asked before each try.
+    Raises OwnershipLost when the lease is lost, CheckpointRefused for other errors, and what `before_checkpoint`
+    raises, which is called before each try.
     """
     attempt = 0
     while True:

@@ -1,4 +1,4 @@
-"""What all shards of a worker share, and what they ask of those above them."""
+"""The components that all shards of a worker share, and the interfaces that shards call."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 
 
 class Ownership(Protocol):
-    """Which conversations of this process may write."""
+    """Decides which conversations of this process may write."""
 
     def running(self) -> bool:
-        """False when this process may have stood still for longer than its leases last."""
+        """False when this process may have been suspended for longer than its leases last."""
 
     async def replace_older(self, shard: "Shard") -> None:
         """Ends an earlier conversation of the same shard in this process, before this one claims."""
 
 
 class SkipDetection(Protocol):
-    """What the daemon's log says of records that are never delivered."""
+    """Detects records that the daemon never delivers, by its log."""
 
     async def before_checkpoint(self) -> None:
-        """Makes durable what was dropped; raises when a delivery may have been skipped. Asked before an archive object
-        is written, too."""
+        """Makes dropped records durable; raises when a delivery may have been skipped. Also called before an archive
+        object is written."""
 
 
 @dataclass(frozen=True)

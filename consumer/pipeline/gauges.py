@@ -1,4 +1,4 @@
-"""Prometheus metrics that are read from the live shards, their reads and the lease table when they are asked for."""
+"""Prometheus metrics that are computed at each scrape from the live shards, their reads and the lease table."""
 
 from collections.abc import Iterator, Mapping
 
@@ -13,7 +13,7 @@ Family = GaugeMetricFamily | CounterMetricFamily
 
 
 class ShardGauges(Collector):
-    """A shard that this worker no longer serves has no series: another worker has them now."""
+    """The series per shard; a shard that this worker no longer serves has none."""
 
     def __init__(self, shards: Shards, reads: Reads, lease_monitor: LeaseMonitor) -> None:
         self._shards = shards

@@ -1,6 +1,6 @@
-"""Whether the service is well: what /healthz says, and the line in the log when a shard cannot be read.
+"""The health of the service: the answer of /healthz, and a log line when a shard cannot be read.
 
-Nothing here waits for what it judges. docs/decisions/0014-unreadable-stream.md tells what is done in which case.
+Nothing here waits for another component. docs/decisions/0014-unreadable-stream.md describes all cases.
 """
 
 import asyncio
@@ -20,26 +20,27 @@ log = logging.getLogger(__name__)
 INTERVAL: Final = 1.0
 """Seconds between two looks at the shards."""
 REPLACE_SECONDS: Final = SILENCE_SECONDS + 90.0
-"""Seconds without a successful read of a shard, a start of the daemon among them, after which a new container is worth
-a try."""
+"""Seconds without a successful read of a shard, including a restart of the daemon, after which the container should be
+replaced."""
 RECOVERY_SECONDS: Final = REPLACE_SECONDS - SILENCE_SECONDS
-"""Seconds that a daemon must have had for that, with a lease table that answers."""
+"""Seconds that a daemon must have been running for that, with a lease table that answers."""
 MAX_DOWN_SECONDS: Final = 60.0
-"""Seconds between two runs of the daemon that need no new container; the supervisor's longest pause is shorter."""
+"""Seconds between two runs of the daemon after which the container should be replaced; the supervisor's longest pause
+is shorter."""
 
 NO_WRITES: Final = "no lease is renewed: the lease table may not take writes"
 
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why the shards are not served well, and whether a new container could cure that."""
+    """Why the service is not healthy, and whether a new container could cure that."""
 
     why: str
     replace: bool
 
 
 class Health:
-    """Knows which shards are ours to read, and why the service is not healthy."""
+    """Determines which shards this worker should read, and whether the service is healthy."""
 
     def __init__(self, daemon: Daemon, shards: Shards, lease_monitor: LeaseMonitor, reads: Reads) -> None:
         self._daemon = daemon
@@ -56,32 +57,32 @@ class Health:
             await asyncio.sleep(INTERVAL)
 
     def look(self) -> None:
-        """One look: which shards are ours now, and whether one of them cannot be read, or can be again."""
+        """Updates the shards that this worker should read; logs those that cannot be read, or can be again."""
         self._reads.hold(self._shards.served | (self._lease_monitor.owned or frozenset()))
         self._was_ready = self.ready
         unread = self._reads.unread()
         now = {each.shard for each in unread}
         if new := [each for each in unread if each.shard not in self._reported]:
-            log.error("%s", _words(new))
+            log.error("%s", _text(new))
         if again := sorted((self._reported - now) & set(self._reads.held)):
             log.info("%s: read again", names(again))
         self._reported = now
 
     @property
     def ready(self) -> bool:
-        """Whether a first shard has been read, or the lease table has shown that other workers have them all; leases
-        without a worker, as at a first start, may be for us."""
+        """Whether a shard has been read, or the lease table has shown that other workers hold all leases. Leases
+        without a worker, as at a first start, may come to this worker."""
         monitor = self._lease_monitor
         spare = monitor.owned == frozenset() and bool(monitor.readable) and monitor.unowned(self._shards.served) == 0
         return self._was_ready or self._reads.ever or spare
 
     @property
     def outage(self) -> bool:
-        """Whether stream or lease table are out of reach: then a daemon that fails at once proves nothing."""
+        """Whether stream or lease table cannot be reached: failed starts of the daemon then do not count."""
         return self._lease_monitor.failing is not None or self._reads.refused
 
     def trouble(self) -> Trouble | None:
-        """What /healthz says; None when all is well. Lag and a slow sink are no reasons."""
+        """The trouble that /healthz reports; None when healthy. Lag and a slow sink are not reported."""
         new, failing = not self.ready, self._lease_monitor.failing
         seconds = time.monotonic() - self._daemon.since
         if self._daemon.pid is None:
@@ -91,7 +92,7 @@ class Health:
             fatal = any(each.failure is None and each.seconds > REPLACE_SECONDS for each in unread)
             had_time = min(seconds, self._lease_monitor.answers) > RECOVERY_SECONDS
             still = "" if table or self._lease_monitor.renewed else NO_WRITES
-            why = "; ".join(filter(None, (_words(unread), table, still)))
+            why = "; ".join(filter(None, (_text(unread), table, still)))
             return Trouble(why, replace=new or (fatal and had_time and not still))
         if table:
             return Trouble(table, replace=new)
@@ -100,8 +101,8 @@ class Health:
         return None
 
 
-def _words(unread: list[Unread]) -> str:
-    """All reasons with their shards and an example each."""
+def _text(unread: list[Unread]) -> str:
+    """All reasons, each with its shards and an example."""
     found: dict[str, list[Unread]] = {}
     for each in unread:
         found.setdefault(each.reason, []).append(each)

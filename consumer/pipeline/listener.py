@@ -1,4 +1,4 @@
-"""Where the daemon's connectors come in: each brings the pipes of one conversation, and so one shard."""
+"""Accepts the daemon's connectors: each passes the pipes of one conversation, and so one shard."""
 
 import asyncio
 import socket
@@ -11,11 +11,11 @@ from consumer.kcl import protocol
 from consumer.pipeline.components import Components
 from consumer.pipeline.shard import Shard
 from consumer.pipeline.shards import Shards
-from consumer.tasks import beside
+from consumer.tasks import background
 
 
 class Listener:
-    """A Unix socket at `path`, for one run of the daemon after another."""
+    """A Unix socket at `path`, opened anew for each run of the daemon."""
 
     def __init__(self, path: Path, shards: Shards, components: Components) -> None:
         self._path = path
@@ -23,9 +23,9 @@ class Listener:
         self._components = components
 
     async def serve(self, until: asyncio.Event) -> None:
-        """Takes in connectors `until` that event, then returns once the last conversation has ended.
+        """Accepts connectors `until` that event, then returns once the last conversation has ended.
 
-        What a conversation raises cancels the others; it is raised in an ExceptionGroup.
+        An error of a conversation cancels the others; it is raised in an ExceptionGroup.
         """
         async with asyncio.TaskGroup() as conversations:
             accepting = conversations.create_task(self._accept(conversations))
@@ -46,7 +46,7 @@ class Listener:
         with connection, self._limit_explained():
             try:
                 shard = Shard(await protocol.accept(connection), self._components)
-                async with beside(_connector(connection, shard)):
+                async with background(_connector(connection, shard)):
                     await shard.run()
             finally:
                 if shard:
@@ -58,8 +58,8 @@ class Listener:
         try:
             yield
         except OSError as error:
-            if descriptors.reached(error):
-                raise descriptors.of_shards(len(self._shards)) from error
+            if descriptors.limit_reached(error):
+                raise descriptors.too_many_shards(len(self._shards)) from error
             raise
 
 

@@ -4,8 +4,8 @@
                             |                   |                                              ^
                             '--refused, replaced, fenced ...--> LOST --lease lost, handed over-'
 
-Only an owner writes. One that has lost its shard answers what the daemon still sends, and does nothing else, until the
-daemon has said its last word. A claim that comes through after the conversation was replaced gives nothing back.
+Only an owner writes. A conversation that has lost its shard only answers the daemon's actions, until the daemon's final
+one. A claim that succeeds after the conversation was replaced does not restore ownership.
 """
 
 import logging
@@ -20,34 +20,34 @@ log = logging.getLogger(__name__)
 
 
 class State(Enum):
-    """Where a conversation stands."""
+    """The state of a conversation."""
 
     NEW = "new"
     CLAIMING = "claiming"
     OWNED = "owned"
     LOST = "lost"
-    """The shard is another's, or may be; the daemon has not said so yet."""
+    """Another worker owns the shard, or may; the daemon has not reported that yet."""
     FINISHED = "finished"
-    """The daemon has said its last word: the end of the pipe is expected."""
+    """The daemon's final action is handled: the end of the pipe is expected."""
     CLOSED = "closed"
-    """The conversation ended without one."""
+    """The conversation ended without a final action."""
 
 
 class Event(Enum):
-    """What moves a conversation on; of those that end ownership the value is the reason in log and metric."""
+    """What changes a conversation's state; for events that end ownership the value is the reason in log and metric."""
 
     INITIALIZE = "initialize"
     CLAIMED = "claimed"
     CLAIM_REFUSED = "claim-refused"
-    """The lease is not ours (any more)."""
+    """This worker does not own the lease (any more)."""
     REPLACED = "replaced"
     """A later conversation of the same shard in this process."""
     FENCED = "fenced"
     """The archive holds an object of a newer owner."""
     STALLED = "stalled"
-    """This process stood still for longer than its leases last."""
+    """This process was suspended for longer than its leases last."""
     CHECKPOINT_REFUSED = "checkpoint-refused"
-    """The KCL says that the lease is gone."""
+    """The KCL reports that the lease is lost."""
     LEASE_LOST = "lease-lost"
     HANDED_OVER = "handed-over"
     SHARD_END = "shard-end"
@@ -57,7 +57,7 @@ class Event(Enum):
 
 EXPECTED: Final = frozenset({Event.LEASE_LOST, Event.HANDED_OVER, Event.SHARD_END, Event.CONVERSATION_ENDED})
 ENDS: Final = tuple(event.value for event in Event if event not in (Event.INITIALIZE, Event.CLAIMED))
-"""Why ownership, or a claim to it, ends."""
+"""The reasons for which ownership, or a claim to it, ends."""
 
 TRANSITIONS: Final[Mapping[State, Mapping[Event, State]]] = {
     State.NEW: {
@@ -107,7 +107,7 @@ TRANSITIONS: Final[Mapping[State, Mapping[Event, State]]] = {
 
 
 class IllegalTransition(Exception):
-    """An event that cannot come in this state."""
+    """An event that cannot occur in this state."""
 
 
 class OwnershipLost(Exception):
@@ -127,26 +127,26 @@ def step(state: State, event: Event) -> State:
 
 
 class OwnershipState:
-    """One conversation's state, which its shard moves on."""
+    """One conversation's state, changed by its shard."""
 
     def __init__(self, running: Callable[[], bool], metrics: "Metrics") -> None:
-        """`running` is False when this process may have stood still for longer than its leases last."""
+        """`running` is False when this process may have been suspended for longer than its leases last."""
         self._running = running
         self._metrics = metrics
         self.state = State.NEW
 
     @property
     def live(self) -> bool:
-        """Whether the shard is claimed, and neither lost nor given up since."""
+        """Whether the shard is owned: claimed, and not lost or released since."""
         return self.state is State.OWNED
 
     @property
     def finished(self) -> bool:
-        """Whether the daemon has said its last word: the end of the pipe is expected."""
+        """Whether the daemon's final action is handled, so that the end of the pipe is expected."""
         return self.state is State.FINISHED
 
     def on(self, event: Event) -> None:
-        """Moves on; logs and counts why ownership, or a claim to it, ends. Raises IllegalTransition."""
+        """Changes the state; logs and counts why ownership, or a claim to it, ends. Raises IllegalTransition."""
         before, self.state = self.state, step(self.state, event)
         if before in (State.CLAIMING, State.OWNED) and not self.live:
             level = logging.INFO if event in EXPECTED else logging.WARNING
@@ -154,8 +154,8 @@ class OwnershipState:
             self._metrics.ownership_ended.labels(event.value).inc()
 
     def guard(self) -> None:
-        """Asked before every write; raises OwnershipLost when the shard may be another's by now."""
-        if not self.live:  # in the midst of a write only a later conversation ends it
+        """Called before every write; raises OwnershipLost when another worker may own the shard by now."""
+        if not self.live:  # during a write only a later conversation can end it
             raise OwnershipLost(Event.REPLACED)
         if not self._running():
             raise OwnershipLost(Event.STALLED)

@@ -1,8 +1,8 @@
 """Whether the shards can be read: when each was read last, failed reads in the daemon's log since, and the lag.
 
-Deliveries do not show what is not delivered, so progress is measured by reads: the daemon hands over the answer of each
-successful read, an empty one too. What is known of a shard outlives conversations and runs of the daemon: a daemon that
-was started again is no proof that the shard can be read.
+Progress is measured by successful reads, not by records: the daemon delivers the answer of each read, even an empty
+one. The state of a shard outlives conversations and runs of the daemon: a restarted daemon does not prove that the
+shard can be read.
 """
 
 import time
@@ -14,18 +14,17 @@ from typing import Final
 from consumer.kcl.read_errors import REASONS
 
 FRESH_SECONDS: Final = 30.0
-"""Since the last read, up to which a shard that was caught up still counts as caught up. POLL_MILLIS is at most 10 s,
-and an enhanced fan-out subscription that is idle sends an event every five seconds or so."""
+"""Seconds since the last read during which a shard that was caught up still counts as caught up. POLL_MILLIS is at most
+10 s, and an idle enhanced fan-out subscription sends an event about every five seconds."""
 UNREAD_SECONDS: Final = 60.0
-"""Without a successful read, after which a shard counts as one that cannot be read: more than a restart of the daemon
-in place takes."""
+"""Seconds without a successful read after which a shard counts as unreadable; a restart of the daemon takes less."""
 MAX_NAMES: Final = 5
-"""Shards that a line for people names."""
+"""Shards that are listed in a line for people."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What the daemon's log said of a read that failed; `at` by the monotonic clock."""
+    """A failed read, from the daemon's log; `at` by the monotonic clock."""
 
     reason: str
     text: str
@@ -67,7 +66,7 @@ def lag(oldest_seconds: float, behind_millis: int | None, read_age: float) -> fl
 
 
 def names(shards: list[str]) -> str:
-    """Some of them, and how many more there are."""
+    """The first few shards, and the number of further ones."""
     more = f" and {len(shards) - MAX_NAMES} more" if len(shards) > MAX_NAMES else ""
     return ", ".join(shards[:MAX_NAMES]) + more
 
@@ -82,7 +81,7 @@ class Reads:
         """Whether any read has succeeded in this process."""
 
     def hold(self, shards: Iterable[str]) -> None:
-        """Says which shards are ours to read; a new one counts from now, the others are forgotten."""
+        """Sets the shards that this worker should read; a new one counts as read now, others are forgotten."""
         now = time.monotonic()
         self._shards = {name: self._shards.get(name) or _Shard(now) for name in shards}
 
@@ -92,7 +91,7 @@ class Reads:
 
     @contextmanager
     def delivery(self, shard: str, behind_millis: int | None) -> Iterator[None]:
-        """A read has succeeded; for as long as the block lasts we work on what it brought."""
+        """A read has succeeded; its records are processed during the block."""
         known = self._shards.setdefault(shard, _Shard(time.monotonic()))
         self.ever = True
         known.behind, known.left = behind_millis, None
@@ -101,7 +100,7 @@ class Reads:
 
     @contextmanager
     def work(self, shard: str) -> Iterator[None]:
-        """For as long as the block lasts there is nothing to read: we work on what was read."""
+        """Records are processed during the block, so that no read is due."""
         known = self._shards.setdefault(shard, _Shard(time.monotonic()))
         known.failure, known.at_work = None, True
         try:
@@ -110,12 +109,12 @@ class Reads:
             known.at_work, known.read_at = False, time.monotonic()
 
     def left(self, shard: str, arrival_millis: int | None) -> None:
-        """A conversation ended; the oldest of its records that is not durable arrived then (ms since the epoch)."""
+        """A conversation ended; its oldest record that is not durable arrived at this time (ms since the epoch)."""
         if known := self._shards.get(shard):
             known.left = arrival_millis
 
     def failed(self, shard: str | None, reason: str, text: str) -> None:
-        """The daemon's log shows a read that failed; without a shard it concerns each that is not read."""
+        """The daemon's log shows a failed read; without a shard it applies to all shards that are not read."""
         failure = Failure(reason, text, time.monotonic())
         if shard is None:
             self._daemon = failure
@@ -123,12 +122,12 @@ class Reads:
             known.failure = failure
 
     def age(self, shard: str) -> float:
-        """Seconds since the last successful read; 0 while we work on what it brought."""
+        """Seconds since the last successful read; 0 while its records are processed."""
         known = self._shards.get(shard)
         return 0.0 if known is None or known.at_work else time.monotonic() - known.read_at
 
     def lag(self, shard: str, oldest_seconds: float = 0.0) -> float:
-        """See the function of this name; `oldest_seconds` of the conversation, if there is one."""
+        """As the function `lag`; `oldest_seconds` is that of the conversation, if there is one."""
         known = self._shards.get(shard)
         if known is None:
             return oldest_seconds
@@ -136,7 +135,7 @@ class Reads:
         return lag(max(oldest_seconds, left), known.behind, self.age(shard))
 
     def unread(self, seconds: float = UNREAD_SECONDS) -> list[Unread]:
-        """The shards that have not been read for so long, with what the log said of it."""
+        """The shards that have not been read for `seconds`, with the failure that the log shows."""
         ages = {name: self.age(name) for name in self.held}
         return [Unread(name, age, self._failure(name)) for name, age in ages.items() if age > seconds]
 
@@ -151,7 +150,7 @@ class Reads:
         return {reason: reasons.count(reason) for reason in REASONS}
 
     def _failure(self, shard: str) -> Failure | None:
-        """The last one since the last successful read; what concerns the shard itself before what concerns all."""
+        """The last failure since the last successful read; one of the shard itself takes precedence."""
         known = self._shards[shard]
         if known.failure:
             return known.failure

@@ -1,8 +1,8 @@
-"""The hot path, from top to bottom: a delivery -> decode -> rows -> archive object -> commit -> checkpoint -> answer.
+"""The hot path: a delivery -> decode -> rows -> archive object -> commit -> checkpoint -> answer.
 
 A `Shard` lives as long as one conversation. Invariant 1: a checkpoint never passes a record whose row, archive line or
-dead letter is not durable. What retries cannot cure leaves `run` as an exception and the delivery unanswered; the
-service then kills the daemon, which starts again from the checkpoint. Invariant 5: the answer is the backpressure.
+dead letter is not durable. A failure that retries cannot cure leaves `run` as an exception and the delivery unanswered;
+the service then restarts the daemon from the checkpoint. Invariant 5: the answer is the backpressure.
 """
 
 import asyncio
@@ -36,8 +36,8 @@ from consumer.telemetry.log import bind
 
 log = logging.getLogger(__name__)
 
-HAND_OFF: Final = 25.0
-"""Seconds for the last archive object when a lease moves to another worker; the KCL moves it after 30 in any case."""
+HAND_OFF_SECONDS: Final = 25.0
+"""Seconds for the last archive object when a lease moves to another worker; the KCL waits at most 30 s."""
 
 
 class Shard:
@@ -50,16 +50,16 @@ class Shard:
         self.ownership = OwnershipState(components.ownership.running, components.metrics)
         self._epoch = 0
         self._writer: ObjectWriter | None = None
-        self._opened = 0.0  # when the object writer was made
-        self._in_hand: int | None = None  # arrival of the first record of the delivery that is worked on
+        self._opened = 0.0  # when the object writer was created
+        self._in_hand: int | None = None  # arrival of the first record of the delivery in progress
         self.name = ""
         self.last: Position = START  # of the last record that is in the open archive object, or was
         self.behind: int | None = None
         self.records, self.bytes = 0, 0
-        """Stream records done with, and their bytes."""
+        """Stream records that have been processed, and their bytes."""
 
     async def run(self) -> None:
-        """Serves the conversation until the daemon ends it. What it raises must end the daemon."""
+        """Serves the conversation until the daemon ends it. When it raises, the daemon must be ended."""
         try:
             while True:
                 try:
@@ -76,7 +76,7 @@ class Shard:
             self._conversation.close()
 
     async def revoke(self) -> None:
-        """Stops all writing for this shard, for good; returns when requests under way have ended."""
+        """Stops all writing for this shard permanently; returns when requests in progress have ended."""
         self.ownership.on(Event.REPLACED)
         async with self._working:
             pass
@@ -177,9 +177,9 @@ class Shard:
         1. The rows of its records are durable: `_process` packs a record only after its row was written.
         2. What the daemon's log shows as dropped is durable, and no batch was skipped: an archive object that began
            behind a skipped batch would stay, under a key of its own, so that its records stood in the archive twice.
-        3. The object and its dead letters go through the fence. A longer object of another owner keeps ours open until
-           it holds that one's last record; one of a newer owner ends our ownership.
-        4. The checkpoint is behind its last record; only then the next archive object may begin.
+        3. The object and its dead letters are written through the fence. If another owner has stored a longer object,
+           ours stays open until it holds that one's last record; an object of a newer owner ends our ownership.
+        4. Its last record is checkpointed; only then the next archive object may begin.
         5. The daemon gets its answer (`run`).
 
         Raises OwnershipLost; TimeoutError when steps 2 and 3 take longer than `within` seconds.
@@ -198,16 +198,16 @@ class Shard:
                 self._writer = None
 
     async def _hand_off(self) -> None:
-        """The lease is about to move: whatever can be made durable in time is, the rest is read again elsewhere."""
+        """The lease is about to move: commits what it can in time; the next owner reads the rest again."""
         if self.ownership.live and self._writer and self._writer.closable:
             try:
-                await self._commit(within=HAND_OFF)
+                await self._commit(within=HAND_OFF_SECONDS)
             except TimeoutError:
                 log.warning("the open archive object could not be committed in time")
         self.ownership.on(Event.HANDED_OVER)
 
     async def _finish(self) -> None:
-        """The shard is read to its end. Answering without this checkpoint would keep its children shut for ever."""
+        """The shard is read to its end. Without this checkpoint the KCL would never start to read its children."""
         if not (self.ownership.live and self._components.ownership.running()):
             raise ProtocolError(f"{self.name} ended in a conversation that lost it")
         await self._components.ends.confirm(self.name, self.ownership.guard)
@@ -236,12 +236,12 @@ class Shard:
         return self._writer.records if self._writer else 0
 
     def archive_object_age(self) -> float:
-        """Seconds that the open archive object is open; 0 without one."""
+        """Seconds since the open archive object was opened; 0 without one."""
         return time.monotonic() - self._opened if self._writer else 0.0
 
     def oldest_age(self) -> float:
-        """Seconds since the oldest record arrived that is not yet checkpointed (where that is not known, since its
-        archive object was opened); 0 without one."""
+        """Seconds since the arrival of the oldest record not yet checkpointed (if unknown, since its archive object was
+        opened); 0 without one."""
         oldest = self.oldest_arrival()
         return self.archive_object_age() if oldest is None else max(0.0, round(time.time() - oldest / 1000, 3))
 

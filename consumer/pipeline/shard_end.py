@@ -1,8 +1,8 @@
-"""Whether a shard has really ended: Kinesis is asked before its end is checkpointed.
+"""Confirms with Kinesis that a shard has ended before its end is checkpointed.
 
-The KCL reports the end of a shard also where Kinesis answered ResourceNotFoundException: when the stream's registered
-consumer was deregistered (FANOUT), or the stream is gone. A checkpoint of that end is for ever: no worker would read
-the shard again. docs/decisions/0013-ends-and-hand-overs.md tells more.
+The KCL also reports the end of a shard when Kinesis answers ResourceNotFoundException: the stream's registered consumer
+was deregistered (FANOUT), or the stream was deleted. A checkpoint of that end is final: no worker would read the shard
+again. See docs/decisions/0013-ends-and-hand-overs.md.
 """
 
 import asyncio
@@ -21,21 +21,21 @@ from consumer.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
-LOOKS: Final = 3
-"""Times that a shard is looked for: a list may be older than the reshard that closed it, and one that is read page by
-page while shards expire may leave one out."""
-BETWEEN: Final = 1.0
-"""Seconds between them."""
+ATTEMPTS: Final = 3
+"""How often the shards are listed: a list may be older than the reshard that closed the shard, and a list that is read
+page by page while shards expire may miss one."""
+ATTEMPT_INTERVAL: Final = 1.0
+"""Seconds between two attempts."""
 
 
 class FalseEnd(RunFailed):
-    """The KCL reports the end of a shard that, as far as Kinesis tells, has records: it must be read on."""
+    """The KCL reports the end of a shard that Kinesis does not confirm: it must be read further."""
 
     reason = Reason.FALSE_END
 
 
 class Verdict(Enum):
-    """What a list of the stream's shards says of one of them."""
+    """The state of a shard, by a list of the stream's shards."""
 
     CLOSED = "closed"
     EXPIRED = "not listed any more"
@@ -44,11 +44,11 @@ class Verdict(Enum):
 
 
 def verdict(shard: str, listed: Sequence[Mapping[str, Any]]) -> Verdict:
-    """Decides by all shards that ListShards shows.
+    """Decides by all shards that ListShards returns.
 
-    A closed shard has an `EndingSequenceNumber`, and is listed until its last record has expired; then later shards are
-    there, its descendants, since some shards of a stream are always open and the numbers of shards only grow. A list
-    without it and without any later one is of another stream, of the same name.
+    A closed shard has an `EndingSequenceNumber`, and is listed until its last record has expired. By then there are
+    later shards, its descendants, since a stream always has open shards and shard numbers only grow. A list without it
+    and without any later one is of another stream with the same name.
     """
     for each in listed:
         if each["ShardId"] == shard:
@@ -58,12 +58,12 @@ def verdict(shard: str, listed: Sequence[Mapping[str, Any]]) -> Verdict:
 
 
 class Ends:
-    """Asks about shards of the stream `stream`."""
+    """Confirms the ends of shards of the stream `stream`."""
 
     def __init__(
         self, list_shards: ListShards, stream: str, gone: Callable[[str], bool], reads: Reads, metrics: Metrics
     ) -> None:
-        """`gone` says of a shard whether the KCL was told that it, or the registered consumer, does not exist."""
+        """`gone` says whether the KCL got the answer that a shard, or the registered consumer, does not exist."""
         self._list_shards = list_shards
         self._stream = stream
         self._gone = gone
@@ -71,18 +71,18 @@ class Ends:
         self._metrics = metrics
 
     async def confirm(self, shard: str, guard: Guard) -> None:
-        """Returns when the shard has ended, and the KCL has come to its end.
+        """Returns when the shard has ended, and the KCL has read it to its end.
 
-        Raises FalseEnd when it has not, and what `guard` raises, which is asked before each request. As long as Kinesis
-        cannot tell (denied, throttled, out of reach, the stream gone) it asks again: the shard waits, and only it, and
-        counts as one that cannot be read.
+        Raises FalseEnd when it has not, and what `guard` raises, which is called before each request. As long as the
+        shards cannot be listed (denied, throttled, unreachable, no such stream) it tries again: only this shard waits,
+        and counts as unreadable.
         """
-        # A shard that was closed just now may have records that the KCL, which met no end, has not read.
+        # A shard that has just been closed may have records that the KCL has not read.
         doubted = self._gone(shard)
         doubts: list[Verdict] = []
-        for look in range(LOOKS):
+        for look in range(ATTEMPTS):
             if look:
-                await asyncio.sleep(BETWEEN)
+                await asyncio.sleep(ATTEMPT_INTERVAL)
             found = verdict(shard, await until_done("stream", partial(self._listed, shard), self._metrics, guard))
             if found is Verdict.CLOSED and not doubted:
                 log.info("%s: Kinesis says that it is %s", shard, found.value)

@@ -1,4 +1,4 @@
-"""The shards of this worker: one conversation each, and what /shards shows of them."""
+"""The shards of this worker: one conversation each, and their states for /shards."""
 
 from typing import Any
 
@@ -16,11 +16,11 @@ class Shards:
         self._shards: dict[str, Shard] = {}
 
     def running(self) -> bool:
-        """False when this process may have stood still for longer than its leases last."""
+        """False when this process may have been suspended for longer than its leases last."""
         return self._stall_detector.running()
 
     async def replace_older(self, shard: Shard) -> None:
-        """Registers a shard's conversation; an earlier one of the same shard ends its writing first."""
+        """Registers a shard's conversation; an earlier one of the same shard is revoked first."""
         previous = self._shards.get(shard.name)
         self._shards[shard.name] = shard
         if previous:
@@ -51,7 +51,7 @@ class Shards:
         return self._reads.lag(name, shard.oldest_age() if shard and shard.ownership.live else 0.0)
 
     def states(self) -> list[dict[str, Any]]:
-        """Every shard's state, for /shards; those, too, whose lease is ours and that have no conversation."""
+        """Every shard's state, for /shards; also of shards whose lease this worker owns without a conversation."""
         states = {name: _without_conversation(name) for name in self._reads.held}
         states |= {shard.name: shard.state() for shard in self._shards.values()}
         unread = {each.shard: each.reason for each in self._reads.unread()}
@@ -67,7 +67,7 @@ class Shards:
 
 
 def _without_conversation(name: str) -> dict[str, Any]:
-    """The same as `Shard.state`."""
+    """The same fields as in `Shard.state`."""
     return {
         "shard": name,
         "live": False,

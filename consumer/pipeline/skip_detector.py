@@ -1,4 +1,4 @@
-"""What the daemon's log says of records that are never delivered, asked before anything is checkpointed."""
+"""Checks the daemon's log, before each checkpoint, for records that are never delivered."""
 
 from consumer.archive.store import Archive
 from consumer.aws.retry import unguarded
@@ -15,7 +15,7 @@ class SkipDetector:
         self._metrics = metrics
 
     async def before_checkpoint(self) -> None:
-        """Makes the records durable that the KCL could not take apart; raises BatchSkipped when a batch may have been
+        """Makes the records durable that the KCL could not de-aggregate; raises BatchSkipped when a batch may have been
         skipped."""
         self._daemon.drain_log()
         undeliverable = self._daemon.undeliverable

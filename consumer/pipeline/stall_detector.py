@@ -1,4 +1,4 @@
-"""Whether this process stood still (SIGSTOP, a suspended machine), by a clock that counts suspension."""
+"""Detects that this process was suspended (SIGSTOP, a sleeping machine), by a clock that includes such times."""
 
 import asyncio
 import time
@@ -7,14 +7,14 @@ from consumer.restarts import Reason, RunFailed
 
 
 class Stalled(RunFailed):
-    """This process stood still for longer than its leases last."""
+    """This process was suspended for longer than its leases last."""
 
     reason = Reason.TIMEOUT
 
 
 class StallDetector:
-    """After longer than a lease lasts, the shards may be another worker's: nothing is written until the daemon has been
-    started again and every shard was claimed anew."""
+    """After a gap longer than a lease lasts, other workers may own the shards: nothing is written until the daemon has
+    been restarted and every shard claimed again."""
 
     def __init__(self, lease_seconds: float) -> None:
         self._lease_seconds = lease_seconds
@@ -33,7 +33,7 @@ class StallDetector:
         return not self._stalled
 
     def reset(self) -> None:
-        """All claims are about to be made anew."""
+        """To be called before a new run of the daemon, which claims all shards again."""
         self._last, self._stalled = self._now(), False
 
     async def run(self) -> None:
@@ -41,4 +41,4 @@ class StallDetector:
         while self.running():
             self._last = self._now()
             await asyncio.sleep(min(1.0, self._lease_seconds / 4))
-        raise Stalled(f"this process stood still for more than {self._lease_seconds} s")
+        raise Stalled(f"this process was suspended for more than {self._lease_seconds} s")

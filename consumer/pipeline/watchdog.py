@@ -1,4 +1,4 @@
-"""Ends a run of a daemon that lives but does not read. docs/decisions/0014-unreadable-stream.md has the cases."""
+"""Ends a run of a daemon that is alive but does not read. docs/decisions/0014-unreadable-stream.md has the cases."""
 
 import asyncio
 import time
@@ -12,13 +12,13 @@ from consumer.restarts import Reason, RunFailed
 INTERVAL: Final = 5.0
 """Seconds between two looks at the shards."""
 SILENCE_SECONDS: Final = 120.0
-"""Seconds without a successful read of a shard after which the daemon is started again."""
+"""Seconds without a successful read of a shard after which the daemon is restarted."""
 MAX_SILENCE_SECONDS: Final = 1800.0
-"""The time until the next start doubles up to here as long as starts do not help."""
+"""The limit doubles up to this value as long as restarts do not help."""
 MAX_UNSERVED_SECONDS: Final = 60.0
-"""Seconds that a lease of ours may be without a conversation."""
-ANSWERED: Final = frozenset({"access-denied", "kms", "not-found", "throttled"})
-"""Reasons that Kinesis itself gave: the daemon lives and asks on, another start of it changes nothing."""
+"""Seconds that this worker may own a lease without a conversation."""
+REFUSED_BY_KINESIS: Final = frozenset({"access-denied", "kms", "not-found", "throttled"})
+"""Reasons that come from Kinesis itself: the daemon works and retries, a restart would not help."""
 
 
 class DaemonStuck(RunFailed):
@@ -28,7 +28,7 @@ class DaemonStuck(RunFailed):
 
 
 class Watchdog:
-    """Looks at the reads of each run of the daemon, and waits for nothing else."""
+    """Watches the reads during each run of the daemon."""
 
     def __init__(self, shards: Shards, lease_monitor: LeaseMonitor, reads: Reads) -> None:
         self._shards = shards
@@ -53,21 +53,23 @@ class Watchdog:
             raise DaemonStuck(stuck)
 
     def _stuck(self, unread: list[Unread], uptime: float) -> str:
-        """Why the daemon has to be started again; empty if it has not."""
+        """Why the daemon has to be restarted; empty if it does not."""
         served = self._shards.served
         candidates = [each for each in unread if not _refused(each)]
         limit = self._limit
         silent = [each.shard for each in candidates if each.shard in served and min(each.seconds, uptime) > limit]
         if silent:
             return f"no successful read of {names(silent)} for {limit:.0f} s"
-        if self._lease_monitor.failing:  # who owns the others now is not known, and the daemon cannot know either
+        if self._lease_monitor.failing:  # neither this process nor the daemon can know who owns the others now
             return ""
         limit += MAX_UNSERVED_SECONDS - SILENCE_SECONDS
         unserved = [each.shard for each in candidates if each.shard not in served and min(each.seconds, uptime) > limit]
-        return f"the lease of {names(unserved)} is ours, but the daemon does not serve it" if unserved else ""
+        return f"this worker owns the lease of {names(unserved)}, but the daemon does not serve it" if unserved else ""
 
 
 def _refused(unread: Unread) -> bool:
-    """Whether the daemon still asks for this shard, and Kinesis itself refuses."""
+    """Whether the daemon still tries to read this shard, and Kinesis itself refuses."""
     failure = unread.failure
-    return failure is not None and failure.reason in ANSWERED and time.monotonic() - failure.at < UNREAD_SECONDS
+    return (
+        failure is not None and failure.reason in REFUSED_BY_KINESIS and time.monotonic() - failure.at < UNREAD_SECONDS
+    )

@@ -1,12 +1,13 @@
-"""CloudWatch: the readings as statistic sets per minute of their own time, and the service's counters beside them.
+"""CloudWatch: the readings as statistic sets per minute of measurement time, and the service's own counters.
 
 Metric `SensorData` holds the values: count, sum, minimum and maximum of a minute, without dimension, so its SampleCount
-is the number of readings; and once more with the dimension SensorId if asked for (each sensor is then a metric to pay).
-The service's own counters carry the dimension Application, because several deployments may share an account.
+is the number of readings; and also with the dimension SensorId if CLOUDWATCH_PER_SENSOR is set (each sensor is then
+billed as a metric). The service's own counters have the dimension Application, because several deployments may share an
+account.
 
-Never in the way of the data: readings are added after their rows are durable, sent once a minute by a task of its
-own, and whatever CloudWatch does costs at most these numbers. While it fails the sums are kept, up to MAX_SETS of
-them. A request whose answer is lost, or a replay after a crash, counts again.
+It never delays the data path: readings are added after their rows are durable and sent once a minute by a separate
+task; a failure of CloudWatch loses at most these numbers. While it fails, up to MAX_SETS sums are kept. A lost answer,
+or a replay after a crash, makes readings count twice.
 """
 
 import asyncio
@@ -56,13 +57,13 @@ LEVELS: Final[Mapping[str, "StandardUnitType"]] = {
     ServiceMetric.READ_AGE: "Seconds",
     ServiceMetric.UNOWNED_SHARDS: "Count",
 }
-"""Metrics that are sent as they are, with their unit; of all others the increase is sent."""
+"""Metrics that are sent as they are, with their unit; for all others the increase is sent."""
 
 INTERVAL: Final = 60.0
 """Seconds between two sendings."""
 MAX_DATA: Final = 1000  # of one request, CloudWatch's limit
 MAX_BYTES: Final = 900_000  # CloudWatch's limit is 1 MB
-DATUM_BYTES: Final = 800  # of one datum without a sensor's name, in the wordiest of the protocols the SDK may speak
+DATUM_BYTES: Final = 800  # of one datum without a sensor's name, in the most verbose protocol of the SDK
 REFUSALS: Final = frozenset(
     {
         "InvalidParameterCombination",
@@ -75,7 +76,7 @@ REFUSALS: Final = frozenset(
         "ValidationException",
     }
 )
-"""What the same data would get for ever."""
+"""Errors that the same data always get."""
 
 
 class Publisher:
@@ -105,13 +106,13 @@ class Publisher:
         self._failing = False
 
     async def run(self) -> None:
-        """Until cancelled; a `flush` should follow."""
+        """Sends once a minute until cancelled; a `flush` should follow."""
         while True:
             await asyncio.sleep(INTERVAL)
             await self.flush(INTERVAL / 2)
 
     async def flush(self, seconds: float = 10.0) -> None:
-        """Sends what there is; takes at most so long and raises nothing that CloudWatch does."""
+        """Sends all sums; takes at most `seconds`, and logs CloudWatch's errors instead of raising them."""
         self._count()
         try:
             async with asyncio.timeout(seconds):
@@ -130,7 +131,7 @@ class Publisher:
         self._sums.omitted.clear()
 
     def _count(self) -> None:
-        """Makes statistic sets of the counters, so that they are kept, merged and sent as the readings are."""
+        """Converts the counters to statistic sets, which are kept, merged and sent like those of the readings."""
         minute = int(self._clock() // 60)
         for name, value in self._counters().items():
             amount = value if name in LEVELS else value - self._counted.get(name, 0.0)
@@ -165,7 +166,7 @@ def _requests(keys: list[Key]) -> Iterator[list[Key]]:
     part: list[Key] = []
     size = 0
     for key in keys:
-        # A dimension's characters may be written as three.
+        # A dimension's character may take three bytes.
         length = DATUM_BYTES + 3 * len(key.sensor or "")
         if part and (len(part) == MAX_DATA or size + length > MAX_BYTES):
             yield part

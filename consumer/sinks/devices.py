@@ -1,9 +1,9 @@
-"""Pure: about how many different devices spoke in the last minute, in bounded memory.
+"""Pure: estimates the number of different devices in the last minute, in bounded memory.
 
-Linear counting (Whang et al., 1990): a device marks the slot that its name hashes to, and the share of free slots tells
-how many there were, whatever the number of readings. A slot holds the time of its last mark, so the minute rolls on.
-Within 1 % up to 500,000 devices, then coarser; SLOTS bytes, whatever comes. Times are seconds of a clock that only goes
-forward.
+Linear counting (Whang et al., 1990): a device marks the slot that its name hashes to, and the share of free slots gives
+the number of devices, independent of the number of readings. A slot holds the time of its last mark, which makes it a
+sliding window. Within 1 % up to 500,000 devices, then less exact; SLOTS bytes in any case. Times are seconds of a
+monotonic clock.
 """
 
 import math
@@ -11,12 +11,12 @@ from collections.abc import Iterable
 from typing import Final
 
 SLOTS: Final = 1 << 17
-STEP: Final = 5.0
-"""Seconds that share one mark."""
-KEPT: Final = 13
-"""Marks that count: the one under way and those of the minute before it."""
+STEP_SECONDS: Final = 5.0
+"""Duration of one step; all marks of a step are equal."""
+KEPT_STEPS: Final = 13
+"""Steps that count: the current one and those of the minute before it."""
 _FREE: Final = 0
-_MARKS: Final = 250  # more than KEPT, fewer than a byte tells apart
+_MARKS: Final = 250  # different marks: more than KEPT_STEPS, and few enough for a byte
 
 
 class Devices:
@@ -27,7 +27,7 @@ class Devices:
         self._step = 0
 
     def add(self, names: Iterable[str], now: float) -> None:
-        """Notes that these devices spoke; a name may come more than once."""
+        """Records readings of these devices; names may repeat."""
         self._advance(now)
         mark, slots = _mark(self._step), self._slots
         for name in names:
@@ -40,11 +40,11 @@ class Devices:
         return round(SLOTS * math.log(SLOTS / max(free, 1)))
 
     def _advance(self, now: float) -> None:
-        """Frees the slots whose mark is too old; their marks come round again."""
-        step = int(now // STEP)
+        """Frees the slots whose mark is too old; marks are reused."""
+        step = int(now // STEP_SECONDS)
         if step <= self._step:
             return
-        kept = {_mark(before) for before in range(max(step - KEPT + 1, 0), self._step + 1)}
+        kept = {_mark(before) for before in range(max(step - KEPT_STEPS + 1, 0), self._step + 1)}
         self._slots = self._slots.translate(bytes(mark if mark in kept else _FREE for mark in range(256)))
         self._step = step
 

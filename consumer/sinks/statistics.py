@@ -1,4 +1,4 @@
-"""Statistic sets of the readings, per minute of their own time, as CloudWatch takes them. Pure but for the clock."""
+"""Statistic sets of the readings, per minute of measurement time, for CloudWatch. Pure but for the clock."""
 
 import math
 import time
@@ -12,16 +12,16 @@ from consumer.payload.reading import Reading
 
 METRIC: Final = "SensorData"
 MAX_SETS: Final = 50_000  # ~15 MB; a minute of readings makes two or three, with a dimension as many per sensor
-# CloudWatch takes 14 days back and 2 hours ahead; the margins are for the way there.
+# CloudWatch takes times from 14 days ago to 2 hours ahead; the margins are for the time until they are sent.
 OLDEST_MINUTES: Final = 14 * 24 * 60 - 5
 NEWEST_MINUTES: Final = 2 * 60 - 1
-LARGEST: Final = 2.0**360  # magnitudes that CloudWatch takes, also as a sum
-SMALLEST: Final = 2.0**-360
+MAX_MAGNITUDE: Final = 2.0**360  # magnitudes that CloudWatch takes, also as a sum
+MIN_MAGNITUDE: Final = 2.0**-360
 MAX_DIMENSION: Final = 1024  # characters
 
 
 class Key(NamedTuple):
-    """What one statistic set is about; `minute` counts from the epoch."""
+    """The key of a statistic set; `minute` counts from the epoch."""
 
     metric: str
     minute: int
@@ -37,8 +37,8 @@ class Statistics(msgspec.Struct, gc=False):
     maximum: float = -math.inf
 
     def include(self, count: int, total: float, minimum: float, maximum: float) -> bool:
-        """Takes in further numbers, unless the sum would leave CloudWatch's range."""
-        if abs(self.total + total) > LARGEST:
+        """Adds further numbers; False, without a change, if the sum would leave CloudWatch's range."""
+        if abs(self.total + total) > MAX_MAGNITUDE:
             return False
         self.count += count
         self.total += total
@@ -65,7 +65,7 @@ class Sums:
             value = float(reading.value)
             if not -OLDEST_MINUTES <= minute - now <= NEWEST_MINUTES:
                 self._omit("too-old" if minute < now else "too-new")
-            elif value and not SMALLEST <= abs(value) <= LARGEST:
+            elif value and not MIN_MAGNITUDE <= abs(value) <= MAX_MAGNITUDE:
                 self._omit("out-of-range")
             else:
                 groups[METRIC, minute, None].append(value)
@@ -89,7 +89,7 @@ class Sums:
             self._omit("out-of-range", count)
 
     def take(self) -> dict[Key, Statistics]:
-        """Gives the sets away, without those that have become too old meanwhile."""
+        """Removes and returns the sets, without those that have become too old."""
         oldest = int(self._clock() // 60) - OLDEST_MINUTES
         taken, self._sets = self._sets, {}
         for key in [key for key in taken if key.minute < oldest]:

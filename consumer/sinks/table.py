@@ -1,7 +1,7 @@
 """The sensor table: one row per device and measurement time (invariant 3). The only file that knows DynamoDB rows.
 
-A row holds what was sent: `{SensorId, Timestamp, Value}` and, where settings ask for them, `Measures` and `ExpiresAt`.
-Writing a row again is harmless, so every doubt (a lost answer, a restart) is committed by writing again.
+A row holds what was sent: `{SensorId, Timestamp, Value}` and, depending on settings, `Measures` and `ExpiresAt`.
+Writing a row again is harmless, so it is written again whenever its outcome is unknown (a lost answer, a restart).
 """
 
 import asyncio
@@ -29,19 +29,19 @@ Arrived = tuple[Reading, int | None]
 
 
 class Expiry(NamedTuple):
-    """The second at which DynamoDB may delete a row, None for never; why it is not the measurement plus the TTL."""
+    """The second at which DynamoDB may delete a row, None for never; `bound` if it is not the measurement plus TTL."""
 
     at: int | None
     bound: str | None = None
 
 
 def expiry(arrived: Arrived, days: int) -> Expiry:
-    """When a row expires, by its record alone: a replay gives the same.
+    """When a row expires; a function of its record alone, so that a replay gives the same.
 
-    `days` after the measurement, as the device says; but its clock may be wrong, so not earlier than a day after the
-    record arrived (`past`: DynamoDB would delete the row at once, or never if it expired more than five years ago),
-    and not later than `days` and a day after it (`future`). Of one day it is half a day, since every measurement is a
-    little older than its arrival. Without an arrival there is no bound, and the row stays.
+    `days` after the measurement. The device's clock may be wrong, so not earlier than a day after the record arrived
+    (`past`: DynamoDB would delete the row at once, or never if it expired more than five years ago), and not later than
+    `days` and a day after it (`future`). For a TTL of one day the earlier bound is half a day, since every measurement
+    is a little older than its arrival. Without an arrival time the row does not expire (`no-arrival`).
     """
     reading, arrival = arrived
     if not days:
@@ -58,7 +58,7 @@ def expiry(arrived: Arrived, days: int) -> Expiry:
 
 
 class Table:
-    """Rows in one table; all shards share its connections and its bound on requests under way."""
+    """Rows in one table; all shards share its connections and its limit of concurrent requests."""
 
     def __init__(self, client: "DynamoDBClient", name: str, ttl_days: int, concurrency: int, metrics: Metrics) -> None:
         self._client = client
@@ -71,7 +71,7 @@ class Table:
         """Makes the rows of one shard's readings durable; they must be in the order of their sequence numbers.
 
         Of several readings with one key the last wins and the others are counted as superseded; DynamoDB would refuse
-        a batch that holds a key twice. Raises what `guard` raises, after all requests under way have ended.
+        a batch that holds a key twice. Raises what `guard` raises, after all requests in progress have ended.
         """
         rows: dict[tuple[str, int], Arrived] = {}
         total = 0
@@ -104,7 +104,7 @@ class Table:
         return {"PutRequest": {"Item": item}}
 
     async def _put_batch(self, requests: "Requests", guard: Guard) -> None:
-        fruitless = 0  # requests in a row of which the table took nothing
+        fruitless = 0  # consecutive requests of which the table took nothing
         while requests:
             left = await until_done("table", partial(self._write, requests, guard), self._metrics, guard)
             if left:
@@ -114,7 +114,7 @@ class Table:
             requests = left
 
     async def _write(self, requests: "Requests", guard: Guard) -> "Requests":
-        """One request; returns the rows that it left: the table takes what its capacity allows."""
+        """One request; returns the rows that were not written: the table takes what its capacity allows."""
         async with self._slots:
             guard()
             answer = await self._client.batch_write_item(RequestItems={self._name: requests})

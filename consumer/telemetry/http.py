@@ -1,4 +1,4 @@
-"""/metrics, /healthz and /shards: what Prometheus, the container's health check and people ask the service."""
+"""/metrics, /healthz and /shards, for Prometheus, the container's health check and people."""
 
 import json
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from consumer.telemetry.metrics import Metrics
 class Http:
     """A small server on the service's loop.
 
-    `state` gives the document of /shards. Its `replace` decides between 200 and 503 on /healthz: the status is for what
-    replaces containers, and says whether that could cure anything; `healthy` and `why` are for people.
+    `state` returns the document of /shards. Its `replace` decides between 200 and 503 on /healthz: the status tells an
+    orchestrator whether to replace the container; `healthy` and `why` are for people.
     """
 
     def __init__(self, metrics: Metrics, state: Callable[[], dict[str, Any]]) -> None:

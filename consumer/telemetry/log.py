@@ -1,7 +1,7 @@
 """The log: one event per line on stderr, as JSON for machines or readable on a terminal.
 
-Fields beside the message are the standard library's own, `log.info("stored", extra={"records": 12})`, and those that
-the task has bound: what is done for a shard carries `shard`, in whatever module.
+Besides the message a line has the fields of `extra`, as in `log.info("stored", extra={"records": 12})`, and those that
+the task has bound: all lines about a shard have the field `shard`, in every module.
 """
 
 import json
@@ -14,29 +14,29 @@ from typing import Any, Final
 _STANDARD: Final = frozenset(
     vars(logging.LogRecord("", 0, "", 0, "", None, None)) | {"message": "", "asctime": "", "taskName": None}
 )
-# They tell of every request at INFO or DEBUG; what goes wrong there is raised to us anyway.
-_CHATTY: Final = ("aiobotocore", "aiohttp", "asyncio", "botocore", "urllib3")
-# A traceback for each failed renewal, which credentials.py tells in one line.
-_SAID: Final = ("aiobotocore.credentials", "botocore.credentials", "aiobotocore.tokens", "botocore.tokens")
+# They log every request at INFO or DEBUG; their failures are raised anyway.
+_VERBOSE: Final = ("aiobotocore", "aiohttp", "asyncio", "botocore", "urllib3")
+# They log a traceback for each failed renewal, which credentials.py logs in one line.
+_LOGGED_ELSEWHERE: Final = ("aiobotocore.credentials", "botocore.credentials", "aiobotocore.tokens", "botocore.tokens")
 
 _bound: ContextVar[dict[str, Any]] = ContextVar("log_fields", default={})  # noqa: B039 (never changed in place)
 
 
 def bind(**fields: Any) -> None:
-    """Adds fields to all that this task, and those it starts from now on, log."""
+    """Adds fields to all further log lines of this task and of the tasks that it starts."""
     _bound.set(_bound.get() | fields)
 
 
 def setup(level: str, format: str) -> None:
-    """Sends all logging to stderr from `level` on; `format` is json, text, or auto: text on a terminal."""
+    """Sends all logging of at least `level` to stderr; `format` is json, text, or auto: text on a terminal."""
     handler = logging.StreamHandler(sys.stderr)
     text = format == "text" or (format == "auto" and sys.stderr.isatty())
     handler.setFormatter(TextFormatter() if text else JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(True)
-    for name in _CHATTY:
+    for name in _VERBOSE:
         logging.getLogger(name).setLevel(logging.WARNING)
-    for name in _SAID:
+    for name in _LOGGED_ELSEWHERE:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
@@ -52,14 +52,14 @@ class JsonFormatter(logging.Formatter):
         }
         if exception := _exception(self, record):
             event["exception"] = exception
-        # An extra field may not pose as one of ours.
+        # An extra field cannot replace one of these.
         event |= {name: value for name, value in _extra(record).items() if name not in event}
         return json.dumps(event, default=str)
 
 
 class TextFormatter(logging.Formatter):
-    """`10:48:16.123 INFO    consumer.archive.store: stored  records=12`, then the exception, if any, on lines of its
-    own."""
+    """`10:48:16.123 INFO    consumer.archive.store: stored  records=12`, then the exception, if any, on further
+    lines."""
 
     def format(self, record: logging.LogRecord) -> str:
         time = _moment(record).astimezone().strftime("%H:%M:%S.%f")[:-3]

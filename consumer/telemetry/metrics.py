@@ -2,12 +2,12 @@
 
 Base units (seconds, bytes), prefix `sensorstream_`. Counters are raised once per batch, not once per reading. Label
 sets are small and fixed, so the number of series is bounded: docs/metrics.md counts them. Where the labels are
-known, their counters begin at 0: a rate sees no rise in a series that begins with 1.
+known, their counters begin at 0: `rate` does not count the first value of a series.
 """
 
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import metadata
 from typing import Any, Final, TypeVar
@@ -20,7 +20,7 @@ from consumer.pipeline.ownership import ENDS
 from consumer.restarts import Reason
 from consumer.sinks.devices import Devices
 
-# A second series for each counter and histogram, which nobody reads.
+# Otherwise each counter and histogram has a second series, which is of no use here.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
 M = TypeVar("M", Counter, Gauge, Histogram)
@@ -37,14 +37,27 @@ def _declare(kind: type[M], registry: CollectorRegistry, name: str, text: str, *
 
 
 class Metrics:
-    """One registry and its metrics; a service makes one, a test as many as it likes."""
+    """One registry and its metrics. A service creates one instance."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         _ProcessCollector(registry=registry)
+        gauge, histogram = partial(_declare, Gauge, registry), partial(_declare, Histogram, registry)
+        self.daemon_up = gauge("daemon_up", "1 while the KCL daemon runs.")
+        self.archive_max_seconds = gauge(
+            "archive_max_seconds", "The window of arrival times of one archive object, as set."
+        )
+        self.devices = gauge("devices", "Different devices in the last minute, within some percent.")
+        self.stage = histogram("stage_seconds", "Time of one batch in a stage.", "stage", buckets=STAGE_BUCKETS)
+        self.event_age = histogram(
+            "event_age_seconds", "Age of readings when their row is durable.", buckets=AGE_BUCKETS
+        )
+        self._seen = Devices()
+        self.devices.set_function(lambda: self._seen.count(time.monotonic()))
+        self._add_counters(partial(_declare, Counter, registry))
+        self._begin()
 
-        counter, gauge = partial(_declare, Counter, registry), partial(_declare, Gauge, registry)
-        histogram = partial(_declare, Histogram, registry)
+    def _add_counters(self, counter: Callable[..., Counter]) -> None:
         self.batches = counter("batches", "Deliveries from the KCL that held records.")
         self.records = counter("records", "Stream records taken, without those seen before the checkpoint.")
         self.redelivered = counter("records_redelivered", "Stream records skipped: at or below the checkpoint.")
@@ -69,21 +82,9 @@ class Metrics:
         self.cloudwatch_errors = counter("cloudwatch_errors", "Failed PutMetricData requests; never in the way.")
         self.cloudwatch_omitted = counter("cloudwatch_omitted", "Readings CloudWatch would refuse.", "reason")
         self.taken_over = counter("leases_taken_over", "Leases taken over from lost workers and hand-overs.")
-        self.daemon_up = gauge("daemon_up", "1 while the KCL daemon runs.")
-        self.archive_max_seconds = gauge(
-            "archive_max_seconds", "The window of arrival times of one archive object, as set."
-        )
-        self.devices = gauge("devices", "Different devices in the last minute, within some percent.")
-        self.stage = histogram("stage_seconds", "Time of one batch in a stage.", "stage", buckets=STAGE_BUCKETS)
-        self.event_age = histogram(
-            "event_age_seconds", "Age of readings when their row is durable.", buckets=AGE_BUCKETS
-        )
-        self._seen = Devices()
-        self.devices.set_function(lambda: self._seen.count(time.monotonic()))
-        self._begin()
 
     def _begin(self) -> None:
-        """Lets counters with known labels begin at 0, and says what runs."""
+        """Initializes counters with known labels to 0, and sets the versions."""
         for reasons, known in (
             (self.rejected, REASONS),
             (self.fence, OUTCOMES),

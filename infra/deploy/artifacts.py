@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from infra.deploy.cloudformation import DeployError
 from infra.deploy.templates import INFRA
 
-LONGEST_BODY = 51_200  # bytes of a template within a request to CloudFormation
+MAX_BODY = 51_200  # bytes of a template within a request to CloudFormation
 NAME_SECONDS, AGAIN_SECONDS = 120.0, 5.0  # how long, and how often, a name is asked for that S3 has not let go of
 
 
@@ -56,7 +56,7 @@ class Artifacts:
     def template(self, path: Path) -> dict[str, str]:
         """The template as CloudFormation's requests take it: in full, or where it is."""
         body = path.read_bytes()
-        if len(body) <= LONGEST_BODY:
+        if len(body) <= MAX_BODY:
             return {"TemplateBody": body.decode()}
         key = f"templates/{hashlib.sha256(body).hexdigest()}.yaml"
         self._upload(key, body)

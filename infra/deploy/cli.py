@@ -25,7 +25,7 @@ from infra.deploy.parameters import assignments, require_valid
 from infra.deploy.progress import Progress
 from infra.deploy.summary import summary
 from infra.switches import SwitchError
-from producer.aws.errors import told
+from producer.aws.errors import explain_if_aws
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, click.Abort):
         return _fail("what CloudFormation has begun goes on; the same command again follows it", 130)
     except Exception as error:
-        if (line := told(error)) is None:
+        if (line := explain_if_aws(error)) is None:
             raise
         return _fail(line, 2)
 
@@ -215,7 +215,7 @@ def _named(image: str, target: str) -> str:
 
 def connect(region: str | None) -> boto3.Session:
     """A session whose credentials work."""
-    if wrong := list(misspelt.faults(os.environ, misspelt.OF_AWS)):
+    if wrong := list(misspelt.faults(os.environ, misspelt.AWS_VARIABLES)):
         raise InputError("; ".join(wrong))
     session = boto3.Session(region_name=region or os.environ.get("AWS_REGION"))  # which boto3 does not look at
     session.client("cloudformation")  # NoRegionError before anything else

@@ -12,7 +12,7 @@ DEPLOYMENT = {
 LOCAL = {1: "it failed, or the audit found something", 2: "what was asked for cannot be", 130: "interrupted"}
 
 
-def told(code: int, meanings: Mapping[int, str]) -> int:
+def reported(code: int, meanings: Mapping[int, str]) -> int:
     """The code as it is; under make, any but 0 is a line on stderr, too."""
     if code and "MAKELEVEL" in os.environ:
         print(f"stopped with exit code {code}: {meanings.get(code, 'see above')}", file=sys.stderr)

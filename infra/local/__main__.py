@@ -17,7 +17,7 @@ from infra.local.process import LOCAL, LocalError
 from infra.local.stack import LocalStack, env_file
 from infra.local.terminal import foreground
 from infra.switches import SwitchError, words
-from producer.aws.errors import told
+from producer.aws.errors import explain_if_aws
 
 USAGE = "usage: python -m infra.local up|demo|watch [NAME=value...]; make lists the names"
 
@@ -95,7 +95,7 @@ def main(arguments: list[str]) -> int:
     except Interrupted:
         return 130
     except Exception as error:
-        line = told(error)
+        line = explain_if_aws(error)
         if line is None and isinstance(error, OSError):
             line = f"{error.strerror or error}: {error.filename or 'local stack'}"
         if line is None:
@@ -117,4 +117,4 @@ def _run(command: str, given: Mapping[str, str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(exits.told(main(sys.argv[1:]), exits.LOCAL))
+    sys.exit(exits.reported(main(sys.argv[1:]), exits.LOCAL))

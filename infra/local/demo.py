@@ -20,7 +20,7 @@ from infra.local.live import Consumer, Speed, View, ask, line
 from infra.local.options import Options
 from infra.local.process import LOCAL, LocalError
 from infra.local.stack import LocalStack
-from producer.aws.errors import UserError, told
+from producer.aws.errors import UserError, explain_if_aws
 from producer.aws.stack import Stack, devices_dir
 from producer.fleet.credentials import names
 from producer.fleet.latency_probe import LatencyProbe
@@ -197,7 +197,7 @@ def main(given: Mapping[str, str]) -> int:
         view.say("stopped")
         return 130
     except Exception as error:
-        if (line := told(error)) is None:
+        if (line := explain_if_aws(error)) is None:
             raise
         raise LocalError(line) from error
     view.say(report.as_text())

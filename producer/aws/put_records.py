@@ -15,7 +15,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
-from consumer.aws.codes import LATER, THROTTLED, code
+from consumer.aws.codes import THROTTLED, UNAVAILABLE, code
 from producer.aws.errors import UserError
 from producer.aws.pace import Pace
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 MAX_RECORDS, MAX_BYTES = 500, 5 * 1024 * 1024  # of one request, partition keys included
 MAX_PAUSE = 2.0
-TRANSIENT = LATER | THROTTLED | {"KMSThrottlingException", "LimitExceededException"}
+TRANSIENT = UNAVAILABLE | THROTTLED | {"KMSThrottlingException", "LimitExceededException"}
 """Error codes that another attempt may fix."""
 WINDOW, WINDOW_BYTES = 5000, 16 * 1024 * 1024  # records looked at, to find different keys
 GIVE_UP_SECONDS = 120.0  # without a single record taken

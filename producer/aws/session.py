@@ -18,7 +18,7 @@ VARIABLES = (
     "MEASURES",
     "ROW_TTL_DAYS",
     "TABLE_CONCURRENCY",
-    *misspelt.OF_AWS,
+    *misspelt.AWS_VARIABLES,
 )
 """What is read from the environment; another name like one of these would silently be another stack or other rows."""
 

@@ -107,7 +107,7 @@ class Simulator:
     def _open(self, stack: Stack, environ: Mapping[str, str]) -> Transport:
         if self._workload.via == "kinesis":
             return KinesisTransport(stack.session, stack.stream, self._done)
-        room = descriptors.raise_limit() - descriptors.BESIDE
+        room = descriptors.raise_limit() - descriptors.OTHER_DESCRIPTORS
         if self._workload.devices > room:
             raise UserError(
                 f"each device is a connection, and the limit of {descriptors.limit()} open files has room for {room}; "

@@ -19,7 +19,7 @@ from consumer.aws.codes import NO_SUCH_OBJECT, code
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
 
-AHEAD, AHEAD_BYTES = 8, 32 * 1024 * 1024  # objects that are fetched before they are read
+PREFETCHED, PREFETCHED_BYTES = 8, 32 * 1024 * 1024  # objects that are fetched before they are read
 SomeLine = TypeVar("SomeLine")
 
 
@@ -87,14 +87,14 @@ class Bucket:
         self, objects: Iterable[SomeObject], fetch: Callable[[str], Opened] | None = None
     ) -> Iterator[tuple[SomeObject, Opened]]:
         """The objects in the order given. The next few are fetched meanwhile, so that many small objects do not cost
-        a round trip each; at most AHEAD of them or AHEAD_BYTES are held."""
+        a round trip each; at most PREFETCHED of them or PREFETCHED_BYTES are held."""
         waiting: deque[tuple[SomeObject, Future[Opened]]] = deque()
         held = 0
-        with ThreadPoolExecutor(AHEAD) as pool:
+        with ThreadPoolExecutor(PREFETCHED) as pool:
             for item in objects:
                 waiting.append((item, pool.submit(fetch or self._fetch, item.key)))
                 held += item.size
-                while len(waiting) > AHEAD or (waiting and held > AHEAD_BYTES):
+                while len(waiting) > PREFETCHED or (waiting and held > PREFETCHED_BYTES):
                     first, fetched = waiting.popleft()
                     yield first, fetched.result()
                     held -= first.size

@@ -16,7 +16,7 @@ from producer.fleet.message import iso_utc
 
 HERE = Path(__file__).parent
 PLACES = 20  # of each kind of finding that a report shows
-LONGEST = 20  # digits beyond which a number is written with an exponent
+MAX_DIGITS = 20  # digits beyond which a number is written with an exponent
 
 
 @dataclass(slots=True)
@@ -162,7 +162,7 @@ def normal(value: str) -> str:
     if not number:
         return "0"
     number = Context(prec=len(value), Emax=MAX_EMAX, Emin=MIN_EMIN).normalize(number)  # the usual one keeps 28 digits
-    return f"{number:f}" if abs(number.adjusted()) < LONGEST else str(number)
+    return f"{number:f}" if abs(number.adjusted()) < MAX_DIGITS else str(number)
 
 
 def content(rows: Iterable[tuple[str, str, str]]) -> int:

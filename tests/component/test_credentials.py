@@ -20,7 +20,7 @@ from botocore.credentials import SSOProvider
 from botocore.tokens import SSOTokenProvider
 
 from consumer.aws import credentials as module
-from consumer.aws.credentials import EARLIER, Credentials, Endpoint
+from consumer.aws.credentials import CREDENTIAL_VARIABLES, Credentials, Endpoint
 from consumer.aws.errors import NotRenewed
 from tests.component.misconfigured import SSO_LEGACY, SSO_SESSION, base, cached_login
 from tests.component.portal import ROLE, Portal, portal
@@ -200,7 +200,7 @@ async def test_from_a_machine(environ: Callable[..., None], place: Portal) -> No
 async def test_the_answer_is_what_an_sdk_reads(environ: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     environ(AWS_ACCESS_KEY_ID="KEY", AWS_SECRET_ACCESS_KEY="planted-secret")
     async with served() as (_, variables):
-        for name in EARLIER:
+        for name in CREDENTIAL_VARIABLES:
             monkeypatch.delenv(name, raising=False)
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
@@ -213,7 +213,7 @@ async def test_no_other_credentials_reach_the_daemon(environ: Callable[..., None
     environ(AWS_ACCESS_KEY_ID="KEY", AWS_SECRET_ACCESS_KEY="planted-secret")
     endpoint = Endpoint(await Credentials.find(get_session(), "eu-central-1"))
     await endpoint.start()
-    before = dict.fromkeys(EARLIER, "planted") | {"AWS_PROFILE": "p", "PATH": "/bin"}
+    before = dict.fromkeys(CREDENTIAL_VARIABLES, "planted") | {"AWS_PROFILE": "p", "PATH": "/bin"}
     after = endpoint.environment(before)
     await endpoint.stop()
     assert after.pop("AWS_CONTAINER_CREDENTIALS_FULL_URI").startswith("http://127.0.0.1:")
@@ -261,7 +261,7 @@ async def test_a_failed_renewal_is_told_once_tried_seldom_and_ends(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "PAUSE", 0.5)
+    monkeypatch.setattr(module, "RETRY_PAUSE", 0.5)
     environ(**configure(tmp_path, process(tmp_path, 2)))
     caplog.set_level(logging.INFO, module.__name__)
 

@@ -11,7 +11,7 @@ import pytest
 from consumer.kcl import daemon as daemon_module
 from consumer.kcl.daemon_config import HERE, java_command
 from consumer.kcl.daemon_log import AGGREGATE_MAGIC, BatchSkipped
-from consumer.kcl.lease_table import END, START
+from consumer.kcl.lease_table import END, START, owned_by
 from infra.local.emulator import Emulator
 from tests.component.kcl_rig import Clock, Got, Rig, as_first_process, gone, group_of
 
@@ -75,7 +75,7 @@ async def test_the_daemon_delivers_checkpoints_and_ends_gracefully(
         assert again is not None
         assert again.epoch == claim.epoch + 1, "the KCL's own updates keep our attribute"
         assert again.checkpoint > claim.checkpoint
-        assert await rig.leases.owned() == {"shardId-000000000000", "shardId-000000000001"}
+        assert owned_by("rig", await rig.leases.rows()) == {"shardId-000000000000", "shardId-000000000001"}
 
         rig.daemon.terminate()
         await rig.until(lambda: len(rig.shards("leaseLost")) == 2)
@@ -201,7 +201,7 @@ async def test_a_split_shard_is_read_to_its_end_and_its_children_follow(endpoint
         await rig.until(lambda: len(rig.got) == 3)
         assert rig.shards("shardEnded") == {parent}
         assert {got.shard for got in rig.got[1:]} == children
-        assert await rig.leases.owned() == children
+        assert owned_by("rig", await rig.leases.rows()) == children
         end = await rig.leases.claim(parent)
         assert end is None or end.checkpoint == END
 

@@ -20,9 +20,9 @@ async def test_the_daemon_works_on_renewed_credentials_and_through_their_absence
     """A profile whose process gives credentials of six seconds, which no SDK but ours reads: Java's ends at once."""
     for name, value in (base(tmp_path) | configure(tmp_path, process(tmp_path, 6))).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(credentials, "PAUSE", 0.5)
+    monkeypatch.setattr(credentials, "RETRY_PAUSE", 0.5)
     caplog.set_level(logging.INFO)
-    for name in log._SAID:
+    for name in log._LOGGED_ELSEWHERE:
         monkeypatch.setattr(logging.getLogger(name), "level", logging.CRITICAL)
 
     def said() -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infra.deploy import image
-from infra.deploy.artifacts import LONGEST_BODY, Artifacts
+from infra.deploy.artifacts import MAX_BODY, Artifacts
 from infra.deploy.cloudformation import Event, Stack
 from infra.local.emulator import Emulator
 from tests.component.deploying import Shell, shell
@@ -251,7 +251,7 @@ def test_what_is_under_way_is_waited_for(emulator: Emulator) -> None:
 
 def test_a_template_too_long_for_a_request_goes_through_the_bucket(emulator: Emulator, tmp_path: Path) -> None:
     session, long = emulator.session(), tmp_path / "long.yaml"
-    long.write_text("Resources: { Topic: { Type: AWS::SNS::Topic } }\n" + "# ...\n" * (LONGEST_BODY // 6))
+    long.write_text("Resources: { Topic: { Type: AWS::SNS::Topic } }\n" + "# ...\n" * (MAX_BODY // 6))
     template = Artifacts(session, "long").template(long)
     assert template.keys() == {"TemplateURL"}
     events: list[Event] = []

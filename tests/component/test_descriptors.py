@@ -108,7 +108,7 @@ async def test_it_ends_the_service_instead_of_one_daemon_after_another() -> None
     runs = Runs(FakeDaemon())
     running = runs.run()
     await runs.started(1)
-    runs.listener.failures.put_nowait(descriptors.of_shards(340))
+    runs.listener.failures.put_nowait(descriptors.too_many_shards(340))
     with pytest.raises(descriptors.TooFewDescriptors, match="340 shards are open"):
         await running
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from consumer.payload.reading import Reading
 from consumer.sinks import cloudwatch, statistics
 from consumer.sinks.cloudwatch import Publisher
-from consumer.sinks.statistics import LARGEST, METRIC, NEWEST_MINUTES, OLDEST_MINUTES, Key, Statistics, Sums
+from consumer.sinks.statistics import MAX_MAGNITUDE, METRIC, NEWEST_MINUTES, OLDEST_MINUTES, Key, Statistics, Sums
 from consumer.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -131,7 +131,7 @@ def test_every_reading_is_counted_or_omitted(batches: list[list[tuple[str, int]]
     sets = kept.take()
     assert sum(found.count for found in sets.values()) + sum(kept.omitted.values()) == sum(map(len, batches))
     for found in sets.values():
-        assert abs(found.total) <= LARGEST
+        assert abs(found.total) <= MAX_MAGNITUDE
         assert found.minimum <= found.maximum
         assert math.isfinite(found.total)
         # the sum of n floats may be off by n roundings

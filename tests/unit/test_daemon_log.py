@@ -209,6 +209,6 @@ def test_a_line_that_comes_again_is_told_once_with_its_count_but_for_those_that_
     for _ in range(3):
         log.line(laid_out("ERROR", KCL + SKIPPED[0][0], SKIPPED[0][1]))
         log.line("Terminating due to java.lang.OutOfMemoryError")
-    log.rest(end=True)
+    log.flush(end=True)
     assert [record.getMessage() for record in caplog.records].count(SKIPPED[0][1]) == 3
     assert [record.__dict__.get("repeated") for record in caplog.records][-1] == 1

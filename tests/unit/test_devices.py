@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.sinks.devices import KEPT, SLOTS, STEP, Devices
+from consumer.sinks.devices import KEPT_STEPS, SLOTS, STEP_SECONDS, Devices
 
 MINUTE = 60.0
 
@@ -26,22 +26,22 @@ def test_a_device_counts_for_a_minute_after_its_last_word() -> None:
     devices.add(["silent", "talker"], 1000.0)
     devices.add(["talker"], 1030.0)
     assert devices.count(1000.0 + MINUTE) == 2
-    assert devices.count(1000.0 + MINUTE + STEP) == 1
-    assert devices.count(1030.0 + MINUTE + STEP) == 0
+    assert devices.count(1000.0 + MINUTE + STEP_SECONDS) == 1
+    assert devices.count(1030.0 + MINUTE + STEP_SECONDS) == 0
 
 
 def test_marks_that_come_round_again_bring_nobody_back() -> None:
     devices = Devices()
     devices.add(names(100), 0.0)
     for step in range(1, 600):
-        assert devices.count(step * STEP) == (pytest.approx(100, abs=2) if step < KEPT else 0)
+        assert devices.count(step * STEP_SECONDS) == (pytest.approx(100, abs=2) if step < KEPT_STEPS else 0)
 
 
 def test_after_any_silence_nobody_is_left() -> None:
-    for steps in range(KEPT, 600):
+    for steps in range(KEPT_STEPS, 600):
         devices = Devices()
         devices.add(names(10), 0.0)
-        assert devices.count(steps * STEP) == 0
+        assert devices.count(steps * STEP_SECONDS) == 0
 
 
 @given(st.lists(st.tuples(st.text(max_size=3), st.floats(0, 20))))
@@ -51,7 +51,7 @@ def test_times_that_pass_in_any_steps_give_the_devices_of_the_last_minute(told: 
         now += pause
         devices.add([name], now)
         last[name] = now
-    recent = sum(seen // STEP > now // STEP - KEPT for seen in last.values())
+    recent = sum(seen // STEP_SECONDS > now // STEP_SECONDS - KEPT_STEPS for seen in last.values())
     # So few that two hardly ever share a slot.
     assert abs(devices.count(now) - recent) <= 1
 

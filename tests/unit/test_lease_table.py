@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from consumer.kcl.first_leases import first_row, shards_at_horizon
-from consumer.kcl.lease_table import END, START, Leases, position
+from consumer.kcl.lease_table import END, START, Leases, owned_by, position
 
 
 def row(shard: str, owner: str | None = "me", checkpoint: str = "TRIM_HORIZON", **more: Any) -> dict[str, Any]:
@@ -15,7 +15,7 @@ def row(shard: str, owner: str | None = "me", checkpoint: str = "TRIM_HORIZON", 
 
 
 class Table:
-    """As much of a DynamoDB client as `owned` needs: one page a row."""
+    """As much of a DynamoDB client as `Leases.rows` needs, with one row per page."""
 
     def __init__(self, *rows: dict[str, Any]) -> None:
         self._rows = rows
@@ -31,7 +31,7 @@ class Table:
 
 async def owned(*rows: dict[str, Any]) -> set[str]:
     client: Any = Table(*rows)
-    return await Leases(client, "table", "me").owned()
+    return owned_by("me", await Leases(client, "table", "me").rows())
 
 
 @pytest.mark.parametrize(

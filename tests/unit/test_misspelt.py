@@ -6,7 +6,7 @@ import pytest
 
 import infra.__main__
 import producer.cli
-from consumer.misspelt import misspelt, nearest
+from consumer.misspelt import RENAMED, faults, misspelt, nearest
 from consumer.settings import Settings, SettingsError
 from producer.aws.session import VARIABLES
 
@@ -103,6 +103,16 @@ def test_the_producer_takes_no_misspelt_variable_for_none(
     told = capsys.readouterr().err
     assert told.startswith(f"sensorstream: {name}: is no setting; did you mean ")
     assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_the_consumer_refuses_a_setting_under_its_old_name(old: str, new: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.load(
+            {"STREAM_NAME": "s", "SENSOR_TABLE": "rows", "ARCHIVE_BUCKET": "bkt", "AWS_REGION": "eu-west-1", old: "5"}
+        )
+    assert raised.value.faults == (f"{old}: was renamed; set {new} instead",)
+    assert list(faults({old: " "}, [new])) == []
 
 
 def test_the_consumer_is_not_started_as_someone_else() -> None:

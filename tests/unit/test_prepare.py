@@ -33,8 +33,8 @@ OUTAGES = [error("ThrottlingException"), OSError("refused"), TimeoutError(), Non
 
 @pytest.fixture
 def prepare(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(module, "PREPARE", 0.01)
-    monkeypatch.setattr(module, "SEED", 0.01)
+    monkeypatch.setattr(module, "CREATE_SECONDS", 0.01)
+    monkeypatch.setattr(module, "SEED_SECONDS", 0.01)
 
     async def run(tables: str, failure: Exception | None) -> None:
         settings: Any = SimpleNamespace(

@@ -312,7 +312,7 @@ async def test_the_end_of_a_shard_that_kinesis_lists_as_open_is_not_checkpointed
     daemon: FakeDaemon, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such is what the KCL makes of a registered consumer that is gone. The daemon starts again, and reads on."""
-    monkeypatch.setattr(ending, "BETWEEN", 0.0)
+    monkeypatch.setattr(ending, "ATTEMPT_INTERVAL", 0.0)
     world.stream.shards = [listed(SHARD)]
     await daemon.deliver([record(1)])
     with pytest.raises(FalseEnd, match=f"{SHARD}, which Kinesis lists as open"):

@@ -11,7 +11,7 @@ from consumer.aws.codes import code
 from consumer.pipeline import shard_end as ending
 from consumer.pipeline.ownership import Event, OwnershipLost
 from consumer.pipeline.reads import Reads
-from consumer.pipeline.shard_end import LOOKS, Ends, FalseEnd, Verdict, verdict
+from consumer.pipeline.shard_end import ATTEMPTS, Ends, FalseEnd, Verdict, verdict
 from consumer.telemetry.metrics import Metrics
 from tests.unit.fakes import SHARD, FakeStream, error, listed
 
@@ -39,7 +39,7 @@ def test_an_end_is_what_kinesis_lists(shards: list[dict[str, Any]], expected: Ve
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ending, "BETWEEN", 0.0)
+    monkeypatch.setattr(ending, "ATTEMPT_INTERVAL", 0.0)
     monkeypatch.setattr(retry, "delay", lambda attempt: 0.0)
 
 
@@ -65,7 +65,7 @@ async def test_a_shard_that_has_not_ended_is_asked_for_more_than_once(shards: li
         stream.shards = [listed("shardId-")]  # of no later number
     with pytest.raises(FalseEnd, match=SHARD):
         await confirm(stream)
-    assert stream.requests == LOOKS
+    assert stream.requests == ATTEMPTS
 
 
 async def test_the_end_of_a_closed_shard_that_the_kcl_was_told_is_not_there_is_not_believed() -> None:
@@ -79,7 +79,7 @@ async def test_the_end_of_a_closed_shard_that_the_kcl_was_told_is_not_there_is_n
     await confirm(stream)  # expired: there is nothing left to be read
 
 
-@pytest.mark.parametrize("left_out", range(1, LOOKS + 1))
+@pytest.mark.parametrize("left_out", range(1, ATTEMPTS + 1))
 async def test_a_shard_that_only_some_lists_leave_out_has_not_expired(left_out: int) -> None:
     stream = FakeStream()
     stream.gone = True
@@ -97,7 +97,7 @@ async def test_a_shard_has_expired_when_no_list_shows_it() -> None:
     stream = FakeStream()
     stream.shards = [listed(NEWER)]
     await confirm(stream)
-    assert stream.requests == LOOKS
+    assert stream.requests == ATTEMPTS
 
 
 async def test_a_list_that_is_older_than_the_reshard_is_no_false_end() -> None:
@@ -105,7 +105,7 @@ async def test_a_list_that_is_older_than_the_reshard_is_no_false_end() -> None:
     stream.shards = [listed(SHARD)]
 
     def reshard() -> None:
-        if stream.requests == LOOKS:
+        if stream.requests == ATTEMPTS:
             stream.shards = [listed(SHARD, "17"), listed(NEWER)]
 
     stream.fail = reshard

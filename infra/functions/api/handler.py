@@ -14,8 +14,8 @@ from typing import Any
 
 import boto3
 
-MOST = 20
-LONGEST_ID = 2048  # bytes, DynamoDB's bound for a partition key
+MAX_ROWS = 20
+MAX_ID = 2048  # bytes, DynamoDB's bound for a partition key
 DIGITS = 38  # of a number of DynamoDB; a longer whole number is written with an exponent
 
 dynamodb = boto3.client("dynamodb")
@@ -55,11 +55,11 @@ def _query(event: Any) -> dict[str, Any]:
         raise BadRequest("the request must be a JSON object")
     if event.get("operation") != "query":
         raise BadRequest(f"unknown operation {event.get('operation')!r}; there is: query")
-    sensor, limit = event.get("sensorid"), event.get("limit", MOST)
-    if not isinstance(sensor, str) or not 0 < len(sensor.encode(errors="replace")) <= LONGEST_ID:
-        raise BadRequest(f"sensorid must be a text of 1..{LONGEST_ID} bytes")
-    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MOST:
-        raise BadRequest(f"limit must be a whole number of 1..{MOST}")
+    sensor, limit = event.get("sensorid"), event.get("limit", MAX_ROWS)
+    if not isinstance(sensor, str) or not 0 < len(sensor.encode(errors="replace")) <= MAX_ID:
+        raise BadRequest(f"sensorid must be a text of 1..{MAX_ID} bytes")
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_ROWS:
+        raise BadRequest(f"limit must be a whole number of 1..{MAX_ROWS}")
     query = {
         "KeyConditionExpression": "SensorId = :sensor",
         "ExpressionAttributeValues": {":sensor": {"S": sensor}},

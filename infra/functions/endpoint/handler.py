@@ -21,8 +21,8 @@ REFUSED = {
     "UnauthorizedException",
     "UnrecognizedClientException",
 }
-FIRST_WAIT, LONGEST_WAIT = 1.0, 15.0  # seconds
-TO_ANSWER = 15.0  # seconds kept for telling CloudFormation
+FIRST_WAIT, MAX_WAIT = 1.0, 15.0  # seconds
+ANSWER_SECONDS = 15.0  # seconds kept for telling CloudFormation
 
 iot = boto3.client("iot", config=Config(connect_timeout=5, read_timeout=5))
 T = TypeVar("T")
@@ -38,7 +38,7 @@ def handle(event: dict[str, Any], context: Context) -> None:
     """Answers CloudFormation at the event's ResponseURL, also when IoT Core refuses; else the stack waits in vain."""
 
     def left() -> float:
-        return context.get_remaining_time_in_millis() / 1000 - TO_ANSWER
+        return context.get_remaining_time_in_millis() / 1000 - ANSWER_SECONDS
 
     outcome: dict[str, Any] = {"Status": "SUCCESS"}
     if event["RequestType"] != "Delete":  # of which nothing was made
@@ -48,7 +48,7 @@ def handle(event: dict[str, Any], context: Context) -> None:
             outcome = {"Status": "FAILED", "Reason": str(error)}
     same = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
     body = json.dumps({**same, "PhysicalResourceId": "iot-endpoint", **outcome}).encode()
-    patiently(lambda: tell(event["ResponseURL"], body), lambda: left() + TO_ANSWER - FIRST_WAIT)
+    patiently(lambda: respond(event["ResponseURL"], body), lambda: left() + ANSWER_SECONDS - FIRST_WAIT)
 
 
 def patiently(attempt: Callable[[], T], left: Callable[[], float]) -> T:
@@ -62,7 +62,7 @@ def patiently(attempt: Callable[[], T], left: Callable[[], float]) -> T:
                 raise
             print(f"trying again in {wait:.0f} s: {error}")
         time.sleep(wait)
-        wait = min(2 * wait, LONGEST_WAIT)
+        wait = min(2 * wait, MAX_WAIT)
 
 
 def curable(error: Exception) -> bool:
@@ -79,7 +79,7 @@ def curable(error: Exception) -> bool:
     )
 
 
-def tell(url: str, body: bytes) -> None:
+def respond(url: str, body: bytes) -> None:
     """Puts the answer where CloudFormation, which signed the address, waits for it."""
     request = urllib.request.Request(url, data=body, method="PUT", headers={"Content-Type": ""})  # noqa: S310
     with urllib.request.urlopen(request, timeout=5):  # noqa: S310
