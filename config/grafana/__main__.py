@@ -1,7 +1,7 @@
-"""`python -m config.grafana [RUNBOOK]`: writes config/grafana/dashboards anew, and the links of the alert rules.
+"""`python -m config.grafana [RUNBOOK]`: generates config/grafana/dashboards, and the links of the alert rules.
 
-RUNBOOK is where docs/operations.md is read. Without one the rules name its path in this repository, and a
-panel tells its section in words: a link that leads nowhere would be worse.
+RUNBOOK is the URL of docs/operations.md. Without one the rules name its path in this repository, and the text of a
+panel names its section, since a link would not work.
 """
 
 import json
@@ -31,13 +31,13 @@ def documents(runbook: str = PAGE) -> dict[str, str]:
     for name, board in BOARDS.items():
         document = json.loads(json.dumps(board().build(), cls=JSONEncoder))
         for panel in document["panels"]:
-            _lead(panel, runbook)
+            _add_runbook(panel, runbook)
         found[name] = json.dumps(document, indent=2, sort_keys=True) + "\n"
     return found
 
 
-def _lead(panel: dict[str, Any], runbook: str) -> None:
-    """Lets the panel's link lead to the page, or says where to look."""
+def _add_runbook(panel: dict[str, Any], runbook: str) -> None:
+    """Completes the panel's link to the runbook, or names the section in its text."""
     for link in panel.get("links", ()):
         link["url"] = runbook + link["url"]
     if runbook == PAGE and panel.get("links"):

@@ -1,4 +1,4 @@
-"""The dashboard for who pays and plans: what a reading costs, and how much more would fit."""
+"""The dashboard for cost and capacity planning: cost per reading, and headroom."""
 
 from grafana_foundation_sdk.builders import dashboard
 
@@ -14,8 +14,8 @@ from config.grafana.parts import (
     WORKER,
     YELLOW,
     Query,
+    highest,
     line_panel,
-    most,
     rate,
     smooth,
     stat_panel,
@@ -24,41 +24,41 @@ from infra.docs.cost import message, row_month, shard_hour
 from infra.prices import HOURS, PRICES
 
 FIELDS = (
-    ("vcpu", "vCPU a task", 0.5, "What a task of the service has."),
-    ("gb", "GB a task", 1, "What a task of the service has."),
-    ("vcpu_hour", "$ a vCPU hour", PRICES["fargate_arm_vcpu_hour"], "Fargate."),
-    ("gb_hour", "$ a GB hour", PRICES["fargate_arm_gb_hour"], "Fargate."),
-    ("shard_hour", "$ a shard hour", shard_hour(), "Kinesis: a provisioned shard that keeps its records for 48 hours."),
-    ("million_puts", "$ a million records", PRICES["kinesis_million_puts"], "Kinesis, payload units of 25 KB."),
-    ("million_messages", "$ a million messages", message(), "IoT Core: message, two rules, actions. 0 without it."),
+    ("vcpu", "vCPU per task", 0.5, "CPU of a task of the service."),
+    ("gb", "GB per task", 1, "Memory of a task of the service."),
+    ("vcpu_hour", "$ per vCPU hour", PRICES["fargate_arm_vcpu_hour"], "Fargate."),
+    ("gb_hour", "$ per GB hour", PRICES["fargate_arm_gb_hour"], "Fargate."),
+    ("shard_hour", "$ per shard hour", shard_hour(), "Kinesis: a provisioned shard, retention of 48 hours."),
+    ("million_puts", "$ per million records", PRICES["kinesis_million_puts"], "Kinesis, payload units of 25 KB."),
+    ("million_messages", "$ per million messages", message(), "IoT Core: message, two rules, actions. 0 without it."),
     (
         "device_month",
-        "$ a device month",
+        "$ per device month",
         PRICES["iot_million_connection_minutes"] * HOURS * 60 / 1e6,
         "IoT Core: a device that is always connected. 0 without IoT Core.",
     ),
     (
         "million_rows",
-        "$ a million rows",
+        "$ per million rows",
         PRICES["dynamodb_million_writes"] + row_month(),
-        "DynamoDB on demand: the write, a month's keeping and backup.",
+        "DynamoDB on demand: the write, storage and backup for a month.",
     ),
-    ("thousand_puts", "$ a thousand PUTs", PRICES["s3_million_puts"] / 1000, "S3."),
-    ("gb_month", "$ a GB month", PRICES["s3_gb_month"], "S3, of what a month adds to the archive."),
-    ("fixed", "$ fixed a month", 80, "Endpoints of the network, logs, alarms."),
+    ("thousand_puts", "$ per thousand PUTs", PRICES["s3_million_puts"] / 1000, "S3."),
+    ("gb_month", "$ per GB month", PRICES["s3_gb_month"], "S3, for the data of one month."),
+    ("fixed", "$ fixed per month", 80, "Endpoints of the network, logs, alarms."),
 )
-"""Variables that begin with the prices of infra/prices.json, of one region at one time: people put in their own."""
+"""Variables; their defaults are the prices of infra/prices.json, of one region at one time, to be replaced by users."""
 
-MONTH_MILLIONS = HOURS * 3600 / 1e6  # what one a second makes in a month, in millions
+MONTH_MILLIONS = HOURS * 3600 / 1e6  # millions per month at one per second
 
 
 def items(window: str) -> dict[str, str]:
-    """Dollars a month by what they are paid for, at the load of the window."""
+    """Dollars per month by cost item, at the load of the window."""
 
     def load(metric: str, over: str = window) -> str:
         return f"sum(rate({metric}{{{WORKER}}}[{over}]))"
 
-    slow = SMOOTH if window == "$__rate_interval" else window  # what happens once an archive object
+    slow = SMOOTH if window == "$__rate_interval" else window  # for what happens once per archive object
 
     records, million = load("sensorstream_records_total"), f"{MONTH_MILLIONS:g}"
     compute = "($vcpu * $vcpu_hour + $gb * $gb_hour)"
@@ -90,8 +90,8 @@ PER_CPU = f"{READINGS} / sum({CPU} + {DAEMON_CPU})"
 OVERVIEW = [
     stat_panel(
         "Per month",
-        "What this would cost in a month at the average load of the time shown, with the prices above: list "
-        "prices, to be replaced by your own. The panel below tells for what.",
+        "Cost of a month at the average load of the selected time, with the prices above: list prices, to be replaced "
+        "by your own. The panel below shows the items.",
         None,
         "currencyUSD",
         Query(TOTAL),
@@ -100,7 +100,7 @@ OVERVIEW = [
     ),
     stat_panel(
         "Per million readings",
-        "The same, for each million of readings. It falls as the load grows.",
+        "The same per million readings. It falls as the load grows.",
         None,
         "currencyUSD",
         Query(
@@ -111,16 +111,16 @@ OVERVIEW = [
     ),
     stat_panel(
         "Readings per vCPU second",
-        "Readings for each second of CPU that service and daemon used. Low at low load, since the daemon's polling "
-        "costs the same; compare it at equal load, before and after a change.",
+        "Readings per second of CPU time of service and daemon. Low at low load, since polling costs the same at any "
+        "load; compare it at equal load, before and after a change.",
         None,
         "short",
         Query(PER_CPU),
     ),
     stat_panel(
         "Headroom",
-        "How many times the present load would fit: the nearest of what the fullest shard takes in and the "
-        "busiest worker's CPU. Below 2: add shards or tasks before a peak does.",
+        "The factor by which the load could grow until the first limit is reached: the fullest shard or the busiest "
+        "worker's CPU. Below 2: add shards or tasks before the next peak.",
         "LagGrowing",
         "suffix: x",
         Query(f"1 / max({SHARD_USED} or {WORKER_CPU})"),
@@ -129,7 +129,7 @@ OVERVIEW = [
     ),
     stat_panel(
         "Fullest shard",
-        "Of the 1,000 records or 1 MB a second that a shard takes in: whichever is nearer.",
+        "Use of the limits of a shard, 1,000 records and 1 MB per second: the higher one.",
         "LagGrowing",
         "percentunit",
         Query(f"max({SHARD_USED})"),
@@ -138,7 +138,7 @@ OVERVIEW = [
     ),
     stat_panel(
         "Busiest worker",
-        "CPU that its service and daemon use, of what a task has (field above).",
+        "Share of a task's CPU (field above) that service and daemon use.",
         "LagGrowing",
         "percentunit",
         Query(f"max({WORKER_CPU})"),
@@ -148,9 +148,9 @@ OVERVIEW = [
 ]
 MONEY = [
     line_panel(
-        "Cost per month by what it is paid for",
-        "At the load of each moment. intake and table grow with the readings, compute and stream in steps, fixed "
-        "not at all. Not in it: what readers of table and archive cost, and data older than a month.",
+        "Cost per month by item",
+        "At the load of each moment. intake and table grow with the readings, compute and stream in steps; fixed is "
+        "constant. Not included: queries of table and archive, and data older than a month.",
         None,
         "currencyUSD",
         *(Query(expr, name, COLOURS[name]) for name, expr in items("$__rate_interval").items()),
@@ -159,12 +159,12 @@ MONEY = [
     ),
     line_panel(
         "Stream used, by shard",
-        "The ten fullest, of the 1,000 records and the 1 MB a second that a shard takes in. Above the line: more "
-        "shards. An aggregate of the KPL is one record in the stream, but counts here by what is in it.",
+        "Use of the limits of a shard, 1,000 records and 1 MB per second; the ten highest. Above the line: add shards. "
+        "A KPL aggregate is one record for the limit, but its sub-records are counted here.",
         "LagGrowing",
         "percentunit",
-        Query(most(SHARD_RECORDS), "{{shard}}: records"),
-        Query(most(SHARD_BYTES), "{{shard}}: bytes"),
+        Query(highest(SHARD_RECORDS), "{{shard}}: records"),
+        Query(highest(SHARD_BYTES), "{{shard}}: bytes"),
         width=12,
         table=True,
         limit=0.8,
@@ -174,7 +174,7 @@ MONEY = [
 MACHINES = [
     line_panel(
         "Readings per vCPU second",
-        "Over time. A step down at equal load came with a change of version or settings.",
+        "Over time. A sudden drop at equal load comes from a change of version or settings.",
         None,
         "short",
         Query(PER_CPU, "readings", BLUE),
@@ -182,7 +182,7 @@ MACHINES = [
     ),
     line_panel(
         "CPU used, by worker",
-        "Service and daemon, of what a task has. Above the line: more tasks.",
+        "Share of a task's CPU that service and daemon use. Above the line: add tasks.",
         "LagGrowing",
         "percentunit",
         Query(WORKER_CPU, "{{instance}}"),
@@ -192,7 +192,8 @@ MACHINES = [
     ),
     line_panel(
         "Memory used, by worker",
-        "Resident memory of service and daemon, of what a task has. Above the line: larger tasks or less JAVA_HEAP_MB.",
+        "Resident memory of service and daemon as a share of the task's. Above the line: larger tasks, or a lower "
+        "JAVA_HEAP_MB.",
         "DaemonRestarts",
         "percentunit",
         Query(f"sum by (instance) ({MEMORY}) / ($gb * 1e9)", "{{instance}}"),
@@ -201,9 +202,9 @@ MACHINES = [
         top=1,
     ),
     line_panel(
-        "Memory for each reading a second",
-        "Resident memory of all workers, by the readings per second that they serve. It falls as the load grows, "
-        "since memory is bounded.",
+        "Memory per reading per second",
+        "Resident memory of all workers divided by their readings per second. It falls as the load grows, since memory "
+        "is bounded.",
         None,
         "bytes",
         Query(f"sum({MEMORY}) / {READINGS}", "memory", BLUE),
@@ -213,25 +214,25 @@ MACHINES = [
 VOLUMES = [
     line_panel(
         "Table writes",
-        "Write units per second: a row of up to 1 KB is one. Provisioned capacity must be above it.",
+        "Write units per second: one per row of up to 1 KB. Provisioned capacity must be higher.",
         "TableThrottled",
         PER_SECOND,
         Query(rate("sensorstream_rows_written_total", WORKER), "units", PURPLE),
     ),
     line_panel(
         "Archive requests",
-        "Archive objects written per second, a PUT each; those with dead letters take a second one. Too many: raise "
-        "ARCHIVE_MAX_SECONDS or have fewer shards.",
+        "Archive objects stored per second, one PUT each; those with dead letters take a second one. Too many: raise "
+        "ARCHIVE_MAX_SECONDS or use fewer shards.",
         None,
         PER_SECOND,
         Query(smooth("sensorstream_archive_objects_total", WORKER), "PUTs", GREEN),
     ),
     line_panel(
         "Archive growth",
-        "Compressed bytes per day at the load of each moment; what is kept grows by it.",
+        "Compressed bytes per day that are added to the archive, at the load of each moment.",
         None,
         "decbytes",
-        Query(f"86400 * {smooth('sensorstream_archive_bytes_total', WORKER)}", "a day", GREEN),
+        Query(f"86400 * {smooth('sensorstream_archive_bytes_total', WORKER)}", "per day", GREEN),
     ),
 ]
 
@@ -240,7 +241,7 @@ def cost() -> dashboard.Dashboard:
     """Money, machines, volumes."""
     return frame(
         "Cost and capacity",
-        "What it costs, and how much more it could take. Prices are fields at the top.",
+        "Cost per month and per reading, and headroom. Prices are fields at the top.",
         [("", OVERVIEW), ("", MONEY), ("Machines", MACHINES), ("Volumes", VOLUMES)],
         since="now-24h",
         fields=[(name, label, f"{value:.6g}", text) for name, label, value, text in FIELDS],

@@ -1,4 +1,4 @@
-"""The dashboard for who looks after the devices: what arrives, how old it is, what is wrong with it."""
+"""The dashboard for operators of the devices: the readings, their age, and rejected ones."""
 
 from grafana_foundation_sdk.builders import dashboard
 
@@ -28,7 +28,7 @@ SEVERITY = {"warning": 1, "critical": 2}
 
 READINGS = stat_panel(
     "Readings",
-    "Readings taken from the stream per second. Far from the usual: devices are off, or the IoT rule fails.",
+    "Readings decoded per second. Far below normal: devices are off, or the IoT rule fails.",
     "Undelivered messages",
     PER_SECOND,
     Query(ACCEPTED),
@@ -36,8 +36,8 @@ READINGS = stat_panel(
 )
 DEVICES = stat_panel(
     "Devices",
-    "Different devices heard of in the last minute, within a few per cent. Fewer than usual: compare with the "
-    "devices that you have switched on.",
+    "Different devices with a reading in the last minute, accurate within a few percent. Fewer than usual: compare "
+    "with the devices that should be on.",
     None,
     "short",
     Query(f"sum(sensorstream_devices{{{WORKER}}})"),
@@ -46,8 +46,8 @@ DEVICES = stat_panel(
 )
 MEDIAN_AGE = stat_panel(
     "Age when stored, p50",
-    "Median: half of the readings have their row sooner after their measurement than this. Usually below a second. "
-    "Grows for all alike: the service lags, see the dashboard Service.",
+    "Median time from a reading's measurement to its durable row. Normal: below a second. Growing: the service lags, "
+    "see the dashboard Service.",
     "LagGrowing",
     "s",
     Query(quantile(0.5, AGE, WORKER)),
@@ -56,8 +56,8 @@ MEDIAN_AGE = stat_panel(
 )
 HIGH_AGE = stat_panel(
     "Age when stored, p99",
-    "All but one in a hundred have their row sooner than this. High while the median is low: some devices send late "
-    "or their clocks are wrong.",
+    "99 % of the readings have their row sooner. High with a low median: some devices send late, or their clocks are "
+    "wrong.",
     "LagGrowing",
     "s",
     Query(quantile(0.99, AGE, WORKER)),
@@ -66,9 +66,8 @@ HIGH_AGE = stat_panel(
 )
 SHARE = stat_panel(
     "Rejected",
-    "Share of readings that cannot be read. A little is malformed payloads from the field and stops nothing; nearly "
-    "all means "
-    "a wrong deploy of devices or settings.",
+    "Share of readings that are invalid. A few malformed payloads are normal and need no action; nearly all: the "
+    "devices or the settings were changed wrongly.",
     "DeadLetterRatio",
     "percentunit",
     Query(f"{REJECTED} / ({ACCEPTED} + {REJECTED})"),
@@ -77,9 +76,8 @@ SHARE = stat_panel(
 )
 OLDEST = stat_panel(
     "Oldest unwritten",
-    "Age of the oldest record that is not durable, in hand or still in the stream. Up to the archive object's window "
-    "and a "
-    "little more, when all is well.",
+    "Age of the oldest record that is not durable: in processing or still in the stream. Normal: up to a little more "
+    "than the archive object's window.",
     "LagGrowing",
     "s",
     Query(f"max(sensorstream_lag_seconds{{{WORKER}}})"),
@@ -89,7 +87,7 @@ OLDEST = stat_panel(
 )
 CRITICAL = stat_panel(
     "Critical alerts",
-    "Alerts that fire now and cannot wait: records wait, or no one looks after them. The panel below names them.",
+    "Firing alerts that need action now: records wait, or no worker processes them. The panel below lists them.",
     "Alarms and symptoms",
     "short",
     Query(f'count({FIRING},severity="critical"}}) or vector(0)'),
@@ -99,7 +97,7 @@ CRITICAL = stat_panel(
 )
 WARNINGS = stat_panel(
     "Warnings",
-    "Alerts that fire now and can wait for the morning. The panel below names them.",
+    "Firing alerts that can wait for working hours. The panel below lists them.",
     "Alarms and symptoms",
     "short",
     Query(f'count({FIRING},severity="warning"}}) or vector(0)'),
@@ -109,7 +107,7 @@ WARNINGS = stat_panel(
 )
 ALERT_TIMES = state_panel(
     "Alerts",
-    "Which alert fired when: yellow a warning, red a critical one. Look it up in the runbook by its name.",
+    "Alerts over time: yellow for warning, red for critical. The runbook has a section for each.",
     "Alarms and symptoms",
     *(
         Query(f'{worth} * max by (alertname) ({FIRING},severity="{severity}"}})', "{{alertname}}")
@@ -121,8 +119,8 @@ ALERT_TIMES = state_panel(
 )
 READING_RATES = line_panel(
     "Readings per second",
-    "Readings with a row (accepted) and without one (rejected: in the archive and the dead letters). A gap is a "
-    "restart or a quiet fleet; a wave after it is the service catching up.",
+    "Readings with a row (accepted) and without one (rejected: in the archive and the dead letters). A gap: a restart, "
+    "or the devices sent nothing. A peak after a gap: the service catches up.",
     "LagGrowing",
     PER_SECOND,
     Query(ACCEPTED, "accepted", BLUE),
@@ -131,8 +129,8 @@ READING_RATES = line_panel(
 )
 AGES = line_panel(
     "Age of readings when stored",
-    "From the device's own time of measurement to the durable row. Clocks that are wrong and devices that send in "
-    "arrears are in it, so compare with the lag on the dashboard Service.",
+    "Time from the measurement, by the device's clock, to the durable row. It includes wrong clocks and devices that "
+    "send late, so compare it with the lag on the dashboard Service.",
     "LagGrowing",
     "s",
     Query(quantile(0.5, AGE, WORKER), "p50", GREEN),
@@ -141,28 +139,27 @@ AGES = line_panel(
     width=12,
 )
 DEVICE_COUNT = line_panel(
-    "Devices heard of",
-    "Different devices within the last minute, within a few per cent. A step down is a gateway or a network, a "
-    "slope is batteries.",
+    "Active devices",
+    "Different devices with a reading in the last minute, accurate within a few percent. A sudden drop: a gateway or a "
+    "network failed. A slow decline: empty batteries.",
     None,
     "short",
     Query(f"sum(sensorstream_devices{{{WORKER}}})", "devices", BLUE),
 )
 REASONS = line_panel(
     "Rejected by reason",
-    "Readings per second that became dead letters. `redrive --by key` names the devices that send them; "
-    "nothing is lost, and they can be sent again when the service can read them.",
+    "Rejected readings per second. `redrive --by key` lists the devices that send them. Nothing is lost: they are kept "
+    "as dead letters, and can be redriven once the service can read them.",
     "DeadLetters",
     PER_SECOND,
     Query(f"{rate('sensorstream_readings_rejected_total', WORKER, 'reason')} > 0", "{{reason}}"),
     bars=True,
-    quiet="none is rejected",
+    quiet="no reading is rejected",
 )
 ROWS = line_panel(
     "Rows",
-    "Rows written per second, and readings whose row a later one of the same device and millisecond took "
-    "(superseded; both are in the archive). Many superseded: devices measure more often than once in a millisecond, "
-    "or send twice.",
+    "Rows written per second, and readings replaced by a later one of the same device and millisecond (superseded; "
+    "both are in the archive). Many superseded: devices measure more than once per millisecond, or send twice.",
     None,
     PER_SECOND,
     Query(rate("sensorstream_rows_written_total", WORKER), "written", BLUE),
@@ -174,7 +171,7 @@ def fleet() -> dashboard.Dashboard:
     """Readings, devices, their age, dead letters, alerts."""
     return frame(
         "Fleet",
-        "What the devices send: how much, how old it is, and what cannot be read.",
+        "The readings of the devices: rate, age, and rejected ones.",
         [
             ("", [OLDEST, READINGS, DEVICES, MEDIAN_AGE, HIGH_AGE, SHARE, CRITICAL, WARNINGS]),
             ("", [READING_RATES, AGES]),

@@ -22,7 +22,7 @@ EVENTS = (
         "orange",
     ),
 )
-"""What is marked on every panel: name, query, colour. Grafana shows the labels."""
+"""Annotations on every panel: name, query, colour. Grafana shows the labels."""
 Field = tuple[str, str, str, str]
 
 
@@ -41,8 +41,8 @@ def frame(
     shards: bool = False,
     fields: Sequence[Field] = (),
 ) -> dashboard.Dashboard:
-    """`sections` are (heading or "", panels). `fields` are values that the reader may change: (name, label, value, what
-    it is). With `shards` the reader can choose some of them. `since` is the time shown at first."""
+    """`sections` are (heading or "", panels). `fields` are values that the user may change: (name, label, value, text).
+    With `shards` there is a variable to select shards. `since` is the default time range."""
     made = (
         dashboard.Dashboard(f"Sensorstream: {name}")
         .uid(f"sensorstream-{name.split()[0].lower()}")

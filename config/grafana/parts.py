@@ -1,7 +1,7 @@
-"""What all dashboards share: variables, colours, links, and the few kinds of panels they are made of.
+"""Common parts of all dashboards: variables, colours, links, and the kinds of panels.
 
-Every panel has a title, a text that says in plain words what it shows, what is normal and what to do when it is not,
-and, where there is one, the heading of the runbook (docs/operations.md) that its link leads to.
+Every panel has a title, a text that says what it shows, what is normal and what to do otherwise, and, where there is
+one, the heading of the runbook (docs/operations.md) for its link.
 """
 
 from collections.abc import Sequence
@@ -44,19 +44,19 @@ def rate(metric: str, labels: str, by: str = "") -> str:
 
 
 def quantile(share: float, metric: str, labels: str, by: str = "") -> str:
-    """Of a histogram, over all workers."""
+    """A quantile of a histogram over all workers."""
     buckets = rate(f"{metric}_bucket", labels, f"le, {by}" if by else "le")
     return f"histogram_quantile({share:g}, {buckets})"
 
 
 def smooth(metric: str, labels: str) -> str:
-    """Per second, of what happens once an archive object: over the window of an object and more, however short the
-    interval is that Grafana would take. Else the curve shows whether an object fell into it."""
+    """Rate per second of what happens once per archive object, over SMOOTH instead of Grafana's interval, which may be
+    shorter than the window of an object."""
     return f"sum(rate({metric}{{{labels}}}[{SMOOTH}]))"
 
 
-def most(expr: str) -> str:
-    """The highest ones of what there may be hundreds of."""
+def highest(expr: str) -> str:
+    """The highest MAX_SERIES of possibly hundreds of series."""
     return f"topk({MAX_SERIES}, {expr})"
 
 
@@ -88,7 +88,7 @@ def stat_panel(
 
 
 def _lines(stacked: bool, bars: bool, table: bool) -> timeseries.Panel:
-    """What all of them look like."""
+    """The common look of line panels."""
     legend = common.VizLegendOptions().placement(kinds.LegendPlacement.BOTTOM)
     if table:
         legend.display_mode(kinds.LegendDisplayMode.TABLE).calcs(["lastNotNull", "max"])
@@ -123,10 +123,10 @@ def line_panel(
     table: bool = False,
     quiet: str = "",
 ) -> timeseries.Panel:
-    """Lines over time from 0 up; `stacked` areas, or `bars` for what happens now and then.
+    """Lines over time from 0 up; `stacked` areas, or `bars` for infrequent events.
 
-    A dashed red line at `limit`; `top` is the least upper end of the axis; a legend as a `table` for what there may be
-    many of. `quiet` is what stands there when nothing happens, which is not the same as no data.
+    A dashed red line at `limit`; `top` is the minimum upper end of the axis; the legend is a `table` where there may be
+    many series. `quiet` is the text that is shown when there are no events, which is not the same as no data.
     """
     panel = _lines(stacked, bars, table)
     if stacked or bars:
@@ -176,7 +176,7 @@ def _dress(panel: P, title: str, text: str, runbook: str | None, unit: str, quer
     for index, query in enumerate(queries):
         target = prometheus.Dataquery().expr(query.expr).legend_format(query.legend).ref_id("ABCDEFGH"[index])
         panel.with_target(target.range().datasource(DATA_SOURCE))
-    if runbook:  # where the page is, documents() puts in
+    if runbook:  # documents() adds the address of the page
         link = dashboard.DashboardLink(f"What to do: {runbook}").url(f"#{anchor(runbook)}").target_blank(True)
         panel.links([link])
     return panel

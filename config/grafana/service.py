@@ -1,4 +1,4 @@
-"""The dashboard for who runs the service: shards, stages, archive objects, workers and their processes."""
+"""The dashboard for operators of the service: shards, stages, archive objects, workers and their processes."""
 
 from grafana_foundation_sdk.builders import dashboard
 
@@ -22,7 +22,7 @@ from config.grafana.work import LAG, OBJECTS, SHARDS, STAGES
 OPEN = f'max(sensorstream_leases{{{WORKER},state="open"}})'
 UNOWNED = f'max(sensorstream_leases{{{WORKER},state="unowned"}})'
 
-# Red as soon as the daemon was down for one scrape, or was started anew between two.
+# Red as soon as the daemon was down at one scrape, or was restarted between two.
 RUNNING = (
     f"min by (instance) (min_over_time(sensorstream_daemon_up{{{WORKER}}}[$__rate_interval]))"
     f" * on (instance) (sum by (instance) (increase(sensorstream_daemon_restarts_total{{{WORKER}}}[$__rate_interval]))"
@@ -32,9 +32,9 @@ RUNNING = (
 OVERVIEW = [
     stat_panel(
         "Oldest unwritten",
-        "Age of the oldest record that is not durable: in hand, in an open archive object, or still in the stream. Up "
-        "to the "
-        "archive object's window and a little more, when all is well; it grows while the stream cannot be read.",
+        "Age of the oldest record that is not durable: in processing, in an open archive object, or still in the "
+        "stream. Normal: up to a little more than the archive object's window. It grows while the stream cannot be "
+        "read.",
         "LagGrowing",
         "s",
         Query(f"max({LAG})"),
@@ -43,7 +43,7 @@ OVERVIEW = [
     ),
     stat_panel(
         "Workers",
-        "Containers that answer Prometheus. Fewer than wanted: a task does not start.",
+        "Containers that answer Prometheus. Fewer than the desired number: a task does not start.",
         "ScrapeDown",
         "short",
         Query(f"sum(up{{{WORKER}}})"),
@@ -51,8 +51,8 @@ OVERVIEW = [
     ),
     stat_panel(
         "Shards served",
-        "Shards in conversation with a worker, and shards not yet read to their end. They are equal but for the "
-        "seconds of a hand-over.",
+        "Shards that a worker reads, and shards not yet read to their end (open). They are equal, except for seconds "
+        "during a hand-over.",
         "ShardWithoutWorker",
         "short",
         Query(f"sum(sensorstream_owned_shards{{{WORKER}}})", "served"),
@@ -61,7 +61,7 @@ OVERVIEW = [
     ),
     stat_panel(
         "Shards without a worker",
-        "Shards whose lease no worker holds or renews. For longer than a minute or two: look at the workers' health.",
+        "Shards whose lease no worker holds or renews. Longer than two minutes: check the workers' health.",
         "ShardWithoutWorker",
         "short",
         Query(UNOWNED),
@@ -70,8 +70,8 @@ OVERVIEW = [
     ),
     stat_panel(
         "Longest not read",
-        "Time since the last successful read of a shard, an empty one too. Seconds, when all is well; minutes: the "
-        "stream cannot be read, and the panel Reads that fail tells why.",
+        "Longest time since the last successful read of a shard, even an empty one. Normal: seconds. Minutes: the "
+        "stream cannot be read; the panel Reads that fail shows the reason.",
         "StreamUnreadable",
         "s",
         Query(f"max(sensorstream_read_age_seconds{{{SHARD}}})"),
@@ -80,7 +80,8 @@ OVERVIEW = [
     ),
     stat_panel(
         "Daemon restarts",
-        "Starts of the KCL daemon after the first, in the time shown. One now and then heals itself in seconds.",
+        "Starts of the KCL daemon after the first, in the selected time. A single restart takes seconds and needs no "
+        "action.",
         "DaemonRestarts",
         "short",
         Query(f"sum(increase(sensorstream_daemon_restarts_total{{{WORKER}}}[$__range])) or vector(0)"),
@@ -93,8 +94,8 @@ OVERVIEW = [
 WORKERS: list[Panel] = [
     line_panel(
         "Shards by worker",
-        "The KCL spreads the shards over the workers. One without any while others have several: there are more "
-        "workers than shards, or it cannot reach the lease table.",
+        "The KCL distributes the shards over the workers. A worker without shards: there are more workers than "
+        "shards, or it cannot reach the lease table.",
         "ShardWithoutWorker",
         "short",
         Query(f"sum by (instance) (sensorstream_owned_shards{{{WORKER}}})", "{{instance}}"),
@@ -111,8 +112,7 @@ WORKERS: list[Panel] = [
     ),
     state_panel(
         "Daemon running",
-        "Red where a worker's KCL daemon did not run or was started anew: it starts again in seconds. Often red: see "
-        "why below.",
+        "Red where a worker's KCL daemon was down or restarted, which takes seconds. Often red: see the reasons below.",
         "DaemonRestarts",
         Query(RUNNING, "{{instance}}"),
         steps=[(0, RED), (1, GREEN)],
@@ -123,8 +123,8 @@ WORKERS: list[Panel] = [
 PROCESSES = [
     line_panel(
         "CPU",
-        "Cores used, summed over the workers: the service (Python) and the daemon (Java). Near what the tasks have: "
-        "more of them, as long as they are fewer than shards.",
+        "Cores used by all workers: the service (Python) and the daemon (Java). Near the tasks' limit: add tasks, up "
+        "to the number of shards.",
         "LagGrowing",
         "short",
         Query(rate("process_cpu_seconds_total", WORKER), "service", BLUE),
@@ -133,8 +133,8 @@ PROCESSES = [
     ),
     line_panel(
         "Memory",
-        "Resident memory of the largest worker's service and daemon. It is bounded: growth over days is a defect. "
-        "The task's memory must hold both.",
+        "Resident memory of service and daemon, each the maximum over the workers. It is bounded: growth over days is "
+        "a defect. The task's memory must be larger than their sum.",
         "DaemonRestarts",
         "bytes",
         Query(f"max(process_resident_memory_bytes{{{WORKER}}})", "service", BLUE),
@@ -143,7 +143,7 @@ PROCESSES = [
     ),
     line_panel(
         "Daemon restarts by reason",
-        "Starts of the KCL daemon after the first. The table in the runbook tells what each reason means.",
+        "Starts of the KCL daemon after the first. The table in the runbook explains each reason.",
         "DaemonRestarts",
         "short",
         Query(
@@ -160,7 +160,7 @@ def service() -> dashboard.Dashboard:
     """Lag, stages, archive objects, daemons, processes."""
     return frame(
         "Service",
-        "How the consumer does its work, shard by shard and worker by worker.",
+        "The consumer's work by shard and by worker.",
         [
             ("", OVERVIEW),
             ("Shards", SHARDS),

@@ -8,8 +8,8 @@ from config.grafana.parts import (
     SHARD,
     WORKER,
     Query,
+    highest,
     line_panel,
-    most,
     quantile,
     rate,
     smooth,
@@ -23,51 +23,47 @@ STAGE = "sensorstream_stage_seconds"
 SHARDS = [
     line_panel(
         "Oldest record not written, by shard",
-        "The ten that are worst off. A saw-tooth up to the archive object's window is normal: what is younger waits "
-        "in the "
-        "open archive object. A line that climbs: the stream cannot be read, or what was read cannot be written. One "
-        "shard "
-        "alone: one device floods it.",
+        "The ten highest. Normal: a sawtooth up to the archive object's window, since younger records wait in the open "
+        "archive object. Rising: the stream cannot be read, or records cannot be written. Rising for one shard only: "
+        "it gets too many records, perhaps from one device.",
         "LagGrowing",
         "s",
-        Query(most(f"max by (shard) ({LAG})"), "{{shard}}"),
+        Query(highest(f"max by (shard) ({LAG})"), "{{shard}}"),
         Query(LIMIT, "window", RED, limit=True),
         table=True,
     ),
     line_panel(
         "Age of the oldest record not checkpointed",
-        "Of what has been read, the ten oldest. A saw-tooth up to the archive object's window is normal. Without its "
-        "teeth "
-        "nothing gets checkpointed: look at retries and throttles below.",
+        "Of the records that have been read; the ten highest. Normal: a sawtooth up to the archive object's window. "
+        "Rising without drops: nothing is checkpointed; see retries and throttles below.",
         "CheckpointStale",
         "s",
-        Query(most(f"max by (shard) ({AGE})"), "{{shard}}"),
+        Query(highest(f"max by (shard) ({AGE})"), "{{shard}}"),
         Query(LIMIT, "window", RED, limit=True),
         table=True,
     ),
     line_panel(
         "Records by shard",
-        "Records taken from each shard per second, the ten fullest. A shard takes in 1,000 a second at most; far "
-        "apart: the keys are unevenly spread.",
+        "Records processed per second; the ten highest. A shard accepts at most 1,000 per second. Very different "
+        "values: the partition keys are distributed unevenly.",
         "LagGrowing",
         PER_SECOND,
-        Query(most(rate("sensorstream_shard_records_total", SHARD, "shard")), "{{shard}}"),
+        Query(highest(rate("sensorstream_shard_records_total", SHARD, "shard")), "{{shard}}"),
         table=True,
     ),
     line_panel(
         "Time since the last read, by shard",
-        "The ten that have not been read for longest, empty reads count as reads. Seconds are normal, also of a shard "
-        "where nothing comes.",
+        "The ten highest; empty reads count. Normal: seconds, also for a shard without records.",
         "StreamUnreadable",
         "s",
-        Query(most(f"max by (shard) (sensorstream_read_age_seconds{{{SHARD}}})"), "{{shard}}"),
+        Query(highest(f"max by (shard) (sensorstream_read_age_seconds{{{SHARD}}})"), "{{shard}}"),
         width=12,
         limit=120,
         table=True,
     ),
     line_panel(
         "Reads that fail",
-        "Shards that cannot be read, by the reason that the daemon gives. The table in the runbook tells what to do.",
+        "Shards that cannot be read, by the reason in the daemon's log. The table in the runbook says what to do.",
         "StreamUnreadable",
         "short",
         Query(f"sum by (reason) (sensorstream_reads_failing{{{WORKER}}}) > 0", "{{reason}}"),
@@ -79,24 +75,24 @@ SHARDS = [
 STAGES = [
     line_panel(
         "Time of a batch by stage, p50",
-        "Half of the batches take less. decode is our CPU, rows is the table, archive is packing and now and then "
-        "an archive object.",
+        "Half of the batches take less. decode: CPU of the service. rows: writes to the table. archive: compression, "
+        "and for some batches the upload of an archive object.",
         "LagGrowing",
         "s",
         Query(quantile(0.5, STAGE, WORKER, "stage"), "{{stage}}"),
     ),
     line_panel(
         "Time of a batch by stage, p99",
-        "All but one in a hundred take less. rows in seconds: the table is throttled or slow. archive in seconds: "
-        "S3 is slow, or the archive objects are large.",
+        "99 % of the batches take less. Seconds for rows: the table is throttled or slow. Seconds for archive: S3 is "
+        "slow, or the archive objects are large.",
         "TableThrottled",
         "s",
         Query(quantile(0.99, STAGE, WORKER, "stage"), "{{stage}}"),
     ),
     line_panel(
         "Retries and throttles",
-        "Requests sent again after an error, and requests or rows refused for capacity, by sink. Nothing is lost "
-        "meanwhile; the log of the worker tells the reason.",
+        "Requests repeated after an error, and requests or rows refused for lack of capacity, by sink. No record is "
+        "lost; the worker's log shows the reason.",
         "TableThrottled",
         PER_SECOND,
         Query(f"{rate('sensorstream_retries_total', WORKER, 'sink')} > 0", "retries: {{sink}}"),
@@ -108,45 +104,43 @@ STAGES = [
 OBJECTS = [
     line_panel(
         "Open archive objects",
-        "Records of each shard that wait in its open archive object to be archived, the ten fullest. They are durable "
-        "as "
-        "rows, and in the stream; a full archive object is archived at once.",
+        "Records in the open archive object of each shard; the ten highest. They are durable as rows and still in the "
+        "stream; a full archive object is stored at once.",
         "ArchiveObjectOpenTooLong",
         "short",
-        Query(most(f"max by (shard) (sensorstream_archive_open_records{{{SHARD}}})"), "{{shard}}"),
+        Query(highest(f"max by (shard) (sensorstream_archive_open_records{{{SHARD}}})"), "{{shard}}"),
         table=True,
     ),
     line_panel(
         "Age of the open archive objects",
-        "Since the first record of each arrived, the ten oldest. Far above the window while records come in: the "
-        "archive is out of reach, or the service catches up.",
+        "Time since each was opened; the ten highest. Far above the window while records arrive: the archive cannot be "
+        "reached.",
         "ArchiveObjectOpenTooLong",
         "s",
-        Query(most(f"max by (shard) (sensorstream_archive_object_age_seconds{{{SHARD}}})"), "{{shard}}"),
+        Query(highest(f"max by (shard) (sensorstream_archive_object_age_seconds{{{SHARD}}})"), "{{shard}}"),
         Query(LIMIT, "window", RED, limit=True),
         table=True,
     ),
     line_panel(
-        "Archive objects archived",
-        "Per minute over all shards, as an average of 15 minutes. None for longer than the window while records come "
-        "in: the archive is out of reach.",
+        "Archive objects stored",
+        "Per minute over all shards, average of 15 minutes. None for longer than the window while records arrive: the "
+        "archive cannot be reached.",
         "The archive is out of reach",
         "short",
         Query(f"60 * {smooth('sensorstream_archive_objects_total', WORKER)}", "per minute", BLUE),
     ),
     line_panel(
         "Archive",
-        "Bytes per second that go to the archive, compressed, as an average of 15 minutes.",
+        "Compressed bytes stored per second, average of 15 minutes.",
         "The archive is out of reach",
         "Bps",
         Query(smooth("sensorstream_archive_bytes_total", WORKER), "compressed", BLUE),
     ),
     line_panel(
         "How archive objects were committed",
-        "Archive objects, and the objects of their dead letters. new and committed are everyday; replaced and adopted "
-        "follow a "
-        "restart or a hand-over; fenced is a worker that woke up after another had taken its shard. Many fenced "
-        "without a deploy: workers stand still.",
+        "Archive objects and dead-letter objects by outcome. new and committed: normal. replaced and adopted: after a "
+        "restart or a hand-over. fenced: a worker was suspended and another had taken over its shard. Many fenced "
+        "without a deployment: workers are short of CPU or suspended.",
         "FenceEvents",
         PER_SECOND,
         Query(f"{rate('sensorstream_fence_outcomes_total', WORKER, 'outcome')} > 0", "{{outcome}}"),
@@ -155,11 +149,12 @@ OBJECTS = [
     ),
     line_panel(
         "Checkpoints",
-        "Made, and refused by the KCL, per second, as an average of 15 minutes. Refused for the lease table's "
-        "capacity: it is tried again. ShutdownException: the shard went to another worker.",
+        "Checkpoints completed, and refused by the KCL, per second, average of 15 minutes. Refused for lack of "
+        "capacity of the lease table: the service retries. Refused with ShutdownException: another worker has taken "
+        "over the shard.",
         "A worker is lost",
         PER_SECOND,
-        Query(smooth("sensorstream_checkpoints_total", WORKER), "made", GREEN),
+        Query(smooth("sensorstream_checkpoints_total", WORKER), "completed", GREEN),
         Query(f"{smooth('sensorstream_checkpoint_errors_total', WORKER)} or vector(0)", "refused", RED),
     ),
 ]
