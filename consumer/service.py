@@ -58,25 +58,25 @@ class Service:
         socket_path = run_dir / "connectors"
         self._reads = Reads()
         self._keys = Endpoint(clients.credentials)
-        self._daemon = Daemon(settings, java, socket_path, run_dir, self._keys.environment, self._reads.failed)
+        self.daemon = Daemon(settings, java, socket_path, run_dir, self._keys.environment, self._reads.failed)
         self._leases = Leases(clients.dynamodb, settings.application_name, settings.worker_id)
         self._lease_monitor = LeaseMonitor(settings.worker_id, settings.failover_seconds, self._leases, metrics)
         stall_detector = StallDetector(settings.failover_seconds)
-        self._shards = Shards(stall_detector, self._reads)
-        self._health = Health(self._daemon, self._shards, self._lease_monitor, self._reads)
+        self.shards = Shards(stall_detector, self._reads)
+        self._health = Health(self.daemon, self.shards, self._lease_monitor, self._reads)
         self._sums = Sums(settings.cloudwatch_per_sensor)
         self._supervisor = Supervisor(
-            self._daemon,
-            Listener(socket_path, self._shards, self._components()),
+            self.daemon,
+            Listener(socket_path, self.shards, self._components()),
             stall_detector,
-            Watchdog(self._shards, self._lease_monitor, self._reads),
+            Watchdog(self.shards, self._lease_monitor, self._reads),
             self._health,
             self._leases,
             metrics,
             settings.shutdown_seconds,
         )
-        metrics.registry.register(DaemonProcess(lambda: self._daemon.pid))
-        metrics.registry.register(ShardGauges(self._shards, self._reads, self._lease_monitor))
+        metrics.registry.register(DaemonProcess(lambda: self.daemon.pid))
+        metrics.registry.register(ShardGauges(self.shards, self._reads, self._lease_monitor))
 
     def _components(self) -> Components:
         settings, metrics, clients = self._settings, self._metrics, self._clients
@@ -91,19 +91,19 @@ class Service:
                 clients.dynamodb, settings.sensor_table, settings.row_ttl_days, settings.table_concurrency, metrics
             ),
             archive=archive,
-            ends=Ends(clients.kinesis.list_shards, settings.stream_name, self._daemon.gone, self._reads, metrics),
+            ends=Ends(clients.kinesis.list_shards, settings.stream_name, self.daemon.gone, self._reads, metrics),
             sums=self._sums if settings.cloudwatch_namespace else None,
             metrics=metrics,
             reads=self._reads,
-            ownership=self._shards,
-            skips=SkipDetector(self._daemon, archive, metrics),
+            ownership=self.shards,
+            skips=SkipDetector(self.daemon, archive, metrics),
         )
 
     async def run(self) -> None:
         """Runs until SIGTERM or SIGINT. Raises FatalError."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._supervisor.stop.set)
+            loop.add_signal_handler(number, self.stop)
         if os.getpid() == 1:
             loop.add_signal_handler(signal.SIGCHLD, self._reap)
         http = Http(self._metrics, self.state)
@@ -118,12 +118,16 @@ class Service:
             log.info("started", extra=start)
             await self._keys.start()
             await self._clients.prepare(self._leases)
-            await self._work()
+            await self.work()
         finally:
             await self._keys.stop()
             await http.stop()
 
-    async def _work(self) -> None:
+    def stop(self) -> None:
+        """Begins a graceful stop: every shard commits, then `run` returns."""
+        self._supervisor.stop.set()
+
+    async def work(self) -> None:
         """Runs the daemon and the background tasks of the service; a failure of one of them ends the service."""
         publisher = self._publisher()
         publishing = [publisher.run()] if publisher else []
@@ -169,7 +173,7 @@ class Service:
         with contextlib.suppress(ChildProcessError):
             # macOS has no waitid; this process is never PID 1 there.
             while child := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):  # type: ignore[attr-defined,unused-ignore]
-                if child.si_pid == self._daemon.pid:
+                if child.si_pid == self.daemon.pid:
                     return  # asyncio reaps it
                 os.waitpid(child.si_pid, 0)
 
@@ -181,18 +185,18 @@ class Service:
             "why": trouble.why if trouble else "ok",
             "replace": trouble is not None and trouble.replace,
             "pid": os.getpid(),
-            "daemonPid": self._daemon.pid,
+            "daemonPid": self.daemon.pid,
             "worker": self._settings.worker_id,
             "version": VERSION,
-            "shards": self._shards.states(),
+            "shards": self.shards.states(),
         }
 
     def _counters(self) -> dict[str, float]:
         """The service's own metrics for CloudWatch: sums since the start, and levels."""
-        live, held = self._shards.live, self._reads.held
+        live, held = self.shards.live, self._reads.held
         levels: dict[str, float] = {
             ServiceMetric.CHECKPOINT_AGE: max((shard.oldest_age() for shard in live), default=0.0),
-            ServiceMetric.LAG: max(map(self._shards.lag, held), default=0.0),
+            ServiceMetric.LAG: max(map(self.shards.lag, held), default=0.0),
             ServiceMetric.MILLIS_BEHIND_LATEST: float(max((shard.behind or 0 for shard in live), default=0)),
             ServiceMetric.OWNED_SHARDS: float(len(live)),
             ServiceMetric.READ_AGE: max(map(self._reads.age, held), default=0.0),
@@ -200,7 +204,7 @@ class Service:
         if self._lease_monitor.owned is not None:  # else the lease table has not been seen yet
             levels |= {
                 ServiceMetric.OPEN_SHARDS: float(len(self._lease_monitor.readable)),
-                ServiceMetric.UNOWNED_SHARDS: float(self._lease_monitor.unowned(self._shards.served)),
+                ServiceMetric.UNOWNED_SHARDS: float(self._lease_monitor.unowned(self.shards.served)),
             }
         return levels | {
             ServiceMetric.READINGS_REJECTED: total(self._metrics.rejected),

@@ -151,7 +151,7 @@ async def accept(connection: socket.socket) -> Conversation:
     return Conversation(reader, writer)
 
 
-async def gone(connection: socket.socket) -> None:
+async def disconnected(connection: socket.socket) -> None:
     """Waits until the connector has died: it never sends anything more, so a readable socket is at its end."""
     await _readable(connection)
 

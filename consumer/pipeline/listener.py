@@ -34,7 +34,7 @@ class Listener:
 
     async def _accept(self, conversations: asyncio.TaskGroup) -> None:
         loop = asyncio.get_running_loop()
-        with _listen(self._path) as listener:
+        with listen(self._path) as listener:
             while True:
                 with self._limit_explained():
                     connection, _ = await loop.sock_accept(listener)
@@ -65,12 +65,13 @@ class Listener:
 
 async def _connector(connection: socket.socket, shard: Shard) -> None:
     """Returns when the connector has gone as expected; raises ConversationEnded when it died."""
-    await protocol.gone(connection)
+    await protocol.disconnected(connection)
     if not shard.ownership.finished:
         raise protocol.ConversationEnded(f"the connector of {shard.name} died")
 
 
-def _listen(path: Path) -> socket.socket:
+def listen(path: Path) -> socket.socket:
+    """A non-blocking Unix socket that listens at `path`, in place of any earlier one."""
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))

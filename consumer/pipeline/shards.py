@@ -1,5 +1,6 @@
 """The shards of this worker: one conversation each, and their states for /shards."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from consumer.pipeline.reads import Reads
@@ -34,6 +35,9 @@ class Shards:
 
     def __len__(self) -> int:
         return len(self._shards)
+
+    def __iter__(self) -> Iterator[Shard]:
+        return iter(list(self._shards.values()))
 
     @property
     def live(self) -> list[Shard]:

@@ -106,6 +106,6 @@ async def accept(connection: Pipe) -> Conversation:
     return Conversation(connection.reader, connection)  # type: ignore[arg-type]
 
 
-async def gone(connection: Pipe) -> None:
-    """In place of protocol.gone."""
+async def disconnected(connection: Pipe) -> None:
+    """In place of protocol.disconnected."""
     await connection.connector_gone()

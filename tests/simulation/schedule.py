@@ -111,8 +111,8 @@ def _product_in(world: World) -> contextlib.AbstractContextManager[None]:
         (random, "uniform", world.rng.uniform),
         (service, "Metrics", lambda: _Metrics(world.fence)),
         (protocol, "accept", pipe.accept),
-        (protocol, "gone", pipe.gone),
-        (listener, "_listen", lambda door: door),
+        (protocol, "disconnected", pipe.disconnected),
+        (listener, "listen", lambda door: door),
         (asyncio, "sleep", world.clock.sleep),
         # It asks for the process id each time, which takes longer than all else that asyncio does.
         (asyncio.events, "get_running_loop", lambda: world.clock),

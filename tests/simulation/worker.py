@@ -44,7 +44,7 @@ class Door:
 
 
 class SimDaemon:
-    """In place of consumer/kcl/daemon.py."""
+    """In place of consumer/kcl/daemon.py: a daemon in virtual time."""
 
     pid = 1
     phase = "simulated"
@@ -98,7 +98,7 @@ class SimDaemon:
 
 
 class SimListener(Listener):
-    """The real listener at a simulated worker's door. (h) A conversation fails only for reasons that can come up."""
+    """The real listener at a simulated worker's door. (h) A conversation fails only for reasons that can occur."""
 
     def __init__(self, worker: "Worker", shards: Any, components: Any) -> None:
         door: Any = worker.door
@@ -130,17 +130,7 @@ class SimService(Service):
         )
         with replaced(*parts):
             super().__init__(Settings.load(worker.environment()), Path("java"), clients)
-        self.daemon: Any = self._daemon
-
-    async def work(self) -> None:
-        await self._work()
-
-    def stop(self) -> None:
-        """What SIGTERM does."""
-        self._supervisor.stop.set()
-
-    def shards(self) -> list[Any]:
-        return list(self._shards._shards.values())
+        self.daemon: Any
 
 
 class Worker:
@@ -239,7 +229,7 @@ class Worker:
 
     def check_memory(self) -> None:
         """(e) What is held per shard stays under its bound."""
-        for shard in self.service.shards():
+        for shard in self.service.shards:
             writer = shard._writer
             if writer is None:
                 continue
