@@ -14,7 +14,7 @@ from producer.reporting import PROGRAM, reported
 
 
 class Commands(click.Group):
-    """What went wrong through no fault of this program is told in a line."""
+    """A failure that is not this program's fault is one line on stderr."""
 
     def invoke(self, ctx: click.Context) -> Any:
         return reported(lambda: super(Commands, self).invoke(ctx))
@@ -25,8 +25,8 @@ class Commands(click.Group):
     no_args_is_help=False,
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 120},
     epilog="Exit codes: 0 fine; 1 something was found, is uncertain or was left; 2 a wrong command line, or an "
-    "obstacle told in one line; 3 the audit had nothing to compare; 130 interrupted. Where AWS is comes from the SDK's "
-    "environment variables; for the local stack: source .local/env",
+    "error, explained in one line; 3 the audit had nothing to compare; 130 interrupted. Where AWS is comes from the "
+    "SDK's environment variables; for the local stack: source .local/env",
 )
 def cli() -> None:
     """Devices, readings and the audit of a Sensorstream stack."""

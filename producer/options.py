@@ -33,7 +33,7 @@ class Number(FloatRange):
 
 
 class Choice(click.Choice[str]):
-    """Tells the nearest choice, too."""
+    """Also suggests the nearest choice."""
 
     def get_invalid_choice_message(self, value: Any, ctx: Context | None) -> str:
         near = get_close_matches(str(value), self.choices, 1)

@@ -1,4 +1,4 @@
-"""What a command tells at its end: its result, or in one line what went wrong through no fault of this program."""
+"""The output of a command at its end: its result, or one line for a failure that is not this program's fault."""
 
 import json
 import os

@@ -1,7 +1,7 @@
 """What a change set does to each resource: from which value to which, whether it is replaced, and why.
 
 CloudFormation lists every resource that refers to one that changes, since it does not ask itself whether an ARN or a
-name changes with it. It does only where that resource is replaced, so the others are told apart: they stay as they are.
+name changes with it. It does only where that resource is replaced, so the other resources are listed as unchanged.
 """
 
 import json

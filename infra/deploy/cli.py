@@ -29,7 +29,7 @@ from producer.aws.errors import explain_if_aws
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Every failure that somebody can fix is one line on stderr."""
+    """Every failure that the user can fix is one line on stderr."""
     try:
         commands.main(argv, prog_name="infra", standalone_mode=False)
         return 0
@@ -111,11 +111,11 @@ def destroy(stack: str, region: str, role: str, delete_data: str, keep_data: boo
     session = connect(region)
     with closing(Progress()) as progress:
 
-        def tell(event: Event) -> None:
+        def on_event(event: Event) -> None:
             if event.status != "DELETE_SKIPPED":  # of the data, about which more is said
                 progress.event(event)
 
-        deployment = Deployment(session, stack, {}, tell, poll_seconds(), role)
+        deployment = Deployment(session, stack, {}, on_event, poll_seconds(), role)
         there = any(each.state() for each in (deployment.data, deployment.network, deployment.service))
         if there:
             print("\n".join(warning(stack, place(session), data, destruction.stored(deployment))))

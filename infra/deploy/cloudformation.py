@@ -53,14 +53,14 @@ class State:
 class Stack:
     """A stack by its name, whether it is there or not.
 
-    `tell` gets each event, `show` the changes of an update before they begin, and `why` may add to the reason of a
+    `on_event` gets each event, `show` the changes of an update before they begin, and `why` may add to the reason of a
     failed resource what only its own service knows. `common` goes with every request: tags, and the role that
     CloudFormation assumes.
     """
 
     client: "CloudFormationClient"
     name: str
-    tell: Callable[[Event], None]
+    on_event: Callable[[Event], None]
     poll_seconds: float = POLL_SECONDS
     common: Mapping[str, Any] = field(default_factory=dict)
     show: Callable[[str, list[Change]], None] = lambda stack, changes: None
@@ -122,11 +122,11 @@ class Stack:
 
     def settled(self) -> State | None:
         """How it is as soon as nothing is under way; None when there is no such stack."""
-        told = False
+        waiting = False
         while (now := self.state()) and now.status.endswith("_IN_PROGRESS") and now.status not in NEVER_MADE:
-            if not told:
-                told = True
-                self.tell(Event(self.name, now.status, "already under way: waiting for its end", stack=self.name))
+            if not waiting:
+                waiting = True
+                self.on_event(Event(self.name, now.status, "already under way: waiting for its end", stack=self.name))
             time.sleep(self.poll_seconds)
         return now
 
@@ -184,13 +184,13 @@ class Stack:
         return changes((found["ResourceChange"] for page in pages for found in page.get("Changes", [])), changed)
 
     def _wait(self, stack: str) -> None:
-        """Tell events as they come until nothing is under way; DeployError when that is not what was asked for."""
+        """Report events as they come until nothing is under way; DeployError when that is not what was asked for."""
         cause = ""
         while True:
             now = self.state(stack)
             status = now.status if now else "DELETE_COMPLETE"
             for event in self._news(stack):
-                self.tell(event)
+                self.on_event(event)
                 if not cause and event.status.endswith("_FAILED") and "cancelled" not in event.reason:
                     cause = f"{event.resource} {event.status}: {event.reason}{self.why(event)}"
             if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE"):

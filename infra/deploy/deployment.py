@@ -42,8 +42,8 @@ class Deployment:
     """The stacks of one deployment: `data`, `network` and `service`.
 
     `parameters` is one flat mapping: each goes to every template that declares it, and parameters that are not given
-    keep their values. `tell` and `show` are those of `Stack`; `role` is the ARN of the role that CloudFormation assumes
-    instead of the caller's. There is no network's stack when `VpcId` and `SubnetIds` are given, now or earlier.
+    keep their values. `on_event` and `show` are those of `Stack`; `role` is the ARN of the role that CloudFormation
+    assumes instead of the caller's. There is no network's stack when `VpcId` and `SubnetIds` are given, now or earlier.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Deployment:
         session: boto3.Session,
         name: str,
         parameters: Mapping[str, str],
-        tell: Callable[[Event], None] = lambda event: None,
+        on_event: Callable[[Event], None] = lambda event: None,
         poll_seconds: float = POLL_SECONDS,
         role: str | None = None,
         show: Callable[[str, list[Change]], None] = lambda stack, changes: None,
@@ -63,7 +63,7 @@ class Deployment:
         client = session.client("cloudformation")
         common: Any = {"Tags": [{"Key": "sensorstream:stack", "Value": name}], **({"RoleARN": role} if role else {})}
         self.data, self.network, self.service = (
-            Stack(client, name + suffix, tell, poll_seconds, common, show, self._why)
+            Stack(client, name + suffix, on_event, poll_seconds, common, show, self._why)
             for suffix in ("", "-network", "-service")
         )
 
@@ -124,7 +124,7 @@ class Deployment:
         return self.service.state() is None or self.network.state() is not None
 
     def _why(self, event: Event) -> str:
-        """Why the tasks of a failed service ended: soon nobody knows it any more."""
+        """Why the tasks of a failed service ended; ECS forgets this soon."""
         why = why_stopped(self.session, self.name) if event.kind == "AWS::ECS::Service" else ""
         return f"; the last task that ended: {why}" if why else ""
 

@@ -79,7 +79,7 @@ def remove_queue(session: boto3.Session, queue: str, topic: str, say: Say) -> No
 
 
 def remove_logs(session: boto3.Session, groups: list[str], say: Say) -> None:
-    """Log groups that the services make by themselves."""
+    """Log groups that AWS services create on their own."""
     logs = session.client("logs")
     for group in groups:
         with suppress(logs.exceptions.ResourceNotFoundException):

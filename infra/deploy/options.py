@@ -1,6 +1,6 @@
 """The options of python -m infra. Each may be given as on make's command line, too: NAME=value before all options.
 
-Nothing of it is read from the environment, where names such as STACK and YES may be somebody else's.
+Nothing of it is read from the environment, where names such as STACK and YES may belong to another program.
 """
 
 import re

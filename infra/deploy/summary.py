@@ -38,7 +38,7 @@ def alerts(session: boto3.Session, stack: str, topic: str) -> list[str]:
     pages = sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic)
     mails = [found for page in pages for found in page["Subscriptions"] if found.get("Protocol") == "email"]
     if not mails:
-        return [f"nobody gets them by e-mail; to change that: make deploy STACK={stack} EMAIL=you@example.com"]
+        return [f"no e-mail subscription; to add one: make deploy STACK={stack} EMAIL=you@example.com"]
     lines = []
     for found in mails:
         pending = not found.get("SubscriptionArn", "").startswith("arn:")

@@ -1,4 +1,4 @@
-"""Why tasks of a service end: ECS tells CloudFormation only that they do."""
+"""Why tasks of a service end: CloudFormation learns from ECS only that they do."""
 
 from typing import Any
 

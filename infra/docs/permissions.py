@@ -98,4 +98,4 @@ def _who(statement: Document) -> Iterator[str]:
     if principal:
         named = principal.values() if isinstance(principal, dict) else [principal]
         who = ", ".join(plain(each) for group in named for each in listed(group))
-        yield "for everybody" if who == "*" else f"for `{who}`"
+        yield "for all principals" if who == "*" else f"for `{who}`"

@@ -19,11 +19,11 @@ def _section(name: str, document: Document) -> Iterator[str]:
     yield f"## {TEMPLATES[name]}\n\n{cell(document['Description'])} (`infra/{name}`)\n"
     yield "| resource | what it is for | who uses it | cost | deleting the stack |\n|---|---|---|---|---|"
     for logical, resource in document["Resources"].items():
-        told = resource.get("Metadata", {})
+        metadata = resource.get("Metadata", {})
         only = f" (if {resource['Condition']})" if "Condition" in resource else ""
         row = [f"`{logical}`{only}<br>{resource['Type'].removeprefix('AWS::')}"]
-        row += [told.get(key, "") for key in ("Purpose", "Users")]
-        row.append(filled(told.get("Cost", "")))
+        row += [metadata.get(key, "") for key in ("Purpose", "Users")]
+        row.append(filled(metadata.get("Cost", "")))
         row.append("keeps it" if resource.get("DeletionPolicy") == "Retain" else "deletes it")
         yield f"| {' | '.join(cell(each) for each in row)} |"
     yield ""

@@ -1,4 +1,4 @@
-"""The templates as the documents tell of them."""
+"""The templates, as the documents describe them."""
 
 from pathlib import Path
 from typing import Any

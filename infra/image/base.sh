@@ -13,7 +13,7 @@ for what in '-exclude=/usr/share/man/*' '-exclude=/usr/share/locale/*' '-exclude
   '-exclude=/usr/share/doc/*' '-include=/usr/share/doc/*/copyright'; do
   leave_out+=("--dpkgopt=path$what")
 done
-# The hook merges /usr without the program that would bring all of perl. The host's name and resolver are nobody's business.
+# The hook merges /usr without the program that would bring all of perl. The host's name and resolver do not belong in the image.
 # shellcheck disable=SC2016
 SOURCE_DATE_EPOCH=0 mmdebstrap --quiet --variant=minbase "${leave_out[@]}" \
   --hook-dir=/usr/share/mmdebstrap/hooks/merged-usr \

@@ -43,7 +43,7 @@ def say(line: str) -> None:
 
 
 def up(given: Mapping[str, str]) -> int:
-    """Runs until Ctrl-C (exit code 0), or until a part of the stack ends by itself (1)."""
+    """Runs until Ctrl-C (exit code 0), or until a part of the stack ends unexpectedly (1)."""
     try:
         with LocalStack(Options.load(given), say) as stack:
             say(endpoints(stack))

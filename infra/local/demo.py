@@ -33,7 +33,7 @@ from producer.ops.audit import AuditResult, audit
 T = TypeVar("T")
 LEDGER = LOCAL / "demo.ledger"
 SHARD_SECONDS = 60.0  # for the consumer to own every shard
-STALLED_SECONDS = 45.0  # without any progress the audit tells what is missing
+STALLED_SECONDS = 45.0  # without any progress until the audit reports what is missing
 ARCHIVE_MAX_SECONDS = "10"  # so that a person sees archive objects come; the default of the service is longer
 MOST_SIMULATED = 1000  # the template's bound; it is only about whether there is a simulator
 
@@ -52,8 +52,8 @@ class Demo:
         self._publishing = 0.0  # time.monotonic() of the first publish
 
     def say(self, text: str) -> None:
-        """Told each step of the stack's start. As soon as there is one to talk to, the devices are made, while the KCL
-        takes its time."""
+        """Shows each step of the stack's start. As soon as the emulator answers, the devices are created, while the KCL
+        is still starting."""
         self._view.say(text)
         if self._local.env and self._prepared is None:
             self._prepared = background(self._prepare)
@@ -133,7 +133,7 @@ class Demo:
             time.sleep(0.5)
 
     def judge(self) -> tuple[AuditResult, dict[str, Any]]:
-        """The audit, and the line that tells its result."""
+        """The audit, and the line with its result."""
         self._view.say("auditing: ledger, stream, archive, table, dead letters and alerts are compared")
         self._ledger.flush()
         report = audit(replace(self._stack, session=self._local.session_as("operator")), LEDGER)
@@ -178,7 +178,7 @@ def background(task: Callable[[], T]) -> "Future[T]":
     def run() -> None:
         try:
             future.set_result(task())
-        except BaseException as error:  # noqa: BLE001 - whoever asks for the result gets it
+        except BaseException as error:  # noqa: BLE001 - raised again in `result`
             future.set_exception(error)
 
     threading.Thread(target=run, daemon=True).start()

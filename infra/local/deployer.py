@@ -19,14 +19,14 @@ def _image(made: Mapping[str, str], target: str) -> str:
 
 
 def deploy_as_account(
-    emulator: Emulator, name: str, parameters: Mapping[str, str], tell: Callable[[Event], None]
+    emulator: Emulator, name: str, parameters: Mapping[str, str], on_event: Callable[[Event], None]
 ) -> dict[str, str]:
     """All stacks of a deployment, made by the account itself; returns their outputs, merged."""
-    return Deployment(emulator.session(), name, parameters, tell, POLL_SECONDS).apply(_image)
+    return Deployment(emulator.session(), name, parameters, on_event, POLL_SECONDS).apply(_image)
 
 
 def deploy_as_deployer(
-    emulator: Emulator, name: str, parameters: Mapping[str, str], tell: Callable[[Event], None]
+    emulator: Emulator, name: str, parameters: Mapping[str, str], on_event: Callable[[Event], None]
 ) -> dict[str, str]:
     """The same by a role of infra/deployer.yaml, which an administrator makes first and whose outputs are added."""
     prefix = re.match("[a-z][a-z0-9]{2,19}", name)
@@ -34,5 +34,5 @@ def deploy_as_deployer(
     stack = Stack(administrator, f"{name}-deployer", lambda event: None, POLL_SECONDS)
     roles = stack.apply({"TemplateBody": TEMPLATE.read_text()}, {"Prefix": prefix[0] if prefix else name})
     session = emulator.session(emulator.role(roles["DeployerRoleArn"]))
-    deployment = Deployment(session, name, parameters, tell, POLL_SECONDS, roles["ServiceRoleArn"])
+    deployment = Deployment(session, name, parameters, on_event, POLL_SECONDS, roles["ServiceRoleArn"])
     return roles | deployment.apply(_image)

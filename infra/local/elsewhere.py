@@ -12,7 +12,7 @@ from infra.local.emulator import Emulator
 from infra.local.identity import settings_of
 
 HERE = {"WORKER_ID": "local", "FAST_START": "true"}
-"""What is not as in the cloud: there the host's name tells workers apart, and no one waits in front of it."""
+"""Differences from the cloud: there the host's name is the worker id, and no user is waiting for the start."""
 
 
 def write(emulator: Emulator, task_definition: str, folder: Path) -> Path:

@@ -1,6 +1,6 @@
 """Ctrl-C goes to the program that the terminal is about, and not also to the make that started it.
 
-make dies of Ctrl-C by itself, whatever its command answers, so that a run that ended well would end by a signal.
+make is terminated by Ctrl-C whatever its command returns, so that a run that ended well would end by a signal.
 """
 
 import os

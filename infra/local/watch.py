@@ -16,7 +16,7 @@ PORT = 9090
 
 
 def main(given: Mapping[str, str]) -> int:
-    """Exit code 0 after Ctrl-C. LocalError when no local stack runs, or Prometheus ends by itself."""
+    """Exit code 0 after Ctrl-C. LocalError when no local stack runs, or Prometheus ends unexpectedly."""
     number = port(given, "PROMETHEUS_PORT", PORT)
     url = consumer_url(env_file())
     require_free(number, "PROMETHEUS_PORT")
@@ -49,4 +49,4 @@ def consumer_url(env: Path) -> str:
         name, _, value = line.removeprefix("export ").partition("=")
         if name == "CONSUMER_URL":
             return shlex.split(value)[0]
-    raise LocalError(f"{env} names no CONSUMER_URL; start the local stack anew: make up")
+    raise LocalError(f"{env} names no CONSUMER_URL; start the local stack again: make up")

@@ -1,7 +1,7 @@
 """Records into a stream. The only file that writes to Kinesis.
 
-A request is answered, and then each of its records is in the stream or was refused; or nobody knows, because no answer
-came. `PutRecords` is one request, `Sender` sends many records in the order given for each partition key.
+A request is answered, and then each of its records is in the stream or was refused; or no answer came, and their fate
+is unknown. `PutRecords` is one request, `Sender` sends many records in the order given for each partition key.
 """
 
 import logging

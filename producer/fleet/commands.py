@@ -66,7 +66,7 @@ def simulate(name: str, temporary: bool, ledger: Path | None, as_json: bool, **c
 
     workload = chosen_workload(chosen)
     if temporary and workload.via == "kinesis":
-        raise click.UsageError("--provision goes with --via mqtt only; past IoT Core nobody asks for devices")
+        raise click.UsageError("--provision goes with --via mqtt only; without IoT Core devices need no registration")
     stack, stop = session.stack(name), threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

@@ -56,7 +56,7 @@ class Credentials:
             raise self.unsaved(error, "nothing was made for it") from None
 
     def unsaved(self, error: OSError, state: str) -> UserError:
-        """What to tell of a key that could not be saved; `state` is what was made of it in AWS IoT."""
+        """The message for a key that could not be saved; `state` is its state in AWS IoT."""
         return UserError(
             f"the key of device {self.name} cannot be saved in {self.folder} ({error.strerror}), {state}; "
             "make room there, or choose another folder with DEVICES_DIR=..."

@@ -1,6 +1,6 @@
 """How long a reading takes from its publish until its row can be read: a prober beside the simulator.
 
-The rows do not tell when they were written, so a sample of the readings is looked up again and again
+The rows do not contain the time of their writing, so a sample of the readings is looked up again and again
 (consistent reads) until it is there. A latency is too long by half a round on average, never too short.
 """
 

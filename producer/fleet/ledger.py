@@ -5,7 +5,7 @@
 
 `at` is the time of the first publish (ms). `alert` is there when one must be raised; `crc` (CRC-32 of the
 payload) when the payload must arrive byte for byte, as it does without a rule engine in between. `ack`
-false: nobody knows whether the message is in the stream. An entry is written when the fate of its message
+false: it is unknown whether the message is in the stream. An entry is written when the fate of its message
 is known, so a crash loses the entries of messages in flight and never invents one; a line torn by a crash
 is skipped.
 """

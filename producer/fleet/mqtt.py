@@ -26,7 +26,7 @@ PER_CONNECTION = 100  # publishes a second that IoT Core takes from one connecti
 
 
 class _Connection:
-    """One device's client. It reconnects by itself and then repeats what was not acknowledged."""
+    """One device's client. It reconnects automatically and then repeats what was not acknowledged."""
 
     def __init__(
         self, host: str, port: int, ca: Path | None, device: Credentials, bootstrap: io.ClientBootstrap

@@ -43,7 +43,7 @@ def provision(
     folder: Path,
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[Credentials]:
-    """Makes what is missing of each device and leaves the rest alone. `progress` is told how many are
+    """Makes what is missing of each device and leaves the rest alone. `progress` is called with how many are
     done."""
     client = iot_client(session)
     private_folder(folder)
@@ -142,7 +142,7 @@ def _delete_marked(client: "IoTClient", name: str) -> bool:
     """A thing of ours with the certificates that only it has and that no policy needs; whether it is gone."""
     for arn in principals(client, name):
         if not _is_unneeded(client, arn):
-            return False  # somebody gave it another right: theirs
+            return False  # it has another permission: not ours to change
         client.detach_thing_principal(thingName=name, principal=arn)
         if not client.list_principal_things(principal=arn)["things"]:
             deactivate(client, arn)

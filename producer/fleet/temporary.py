@@ -64,7 +64,7 @@ class TemporaryDevices:
     def make(self, wanted: list[str], stop: threading.Event, progress: Callable[[int], None]) -> None:
         """Makes what is missing of each device, until `stop`; what is there and saved is used and stays.
 
-        `progress` is told how many are done. Raises one of AWS_ERRORS, or UserError where nothing can be saved.
+        `progress` is called with how many are done. Raises one of AWS_ERRORS, or UserError where nothing can be saved.
         """
         private_folder(self._folder)
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -73,7 +73,7 @@ class TemporaryDevices:
                 progress(count)
 
     def take_away(self) -> str | None:
-        """Everything that was made, once nobody is connected; the problem in one line when something is left."""
+        """Deletes everything that was made, once no device is connected; returns the problem when something is left."""
         with ThreadPoolExecutor(AT_ONCE) as pool:
             for step in (self._detach, self._delete):  # two rounds: detaching takes a while to be known everywhere
                 list(pool.map(lambda made, step=step: _noted(step, made), self._made))

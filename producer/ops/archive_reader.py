@@ -26,7 +26,7 @@ SomeLine = TypeVar("SomeLine")
 def parsed(
     lines: Iterable[bytes], parse: Callable[[bytes], tuple[SomeLine, bytes]]
 ) -> Iterator[tuple[SomeLine, bytes]]:
-    """`parse` for each line of an object. Raises UnreadableLine telling the line's number."""
+    """`parse` for each line of an object. Raises UnreadableLine with the line's number."""
     number = 1
     try:
         for text in lines:

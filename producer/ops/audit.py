@@ -82,7 +82,7 @@ def audit(stack: Stack, ledger_path: Path, wait: float = 0) -> AuditResult:
 
 
 def audit_archive(stack: Stack, span: Span, with_stream: bool, wait: float = 0) -> AuditResult:
-    """Any archive by itself, and beside the stream. Repeats for up to `wait` seconds until nothing is found."""
+    """Checks an archive alone, and against the stream. Repeats for up to `wait` seconds until nothing is found."""
 
     def once() -> AuditResult:
         made = Inspection(stack, span, with_stream)
@@ -97,10 +97,10 @@ def _nothing(counts: Counts, span: Span) -> str | None:
     """Why nothing was compared; None when something was."""
     if counts.lines:
         return None
-    told = "no archive object" + ("" if span == Span() else " of that time")
+    text = "no archive object" + ("" if span == Span() else " of that time")
     if counts.waiting:
-        told += f"; {counts.waiting} records wait in the stream for theirs, ask again with --wait"
-    return told
+        text += f"; {counts.waiting} records wait in the stream for theirs, ask again with --wait"
+    return text
 
 
 def _until_clean(once: Callable[[], AuditResult], wait: float) -> AuditResult:

@@ -99,7 +99,7 @@ class CheckedObject:
         self.rejected += rejected
 
     def faults(self) -> Iterator[str]:
-        """What is wrong with this archive object by itself."""
+        """The faults of this archive object alone."""
         if self.unreadable:
             yield f"unreadable: {self.unreadable}"
             return

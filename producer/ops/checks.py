@@ -63,7 +63,7 @@ def stacks(stack: Stack) -> Iterator[Check]:
                 yield Check(name, "skipped", "is not there")
             continue
         good = found["StackStatus"] in WELL
-        remedy = "" if good else "aws cloudformation describe-stack-events tells why; then deploy again"
+        remedy = "" if good else "aws cloudformation describe-stack-events shows why; then deploy again"
         yield Check(name, "ok" if good else "finding", found["StackStatus"], remedy)
 
 
@@ -128,7 +128,7 @@ def undelivered(stack: Stack) -> Iterator[Check]:
     url = client.get_queue_url(QueueName=stack.undelivered_queue)["QueueUrl"]
     attribute = "ApproximateNumberOfMessages"
     count = int(client.get_queue_attributes(QueueUrl=url, AttributeNames=[attribute])["Attributes"][attribute])
-    remedy = f".venv/bin/sensorstream redrive --undelivered --stack {stack.name} tells why" if count else ""
+    remedy = f".venv/bin/sensorstream redrive --undelivered --stack {stack.name} shows why" if count else ""
     yield Check("undelivered", "finding" if count else "ok", f"{count} messages in the queue", remedy)
 
 
@@ -140,7 +140,9 @@ def subscriptions(stack: Stack) -> Iterator[Check]:
     found = [each for page in pages for each in page["Subscriptions"]]
     pending = [each["Endpoint"] for each in found if each["SubscriptionArn"] == "PendingConfirmation"]
     if pending:
-        remedy = "open the link in the mail that AWS sent there; it holds for three days, then deploy or subscribe anew"
+        remedy = (
+            "open the link in the mail that AWS sent there; it holds for three days, then deploy or subscribe again"
+        )
         yield Check("alerts", "finding", f"{', '.join(pending)}: not confirmed, hears nothing", remedy)
     elif found:
         yield Check("alerts", "ok", f"{len(found)} confirmed subscriptions")
@@ -165,7 +167,7 @@ def tasks(stack: Stack) -> Iterator[Check]:
     if 0 < service["desiredCount"] <= service["runningCount"]:
         yield Check("tasks", "ok", detail)
         return
-    event = service["events"][0]["message"] if service["events"] else "no event tells why"
+    event = service["events"][0]["message"] if service["events"] else "no event shows why"
     remedy = "an image that cannot be pulled or a failing start stands in the events and the log (docs/operations.md)"
     yield Check("tasks", "finding", f"{detail}: {event}", remedy)
 
@@ -205,12 +207,12 @@ def _empty(client: Any, alarm: Any) -> Iterator[str]:
             Namespace=metric["Namespace"], MetricName=metric["MetricName"], Dimensions=dimensions
         )
         if not known["Metrics"]:
-            told = ",".join(f"{d['Name']}={d['Value']}" for d in dimensions)
-            yield f"{metric['Namespace']} {metric['MetricName']} {told}".rstrip()
+            shown = ",".join(f"{d['Name']}={d['Value']}" for d in dimensions)
+            yield f"{metric['Namespace']} {metric['MetricName']} {shown}".rstrip()
 
 
 def quotas(stack: Stack) -> Iterator[Check]:
-    """Quotas of the account that a first deployment meets; who may not ask is told so, without a finding."""
+    """Quotas of the account that a first deployment may reach; a missing permission to read them is not a finding."""
     try:
         limits = stack.session.client("kinesis").describe_limits()
     except ClientError as error:

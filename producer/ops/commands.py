@@ -26,7 +26,7 @@ NO_STREAM = Option(["--no-stream"], is_flag=True, help="do not read what the str
 PROBE = Option(
     ["--probe"],
     is_flag=True,
-    help="publish nine odd messages as the device STACK-probe and tell what the IoT rules make of them; "
+    help="publish nine odd messages as the device STACK-probe and show what the IoT rules make of them; "
     "they leave a row and dead letters",
 )
 
@@ -92,7 +92,7 @@ REPLAY: list[Parameter] = [
 def audit(name: str, ledger: Path | None, no_stream: bool, wait: float, as_json: bool, **span: int | None) -> int:
     """Check the archive, or a ledger against all of the stack.
 
-    Without a ledger: every archive object by itself, in its shard, and beside the stream. With one: stream, archive,
+    Without a ledger: every archive object alone, within its shard, and against the stream. With one: stream, archive,
     table, dead letters and alerts beside what `simulate` has published.
     """
     from producer.ops import audit as audits

@@ -59,7 +59,7 @@ class Comparison:
     def __init__(self, folder: Path) -> None:
         """`folder` holds the database while it is needed."""
         self._db = sqlite3.connect(folder / "audit.sqlite")
-        # Nobody else reads it and nothing of it is needed after a crash.
+        # Only this process reads it, and it is not needed after a crash.
         self._db.executescript(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;" + (HERE / "tables.sql").read_text()
         )
@@ -166,5 +166,5 @@ def normal(value: str) -> str:
 
 
 def content(rows: Iterable[tuple[str, str, str]]) -> int:
-    """A checksum of readings (device, time, value), to compare what an IoT rule has written anew."""
+    """A checksum of readings (device, time, value), to compare what an IoT rule has re-encoded."""
     return zlib.crc32("\n".join("\t".join(row) for row in rows).encode())

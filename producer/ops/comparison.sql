@@ -32,7 +32,7 @@ CREATE VIEW found_archive_duplicates AS
   SELECT shard || ' ' || ltrim(sequence, '0') || '.' || sub || ' stands in ' || group_concat(object, ' and in ') AS place
   FROM line GROUP BY shard, sequence, sub HAVING count(*) > 1;
 
--- Byte for byte, or by its readings when a topic rule has written it anew.
+-- Byte for byte, or by its readings when an IoT rule has re-encoded it.
 CREATE VIEW found_archive_different AS
   SELECT l.shard || ' ' || ltrim(l.sequence, '0') || ' (message ' || l.n || ') is not what was published; it is in '
          || l.object AS place

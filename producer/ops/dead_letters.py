@@ -81,14 +81,14 @@ class Letter(NamedTuple):
             if line.shard
             else f"undeliverable  {when}"
         )
-        told = [head, f"  in {self.key}", f"  {line.rejected} rejected" + (", readable now" if self.readable else "")]
-        told += [f"    [{r.index}] {r.reason}: {r.detail}" for r in line.rejects]
+        lines = [head, f"  in {self.key}", f"  {line.rejected} rejected" + (", readable now" if self.readable else "")]
+        lines += [f"    [{r.index}] {r.reason}: {r.detail}" for r in line.rejects]
         if self.mark and self.mark.sent:
-            told.append(f"  redriven {self.mark.at} -> {self.mark.shard} {self.mark.sequence_number}")
+            lines.append(f"  redriven {self.mark.at} -> {self.mark.shard} {self.mark.sequence_number}")
         elif self.mark:
-            told.append(f"  a redrive began to send it at {self.mark.at} and did not say that it ended")
+            lines.append(f"  a redrive began to send it at {self.mark.at} and did not say that it ended")
         ((form, content),) = payload(self.data).items()
-        return "\n".join([*told, f"  {len(self.data)} bytes" + ("" if form == "text" else f" ({form})"), content, ""])
+        return "\n".join([*lines, f"  {len(self.data)} bytes" + ("" if form == "text" else f" ({form})"), content, ""])
 
 
 def payload(data: bytes) -> dict[str, str]:

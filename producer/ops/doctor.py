@@ -53,8 +53,8 @@ class Diagnosis:
             if check.remedy:
                 lines.append(f"{'':<{width + 11}}-> {check.remedy}")
         count = sum(check.state == "finding" for check in self.checks)
-        told = "nothing found" if not count else f"{count} finding{'s' if count > 1 else ''}"
-        return "\n".join([*lines, "", told])
+        summary = "nothing found" if not count else f"{count} finding{'s' if count > 1 else ''}"
+        return "\n".join([*lines, "", summary])
 
 
 Ask = Callable[[], Iterator[Check]]
@@ -97,6 +97,6 @@ def examine(session: boto3.Session, name: str, probe: bool) -> Diagnosis:
         found += guarded("probes", "take on the stack's operator role", lambda: probes.probe(stack))
     else:
         found.append(
-            Check("probes", "skipped", "--probe publishes some messages and tells what the rules make of them")
+            Check("probes", "skipped", "--probe publishes some messages and shows what the rules make of them")
         )
     return Diagnosis(found)

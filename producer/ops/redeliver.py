@@ -2,7 +2,7 @@
 
 At least once: a message is deleted after the stream, or Lambda, has taken it. A run that dies in between leaves it in
 the queue, and the next one delivers it again: its row is written over with the same values, the archive holds its
-record twice, an alert is told twice.
+record twice, an alert is sent twice.
 """
 
 import time
@@ -214,7 +214,7 @@ class _Delivery:
         return fresh
 
     def _deliver(self, held: dict[str, Held]) -> None:
-        """The stream first: an alert that cannot be told must not keep a reading."""
+        """The stream first: an alert that cannot be sent must not delay a reading."""
         fresh = [each for each in sorted(held.values(), key=lambda h: h.sent_ms) if each.id not in self._done]
         records = ((each.id, each.task.record) for each in fresh)
         in_stream = set()

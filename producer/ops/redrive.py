@@ -135,18 +135,18 @@ class Redriven:
         return {**{name: getattr(self, name) for name in names}, "findings": self.findings.as_json(), "ok": self.ok}
 
     def as_text(self) -> str:
-        told = [f"{self.sent} records of {self.objects} dead-letter objects sent to stream {self.stream}"]
+        lines = [f"{self.sent} records of {self.objects} dead-letter objects sent to stream {self.stream}"]
         if self.skipped:
-            told.append(f"{self.skipped} not sent: redriven before")
+            lines.append(f"{self.skipped} not sent: redriven before")
         if self.uncertain:
-            told.append(
+            lines.append(
                 f"{self.uncertain} not sent: a redrive began to send them and did not end; --again sends them anyway"
             )
         if self.undeliverable:
-            told.append(f"{self.undeliverable} not sent: aggregates that the KCL cannot take apart")
+            lines.append(f"{self.undeliverable} not sent: aggregates that the KCL cannot de-aggregate")
         if self.repeated:
-            told.append(f"{self.repeated} may be in the stream twice: their first answer was lost")
-        return "\n".join([*told, *self.findings.as_lines()])
+            lines.append(f"{self.repeated} may be in the stream twice: their first answer was lost")
+        return "\n".join([*lines, *self.findings.as_lines()])
 
 
 def send(stack: Stack, selection: Selection, pace: Pace, again: bool) -> Redriven:

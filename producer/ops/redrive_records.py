@@ -1,7 +1,7 @@
 """Which dead letters have been sent again: `redriven/<key of the dead-letter object>.json` in the archive bucket.
 
-A redrive record is written before the first record is sent and completed afterwards, each time only if nobody else has
-written it meanwhile. So two redrives never send the same record, and one that was killed leaves a trace: records that
+A redrive record is written before the first record is sent and completed afterwards, each time only if no other process
+has written it. So two redrives never send the same record, and one that was killed leaves a trace: records that
 were claimed and not completed may or may not be in the stream.
 """
 

@@ -54,20 +54,20 @@ class Replayed:
         return {"target": self.target, **counts, "findings": self.findings.as_json(), "ok": self.ok}
 
     def as_text(self) -> str:
-        told = [f"{self.records} records of {self.archive_objects} archive objects to {self.target}"]
+        lines = [f"{self.records} records of {self.archive_objects} archive objects to {self.target}"]
         if self.readings or self.rejected:
-            told.append(f"{self.readings} readings, {self.rows} rows written, {self.rejected} readings rejected")
+            lines.append(f"{self.readings} readings, {self.rows} rows written, {self.rejected} readings rejected")
         if self.expired:
-            told.append(
+            lines.append(
                 f"{self.expired} readings left out: their rows have expired (--row-ttl-days 0 writes them to stay)"
             )
         if self.otherwise:
-            told.append(
+            lines.append(
                 f"{self.otherwise} records are read otherwise than when they were archived: other fields or measures"
             )
         if self.repeated:
-            told.append(f"{self.repeated} records may be in the stream twice: their first answer was lost")
-        return "\n".join([*told, *self.findings.as_lines()])
+            lines.append(f"{self.repeated} records may be in the stream twice: their first answer was lost")
+        return "\n".join([*lines, *self.findings.as_lines()])
 
 
 class Source:

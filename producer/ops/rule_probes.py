@@ -43,7 +43,7 @@ def messages(device: str, now_ms: int) -> list[Probe]:
 
 
 def probe(stack: Stack, seconds: float = SECONDS) -> Iterator[Check]:
-    """Publishes each, waits for it, and tells what came."""
+    """Publishes each message, waits for it, and returns what arrived."""
     device = f"{stack.name}-probe"
     tail, publisher = Tail(stack.session, stack.stream, device), stack.session.client("iot-data")
     for each in messages(device, time.time_ns() // 1_000_000):

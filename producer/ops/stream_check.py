@@ -59,7 +59,7 @@ class StreamCheck:
     """
 
     def __init__(self, shard: str, reader: StreamShard, undeliverable: Callable[[bytes], bool]) -> None:
-        """`undeliverable` tells whether an aggregate's bytes stand among those that could not be taken apart."""
+        """`undeliverable` says whether an aggregate's bytes are among those that could not be de-aggregated."""
         self._shard = shard
         self._reader = reader
         self._undeliverable = undeliverable

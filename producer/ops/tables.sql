@@ -1,5 +1,5 @@
 -- What an audit gathers. Sequence numbers are text of 56 digits, so that they sort as the numbers they are; values are
--- written in one normal form; `n` is the number of the message that the bytes came from, null for a stranger's.
+-- written in one normal form; `n` is the number of the message that the bytes came from, null for one that is not in the ledger.
 
 CREATE TABLE sent (
   n INTEGER PRIMARY KEY, device TEXT, at INTEGER, ack INTEGER, rejects TEXT,

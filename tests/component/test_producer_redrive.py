@@ -255,7 +255,7 @@ def test_aggregates_that_nobody_can_take_apart_are_never_sent(site: Site, capsys
     shown = told(site, capsys, "--show", "--reason", "bad-aggregate")
     assert (shown["object"], shown["bytes"], shown["shard"]) == (key, 10, "")
     assert run(site, "--send", "--reason", "bad-aggregate") == 0
-    assert "1 not sent: aggregates that the KCL cannot take apart" in capsys.readouterr().out
+    assert "1 not sent: aggregates that the KCL cannot de-aggregate" in capsys.readouterr().out
     assert len(site.stream()) == 9
 
 

@@ -80,7 +80,7 @@ def test_it_scrapes_the_running_stack_and_judges_by_the_rules(consumer: str, tmp
     ("env", "told"),
     [
         (None, "no local stack runs here (there is no {folder}/env); start one in another terminal: make up"),
-        ("export STREAM_NAME=x\n", "{folder}/env names no CONSUMER_URL; start the local stack anew: make up"),
+        ("export STREAM_NAME=x\n", "{folder}/env names no CONSUMER_URL; start the local stack again: make up"),
     ],
 )
 def test_without_a_local_stack_a_line_says_so(tmp_path: Path, env: str | None, told: str) -> None:

@@ -21,7 +21,7 @@ def _field(number: int, data: bytes) -> bytes:
 def aggregate(payloads: list[bytes], key: str, hash_key: str, key_index: int = 0) -> bytes:
     """One record that holds all payloads under one partition key and one explicit hash key.
 
-    A `key_index` beyond the table of keys makes the aggregate that nobody can take apart.
+    A `key_index` beyond the table of keys makes the aggregate that cannot be de-aggregated.
     """
     message = _field(1, key.encode()) + _field(2, hash_key.encode())
     for payload in payloads:

@@ -1,1 +1,1 @@
-"""Tells the topic of a humidity under the threshold."""
+"""Publishes a humidity under the threshold to the topic."""

@@ -1,1 +1,1 @@
-"""Tells the stack where devices connect."""
+"""Provides the endpoint for devices to the stack."""

@@ -22,14 +22,14 @@ REFUSED = {
     "UnrecognizedClientException",
 }
 FIRST_WAIT, MAX_WAIT = 1.0, 15.0  # seconds
-ANSWER_SECONDS = 15.0  # seconds kept for telling CloudFormation
+ANSWER_SECONDS = 15.0  # seconds kept for the response to CloudFormation
 
 iot = boto3.client("iot", config=Config(connect_timeout=5, read_timeout=5))
 T = TypeVar("T")
 
 
 class Context(Protocol):
-    """What Lambda tells of this call."""
+    """The part of Lambda's context that is used."""
 
     def get_remaining_time_in_millis(self) -> int: ...
 
