@@ -13,8 +13,8 @@ from typing import Any
 import boto3
 import pytest
 
-# A shell with .local/env sourced must not lead tests to a stack that somebody uses, nor may they write into its folder.
-# What make tells its own commands is not for those that the tests start: these write a line more under make.
+# A shell with .local/env sourced must not lead tests to a stack in use, nor may they write into its folder.
+# What make passes to its own commands is not for those that the tests start: these write a line more under make.
 for _name in [name for name in os.environ if name.startswith(("AWS_", "MAKE"))]:
     del os.environ[_name]
 os.environ["LOCAL_DIR"] = _folder = tempfile.mkdtemp(prefix="sensorstream-test-")

@@ -1,5 +1,5 @@
 """A registry in the shape of ECR's: Basic authentication with the user AWS and the account's token, immutable tags,
-repositories that somebody has to make beforehand. Plain HTTP on loopback."""
+repositories that have to be created beforehand. Plain HTTP on loopback."""
 
 import base64
 import hashlib

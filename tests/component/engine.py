@@ -72,7 +72,7 @@ def docker(words: list[str]) -> None:
             assert os.environ.get("DOCKER_HOST"), "a login of its own hides where the engine is"
             name = reference.rpartition(":")[0]
             digests.write_text(f"{name}@{push(reference, kept_in)}\nelsewhere/image@sha256:{'0' * 64}\n")
-            print("progress that nobody wants on stdout")
+            print("progress that does not belong on stdout")
         case ["image", "inspect", "--format", "{{range .RepoDigests}}{{println .}}{{end}}", _]:
             print(digests.read_text())
         case _:

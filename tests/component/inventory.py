@@ -64,7 +64,7 @@ def _scaling(operation: str, key: str, name: str) -> Lister:
 
 
 def _own(filters: str) -> Any:
-    """The account's default network is nobody's."""
+    """The account's default network belongs to no deployment."""
     return {"Filters": [{"Name": filters, "Values": ["false"]}]}
 
 

@@ -151,7 +151,7 @@ class Rig:
                 async with self._changed:
                     self.actions.append((action, shard))
                     self._changed.notify_all()
-        except BaseException as error:  # noqa: BLE001  # told to the test
+        except BaseException as error:  # noqa: BLE001  # raised in the test
             self.failures.append(error)
             async with self._changed:
                 self._changed.notify_all()

@@ -188,8 +188,8 @@ def refusing() -> Iterator[str]:
             code = self.path.split("/")[1].partition("?")[0] or "AccessDenied"
             body = json.dumps({"__type": code, "message": "refused here", "Code": code}).encode()
             if "json" not in self.headers.get("Content-Type", "") and not self.headers.get("X-Amz-Target"):
-                told = f"<Error><Code>{code}</Code><Message>refused</Message></Error>"
-                body = f"<ErrorResponse>{told}</ErrorResponse>".encode()
+                reported = f"<Error><Code>{code}</Code><Message>refused</Message></Error>"
+                body = f"<ErrorResponse>{reported}</ErrorResponse>".encode()
             if code == "garbage":
                 body = b"\x00<html>"
             self.send_response(200 if code == "garbage" else 400)

@@ -50,12 +50,12 @@ def test_a_name_that_s3_holds_on_to_is_waited_for(emulator: Emulator) -> None:
     emulator.session().client("s3").head_object(Bucket=made.bucket, Key=made.key)
 
 
-def test_a_name_that_stays_held_is_told_in_one_line(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_stays_held_is_reported_in_one_line(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(artifacts, "NAME_SECONDS", 0.0)
     with pytest.raises(DeployError, match=r"^S3 still holds on to the name of bucket name-kept-artifacts-\S+, [^\n]+$"):
         refused(emulator, "name-kept", [ABORTED] * 1000).upload_functions()
 
 
-def test_a_name_of_somebody_else_is_not_waited_for(emulator: Emulator) -> None:
+def test_a_name_of_another_account_is_not_waited_for(emulator: Emulator) -> None:
     with pytest.raises(ClientError, match="BucketAlreadyExists"):
         refused(emulator, "name-taken", [TAKEN] * 1000).upload_functions()

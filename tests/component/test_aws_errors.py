@@ -29,7 +29,7 @@ PROGRAMS: dict[str, Callable[[], int]] = {
 }
 
 SLOW = ("container-refuses",)
-"""botocore asks a container's address three times, a second apart, whatever it is told: one program is enough."""
+"""botocore asks a container's address three times, a second apart, whatever the answer: one program is enough."""
 
 
 @pytest.fixture(scope="module")
@@ -66,12 +66,12 @@ def test_every_program_names_the_fix(
     only(base(tmp_path) | {"STACK": "s"} | environ)
     for name, program in list(PROGRAMS.items())[: 1 if case in SLOW else None]:
         code = program()
-        told = capsys.readouterr()
-        lines = told.err.strip().splitlines()
-        assert code in (1, 2), (name, told)
-        assert re.search(fix, lines[-1]), (name, told.err)
-        assert len(lines) <= 2, (name, told.err)  # deploy says first where it goes
-        assert "planted" not in told.err.replace("AKIAPLANTED", ""), (name, told.err)
+        reported = capsys.readouterr()
+        lines = reported.err.strip().splitlines()
+        assert code in (1, 2), (name, reported)
+        assert re.search(fix, lines[-1]), (name, reported.err)
+        assert len(lines) <= 2, (name, reported.err)  # deploy says first where it goes
+        assert "planted" not in reported.err.replace("AKIAPLANTED", ""), (name, reported.err)
 
 
 @pytest.mark.parametrize("case", sorted(CASES.keys() - {"retry-mode", "attempts"}))  # it has its own

@@ -34,7 +34,7 @@ async def clients(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> AsyncI
 
 
 async def points(clients: Clients, namespace: str, metric: str, **dimensions: str) -> dict[datetime, Any]:
-    """The statistics that CloudWatch tells, by minute."""
+    """The statistics from CloudWatch, by minute."""
     answer = await clients.cloudwatch.get_metric_statistics(
         Namespace=namespace,
         MetricName=metric,
@@ -93,7 +93,7 @@ async def test_each_sensor_has_its_own_count_when_asked_for(clients: Clients) ->
     await publish(clients, "Test/PerSensor", per_sensor=True, metrics=Metrics())
     total = await points(clients, "Test/PerSensor", METRIC)
     each = [await points(clients, "Test/PerSensor", METRIC, SensorId=f"soil Sensor+{number}") for number in range(4)]
-    # Asked without dimensions the emulator adds up all of the metric, CloudWatch tells the one that has none.
+    # Asked without dimensions the emulator adds up all of the metric, CloudWatch returns the one that has none.
     assert sum(point["SampleCount"] for point in total.values()) == 120 + 120
     assert [sum(point["SampleCount"] for point in sensor.values()) for sensor in each] == [30] * 4
 

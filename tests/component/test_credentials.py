@@ -255,7 +255,7 @@ async def test_short_ones_are_renewed_ahead_of_their_end_and_not_at_each_request
                 await asyncio.sleep(0.1)
 
 
-async def test_a_failed_renewal_is_told_once_tried_seldom_and_ends(
+async def test_a_failed_renewal_is_logged_once_tried_seldom_and_ends(
     environ: Callable[..., None],
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,

@@ -126,9 +126,9 @@ async def test_a_broken_aggregate_is_handed_over_and_its_neighbours_arrive(
         await rig.until(lambda: len(texts(rig)) == 20)
         assert rig.daemon.undeliverable == [broken]
         assert [text(got).encode() for got in rig.got] == good
-        told = [record for record in caplog.records if hasattr(record, "sequence_number")]
-        assert len(told) == 1
-        assert rig.got[9].sequence < int(told[0].__dict__["sequence_number"]) < rig.got[10].sequence
+        reported = [record for record in caplog.records if hasattr(record, "sequence_number")]
+        assert len(reported) == 1
+        assert rig.got[9].sequence < int(reported[0].__dict__["sequence_number"]) < rig.got[10].sequence
 
 
 async def test_a_skipped_batch_forbids_checkpoints_and_kills_the_daemon(

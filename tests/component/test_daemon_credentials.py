@@ -1,4 +1,4 @@
-"""The real daemon lives on the credentials that the service renews, and tells why where there are none."""
+"""The real daemon lives on the credentials that the service renews, and logs the reason where there are none."""
 
 import asyncio
 import logging

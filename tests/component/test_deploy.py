@@ -93,7 +93,7 @@ def test_a_failure_is_its_cause_in_one_line_and_the_same_command_goes_on(shell: 
     assert f"created     stack {shell.stack}-service" in shell.deploy()
 
 
-def test_a_service_that_fails_is_told_with_the_reason_of_its_last_task(shell: Shell) -> None:
+def test_a_service_that_fails_is_reported_with_the_reason_of_its_last_task(shell: Shell) -> None:
     """Another service has its place, and its task has just ended."""
     ecs, cluster = shell.session.client("ecs"), shell.stack
     ecs.create_cluster(clusterName=cluster)
@@ -234,19 +234,19 @@ def test_what_is_under_way_is_waited_for(emulator: Emulator) -> None:
     client.create_stack(StackName="under-way", TemplateBody=WAITING)
     events: list[Event] = []
 
-    def tell(event: Event) -> None:
+    def on_event(event: Event) -> None:
         events.append(event)
         if len(events) == 1:
             client.signal_resource(StackName="under-way", LogicalResourceId="Waits", UniqueId="1", Status="SUCCESS")
 
     with ThreadPoolExecutor(1) as pool:
-        settled = pool.submit(Stack(client, "under-way", tell, 0.1).settled).result(timeout=60)
+        settled = pool.submit(Stack(client, "under-way", on_event, 0.1).settled).result(timeout=60)
     assert settled is not None
     assert settled.status == "CREATE_COMPLETE"
     assert events == [
         Event("under-way", "CREATE_IN_PROGRESS", "already under way: waiting for its end", stack="under-way")
     ]
-    Stack(client, "under-way", tell, 0.1).delete()
+    Stack(client, "under-way", on_event, 0.1).delete()
 
 
 def test_a_template_too_long_for_a_request_goes_through_the_bucket(emulator: Emulator, tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def test_a_folder_with_anything_else_is_left_alone(shell: Shell, tmp_path: Path,
 
 
 @pytest.mark.parametrize("folder", ["/proc/x", "/dev/null"])
-def test_a_folder_that_cannot_be_made_is_told(shell: Shell, folder: str) -> None:
+def test_a_folder_that_cannot_be_made_is_reported(shell: Shell, folder: str) -> None:
     code, _, error = shell.run_alone("package", "--folder", folder)
     assert (code, error.count("\n")) == (2, 1)
     assert f"FOLDER={folder}: " in error

@@ -99,9 +99,9 @@ def test_at_the_limit_the_cause_is_named(tmp_path: Path, more: int) -> None:
             with suppress(OSError):  # it has ended meanwhile
                 connector.connect(str(door))
                 socket.send_fds(connector, [b"\0"], [pipes[0][0], pipes[1][1]])
-        told = served.stdout.readline()
-    assert told.startswith("TooFewDescriptors('the limit of "), told
-    assert "raise it (ulimit -n" in told
+        reported = served.stdout.readline()
+    assert reported.startswith("TooFewDescriptors('the limit of "), reported
+    assert "raise it (ulimit -n" in reported
 
 
 async def test_it_ends_the_service_instead_of_one_daemon_after_another() -> None:

@@ -60,7 +60,7 @@ def test_a_query_can_be_continued(stack: Deployed) -> None:
 
 
 @pytest.mark.usefixtures("table")
-def test_measures_are_told_where_there_are_some(stack: Deployed) -> None:
+def test_measures_are_returned_where_there_are_some(stack: Deployed) -> None:
     [item] = ask(stack, {"operation": "query", "sensorid": "tracker"})["Items"]
     assert item["Measures"] == {"speed": 20.1, "sats": 7}
 
@@ -149,7 +149,7 @@ def test_an_unknown_sensor_has_no_readings(stack: Deployed) -> None:
         ({"operation": "query", "sensorid": "soil", "ExclusiveStartKey": {"SensorId": "other"}}, "ExclusiveStartKey"),
     ],
 )
-def test_a_bad_request_is_told_what_is_wrong(stack: Deployed, request_: Any, word: str) -> None:
+def test_a_bad_request_is_answered_with_the_fault(stack: Deployed, request_: Any, word: str) -> None:
     answer = ask(stack, request_)
     assert answer.keys() == {"error"}
     assert word in answer["error"]

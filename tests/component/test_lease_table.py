@@ -74,7 +74,7 @@ async def test_every_claim_is_greater_than_all_before(aws: Clients) -> None:
     assert taken == Claim(first.epoch + 6, START)
 
 
-async def test_a_claim_tells_the_checkpoint(aws: Clients) -> None:
+async def test_a_claim_returns_the_checkpoint(aws: Clients) -> None:
     leases = await aws.prepare("a")
     await aws.set(FIRST, checkpoint={"S": "496"}, checkpointSubSequenceNumber={"N": "3"})
     await aws.set(SECOND, checkpoint={"S": "SHARD_END"})
@@ -121,7 +121,7 @@ async def test_a_table_with_rows_is_never_filled_up(aws: Clients) -> None:
     assert owned_by("a", await leases.rows()) == {FIRST}
 
 
-async def test_rows_that_are_nobodys_wait_for_the_leader(aws: Clients) -> None:
+async def test_rows_without_an_owner_wait_for_the_leader(aws: Clients) -> None:
     leases = await aws.prepare("a", seed=False)
     await leases.seed(aws.table, aws.kinesis.list_shards)
     rows = await aws.rows()
@@ -147,7 +147,7 @@ async def test_only_a_leader_lock_in_our_name_is_given_up(aws: Clients) -> None:
         AttributeDefinitions=[{"AttributeName": "key", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    await ours.release_leadership()  # nobody leads
+    await ours.release_leadership()  # there is no leader
     for owner, left in (("another", 1), ("us", 0)):
         await aws.dynamodb.put_item(TableName=table, Item={"key": {"S": "Leader"}, "ownerName": {"S": owner}})
         await ours.release_leadership()

@@ -133,7 +133,7 @@ def test_a_device_hears_nothing(device: Device, name: str, topic: str) -> None:
         device.subscribe(topic.replace("{name}", name))
 
 
-def test_a_device_is_nobody_else(strict: Strict, ca: Path, name: str) -> None:
+def test_a_device_cannot_act_as_another(strict: Strict, ca: Path, name: str) -> None:
     pem = certificate(strict.deployed, name)
     with connected(strict.deployed, ca, pem, name) as device:
         device.publish(name, HUMID)
@@ -141,7 +141,7 @@ def test_a_device_is_nobody_else(strict: Strict, ca: Path, name: str) -> None:
         pass
 
 
-def test_a_certificate_without_a_thing_is_nobody(strict: Strict, ca: Path, name: str) -> None:
+def test_a_certificate_without_a_thing_is_refused(strict: Strict, ca: Path, name: str) -> None:
     iot = strict.client("iot")
     made = iot.create_keys_and_certificate(setAsActive=True)
     iot.attach_policy(policyName=strict.names["DevicePolicy"], target=made["certificateArn"])
@@ -166,7 +166,7 @@ def said_by(device: str) -> str:
 
 
 def undelivered(strict: Strict) -> list[Any]:
-    """What the rules' error action has told; each once."""
+    """What the rules' error action has sent; each once."""
     sqs, url = strict.client("sqs"), undelivered_url(strict)
     found = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", [])
     for message in found:
@@ -196,9 +196,9 @@ def test_the_rules_role_delivers_nowhere_else(
     try:
         device.publish(name, HUMID)
         # The error action is in the same role, and may.
-        (told,) = eventually(lambda: [each for each in undelivered(strict) if each["ruleName"] == rule], "failure")
-        assert "not authorized" in told["failures"][0]["errorMessage"]
-        assert words in told["failures"][0]["errorMessage"]
+        (reported,) = eventually(lambda: [each for each in undelivered(strict) if each["ruleName"] == rule], "failure")
+        assert "not authorized" in reported["failures"][0]["errorMessage"]
+        assert words in reported["failures"][0]["errorMessage"]
         assert records(strict, strict.names["StreamName"], name), "the stack's own rule, with the same role"
         assert not records(strict, "other", name)
     finally:
@@ -217,8 +217,8 @@ def test_a_function_answers_only_the_rule_that_it_is_made_for(strict: Strict, de
     )
     try:
         device.publish(name, HUMID)
-        (told,) = eventually(lambda: [each for each in undelivered(strict) if each["ruleName"] == rule], "failure")
-        assert "lambda:InvokeFunction" in told["failures"][0]["errorMessage"]
+        (reported,) = eventually(lambda: [each for each in undelivered(strict) if each["ruleName"] == rule], "failure")
+        assert "lambda:InvokeFunction" in reported["failures"][0]["errorMessage"]
     finally:
         strict.client("iot").delete_topic_rule(ruleName=rule)
 

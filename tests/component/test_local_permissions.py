@@ -1,6 +1,6 @@
 """Who may do what, on an emulator that enforces it: each refused call beside one that is allowed.
 
-The calls name outputs of the stack in braces. The other half of the proof is tests/system, where everybody works in
+The calls name outputs of the stack in braces. The other half of the proof is tests/system, where each user works in
 these roles.
 """
 
@@ -209,7 +209,7 @@ def test_the_operator_redrives_what_was_not_delivered(strict: Strict, capsys: py
     assert record["Data"] == b'{"name":"redelivered","humidity":7}'
 
 
-def test_people_take_on_their_roles_and_nobody_those_of_services(strict: Strict) -> None:
+def test_people_assume_their_roles_and_not_those_of_services(strict: Strict) -> None:
     sts, roles = strict.client("sts"), strict.client("iam").list_roles()["Roles"]
     ours = {role["RoleName"].split("-")[-2]: role["Arn"] for role in roles if role["RoleName"].startswith("strict-")}
     people = {"ClientRole", "OperatorRole", "DeployerRole"}

@@ -50,7 +50,7 @@ def test_an_emulator_listens_on_loopback_only_and_leaves_nothing_behind(tmp_path
     assert not listens(emulator.mqtt_port)
 
 
-def test_the_end_of_an_emulator_is_told(tmp_path: Path) -> None:
+def test_the_end_of_an_emulator_is_reported(tmp_path: Path) -> None:
     child = Child("the thing", [sys.executable, "-c", "print('why'); raise SystemExit(7)"], {}, tmp_path / "log")
     with pytest.raises(LocalError, match=r"the thing ended with code 7: why"):
         child.wait_until(lambda: False, 30)

@@ -90,18 +90,18 @@ def test_a_device_may_not_connect_under_another_name(stack: Deployed, iot_ca: Pa
         pass
 
 
-def test_a_low_humidity_is_told_to_the_subscribers_of_the_topic(
+def test_a_low_humidity_is_sent_to_the_subscribers_of_the_topic(
     stack: Deployed, device: Device, name: str, alerts: str
 ) -> None:
     for humidity in (35, 34.5, "20"):
         device.publish(name, json.dumps({"name": name, "humidity": humidity}).encode())
-    told = received(stack, alerts, 2)
-    assert {t["Subject"] for t in told} == {"Attention:Humidity Under Threshold"}
-    assert sorted(t["Message"] for t in told) == [
+    reported = received(stack, alerts, 2)
+    assert {t["Subject"] for t in reported} == {"Attention:Humidity Under Threshold"}
+    assert sorted(t["Message"] for t in reported) == [
         f"Humidity 20 under threshold for device name {name}",
         f"Humidity 34.5 under threshold for device name {name}",
     ]
-    given = [{key: each["Value"] for key, each in t["MessageAttributes"].items()} for t in told]
+    given = [{key: each["Value"] for key, each in t["MessageAttributes"].items()} for t in reported]
     assert sorted(given, key=lambda each: each["value"]) == [
         {"device": name, "value": "20"},
         {"device": name, "value": "34.5"},

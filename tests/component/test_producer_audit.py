@@ -1,4 +1,4 @@
-"""The audit finds what is wrong and only that: a faithful copy of the stream is clean, every single fault is told."""
+"""The audit finds every single fault, and nothing in a faithful copy of the stream."""
 
 import base64
 import gzip
@@ -83,10 +83,10 @@ class World:
         first, last = lines[0][1], lines[-1][1]
         day = datetime.now(UTC).strftime("date=%Y-%m-%d/hour=%H")
         key = f"{prefix}{day}/{first['shard']}/{first['sequenceNumber'].zfill(56)}-{0:010d}.ndjson.gz"
-        told = {"first": f"{first['sequenceNumber']}.0", "last": f"{last['sequenceNumber']}.0"}
-        told |= {"records": str(len(lines)), "epoch": "7"} | metadata
+        reported = {"first": f"{first['sequenceNumber']}.0", "last": f"{last['sequenceNumber']}.0"}
+        reported |= {"records": str(len(lines)), "epoch": "7"} | metadata
         body = gzip.compress(b"".join(text(line) for _, line in lines))
-        self.stack.session.client("s3").put_object(Bucket=self.stack.bucket, Key=key, Body=body, Metadata=told)
+        self.stack.session.client("s3").put_object(Bucket=self.stack.bucket, Key=key, Body=body, Metadata=reported)
 
 
 def text(line: dict[str, Any]) -> bytes:
@@ -200,7 +200,7 @@ def test_every_fault_is_found_at_its_place(world: World, spoil: Callable[[World,
     assert not report.as_json()["ok"]
 
 
-def test_a_torn_object_is_told_with_its_key(world: World) -> None:
+def test_a_torn_object_is_reported_with_its_key(world: World) -> None:
     world.write()
     s3 = world.stack.session.client("s3")
     key = s3.list_objects_v2(Bucket=world.stack.bucket, Prefix="readings/")["Contents"][0]["Key"]

@@ -1,4 +1,4 @@
-"""`producer doctor` where roles count: all is well for the operator, and what is not is told with its remedy."""
+"""`producer doctor` where roles count: all is well for the operator, and every finding has a remedy."""
 
 import json
 import os
@@ -37,12 +37,12 @@ def examined(
 def test_all_is_well_for_the_operator_with_probes(healthy: Strict, capsys: pytest.CaptureFixture[str]) -> None:
     checks = examined(healthy, capsys, "--probe")
     assert "OperatorRole" in checks["identity"]["detail"]
-    told = {name.removeprefix("probe: "): check["detail"] for name, check in checks.items() if "probe: " in name}
-    assert len(told) == 9
-    assert '"humidity":99,' in told["reading"], "a whole number has lost its point"
-    assert told["34 digits"] == "reaches the stream byte for byte"
-    assert told["35 digits"].endswith('is in the stream as {"probe":0.1234567890123456789012345678901234}')
-    assert told["binary"] == "reaches the stream byte for byte"
+    reported = {name.removeprefix("probe: "): check["detail"] for name, check in checks.items() if "probe: " in name}
+    assert len(reported) == 9
+    assert '"humidity":99,' in reported["reading"], "a whole number has lost its point"
+    assert reported["34 digits"] == "reaches the stream byte for byte"
+    assert reported["35 digits"].endswith('is in the stream as {"probe":0.1234567890123456789012345678901234}')
+    assert reported["binary"] == "reaches the stream byte for byte"
 
 
 def test_without_probes_nothing_is_published(healthy: Strict, capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,7 +54,7 @@ def test_without_probes_nothing_is_published(healthy: Strict, capsys: pytest.Cap
     }  # fmt: skip
 
 
-def test_who_may_not_look_is_told_which_role_may(healthy: Strict, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_permission_the_role_that_has_it_is_named(healthy: Strict, capsys: pytest.CaptureFixture[str]) -> None:
     checks = examined(healthy, capsys, "--probe", role="client", code=1)
     denied = {name for name, check in checks.items() if check["state"] == "finding"}
     assert denied >= {"stacks", "stream", "table", "archive", "undelivered", "alerts", "alarms", "probes"}

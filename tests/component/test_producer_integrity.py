@@ -58,7 +58,7 @@ def found(site: Site, capsys: pytest.CaptureFixture[str], *arguments: str) -> di
 
 
 def change(site: Site, key: str, lines: list[bytes] | None = None, to: str = "", **metadata: Any) -> None:
-    """Writes an object anew with other lines, at another key, or with other metadata."""
+    """Writes an object again with other lines, at another key, or with other metadata."""
     s3 = site.session.client("s3")
     held = s3.get_object(Bucket=site.stack.bucket, Key=key)
     body = held["Body"].read() if lines is None else gzip.compress(b"".join(lines))
@@ -96,8 +96,8 @@ def test_a_lost_archive_object_of_a_finished_shard_is_found(
     held = [place(line) for line in lines(site, key)]
     delete(site, key)
     finding = audited(site, capsys, code=1)["findings"]["record_missing"]
-    (place_told,) = finding["places"]
-    assert place_told.startswith(f"{held[0]} up to {held[-1].split()[1]}, {len(held)} records, ")
+    (place_reported,) = finding["places"]
+    assert place_reported.startswith(f"{held[0]} up to {held[-1].split()[1]}, {len(held)} records, ")
     assert finding["count"] == len(held)
 
 
@@ -141,7 +141,7 @@ def test_a_record_in_two_archive_objects_is_an_overlap(site: Site, capsys: pytes
 
 
 @pytest.mark.parametrize("metadata", [{"first": "1.0"}, {"last": "x"}, {"records": "9"}, {"epoch": ""}])
-def test_metadata_that_the_lines_contradict_are_told(
+def test_metadata_that_the_lines_contradict_are_reported(
     site: Site, capsys: pytest.CaptureFixture[str], metadata: dict[str, Any]
 ) -> None:
     key = site.keys("readings/")[2]
@@ -150,7 +150,7 @@ def test_metadata_that_the_lines_contradict_are_told(
     assert place.startswith(f"{key}: metadata {next(iter(metadata))} is")
 
 
-def test_a_archive_object_at_a_wrong_place_is_told(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_archive_object_at_a_wrong_place_is_reported(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     key = site.keys("readings/")[0]
     elsewhere = key.replace("date=20", "date=19")
     change(site, key, to=elsewhere)
@@ -161,7 +161,7 @@ def test_a_archive_object_at_a_wrong_place_is_told(site: Site, capsys: pytest.Ca
     assert places[0] == "readings/odd.txt: not an archive object's key"
 
 
-def test_an_unreadable_line_is_told_with_its_number(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreadable_line_is_reported_with_its_number(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     key = site.keys("readings/")[0]
     first, second, third = lines(site, key)
     change(site, key, [first, second[:-9] + b"\n", third])
@@ -220,8 +220,8 @@ def test_records_that_wait_for_their_archive_object_are_no_finding(
         report = audited(fresh, capsys, code=3)
         assert (report["waiting"], report["ok"], report["findings"]) == (2, False, {})
         assert main(["audit", "--stack", fresh.stack.name]) == 3
-        told = capsys.readouterr().out.splitlines()[-1]
-        assert told.startswith("NOTHING compared: no archive object; 2 records wait in the stream for theirs")
+        reported = capsys.readouterr().out.splitlines()[-1]
+        assert reported.startswith("NOTHING compared: no archive object; 2 records wait in the stream for theirs")
         fresh.consume()
         fresh.put("a", b"{}")
         report = audited(fresh, capsys)
@@ -239,8 +239,8 @@ def test_an_aggregate_is_missing_unless_it_is_kept_as_undeliverable(
         first, _, third = lines(fresh, key)
         for object_key in (key, key.replace("readings/", "dead-letters/")):
             change(fresh, object_key, [first, third], records="2", **{"dead-letters": "2"})
-        (told,) = found(fresh, capsys)["record_missing"]
-        assert told.endswith("a KPL aggregate: was it made for another shard?")
+        (reported,) = found(fresh, capsys)["record_missing"]
+        assert reported.endswith("a KPL aggregate: was it made for another shard?")
         name = f"dead-letters/date=1970-01-01/hour=00/undeliverable/{hashlib.sha256(packed).hexdigest()}.ndjson.gz"
         fresh.session.client("s3").put_object(Bucket=fresh.stack.bucket, Key=name, Body=b"")
         assert audited(fresh, capsys)["ok"]

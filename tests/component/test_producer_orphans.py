@@ -126,9 +126,9 @@ def test_a_key_that_cannot_be_saved_leaves_no_certificate(account: Account, writ
         if next(writes) == write:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with mock.patch("os.fsync", full), pytest.raises(UserError, match="No space left") as told:
+    with mock.patch("os.fsync", full), pytest.raises(UserError, match="No space left") as reported:
         account.provision()
-    assert ("nothing was made" if write == 0 else "its certificate was taken back") in str(told.value)
+    assert ("nothing was made" if write == 0 else "its certificate was taken back") in str(reported.value)
     assert (account.new(), list(account.folder.rglob("*.*"))) == ([], [])
     account.provision()
     assert account.new() == ["ACTIVE"]

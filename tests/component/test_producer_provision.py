@@ -161,7 +161,7 @@ def test_a_run_that_fails_takes_its_devices_away(
 
 
 @pytest.mark.usefixtures("_as_task", "_denied")
-def test_what_cannot_be_taken_away_is_told_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_taken_away_is_reported_in_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(simulate("left", "--devices", "2", "--for", "0.2")) == 1
     errors = capsys.readouterr().err
     assert errors.startswith(
@@ -171,7 +171,7 @@ def test_what_cannot_be_taken_away_is_told_in_a_line(capsys: pytest.CaptureFixtu
 
 
 def test_what_was_there_stays(strict: Strict, cloud: Cloud, variables: dict[str, str], folder: Path) -> None:
-    """A device with its certificate saved, a thing that somebody else has, and one that is missing."""
+    """A device with its certificate saved, a thing of another user, and one that is missing."""
     saved, foreign = f"{PREFIX}kept-1", f"{PREFIX}kept-2"
     iot = strict.client("iot")
     with mock.patch.dict(os.environ, variables):
@@ -214,7 +214,7 @@ def test_what_was_detached_is_deleted_when_iot_knows_it(monkeypatch: pytest.Monk
     assert answers == []
 
 
-def test_what_stays_attached_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wait_for_what_stays_attached_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "DETACHED_SECONDS", 0)
     for code in ("DeleteConflictException", "AccessDeniedException"):
         with pytest.raises(ClientError, match=code):

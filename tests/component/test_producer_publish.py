@@ -190,7 +190,7 @@ def test_console_publishes_and_queries(stack: Deployed, capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         (["query", "x", "--stack", "none"], "no stack 'none' here"),
         (["publish", "x", "wet"], "'wet' is not a number"),
@@ -200,11 +200,11 @@ def test_console_publishes_and_queries(stack: Deployed, capsys: pytest.CaptureFi
     ],
 )
 def test_user_errors_are_one_line(
-    stack: Deployed, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+    stack: Deployed, capsys: pytest.CaptureFixture[str], arguments: list[str], reported: str
 ) -> None:
     if "--stack" not in arguments:
         arguments = [*arguments, "--stack", stack.name]
     assert main(arguments) == 2
     errors = capsys.readouterr().err
-    assert told in errors
+    assert reported in errors
     assert errors.count("\n") == 1

@@ -31,7 +31,7 @@ FAILS = b"def handle(event, context):\n    raise RuntimeError('no')\n"
 
 @dataclass
 class Place:
-    """A site whose queue of undelivered messages is its own; `alerts` gets what the topic is told."""
+    """A site whose queue of undelivered messages is its own; `alerts` gets what is published to the topic."""
 
     site: Site
     queue: str
@@ -101,7 +101,7 @@ def invocation_record(payload: str) -> str:
     )
 
 
-def told(place: Place, capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, Any]:
+def reported(place: Place, capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, Any]:
     assert main(["redrive", "--undelivered", *arguments, "--json", "--stack", place.site.stack.name]) == code
     answer: dict[str, Any] = json.loads(capsys.readouterr().out)
     return answer
@@ -132,7 +132,7 @@ def test_they_are_counted_by_reason_and_nothing_is_sent(place: Place, capsys: py
 def test_an_empty_queue_is_said_to_be_empty(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(place) == 0
     assert capsys.readouterr().out.splitlines()[0] == "no undelivered messages"
-    assert told(place, capsys, "--send")["messages"] == 0
+    assert reported(place, capsys, "--send")["messages"] == 0
 
 
 def test_each_goes_where_it_should_have_gone(place: Place, stack: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
@@ -140,19 +140,19 @@ def test_each_goes_where_it_should_have_gone(place: Place, stack: Deployed, caps
         rule_error(b"\xff\xfe\x00", name="b"), rule_error(EXACT.encode()), rule_error(EXACT.encode(), "LambdaAction")
     )
     place.say(invocation_record(EXACT.replace('"a"', '"c"')), "malformed")
-    answer = told(place, capsys, "--send", code=1)
+    answer = reported(place, capsys, "--send", code=1)
     assert (answer["to_stream"], answer["to_function"]) == (2, 2)
     assert answer["left"] == {"malformed: not a JSON object": 1}
     assert in_stream(place) == [("a", EXACT.encode()), ("b", b"\xff\xfe\x00")]
     messages = {alert["Message"] for alert in received(stack, place.alerts, 2)}
     assert messages == {f"Humidity 20.0 under threshold for device name {name}" for name in "ac"}
     assert place.left() == ["malformed"], "what is malformed stays, and at once"
-    assert told(place, capsys, "--send", code=1)["to_stream"] == 0
+    assert reported(place, capsys, "--send", code=1)["to_stream"] == 0
 
 
 def test_more_than_a_request_holds(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.say(*(rule_error(b"%d" % n, name=f"d{n % 3}") for n in range(45)))
-    answer = told(place, capsys, "--send")
+    answer = reported(place, capsys, "--send")
     assert (answer["to_stream"], answer["messages"], answer["ok"]) == (45, 45, True)
     assert sorted(int(data) for _, data in in_stream(place)) == list(range(45))
     assert (place.left(), place.hidden()) == ([], 0)
@@ -176,7 +176,7 @@ def test_a_record_that_the_stream_refuses_at_first_is_put_again(
 ) -> None:
     place.say(*(rule_error(b"%d" % n, name=f"d{n}") for n in range(5)))
     with mock.patch("producer.aws.put_records.connect", Throttled):
-        answer = told(place, capsys, "--send")
+        answer = reported(place, capsys, "--send")
     assert (answer["to_stream"], answer["ok"]) == (5, True)
     assert sorted(data for _, data in in_stream(place)) == [b"%d" % n for n in range(5)]
     assert place.left() == []
@@ -189,7 +189,7 @@ def test_nothing_is_deleted_when_the_stream_takes_nothing(place: Place, capsys: 
         "PutRecords",
     )
     with mock.patch.object(Sender, "_put", side_effect=refused):
-        answer = told(place, capsys, "--send", code=1)
+        answer = reported(place, capsys, "--send", code=1)
     assert (answer["to_stream"], answer["ok"]) == (0, False)
     assert answer["stopped"].startswith("PutRecords: AccessDeniedException")
     assert place.left() == [rule_error(b"1")], "visible again at once"
@@ -203,10 +203,10 @@ def test_a_run_that_dies_after_the_put_delivers_once_more(place: Place, capsys: 
         mock.patch.object(Queue, "delete", side_effect=lost),
         mock.patch.object(undelivered_queue, "HIDDEN_SECONDS", 1),
     ):
-        answer = told(place, capsys, "--send", code=1)
+        answer = reported(place, capsys, "--send", code=1)
     assert (answer["to_stream"], bool(answer["stopped"])) == (1, True)
     until_there(place)
-    assert told(place, capsys, "--send")["to_stream"] == 1
+    assert reported(place, capsys, "--send")["to_stream"] == 1
     assert in_stream(place) == [("a", b"1")] * 2
     assert place.left() == []
 
@@ -220,7 +220,7 @@ def test_what_comes_meanwhile_is_left(place: Place, capsys: pytest.CaptureFixtur
         self.opened_ms -= 3_600_000
 
     with mock.patch.object(Queue, "__init__", earlier):
-        answer = told(place, capsys, "--send")
+        answer = reported(place, capsys, "--send")
     assert (answer["newer"], answer["messages"]) == (1, 0)
     assert place.left() == [rule_error(b"1")]
 
@@ -248,7 +248,7 @@ def test_a_device_is_heard_although_the_stream_was_gone(
         until_there(place)
     finally:
         iot.delete_topic_rule(ruleName=name.replace("-", "_"))
-    assert told(place, capsys, "--send")["to_stream"] == 1
+    assert reported(place, capsys, "--send")["to_stream"] == 1
     assert in_stream(place) == [(name, b'{"humidity": 50.0}')], "byte for byte as the device sent it"
 
 
@@ -274,7 +274,7 @@ def test_an_event_that_lambda_gave_up_goes_to_the_alert_function(
     )
     functions.invoke(FunctionName=name, InvocationType="Event", Payload=b'{"name":"late","humidity":7}')
     until_there(place)
-    assert told(place, capsys, "--send")["to_function"] == 1
+    assert reported(place, capsys, "--send")["to_function"] == 1
     [alert] = received(stack, place.alerts, 1)
     assert alert["Message"] == "Humidity 7 under threshold for device name late"
 

@@ -38,7 +38,7 @@ def run(site: Site, *arguments: str) -> int:
     return main(["redrive", *arguments, "--stack", site.stack.name])
 
 
-def told(site: Site, capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, Any]:
+def reported(site: Site, capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, Any]:
     assert run(site, *arguments, "--json") == code
     answer: dict[str, Any] = json.loads(capsys.readouterr().out)
     return answer
@@ -62,13 +62,13 @@ def test_they_are_counted_by_reason_and_nothing_is_sent(site: Site, capsys: pyte
 
 
 def test_they_are_counted_by_key_and_by_time(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    groups = told(site, capsys, "--by", "key")["groups"]
+    groups = reported(site, capsys, "--by", "key")["groups"]
     assert {name: group["records"] for name, group in groups.items()} == {"a": 2, "b": 3, "c": 2}
-    (hour,) = told(site, capsys, "--by", "hour")["groups"].values()
+    (hour,) = reported(site, capsys, "--by", "hour")["groups"].values()
     assert hour["records"] == 7
-    assert told(site, capsys, "--to", "2001-01-01")["records"] == 0
+    assert reported(site, capsys, "--to", "2001-01-01")["records"] == 0
     arrived = sorted(record["ApproximateArrivalTimestamp"] for record in site.stream())[-1].isoformat()
-    assert told(site, capsys, "--from", arrived)["records"] >= 1
+    assert reported(site, capsys, "--from", arrived)["records"] >= 1
 
 
 def test_one_is_shown_with_its_reason_and_its_bytes(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,7 +78,7 @@ def test_one_is_shown_with_its_reason_and_its_bytes(site: Site, capsys: pytest.C
     assert f"shardId-000000000000 {malformed['SequenceNumber']}.0" in out
     assert "[0] not-json: " in out
     assert out.endswith("  9 bytes\nmalformed\n\n")
-    shown = told(site, capsys, "--show", "--reason", "not-utf8")
+    shown = reported(site, capsys, "--show", "--reason", "not-utf8")
     assert (shown["base64"], shown["state"], shown["partitionKey"]) == ("//4=", "new", "c")
     assert run(site, "--show", "--limit", "2", "--json") == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
@@ -90,14 +90,14 @@ def test_after_the_right_settings_are_back_the_table_is_completed(
     """A wrong deploy: only what the right settings read is sent, and rows appear exactly once."""
     assert len(site.rows()) == 2
     right = ("--readable", "--reading-fields", FIELDS)
-    assert told(site, capsys, *right)["records"] == 4
-    report = told(site, capsys, *right, "--send")
+    assert reported(site, capsys, *right)["records"] == 4
+    report = reported(site, capsys, *right, "--send")
     assert (report["sent"], report["skipped"], report["ok"]) == (4, 0, True)
     site.settings = {"READING_FIELDS": FIELDS}
     site.consume()
     assert len(rows := site.rows()) == 2 + 4
     archived = len(site.keys("readings/"))
-    again = told(site, capsys, *right, "--send")
+    again = reported(site, capsys, *right, "--send")
     assert (again["sent"], again["skipped"], again["ok"]) == (0, 4, True)
     site.consume()
     assert site.rows() == rows
@@ -106,13 +106,13 @@ def test_after_the_right_settings_are_back_the_table_is_completed(
     assert sorted(records[9:]) == sorted(record for record in records[:9] if b"tracker" in record[1])
 
 
-def test_what_was_redriven_is_told_with_its_new_place(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_was_redriven_is_reported_with_its_new_place(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(site, "--send", "--reason", "not-json") == 0
     assert "1 records of 1 dead-letter objects sent to stream" in capsys.readouterr().out
-    shown = told(site, capsys, "--show", "--reason", "not-json")
+    shown = reported(site, capsys, "--show", "--reason", "not-json")
     assert shown["state"] == "redriven"
     assert shown["redriven"]["sequenceNumber"] == site.stream()[-1]["SequenceNumber"]
-    counts = told(site, capsys)
+    counts = reported(site, capsys)
     assert (counts["records"], counts["new"], counts["redriven"]) == (7, 6, 1)
     assert len(site.keys("redriven/")) == 1
 
@@ -120,9 +120,9 @@ def test_what_was_redriven_is_told_with_its_new_place(site: Site, capsys: pytest
 def test_a_redriven_record_that_is_rejected_again_is_a_new_dead_letter(
     site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert told(site, capsys, "--send", "--reason", "not-json")["sent"] == 1
+    assert reported(site, capsys, "--send", "--reason", "not-json")["sent"] == 1
     site.consume()
-    counts = told(site, capsys, "--reason", "not-json")
+    counts = reported(site, capsys, "--reason", "not-json")
     assert (counts["records"], counts["new"], counts["redriven"]) == (2, 1, 1)
 
 
@@ -133,20 +133,20 @@ def test_dead_letters_of_an_object_that_was_replaced_are_none(site: Site, capsys
     bodies = {key: (answer["Body"].read(), answer["Metadata"]) for key, answer in outdated.items()}
     site.start_again(READING_FIELDS=FIELDS)
     site.consume()
-    counts = told(site, capsys)
+    counts = reported(site, capsys)
     assert (counts["records"], counts["readable"]) == (5, 2)  # by the settings of before; those now reject these
     assert main(["audit", "--json", "--stack", site.stack.name]) == 0
     assert json.loads(capsys.readouterr().out)["outdated"] == 0
     for key, (body, metadata) in bodies.items():  # as if the second owner had stopped before its dead letters
         s3.put_object(Bucket=bucket, Key=key, Body=body, Metadata=metadata)
-    assert told(site, capsys)["records"] == 0
-    assert told(site, capsys, "--send")["sent"] == 0
+    assert reported(site, capsys)["records"] == 0
+    assert reported(site, capsys, "--send")["sent"] == 0
     assert main(["audit", "--json", "--stack", site.stack.name]) == 1
     report = json.loads(capsys.readouterr().out)
     assert (report["outdated"], list(report["findings"])) == (3, ["dead_letter_missing"])
     site.start_again(READING_FIELDS=FIELDS)  # the replay after that stop
     site.consume()
-    assert told(site, capsys)["records"] == 5
+    assert reported(site, capsys)["records"] == 5
     assert main(["audit", "--stack", site.stack.name]) == 0
 
 
@@ -156,10 +156,10 @@ def test_settings_that_reject_nothing_any_more_leave_no_dead_letter(
     with new_site(stack) as site:
         site.put("a", *[(OTHER % (n, T0 + n)).encode() for n in range(4)])
         site.consume()
-        assert told(site, capsys)["records"] == 4
+        assert reported(site, capsys)["records"] == 4
         site.start_again(READING_FIELDS=FIELDS)
         site.consume()
-        assert told(site, capsys)["records"] == 0
+        assert reported(site, capsys)["records"] == 0
         bodies = [
             site.session.client("s3").get_object(Bucket=site.stack.bucket, Key=k) for k in site.keys("dead-letters/")
         ]
@@ -168,25 +168,23 @@ def test_settings_that_reject_nothing_any_more_leave_no_dead_letter(
         assert len(site.rows()) == 4
 
 
-def test_objects_of_before_they_told_of_their_dead_letters_are_read(
-    site: Site, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_objects_without_a_dead_letter_count_are_read(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     s3, bucket = site.session.client("s3"), site.stack.bucket
     for key in site.keys("readings/") + site.keys("dead-letters/"):
         held = s3.get_object(Bucket=bucket, Key=key)
         metadata = {name: value for name, value in held["Metadata"].items() if name != "dead-letters"}
         s3.put_object(Bucket=bucket, Key=key, Body=held["Body"].read(), Metadata=metadata)
-    assert told(site, capsys)["records"] == 7
+    assert reported(site, capsys)["records"] == 7
     assert main(["audit", "--stack", site.stack.name]) == 0
     capsys.readouterr()
     site.start_again(READING_FIELDS=FIELDS)
     site.consume()
-    assert told(site, capsys)["records"] == 5
+    assert reported(site, capsys)["records"] == 5
     assert main(["audit", "--stack", site.stack.name]) == 0
 
 
 class Lost:
-    """A stream that takes records, and somebody who presses Ctrl-C before its answer comes."""
+    """A stream that takes records, and Ctrl-C before its answer arrives."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
@@ -197,15 +195,15 @@ class Lost:
 
 
 def test_a_redrive_that_was_interrupted_leaves_a_trace(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nobody knows whether those records are in the stream: they are told, and sent only if one asks for it."""
+    """It is unknown whether those records are in the stream: they are reported, and sent only on request."""
     real = site.session.client("kinesis")
     with mock.patch.object(put_records, "connect", return_value=Lost(real)):
         assert run(site, "--send", "--reason", "not-utf8") == 130
-    assert told(site, capsys)["uncertain"] == 1
-    report = told(site, capsys, "--send", code=1)
+    assert reported(site, capsys)["uncertain"] == 1
+    report = reported(site, capsys, "--send", code=1)
     assert (report["sent"], report["uncertain"]) == (6, 1)
-    assert told(site, capsys, "--send", "--again")["sent"] == 1
-    assert told(site, capsys)["redriven"] == 7
+    assert reported(site, capsys, "--send", "--again")["sent"] == 1
+    assert reported(site, capsys)["redriven"] == 7
     assert [r["Data"] for r in site.stream()].count(b"\xff\xfe") == 3
 
 
@@ -213,15 +211,15 @@ class Refusing:
     """A stream that is gone."""
 
     def put_records(self, **request: Any) -> Any:
-        told: Any = {"Error": {"Code": "ResourceNotFoundException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
-        raise ClientError(told, "PutRecords")
+        reported: Any = {"Error": {"Code": "ResourceNotFoundException"}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+        raise ClientError(reported, "PutRecords")
 
 
 def test_what_was_certainly_not_sent_is_new_again(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     with mock.patch.object(put_records, "connect", return_value=Refusing()):
         assert run(site, "--send") == 2
     assert "ResourceNotFoundException" in capsys.readouterr().err
-    assert told(site, capsys)["new"] == 7
+    assert reported(site, capsys)["new"] == 7
 
 
 def test_two_redrives_never_send_the_same_record(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
@@ -245,21 +243,21 @@ def test_two_redrives_never_send_the_same_record(site: Site, capsys: pytest.Capt
     assert len(site.stream()) == 9 + 7
 
 
-def test_aggregates_that_nobody_can_take_apart_are_never_sent(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_aggregates_that_cannot_be_deaggregated_are_never_sent(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     body = Gzip(0)
     body.write(undeliverable_line(b"\xf3\x89\x9a\xc2broken"))
     key = "dead-letters/date=1970-01-01/hour=00/undeliverable/abc.ndjson.gz"
     site.session.client("s3").put_object(Bucket=site.stack.bucket, Key=key, Body=body.read())
-    counts = told(site, capsys, "--reason", "bad-aggregate")
+    counts = reported(site, capsys, "--reason", "bad-aggregate")
     assert (counts["records"], counts["new"], counts["undeliverable"]) == (1, 0, 1)
-    shown = told(site, capsys, "--show", "--reason", "bad-aggregate")
+    shown = reported(site, capsys, "--show", "--reason", "bad-aggregate")
     assert (shown["object"], shown["bytes"], shown["shard"]) == (key, 10, "")
     assert run(site, "--send", "--reason", "bad-aggregate") == 0
     assert "1 not sent: aggregates that the KCL cannot de-aggregate" in capsys.readouterr().out
     assert len(site.stream()) == 9
 
 
-def test_a_dead_letter_object_that_cannot_be_read_is_told(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dead_letter_object_that_cannot_be_read_is_reported(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     key = site.keys("dead-letters/")[0]
     site.session.client("s3").put_object(Bucket=site.stack.bucket, Key=key, Body=b"no gzip")
     assert run(site) == 1
@@ -277,5 +275,5 @@ def test_lost_connections_are_tried_again_and_counted(site: Site, capsys: pytest
             return real.put_records(**request)
 
     with mock.patch.object(put_records, "connect", return_value=Flaky()):
-        report = told(site, capsys, "--send", "--reason", "not-json")
+        report = reported(site, capsys, "--send", "--reason", "not-json")
     assert (report["sent"], report["repeated"], report["ok"]) == (1, 1, True)

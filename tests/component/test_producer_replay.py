@@ -60,8 +60,8 @@ def test_a_deleted_table_is_rebuilt_row_by_row(site: Site, capsys: pytest.Captur
     settings = ["--measures", "battery", "--row-ttl-days", "400"]
     assert run(site, "replay", "--to-table", *settings, "--json") == 0
     assert site.rows() == before
-    told = json.loads(capsys.readouterr().out)
-    assert (told["records"], told["otherwise"], told["ok"]) == (8 * 10, 0, True)
+    reported = json.loads(capsys.readouterr().out)
+    assert (reported["records"], reported["otherwise"], reported["ok"]) == (8 * 10, 0, True)
     assert run(site, "replay", "--to-table", *settings) == 0  # again: nothing changes
     assert site.rows() == before
 
@@ -130,7 +130,7 @@ def test_settings_that_are_not_the_consumers_are_noticed(site: Site, capsys: pyt
     assert "64 records are read otherwise than when they were archived" in capsys.readouterr().out
 
 
-def test_what_cannot_be_read_is_told_and_the_rest_goes_on(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_read_is_reported_and_the_rest_goes_on(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     fill(site)
     key = site.keys("readings/")[1]
     site.session.client("s3").put_object(Bucket=site.stack.bucket, Key=key, Body=b"no gzip")
@@ -139,7 +139,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_goes_on(site: Site, capsys: py
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         (["--to-table", "no-such-table"], "DescribeTable: ResourceNotFoundException"),
         (["--to-stream", "no-such-stream"], "DescribeStreamSummary: ResourceNotFoundException"),
@@ -148,11 +148,11 @@ def test_what_cannot_be_read_is_told_and_the_rest_goes_on(site: Site, capsys: py
     ],
 )
 def test_user_errors_are_one_line(
-    site: Site, capsys: pytest.CaptureFixture[str], arguments: list[str], told: str
+    site: Site, capsys: pytest.CaptureFixture[str], arguments: list[str], reported: str
 ) -> None:
     assert run(site, "replay", *arguments) == 2
     errors = capsys.readouterr().err
-    assert told in errors
+    assert reported in errors
     assert errors.count("\n") == 1
 
 

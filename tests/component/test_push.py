@@ -70,7 +70,9 @@ def test_what_is_pushed_into_ecr_is_named_by_its_digest(
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_token_that_the_registry_refuses_is_told(environ: dict[str, str], registry: Registry, engine: str) -> None:
+def test_a_token_that_the_registry_refuses_is_reported(
+    environ: dict[str, str], registry: Registry, engine: str
+) -> None:
     registry.password = "another"  # as after twelve hours
     done = push(environ, engine)
     assert (done.returncode, done.stdout) == (1, "")
@@ -79,7 +81,7 @@ def test_a_token_that_the_registry_refuses_is_told(environ: dict[str, str], regi
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_caller_without_a_token_is_told_why(environ: dict[str, str], registry: Registry, engine: str) -> None:
+def test_a_caller_without_a_token_gets_the_reason(environ: dict[str, str], registry: Registry, engine: str) -> None:
     done = push(environ | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, engine)
     assert (done.returncode, done.stdout) == (1, "")
     assert "http://127.0.0.1:9" in done.stderr

@@ -123,7 +123,7 @@ def test_a_working_and_failing_consumer_writes_no_secret(strict: Strict, tmp_pat
         running.until(lambda: running.shards() == 1, "daemon that works again")
         os.kill(before := running.state()["daemonPid"], signal.SIGKILL)
         running.until(lambda: running.state()["daemonPid"] not in (before, None), "restart")
-        told = "".join(running.get(path) for path in ("/metrics", "/shards"))
+        reported = "".join(running.get(path) for path in ("/metrics", "/shards"))
         running.process.terminate()
         running.process.wait(60)
         written = running.written()
@@ -134,11 +134,11 @@ def test_a_working_and_failing_consumer_writes_no_secret(strict: Strict, tmp_pat
     assert not any(str(secret) in value for value in daemon.values())
     own = daemon["AWS_CONTAINER_AUTHORIZATION_TOKEN"]
     for planted in (key, secret, token, str(token)[:40], own, ENVIRONMENT, PAYLOAD):
-        assert str(planted) not in written + told
+        assert str(planted) not in written + reported
 
 
 @pytest.mark.parametrize("endpoint", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_DYNAMODB"])
-def test_keys_that_are_refused_are_not_told(strict: Strict, tmp_path: Path, endpoint: str) -> None:
+def test_keys_that_are_refused_are_not_reported(strict: Strict, tmp_path: Path, endpoint: str) -> None:
     environ = settings_of(strict.emulator, strict.names["TaskDefinitionArn"])
     del environ["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
     keys = {
@@ -153,7 +153,7 @@ def test_keys_that_are_refused_are_not_told(strict: Strict, tmp_path: Path, endp
     assert not any(planted in written for planted in keys.values() if planted != keys["AWS_ACCESS_KEY_ID"])
 
 
-def test_a_password_in_an_address_is_refused_and_not_told(strict: Strict, tmp_path: Path) -> None:
+def test_a_password_in_an_address_is_refused_and_not_reported(strict: Strict, tmp_path: Path) -> None:
     environ = settings_of(strict.emulator, strict.names["TaskDefinitionArn"])
     with consumer(tmp_path, environ | {"AWS_ENDPOINT_URL": f"https://user:{PASTED}@localhost"}) as running:
         assert running.process.wait(60) == 2

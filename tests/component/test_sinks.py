@@ -140,7 +140,7 @@ async def test_dead_letters_stand_under_the_archive_objects_name(stack: Deployed
     assert len([key for key in keys if key.startswith("dead-letters/date=1970-01-01/hour=00/undeliverable/")]) == 1
 
 
-async def test_an_object_of_another_program_is_told_not_overwritten(stack: Deployed, archive: Archive) -> None:
+async def test_an_object_of_another_program_is_reported_not_overwritten(stack: Deployed, archive: Archive) -> None:
     s3 = stack.session.client("s3")
     s3.put_object(Bucket=stack.outputs["ArchiveBucket"], Key="readings/foreign", Body=b"mine")
     with pytest.raises(ForeignObject):

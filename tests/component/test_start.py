@@ -60,7 +60,7 @@ def test_a_bad_setting_is_named(environ: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("--check",)])
-def test_all_faults_are_told_at_once(environ: dict[str, str], arguments: tuple[str, ...]) -> None:
+def test_all_faults_are_reported_at_once(environ: dict[str, str], arguments: tuple[str, ...]) -> None:
     wrong = {"STREAM_NAME": "", "MEASURE": "a", "ARCHIVE_MAX_SECOND": "5", "HTTP_PORT": "many", "FAST_START": "yes"}
     code, err = start(environ | wrong, *arguments)
     assert code == 2
@@ -74,7 +74,7 @@ def test_all_faults_are_told_at_once(environ: dict[str, str], arguments: tuple[s
     assert "did you mean MEASURES?" in err
 
 
-def test_a_check_tells_what_is_set_and_asks_nobody(environ: dict[str, str]) -> None:
+def test_a_check_shows_the_settings_and_makes_no_request(environ: dict[str, str]) -> None:
     code, out = start(
         environ | {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_SECRET_ACCESS_KEY": "planted"}, "--check"
     )

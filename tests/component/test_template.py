@@ -54,16 +54,16 @@ def test_a_second_deployment_changes_nothing(stack: Deployed) -> None:
 
 
 def test_parameters_that_are_not_given_stay_as_they_are(emulator: Emulator, name: str) -> None:
-    session, told = emulator.session(), list[Event]()
-    Deployment(session, name, {"ShardCount": "3", "SNSEmail": "a@b.example"}, told.append, 0.1).apply_data()
-    outputs = Deployment(session, name, {"HumidityThreshold": "20"}, told.append, 0.1).apply_data()
+    session, reported = emulator.session(), list[Event]()
+    Deployment(session, name, {"ShardCount": "3", "SNSEmail": "a@b.example"}, reported.append, 0.1).apply_data()
+    outputs = Deployment(session, name, {"HumidityThreshold": "20"}, reported.append, 0.1).apply_data()
     [found] = session.client("cloudformation").describe_stacks(StackName=name)["Stacks"]
     parameters = {p["ParameterKey"]: p["ParameterValue"] for p in found["Parameters"]}
     assert (parameters["ShardCount"], parameters["HumidityThreshold"]) == ("3", "20")
     topic = outputs["AlertTopicArn"]
     [subscription] = session.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
     assert subscription["Endpoint"] == "a@b.example"
-    assert (name, "UPDATE_COMPLETE") in {(event.resource, event.status) for event in told}
+    assert (name, "UPDATE_COMPLETE") in {(event.resource, event.status) for event in reported}
 
 
 def test_a_failed_deployment_names_the_resource_and_can_be_repeated(emulator: Emulator, name: str) -> None:
@@ -77,7 +77,7 @@ def test_a_failed_deployment_names_the_resource_and_can_be_repeated(emulator: Em
     assert Deployment(session, name, {}, poll_seconds=0.1).apply_data().keys() == OUTPUTS
 
 
-def test_a_refused_parameter_is_told(emulator: Emulator) -> None:
+def test_a_refused_parameter_is_reported(emulator: Emulator) -> None:
     with pytest.raises(DeployError, match="RetentionHours"):
         Deployment(emulator.session(), "refused", {"RetentionHours": "1"}, poll_seconds=0.1).apply_data()
 

@@ -77,14 +77,14 @@ def test_it_scrapes_the_running_stack_and_judges_by_the_rules(consumer: str, tmp
 
 
 @pytest.mark.parametrize(
-    ("env", "told"),
+    ("env", "reported"),
     [
         (None, "no local stack runs here (there is no {folder}/env); start one in another terminal: make up"),
         ("export STREAM_NAME=x\n", "{folder}/env names no CONSUMER_URL; start the local stack again: make up"),
     ],
 )
-def test_without_a_local_stack_a_line_says_so(tmp_path: Path, env: str | None, told: str) -> None:
+def test_without_a_local_stack_a_line_says_so(tmp_path: Path, env: str | None, reported: str) -> None:
     if env is not None:
         (tmp_path / "env").write_text(env)
     out, error = watch(tmp_path).communicate(timeout=60)
-    assert (out, error) == ("", f"sensorstream: {told.format(folder=tmp_path)}\n")
+    assert (out, error) == ("", f"sensorstream: {reported.format(folder=tmp_path)}\n")

@@ -129,7 +129,7 @@ class Bench:
         )
 
     def supervise(self) -> None:
-        """Starts again what has ended, as whoever runs the tasks does."""
+        """Restarts what has ended, as an orchestrator does."""
         for worker in self.workers:
             if not worker.running:
                 try:

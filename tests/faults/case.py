@@ -54,7 +54,7 @@ class Case:
 
 
 def run(case: Case, bench: Bench, seed: int | None) -> dict[str, Any]:
-    """One line of the result. Never raises for what the system did wrong: `ok` and `why` tell."""
+    """One line of the result. Never raises for what the system did wrong: see `ok` and `why`."""
     bench.view.say(f"{case.name}: starts")
     name = case.name.split(" ")[0]
     plan = replace(case.plan, prefix=f"{name}-{next(_numbers)}-", seed=seed)

@@ -1,4 +1,4 @@
-"""A deploy with wrong settings: nearly all readings are rejected until somebody notices."""
+"""A deploy with wrong settings: nearly all readings are rejected until it is noticed."""
 
 import os
 import signal

@@ -84,7 +84,7 @@ def hand_over(bench: Bench, shards: list[str], old: str, to: str) -> None:
 @contextmanager
 def abandoned_hand_over(bench: Bench) -> Iterator[None]:
     """Leases stand between a worker that is lost and one whose daemon was started again under its id, alone. The leader
-    of KCL 3.1.3 leaves them to the latter, for ever, and that one does not know of them."""
+    of KCL 3.1.3 leaves them to the latter permanently, and that one does not know of them."""
     worker = bench.worker
     daemon = worker.daemon()
     os.kill(daemon, signal.SIGSTOP)
@@ -112,7 +112,7 @@ def taken_over(bench: Bench) -> float:
 
 @contextmanager
 def lost_worker(bench: Bench) -> Iterator[None]:
-    """Its machine is gone: nobody starts it again."""
+    """Its machine is gone: it is not restarted."""
     both_own(bench)
     lost = follower(bench)
     lost.kill()

@@ -60,7 +60,7 @@ def hanging(which: Which) -> Fault:
 
 
 def answer_lost(which: Which) -> Fault:
-    """It was done, but nobody learns of it."""
+    """The request was executed, but its answer is lost."""
 
     async def fault(request: Request, forward: Forward) -> Reply:
         reply = await forward(request)

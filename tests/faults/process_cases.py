@@ -69,7 +69,7 @@ def stop_with_hanging_sink(bench: Bench) -> Iterator[None]:
 
 @contextmanager
 def stall(bench: Bench) -> Iterator[None]:
-    """The whole worker stands still, as on a machine that is suspended; nobody is there to take over."""
+    """The whole worker stands still, as on a suspended machine; there is no other worker to take over."""
     go_on = bench.worker.pause()
     try:
         yield

@@ -46,7 +46,7 @@ class Reset(Exception):
 
 Forward = Callable[[Request], Awaitable[Reply]]
 Fault = Callable[[Request, Forward], Awaitable[Reply]]
-"""Sees a request and whoever would answer it; answers itself, or passes on what it likes. Runs in the proxy's loop."""
+"""Sees a request and the service that would answer it; answers itself, or forwards it. Runs in the proxy's loop."""
 
 
 class Proxy:
@@ -87,7 +87,7 @@ class Proxy:
 
     @contextlib.contextmanager
     def down(self, *services: str) -> Iterator[None]:
-        """As long as the block lasts, nobody reaches these services; open connections are reset."""
+        """As long as the block lasts, these services cannot be reached; open connections are reset."""
         self._down |= set(services)
         self._in_loop(self._abort(services))
         try:
@@ -215,7 +215,7 @@ async def _read_body(headers: dict[str, str], reader: asyncio.StreamReader) -> b
 
 def _encode(reply: Reply) -> bytes:
     headers = {name: value for name, value in reply.headers.items() if name != "transfer-encoding"}
-    if reply.body or "content-length" not in headers:  # that of an answer to HEAD tells of a body that is not sent
+    if reply.body or "content-length" not in headers:  # an answer to HEAD has the length of a body
         headers["content-length"] = str(len(reply.body))
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return f"HTTP/1.1 {reply.status} -\r\n{head}\r\n".encode("latin-1") + reply.body

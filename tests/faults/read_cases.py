@@ -1,4 +1,4 @@
-"""A stream that cannot be read: nothing fails at the sinks, nothing is delivered, and people must be told.
+"""A stream that cannot be read: nothing fails at the sinks, nothing is delivered, and an alert must be raised.
 
 The errors are what Kinesis answers by its API reference (GetRecords); no emulator has keys that can be disabled. The
 proxy puts them into the daemon's own connections, so that the real KCL and SDK say what they say of them.
@@ -19,8 +19,8 @@ from tests.faults.worker import Worker
 from tests.system.prometheus import Prometheus
 
 GET_RECORDS = "Kinesis_20131202.GetRecords"
-TOLD = UNREAD_SECONDS + 60
-"""Seconds until metrics and /healthz tell."""
+REPORTED_SECONDS = UNREAD_SECONDS + 60
+"""Seconds until metrics and /healthz show it."""
 ALERT = 120
 """Seconds from there to the alert, whose own times are divided by Prometheus's fast motion."""
 RESTART = SILENCE_SECONDS + 60
@@ -29,8 +29,8 @@ BUSIEST = 40
 """Lines of the daemon's log for a minute of failures in four shards, where each shard fails several times a second."""
 
 
-def told(worker: Worker, reason: str, shards: int) -> Callable[[], bool]:
-    """Whether all shards are told of as not readable for this reason, by metrics, /healthz and /shards."""
+def reported(worker: Worker, reason: str, shards: int) -> Callable[[], bool]:
+    """Whether all shards are reported as unreadable for this reason, by metrics, /healthz and /shards."""
 
     def look() -> bool:
         status, body = worker.health() or (0, {})
@@ -59,11 +59,11 @@ def unreadable(reason: str, refuse: Injection) -> Injection:
             Prometheus(Path(folder), {"sensorstream": worker.url}) as watching,
             refuse(bench),
         ):
-            bench.until(f"metrics that tell of {reason}", told(worker, reason, shards), TOLD)
+            bench.until(f"metrics that show {reason}", reported(worker, reason, shards), REPORTED_SECONDS)
             bench.until("an alert", lambda: _alert(watching, reason), ALERT)
             lines = _lines(worker)
             bench.hold(60, f"{reason} goes on")
-            if not told(worker, reason, shards)():
+            if not reported(worker, reason, shards)():
                 raise NotHeld(f"after another minute: {worker.health()}")
             if (more := _lines(worker) - lines) > BUSIEST:
                 raise NotHeld(f"{more} lines of log for a minute")
@@ -86,12 +86,12 @@ def unreachable(bench: Bench) -> Iterator[None]:
     """Longer than it takes until the daemon is started again: that alone must not make the worker healthy."""
     worker, shards = bench.worker, len(bench.open_shards())
     with bench.proxy.down("kinesis"):
-        bench.until("metrics that tell of network", told(worker, "network", shards), TOLD)
+        bench.until("metrics that show network", reported(worker, "network", shards), REPORTED_SECONDS)
         bench.until("a restart of the daemon", lambda: worker.metric("sensorstream_daemon_restarts_total") > 0, RESTART)
         restarted = time.monotonic()
         while time.monotonic() - restarted < 40:
             bench.hold(2, "the daemon was started again")
-            if not told(worker, "network", shards)():
+            if not reported(worker, "network", shards)():
                 raise NotHeld(f"after the restart: {worker.health()}")
         yield
 
@@ -102,7 +102,7 @@ def answered(error: str, operation: str = GET_RECORDS) -> Injection:
 
 @contextmanager
 def no_stream(bench: Bench) -> Iterator[None]:
-    """Whoever asks Kinesis hears that there is no such stream. The KCL takes that for the end of each shard."""
+    """Kinesis answers every request that there is no such stream. The KCL takes that for the end of each shard."""
     fault = refused(to("kinesis"), 400, "ResourceNotFoundException")
     with bench.proxy.shaping.refuse("ResourceNotFoundException"), bench.proxy.fault(fault):
         yield

@@ -1,4 +1,4 @@
-"""What a stream may bring: shards that come and go, records that nobody should have sent, and very many of them."""
+"""What a stream may bring: shards that come and go, invalid records, and very many of them."""
 
 import json
 import threading
@@ -76,7 +76,7 @@ def poison_kept(bench: Bench) -> None:
 
 @contextmanager
 def broken_aggregates(bench: Bench) -> Iterator[None]:
-    """Records with which the KCL by itself would lose all their neighbours."""
+    """Records with which the KCL alone would lose all their neighbours."""
     for number in range(BROKEN):
         shard = bench.rng.choice(list(bench.open_shards().values()))
         hash_key = str(_bounds(shard)[0])
@@ -149,7 +149,7 @@ def large_records(bench: Bench) -> Iterator[None]:
 @contextmanager
 def deregistered(bench: Bench) -> Iterator[None]:
     """The registered consumer goes while tasks use it: the KCL takes that for the end of every shard. The daemon that
-    is started again registers it anew, which the stack's own role may not."""
+    is started again registers it again, which the stack's own role may not."""
     kinesis = bench.client("kinesis")
     arn = kinesis.describe_stream_summary(StreamName=bench.stack.stream)["StreamDescriptionSummary"]["StreamARN"]
     for consumer in kinesis.list_stream_consumers(StreamARN=arn)["Consumers"]:

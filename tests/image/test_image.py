@@ -14,7 +14,7 @@ def test_it_is_small(image: Image) -> None:
     assert image.facts["Size"] < MOST_BYTES
 
 
-def test_nobody_is_root(image: Image) -> None:
+def test_no_process_is_root(image: Image) -> None:
     assert image.output("id", "-u") == "10001\n"
 
 
@@ -24,7 +24,7 @@ def test_its_folder_for_files_is_the_only_place_to_write_to(image: Image) -> Non
     assert [path for path in places if not path.startswith(("/dev", "/proc"))] == ["/run/sensorstream"]
 
 
-def test_no_file_gives_its_runner_more_rights_or_may_be_changed_by_everybody(image: Image) -> None:
+def test_no_file_is_setuid_or_world_writable(image: Image) -> None:
     risky = ["-type", "f", "-perm", "/6000", "-o", "-perm", "-0002", "!", "-perm", "-1000"]
     found = image.output("find", "/", "-xdev", "!", "-type", "l", "(", *risky, ")", "-print", user="0")
     assert [path for path in found.split() if not path.startswith("/dev/")] == []
@@ -46,7 +46,7 @@ def test_the_service_carries_neither_the_commands_nor_what_they_alone_need(image
     assert tools.output("python", "-c", program.format(["producer", "awscrt"])).strip() == str([True, True])
 
 
-def test_it_tells_the_version_of_the_package(image: Image) -> None:
+def test_it_shows_the_version_of_the_package(image: Image) -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert image.output("python", "-m", "consumer", "--version").strip() == version
 

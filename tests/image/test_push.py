@@ -61,7 +61,7 @@ def test_the_printed_reference_is_what_the_registry_has(registry: str, image: Im
         assert answer.headers["Docker-Content-Digest"] == digest
 
 
-def test_a_registry_that_is_not_there_is_told(image: Image) -> None:
+def test_a_registry_that_is_not_there_is_reported(image: Image) -> None:
     command = [str(ROOT / "infra/image/push.sh"), image.name, f"{HOST}:{free_port()}/sensorstream"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
     assert done.returncode != 0

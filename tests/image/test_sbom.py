@@ -27,7 +27,7 @@ def test_it_names_each_package_with_its_version(image: Image) -> None:
     assert any("/openjdk@17." in p for p in named)
 
 
-def test_an_image_that_is_not_there_is_told() -> None:
+def test_an_image_that_is_not_there_is_reported() -> None:
     done = subprocess.run(
         [PROGRAM, "sensorstream:never-built"], capture_output=True, text=True, timeout=60, check=False
     )

@@ -71,6 +71,6 @@ def test_the_simulator_brings_its_devices_and_takes_them_away(
     assert system.client("iot").list_things()["things"] == []
 
 
-def test_told_to_stop_it_ends_gracefully_in_time(service: Container) -> None:
+def test_on_sigterm_it_ends_gracefully_in_time(service: Container) -> None:
     """The last one, since it takes the others' container away."""
     assert service.stop(GRACE) == 0, service.log()

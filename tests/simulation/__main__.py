@@ -70,7 +70,7 @@ class Progress:
     def seconds(self) -> float:
         return time.monotonic() - self._began
 
-    def tell(self, done: int, of: int, what: str) -> None:
+    def show(self, done: int, of: int, what: str) -> None:
         now = time.monotonic()
         if done < of and now - self._shown < (0.5 if self._live else 10):
             return
@@ -87,7 +87,7 @@ def many(pool: ProcessPoolExecutor, schedules: int, seed: int, progress: Progres
     chunks = [(seed + first, min(CHUNK, schedules - first)) for first in range(0, schedules, CHUNK)]
     for future in as_completed([pool.submit(batch, *chunk) for chunk in chunks]):
         total.add(future.result())
-        progress.tell(total.schedules, schedules, f"schedules, {len(total.failed)} failed")
+        progress.show(total.schedules, schedules, f"schedules, {len(total.failed)} failed")
     return total
 
 
@@ -152,7 +152,7 @@ def mutants(schedules: int, seed: int) -> int:
         futures = {threads.submit(hunt, mutant, schedules, seed): mutant.name for mutant in ordered}
         for done, future in enumerate(as_completed(futures), 1):
             rows[futures[future]] = future.result()
-            progress.tell(done, len(futures), "mutants")
+            progress.show(done, len(futures), "mutants")
     with ProcessPoolExecutor(initializer=prepare) as pool:
         control = many(pool, max(count for count, _ in rows.values()), seed, progress)
     for mutant in MUTANTS:

@@ -71,7 +71,7 @@ class _Timer(_Step, asyncio.TimerHandle):
 
 class Clock(asyncio.BaseEventLoop):
     """An event loop in virtual time. After `countdown` steps of processes, `inject` is called before the next one:
-    it may kill or freeze the process, and sets the countdown anew."""
+    it may kill or freeze the process, and restarts the countdown."""
 
     def __init__(self, inject: Callable[[Process], None]) -> None:
         super().__init__()

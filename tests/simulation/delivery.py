@@ -119,7 +119,7 @@ class Consumer:
     async def _tell_end(self) -> None:
         await self._ask("shardEnded")
         if not self._hold.row.ended and self._action == "shardEnded" and not self._pipe.retired:
-            self._world.note(self._jvm.process.name, f"{self._shard.name}: wedged")  # renewed for ever, never served
+            self._world.note(self._jvm.process.name, f"{self._shard.name}: wedged")  # always renewed, never served
         else:
             self._jvm.held.pop(self._shard.name, None)
 

@@ -1,4 +1,4 @@
-"""The bucket and the table: they do what S3 and DynamoDB do, and tell the ledger of all that takes effect."""
+"""The bucket and the table: they do what S3 and DynamoDB do, and report to the ledger all that takes effect."""
 
 import hashlib
 import random

@@ -39,7 +39,7 @@ class System:
         self._inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
 
     def env(self, *arguments: str) -> dict[str, str]:
-        """The environment of a command of the producer: everybody in the role of whom it is made for."""
+        """The environment of a command of the producer: each in the role that it is made for."""
         past_iot = arguments[0] == "simulate" and "kinesis" in arguments
         role = "client" if past_iot else ROLES.get(arguments[0], "deployer")
         return self._inherited | self.stack.as_role(role)

@@ -75,7 +75,7 @@ def test_gateway_batches_of_both_generations_arrive_whole(system: System, ledger
     assert report["rows"] > 5_000
 
 
-def test_aggregates_are_taken_apart_and_a_broken_one_takes_nobody_along(system: System) -> None:
+def test_aggregates_are_deaggregated_and_a_broken_one_affects_no_other_record(system: System) -> None:
     stream = system.stack.outputs["StreamName"]
     shard = system.client("kinesis").list_shards(StreamName=stream)["Shards"][0]
     hash_key = shard["HashKeyRange"]["StartingHashKey"]
@@ -144,7 +144,7 @@ def test_the_doctor_finds_nothing_in_a_running_stack(system: System) -> None:
     assert "OperatorRole" in report["checks"][0]["detail"]
 
 
-def test_the_service_tells_its_state(system: System) -> None:
+def test_the_service_shows_its_state(system: System) -> None:
     state = system.shards()
     assert state["healthy"]
     assert [shard["shard"] for shard in state["shards"]] == ["shardId-000000000000", "shardId-000000000001"]

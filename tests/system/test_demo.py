@@ -1,4 +1,4 @@
-"""`make demo` as a stranger runs it, for a few seconds."""
+"""`make demo` as a new user runs it, for a few seconds."""
 
 import json
 import os

@@ -27,7 +27,7 @@ def test_it_consumes_in_its_tasks_role(tmp_path: Path) -> None:
     stack = Child("the stack", up, path | {"LOCAL_DIR": str(state)}, tmp_path / "stack.log")
     try:
         stack.wait_until((state / "consumer/env").exists, 60)
-        # What the image has by itself, and what is a port of the container's own there.
+        # What the image itself sets, and what is a port of the container's own there.
         own = {"RUN_DIR": str(tmp_path), "TMPDIR": str(tmp_path), "HTTP_HOST": "127.0.0.1", "HTTP_PORT": str(port)}
         command = shell(f"{sys.executable} -m consumer", state / "consumer", **own)
         consumer = Child("the consumer", command, path, tmp_path / "consumer.log")

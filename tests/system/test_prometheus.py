@@ -127,7 +127,7 @@ def test_leases_and_shards_agree(system: System, prometheus: Prometheus) -> None
     wait_for(lambda: [each.values for each in prometheus.query('sensorstream_leases{state="unowned"}')] == [[0.0]], "0")
 
 
-def test_a_worker_tells_as_many_series_as_the_metrics_page_says(system: System) -> None:
+def test_a_worker_has_as_many_series_as_the_metrics_page_says(system: System) -> None:
     page = (ROOT / "docs/metrics.md").read_text()
     found = re.search(r"Each worker has (\d+), and (\d+) more for each shard", page)
     assert found
@@ -138,11 +138,11 @@ def test_a_worker_tells_as_many_series_as_the_metrics_page_says(system: System) 
         of_shards = sum("shard" in sample.labels for sample in series)
         return len(series) - of_shards, of_shards / system.metric("sensorstream_owned_shards")
 
-    system.producer("publish", "greenhouse", "41.5")  # the stages are told of from the first batch on
+    system.producer("publish", "greenhouse", "41.5")  # the stages have series from the first batch on
     wait_for(lambda: counted() == (int(found[1]), int(found[2])), f"{found[0]}; counted: {counted()}")
 
 
-def test_metrics_tell_no_secrets(system: System) -> None:
+def test_metrics_contain_no_secrets(system: System) -> None:
     """Labels are words of our own, names of shards and errors, and numbers: nothing of devices, data or credentials."""
     words = {*REASONS, *READ_REASONS, *OUTCOMES, *SINKS, *BOUNDS, *Reason, *ENDS, "open", "unowned", "decode", "rows"}
     shapes = {"shard": r"shardId-\d{12}", "le": r"\+Inf|[\d.]+", "error": "[A-Za-z]+"}
@@ -196,7 +196,7 @@ def test_a_bucket_that_refuses_everything_raises_four_alerts(patient: Patient) -
         patient.quiet()
 
 
-def test_a_stream_that_may_not_be_read_is_told_of_with_the_reason(patient: Patient) -> None:
+def test_a_stream_that_may_not_be_read_raises_an_alert_with_the_reason(patient: Patient) -> None:
     """Nothing is delivered, so nothing that was delivered grows old but the archive object that is open."""
     with patient.load():
         patient.quiet()
@@ -206,7 +206,7 @@ def test_a_stream_that_may_not_be_read_is_told_of_with_the_reason(patient: Patie
         patient.quiet(180)
 
 
-def test_a_daemon_that_is_killed_three_times_is_told_of(patient: Patient) -> None:
+def test_a_daemon_that_is_killed_three_times_raises_an_alert(patient: Patient) -> None:
     patient.quiet()
     killed: set[int] = set()
     for _ in range(3):
@@ -216,7 +216,7 @@ def test_a_daemon_that_is_killed_three_times_is_told_of(patient: Patient) -> Non
     patient.expect("DaemonRestarts", may=("ShardWithoutWorker",))  # a slow machine is as long without a daemon
 
 
-def test_malformed_is_told_of_by_number_and_by_share(patient: Patient) -> None:
+def test_malformed_payloads_raise_alerts_by_number_and_by_share(patient: Patient) -> None:
     with patient.load("--malformed", "0.5"):
         patient.expect("DeadLetters", "DeadLetterRatio", may=("DaemonRestarts", "ShardWithoutWorker"))  # still
 
@@ -224,7 +224,7 @@ def test_malformed_is_told_of_by_number_and_by_share(patient: Patient) -> None:
 def test_without_a_worker_then_with_one_that_is_fenced(patient: Patient) -> None:
     """The object of an owner to come stands where the next archive object belongs."""
     still = ("DaemonRestarts", "DeadLetters", "DeadLetterRatio")
-    wait_for(lambda: patient.prometheus.query("job:sensorstream_leases_open:max > 0"), "leases that somebody has seen")
+    wait_for(lambda: patient.prometheus.query("job:sensorstream_leases_open:max > 0"), "leases that a worker has seen")
     wait_for(
         lambda: all(not each["openRecords"] for each in patient.system.shards()["shards"]), "committed archive objects"
     )
@@ -234,7 +234,7 @@ def test_without_a_worker_then_with_one_that_is_fenced(patient: Patient) -> None
     patient.system.stack.start_consumer()
     patient.expect("FenceEvents", may=("ScrapeDown", "ShardWithoutWorker", *still))
     patient.system.client("s3").delete_object(**where)
-    # Fenced, the worker writes nothing for the shard; started anew it finds its way free.
+    # Fenced, the worker writes nothing for the shard; after a restart it can go on.
     os.kill(patient.system.shards()["daemonPid"], signal.SIGKILL)
     patient.quiet()
     assert patient.system.client("s3").head_object(**where)["Metadata"]["records"] == "1"

@@ -1,4 +1,4 @@
-"""Each kind of error that AWS or its SDK tells gets a hint of its own, and none that misleads."""
+"""Each kind of error of AWS or its SDK gets its own hint, and no misleading one."""
 
 import pytest
 from botocore import exceptions as sdk
@@ -25,9 +25,9 @@ from consumer.aws.errors import explain
     ],
 )
 def test_a_refusal_names_its_fix(code: str, fix: str) -> None:
-    told = explain(ClientError({"Error": {"Code": code, "Message": "why\nnot"}}, "Operation"))
-    assert told.startswith(f"Operation: {code}: why not; ")
-    assert fix in told
+    reported = explain(ClientError({"Error": {"Code": code, "Message": "why\nnot"}}, "Operation"))
+    assert reported.startswith(f"Operation: {code}: why not; ")
+    assert fix in reported
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_what_has_nothing_to_do_with_the_configuration_does_not_send_people_ther
     assert "AWS configuration" not in explain(error)
 
 
-def test_an_address_is_told_without_its_password() -> None:
+def test_an_address_is_reported_without_its_password() -> None:
     error = sdk.EndpointConnectionError(endpoint_url="http://user:planted@127.0.0.1:1/", error="refused")
     assert "planted" not in explain(error)
     assert "127.0.0.1:1" in explain(error)

@@ -46,7 +46,7 @@ REFERS = modified(
 FOLLOWS = modified("Name", "AWS::SSM::Parameter", detail("Value", source="ResourceReference", cause="Rule"))
 
 
-def test_a_parameter_is_told_with_its_old_and_new_value() -> None:
+def test_a_parameter_is_shown_with_its_old_and_new_value() -> None:
     [change] = changes([RETENTION], {"RetentionHours": ("48", "72")})
     assert change.fate is Fate.KEPT
     assert change.reasons == ("RetentionPeriodHours: RetentionHours 48 -> 72",)
@@ -97,7 +97,7 @@ def test_cloudformations_own_word_that_it_replaces_is_never_weakened() -> None:
     assert changes([strange], {})[0].fate is Fate.REPLACED
 
 
-def test_values_are_shown_where_cloudformation_tells_them() -> None:
+def test_values_are_shown_where_cloudformation_returns_them() -> None:
     plain = modified(
         "Stream", "AWS::Kinesis::Stream", detail("RetentionPeriodHours", BeforeValue="48", AfterValue="72")
     )

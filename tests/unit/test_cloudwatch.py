@@ -167,7 +167,7 @@ async def test_totals_are_sent_as_increases_and_levels_as_they_are() -> None:
 @pytest.mark.parametrize(
     "error", [Refusal("Throttling"), Refusal("AccessDenied"), EndpointConnectionError(endpoint_url="x"), TimeoutError()]
 )
-async def test_a_failure_is_told_once_and_the_sums_are_sent_later(
+async def test_a_failure_is_logged_once_and_the_sums_are_sent_later(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
@@ -203,7 +203,7 @@ async def test_requests_stay_within_number_and_size() -> None:
         assert len(str(request)) < 1_000_000
 
 
-async def test_what_is_refused_for_ever_does_not_hold_up_the_rest() -> None:
+async def test_what_is_always_refused_does_not_delay_the_rest() -> None:
     service, kept, metrics = CloudWatch(Refusal("InvalidParameterValue")), sums(per_sensor=True), Metrics()
     kept.add([reading(20, f"soil{number}") for number in range(1999)])
     await publisher(service, kept, metrics=metrics).flush()
@@ -217,7 +217,7 @@ class Hanging:
         await asyncio.Event().wait()
 
 
-async def test_a_hanging_service_holds_up_nobody_for_long() -> None:
+async def test_a_hanging_service_delays_for_a_limited_time_only() -> None:
     kept = sums()
     kept.add([reading(20)])
     async with asyncio.timeout(5):

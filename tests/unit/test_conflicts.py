@@ -131,14 +131,16 @@ def test_a_redrives_mark_waits_for_conflicts(waits: list[float]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("codes", "told"),
+    ("codes", "reported"),
     [
         (["ConditionalRequestConflict"] * 99, "again and again"),
         (["NoSuchKey"], "was deleted"),
         (["PreconditionFailed"], "was deleted"),
     ],
 )
-def test_a_redrives_mark_that_cannot_be_written_is_one_line(waits: list[float], codes: list[str], told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_a_redrives_mark_that_cannot_be_written_is_one_line(
+    waits: list[float], codes: list[str], reported: str
+) -> None:
+    with pytest.raises(UserError, match=reported):
         redrive_record(MarkerS3(*codes)).save()
     assert len(waits) < 20

@@ -1,4 +1,4 @@
-"""The connector: passes its pipes, lives as long as the socket, fails loudly when nobody listens."""
+"""The connector: passes its pipes, lives as long as the socket, fails loudly when there is no listener."""
 
 import os
 import socket

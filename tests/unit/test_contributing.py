@@ -63,7 +63,7 @@ def test_hooks_call_the_checks_of_make_so_that_no_version_differs() -> None:
     assert {"lint", "types"} <= TARGETS
 
 
-def test_what_contributors_are_told_to_run_is_there() -> None:
+def test_the_commands_for_contributors_exist() -> None:
     named = set(re.findall(r"(?:^|`)make ([a-z-]+)", PAGE, re.MULTILINE))
     assert len(named) >= 10
     assert named <= TARGETS

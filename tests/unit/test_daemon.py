@@ -141,7 +141,9 @@ def make(tmp_path: Path) -> Make:
     return with_java
 
 
-async def test_the_exit_code_is_told_and_the_log_read_to_its_end(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+async def test_the_exit_code_is_reported_and_the_log_read_to_its_end(
+    make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
     daemon = make("echo to stdout; echo to stderr >&2; exit 7")
     await daemon.start()
     assert await daemon.wait() == 7
@@ -170,7 +172,7 @@ async def test_a_skipped_batch_is_seen_by_a_drain_before_the_loop_runs_again(mak
     daemon = make(f"printf '{SKIPPED_LINE}\n'; echo >&2; exec sleep 1000")
     await daemon.start()
     out, err = daemon._pipes
-    select.select([err], [], [], 30)  # blocks the loop on purpose: nobody but drain_log can have read
+    select.select([err], [], [], 30)  # blocks the loop on purpose: only drain_log can have read
     assert not daemon._log.skipped
     with pytest.raises(BatchSkipped, match="Caught exception from handleInput"):
         daemon.drain_log()

@@ -67,7 +67,7 @@ RNF = "software.amazon.awssdk.services.kinesis.model.ResourceNotFoundException: 
 FANOUT = "%s: [SubscriptionLifetime] - (FanOutRecordsPublisher#errorOccurred) @ 2026-01-01T12:00:00Z id: %s-9 -- %s."
 
 
-def test_a_shard_that_the_kcl_was_told_is_not_there_is_kept() -> None:
+def test_a_shard_that_kinesis_does_not_know_is_remembered() -> None:
     one, two, three = (f"shardId-00000000000{number}" for number in range(3))
     read = Read(
         laid_out("WARN", KCL + GONE[0][0], FANOUT % (one, one, f"CompletionException/{RNF}")),
@@ -81,7 +81,7 @@ def test_a_shard_that_the_kcl_was_told_is_not_there_is_kept() -> None:
     assert read.log.gone == {two}
 
 
-def test_the_kcl_still_tells_why_a_subscription_failed() -> None:
+def test_the_kcl_still_logs_why_a_subscription_failed() -> None:
     assert "[SubscriptionLifetime] - (FanOutRecordsPublisher#errorOccurred)" in constants(GONE[0][0])
     assert "model/ResourceNotFoundException" in constants(GONE[0][0])
 
@@ -120,7 +120,7 @@ def test_lines_do_not_depend_on_how_the_bytes_arrive(data: bytes, cuts: list[int
     assert found == [part.decode(errors="replace") for part in data.split(b"\n")[:-1]]
 
 
-def test_phases_tell_what_is_being_waited_for() -> None:
+def test_phases_show_the_steps_of_the_start() -> None:
     read = Read()
     assert read.log.phase == "starting Java"
     for logger, message, words in PHASES:
@@ -172,7 +172,7 @@ def constants(logger: str) -> str:
     ("logger", "message"), [*SKIPPED, UNDELIVERABLE, *GONE[1:], *((logger, message) for logger, message, _ in PHASES)]
 )
 def test_the_kcl_still_uses_these_words(logger: str, message: str) -> None:
-    assert message in constants(logger), "the KCL was upgraded: read anew what it says when it skips a batch"
+    assert message in constants(logger), "the KCL was upgraded: check what it logs when it skips a batch"
 
 
 @pytest.mark.parametrize("part", ["Sequence number: ", "Raw data: ", "javax/xml/bind/DatatypeConverter"])
@@ -185,7 +185,7 @@ def test_there_is_one_kcl() -> None:
     assert isinstance(jars(), Path)
 
 
-def test_a_line_that_comes_again_is_told_once_with_its_count_but_for_those_that_matter(
+def test_a_repeated_line_is_logged_once_with_its_count_unless_it_matters(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     now = [0.0]

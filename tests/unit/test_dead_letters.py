@@ -1,4 +1,4 @@
-"""Dead letters belong to their archive object: one commit decides both, whoever stops in between."""
+"""Dead letters belong to their archive object: one commit decides both, whatever stops in between."""
 
 import pytest
 
@@ -139,7 +139,7 @@ async def test_a_lost_answer_to_the_archives_put_still_brings_its_dead_letters()
     assert len(lost) == 2
 
 
-async def test_objects_of_before_their_metadata_told_of_dead_letters_are_replaced_with_them() -> None:
+async def test_objects_without_a_dead_letter_count_are_replaced_with_their_dead_letters() -> None:
     world = World()
     world.fields = WRONG
     await owner(world, None, None, None, None, ends=CheckpointRefused)

@@ -58,7 +58,7 @@ def test_times_may_have_a_unit(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "reported"),
     [
         ({"STACK": "My_Stack"}, "STACK=My_Stack: a name is at most 25 letters, digits and hyphens"),
         ({"HTTP_PORT": "4566"}, "HTTP_PORT=4566 is the port of AWS_PORT, too; choose another for one of them"),
@@ -67,10 +67,10 @@ def test_times_may_have_a_unit(text: str, seconds: float) -> None:
         ({"MQTT_PORT": "x"}, "MQTT_PORT=x is not a port"),
     ],
 )
-def test_a_stack_that_cannot_be_is_refused_by_the_variables_name(given: dict[str, str], told: str) -> None:
+def test_a_stack_that_cannot_be_is_refused_by_the_variables_name(given: dict[str, str], reported: str) -> None:
     with pytest.raises(InputError) as error:
         Options.load(given)
-    assert told in str(error.value)
+    assert reported in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""How many devices there are, told from a few bytes."""
+"""The number of devices, estimated in a few bytes."""
 
 import pytest
 from hypothesis import given
@@ -30,14 +30,14 @@ def test_a_device_counts_for_a_minute_after_its_last_word() -> None:
     assert devices.count(1030.0 + MINUTE + STEP_SECONDS) == 0
 
 
-def test_marks_that_come_round_again_bring_nobody_back() -> None:
+def test_reused_marks_do_not_count_devices_again() -> None:
     devices = Devices()
     devices.add(names(100), 0.0)
     for step in range(1, 600):
         assert devices.count(step * STEP_SECONDS) == (pytest.approx(100, abs=2) if step < KEPT_STEPS else 0)
 
 
-def test_after_any_silence_nobody_is_left() -> None:
+def test_after_any_silence_no_device_is_left() -> None:
     for steps in range(KEPT_STEPS, 600):
         devices = Devices()
         devices.add(names(10), 0.0)
@@ -45,9 +45,9 @@ def test_after_any_silence_nobody_is_left() -> None:
 
 
 @given(st.lists(st.tuples(st.text(max_size=3), st.floats(0, 20))))
-def test_times_that_pass_in_any_steps_give_the_devices_of_the_last_minute(told: list[tuple[str, float]]) -> None:
+def test_times_that_pass_in_any_steps_give_the_devices_of_the_last_minute(reported: list[tuple[str, float]]) -> None:
     devices, now, last = Devices(), 0.0, dict[str, float]()
-    for name, pause in told:
+    for name, pause in reported:
         now += pause
         devices.add([name], now)
         last[name] = now
@@ -56,7 +56,7 @@ def test_times_that_pass_in_any_steps_give_the_devices_of_the_last_minute(told: 
     assert abs(devices.count(now) - recent) <= 1
 
 
-def test_more_devices_than_it_can_tell_apart_are_many() -> None:
+def test_more_devices_than_it_can_distinguish_are_many() -> None:
     devices = Devices()
     devices.add(names(20 * SLOTS), 0.0)
     assert devices.count(0.0) > 8 * SLOTS

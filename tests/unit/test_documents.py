@@ -14,8 +14,8 @@ def test_make_docs_would_change_nothing() -> None:
 @pytest.mark.parametrize("name", templates())
 def test_every_resource_says_what_it_is_for_who_uses_it_and_what_it_costs(name: str) -> None:
     for logical, resource in templates()[name]["Resources"].items():
-        told = resource.get("Metadata", {})
-        assert all(told.get(key) for key in ("Purpose", "Users", "Cost")), logical
+        reported = resource.get("Metadata", {})
+        assert all(reported.get(key) for key in ("Purpose", "Users", "Cost")), logical
 
 
 def test_every_role_has_its_table() -> None:
@@ -30,7 +30,7 @@ def test_every_role_has_its_table() -> None:
     assert all(f"### {logical}\n" in text for logical in found)
 
 
-def test_a_name_is_told_as_people_say_it() -> None:
+def test_a_name_is_written_as_people_say_it() -> None:
     assert plain({"Fn::GetAtt": "AlertTopic.Arn"}) == "AlertTopic"
     table = "arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${AWS::StackName}-x"
     assert plain({"Fn::Sub": table}) == "dynamodb:table/STACK-x"

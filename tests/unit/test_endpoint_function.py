@@ -1,4 +1,4 @@
-"""The endpoint function against an IoT Core that refuses a fresh role for a while; what it tells is received."""
+"""The endpoint function against an IoT Core that refuses a fresh role for a while; its response is received."""
 
 import importlib
 import json
@@ -25,7 +25,7 @@ class Services:
     def __init__(self, refusals: list[tuple[int, str, str]], lost: int = 0) -> None:
         self.refusals, self.lost = refusals, lost
         self.asked = 0
-        self.told: list[dict[str, Any]] = []
+        self.reported: list[dict[str, Any]] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (_Handler,), {"services": self}))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
@@ -63,7 +63,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.services.lost -= 1
             self._answer(503, {})
         else:
-            self.services.told.append(json.loads(body))
+            self.services.reported.append(json.loads(body))
             self._answer(200, {})
 
 
@@ -119,8 +119,8 @@ def run(handler: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def test_a_fresh_role_is_waited_for(run: Any) -> None:
     services = Services([DENIED] * 6)
     clock = run(services)
-    [told] = services.told
-    assert (told["Status"], told["Data"]) == ("SUCCESS", {"Address": "a1b2-ats.iot.example.com"})
+    [reported] = services.reported
+    assert (reported["Status"], reported["Data"]) == ("SUCCESS", {"Address": "a1b2-ats.iot.example.com"})
     assert services.asked == 7
     assert clock.waits == sorted(clock.waits), "the waits grow"
     assert sum(clock.waits) > 30, "IAM may take that long"
@@ -129,28 +129,28 @@ def test_a_fresh_role_is_waited_for(run: Any) -> None:
 def test_an_address_that_was_not_reached_is_tried_again(run: Any) -> None:
     services = Services([SLOW], lost=2)
     run(services)
-    assert [told["Status"] for told in services.told] == ["SUCCESS"]
+    assert [reported["Status"] for reported in services.reported] == ["SUCCESS"]
 
 
-def test_a_role_that_stays_without_rights_is_told_while_there_is_time(run: Any) -> None:
+def test_a_role_that_stays_without_permissions_is_reported_in_time(run: Any) -> None:
     services = Services([DENIED] * 1000)
     clock = run(services)
-    [told] = services.told
-    assert (told["Status"], "iot:DescribeEndpoint" in told["Reason"]) == ("FAILED", True)
+    [reported] = services.reported
+    assert (reported["Status"], "iot:DescribeEndpoint" in reported["Reason"]) == ("FAILED", True)
     assert 10 < clock.left < 45
 
 
 def test_what_time_does_not_cure_fails_at_once(run: Any) -> None:
     services = Services([INVALID] * 1000)
     clock = run(services)
-    assert [told["Status"] for told in services.told] == ["FAILED"]
+    assert [reported["Status"] for reported in services.reported] == ["FAILED"]
     assert (services.asked, clock.waits) == (1, [])
 
 
 def test_a_deletion_asks_nothing(run: Any) -> None:
     services = Services([DENIED] * 1000)
     run(services, "Delete")
-    assert [told["Status"] for told in services.told] == ["SUCCESS"]
+    assert [reported["Status"] for reported in services.reported] == ["SUCCESS"]
     assert services.asked == 0
 
 

@@ -1,4 +1,4 @@
-"""Whoever calls a program of ours calls it as it wants to be called: make, shell scripts, templates."""
+"""All callers use our programs with arguments that these accept: make, shell scripts, templates."""
 
 import importlib.util
 import os
@@ -52,39 +52,39 @@ def test_the_registry_is_asked_for_a_token_by_the_command_and_the_region() -> No
 
 def test_a_word_that_is_no_command_is_refused_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["dploy", "STACK=s"]) == 2
-    told = capsys.readouterr().err
-    assert (told.count("\n"), "dploy" in told) == (1, True)
+    reported = capsys.readouterr().err
+    assert (reported.count("\n"), "dploy" in reported) == (1, True)
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "reported"),
     [
         (["STACK=My_Stack"], "STACK=My_Stack: a name is"),
         (["STACK=s", "ARCH=arm"], "ARCH=arm must be one of ARM64, X86_64"),
     ],
 )
 def test_a_push_of_what_cannot_be_ends_before_aws_is_asked(
-    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    words: list[str], reported: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["push", *words]) == 2
-    assert capsys.readouterr().err.startswith(f"sensorstream: {told}")
+    assert capsys.readouterr().err.startswith(f"sensorstream: {reported}")
 
 
 @pytest.mark.parametrize(
-    ("program", "told"),
+    ("program", "reported"),
     [
         (["-m", "infra", "destroy", "--yes=maybe"], "stopped with exit code 2: "),
         (["-m", "infra", "destroy", "STACK="], "stopped with exit code 2: "),
         (["-m", "tests.faults", "kill-daemon"], "takes no words"),
     ],
 )
-def test_under_make_each_end_by_a_wrong_word_tells_its_code(program: list[str], told: str) -> None:
+def test_under_make_a_wrong_argument_reports_its_exit_code(program: list[str], reported: str) -> None:
     env = {**os.environ, "MAKELEVEL": "1"}
     done = subprocess.run(
         [sys.executable, *program], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert told in done.stderr.splitlines()[-1]
+    assert reported in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("script", ["push.sh", "build.sh"])

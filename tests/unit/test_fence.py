@@ -1,5 +1,5 @@
 """The fence, searched exhaustively: every interleaving of appends, take-overs, late initializes, closes, PUTs, HEADs
-and checkpoints of a few owners, any of which may stop for ever or come back (a zombie) at any step.
+and checkpoints of a few owners, any of which may stop permanently or come back (a zombie) at any step.
 
 The search calls the product's own `decide`. A record at or below the checkpoint must stand in exactly one object.
 

@@ -144,7 +144,7 @@ def test_everything_can_be_edited_and_no_colour_is_taken_by_a_names_hash() -> No
     assert modes == {"thresholds", "palette-classic"}
 
 
-def test_critical_alerts_and_warnings_are_told_apart() -> None:
+def test_critical_alerts_and_warnings_are_distinguished() -> None:
     found = {panel.title: panel for panel in panels(BOARDS["fleet.json"])}
     for title, severity, colour in (("Critical alerts", "critical", "red"), ("Warnings", "warning", "yellow")):
         (expression,) = found[title].expressions
@@ -154,7 +154,7 @@ def test_critical_alerts_and_warnings_are_told_apart() -> None:
 
 
 def test_the_daemon_is_red_across_a_kill_also_where_no_scrape_fell_into_it(tmp_path: Path) -> None:
-    """Worker a was down for two scrapes, b was started anew between two, c ran all the time."""
+    """Worker a was down for two scrapes, b was restarted between two, c ran all the time."""
     (expression,) = next(each.expressions for _, each in PANELS if each.title == "Daemon running")
     labels = 'job="sensorstream", instance='
     series = {

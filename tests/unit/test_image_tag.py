@@ -39,7 +39,7 @@ def test_another_architecture_or_content_is_another_tag(checkout: Path) -> None:
     assert tag("ARM64", checkout) != before
 
 
-def test_what_python_writes_beside_the_code_does_not_count(checkout: Path) -> None:
+def test_caches_of_python_do_not_count(checkout: Path) -> None:
     before = tag("ARM64", checkout)
     cache = checkout / "consumer/__pycache__"
     cache.mkdir()

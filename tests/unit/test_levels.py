@@ -1,4 +1,4 @@
-"""What the service tells CloudWatch of its shards and of the lease table."""
+"""What the service sends to CloudWatch about its shards and the lease table."""
 
 from pathlib import Path
 from types import SimpleNamespace

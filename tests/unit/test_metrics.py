@@ -1,4 +1,4 @@
-"""What /metrics tells, and what it stops telling."""
+"""What /metrics shows, and what it stops showing."""
 
 import asyncio
 import os
@@ -76,7 +76,7 @@ def test_a_lease_of_ours_that_no_one_serves_has_lag_and_age_and_stands_among_the
     assert value(world.metrics, "read_age_seconds", shard=SHARD) is None
 
 
-async def test_a_shard_that_cannot_be_read_is_told_of_with_its_reason(
+async def test_a_shard_that_cannot_be_read_is_counted_by_its_reason(
     daemon: FakeDaemon, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shards = await served(daemon, world)
@@ -147,7 +147,7 @@ class Table:
         return self._looks.pop(0)
 
 
-async def test_leases_that_can_be_read_and_those_that_nobody_holds_are_counted_at_each_look(
+async def test_readable_leases_and_those_without_a_holder_are_counted_at_each_look(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("consumer.kcl.lease_monitor.LOOK_SECONDS", 0.0)
@@ -161,7 +161,7 @@ async def test_leases_that_can_be_read_and_those_that_nobody_holds_are_counted_a
     metrics, table = Metrics(), Table(rows)
     _, monitor = register_gauges(metrics, leases=table)
     task = asyncio.create_task(monitor.run())
-    assert value(metrics, "leases", state="open") is None  # nobody has looked yet
+    assert value(metrics, "leases", state="open") is None  # before the first look
     await table.over.wait()
     task.cancel()
     assert value(metrics, "leases", state="open") == 2

@@ -1,4 +1,4 @@
-"""Names that look like settings are told, names of others are not."""
+"""Names that look like settings are reported, names of other programs are not."""
 
 import dataclasses
 
@@ -53,7 +53,7 @@ SETTINGS = [field.name.upper() for field in dataclasses.fields(Settings)] + ["AW
         ("AWS_ENDPOINT_URL_DYNAMO_DB", "AWS_ENDPOINT_URL_DYNAMODB"),
     ],
 )
-def test_a_near_miss_is_told_with_what_it_means(name: str, meant: str) -> None:
+def test_a_near_miss_is_reported_with_the_right_name(name: str, meant: str) -> None:
     assert list(misspelt({name: "5"}, SETTINGS)) == [(name, meant)]
 
 
@@ -100,9 +100,9 @@ def test_the_producer_takes_no_misspelt_variable_for_none(
     """It would ask another stack, or write rows without their measures."""
     monkeypatch.setenv(name, "x")
     assert producer.cli.main(["query", "soilSensor1"]) == 2
-    told = capsys.readouterr().err
-    assert told.startswith(f"sensorstream: {name}: is no setting; did you mean ")
-    assert told.count("\n") == 1
+    reported = capsys.readouterr().err
+    assert reported.startswith(f"sensorstream: {name}: is no setting; did you mean ")
+    assert reported.count("\n") == 1
 
 
 @pytest.mark.parametrize(("old", "new"), RENAMED.items())

@@ -35,7 +35,7 @@ def test_a_patch_takes_the_place_of_whole_lines() -> None:
         ("START: Final[Position] = (-1, -1)\n", "START = (\n", "does not compile"),
     ],
 )
-def test_a_patch_that_does_not_fit_is_told_with_its_mutant(old: str, new: str, says: str) -> None:
+def test_a_patch_that_does_not_fit_is_reported_with_its_mutant(old: str, new: str, says: str) -> None:
     with pytest.raises(ValueError, match=f"mutant 'some name': consumer/kcl/lease_table.py .*{says}"):
         Mutant("some name", edits=[Edit("consumer/kcl/lease_table.py", old, new)]).sources()
 

@@ -27,12 +27,12 @@ ENCRYPTED = {
     "AWS::SNS::Topic": "KmsMasterKeyId",
     "AWS::SQS::Queue": "KmsMasterKeyId",
 }
-# Whether a service tells for which account it takes a role on. ECS and IoT Core do by their documents; of Lambda and
-# CloudFormation no document says so, and a condition on what is not told would refuse every deployment.
+# Whether a service sets the account for which it assumes a role. By their documents ECS and IoT Core do; for Lambda and
+# CloudFormation no document says so, and a condition on a missing key would refuse every deployment.
 TRUSTED = {"ecs-tasks.amazonaws.com": True, "iot.amazonaws.com": True}
 TRUSTED |= {"cloudformation.amazonaws.com": False, "lambda.amazonaws.com": False}
 ROOT = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}
-EVERYBODY = ("*", {"AWS": "*"})
+ALL_PRINCIPALS = ("*", {"AWS": "*"})
 
 every_resource = pytest.mark.parametrize("resource", RESOURCES, ids=label)
 
@@ -72,9 +72,9 @@ def test_a_role_trusts_one_service_for_this_account_or_the_account_for_a_reason(
 
 
 @every_resource
-def test_everybody_is_allowed_nothing_beyond_this_account(resource: Resource) -> None:
+def test_no_policy_allows_anything_beyond_this_account(resource: Resource) -> None:
     for statement in statements(resource):
-        if statement["Effect"] != "Allow" or statement.get("Principal") not in EVERYBODY:
+        if statement["Effect"] != "Allow" or statement.get("Principal") not in ALL_PRINCIPALS:
             continue
         # An endpoint's policy is no grant; still only this account passes, and ECR's addresses to layers.
         assert resource.kind == "AWS::EC2::VPCEndpoint"
@@ -137,7 +137,7 @@ def test_no_type_that_keeps_state_is_overlooked() -> None:
 
 
 @pytest.mark.parametrize("group", of("AWS::Logs::LogGroup"), ids=label)
-def test_logs_are_not_kept_for_ever(group: Resource) -> None:
+def test_logs_expire(group: Resource) -> None:
     assert group.properties["RetentionInDays"] == {"Ref": "LogRetentionDays"}
 
 

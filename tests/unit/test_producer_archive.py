@@ -49,8 +49,8 @@ def test_other_lines_are_unreadable(line: bytes) -> None:
 
 
 def archive_object(begin: int, end: int, shard: str = "s", **metadata: str) -> CheckedObject:
-    told = {"first": f"{begin}.0", "last": f"{end}.0", "records": str(end - begin + 1), "epoch": "7"} | metadata
-    made = CheckedObject(f"readings/date=2026-11-22/hour=10/{shard}/{begin:056d}-{0:010d}.ndjson.gz", told)
+    reported = {"first": f"{begin}.0", "last": f"{end}.0", "records": str(end - begin + 1), "epoch": "7"} | metadata
+    made = CheckedObject(f"readings/date=2026-11-22/hour=10/{shard}/{begin:056d}-{0:010d}.ndjson.gz", reported)
     for number in range(begin, end + 1):
         made.take(shard, (number, 0))
     return made

@@ -75,7 +75,7 @@ def test_an_alarm_whose_metric_never_had_data_is_a_finding() -> None:
     assert check.detail == "no data: Sensor LagSeconds Application=s-consumer"
 
 
-def test_alarms_that_ring_are_told_by_name() -> None:
+def test_alarms_that_ring_are_listed_by_name() -> None:
     alarms = {"MetricAlarms": [alarm("LagSeconds", "notBreaching", "ALARM")]}
     [check] = checks.alarms(answered("cloudwatch", ("describe_alarms", alarms)))
     assert check.detail == "ringing: s-LagSeconds"

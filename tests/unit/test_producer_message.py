@@ -88,7 +88,7 @@ def test_the_alert_rule_converts_as_iot_sql_does(payload: object, alert: tuple[s
 
 
 @pytest.mark.parametrize(
-    ("humidity", "told"),
+    ("humidity", "reported"),
     [
         ("34.99999999999999999999999999999999999999", "34.99999999999999999999999999999999999999"),
         ("35.00000000000000000000000000000000000001", None),
@@ -96,9 +96,9 @@ def test_the_alert_rule_converts_as_iot_sql_does(payload: object, alert: tuple[s
         ("1e-400", "1E-400"),
     ],
 )
-def test_the_alert_rule_compares_as_decimals(humidity: str, told: str | None) -> None:
+def test_the_alert_rule_compares_as_decimals(humidity: str, reported: str | None) -> None:
     found = alert_of(f'{{"name":"a","humidity":{humidity}}}'.encode(), 35)
-    assert found == (("a", told) if told else None)
+    assert found == (("a", reported) if reported else None)
 
 
 def fleet(count: int, mix: Mix, devices: int = 3) -> list[Message]:

@@ -1,4 +1,4 @@
-"""What is wrong with files of a device is told before anything is connected."""
+"""Faults in the files of a device are reported before anything is connected."""
 
 from pathlib import Path
 

@@ -51,13 +51,13 @@ def test_times_are_iso_with_zone_or_days() -> None:
 
 
 def test_every_variable_that_is_read_is_looked_after() -> None:
-    """A misspelt one is told, a right one is not."""
+    """A misspelt one is refused, a right one is not."""
     options = {option.envvar for command in cli.commands.values() for option in command.params if option.envvar}
     assert options <= set(session.VARIABLES)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         (["audit", "--from", "yesterday"], "no time such as"),
         (["audit", "--from", "2026-11-22T10:00:00"], "has no zone; write 2026-11-22T10:00:00Z"),
@@ -91,10 +91,12 @@ def test_every_variable_that_is_read_is_looked_after() -> None:
         ([], "Missing command"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_meant_is_refused(
+    arguments: list[str], reported: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(arguments) == 2
     error = capsys.readouterr().err
-    assert told in error
+    assert reported in error
     assert error.startswith("sensorstream")
     assert error.count("\n") == 1
 

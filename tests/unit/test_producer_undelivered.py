@@ -16,7 +16,7 @@ DENIED = (
 
 def rule_error(payload: bytes = NUMBER, topic: Any = "device/a/devicePayload", **changed: Any) -> str:
     """As AWS IoT's developer guide shows it."""
-    told = {
+    reported = {
         "ruleName": "stack_ReadingsRule_x",
         "topic": topic,
         "cloudwatchTraceId": "7e146a2c-95b5-6caf-98b9-50e3969734c7",
@@ -24,7 +24,7 @@ def rule_error(payload: bytes = NUMBER, topic: Any = "device/a/devicePayload", *
         "base64OriginalPayload": base64.b64encode(payload).decode(),
         "failures": [{"failedAction": "KinesisAction", "failedResource": "stream", "errorMessage": DENIED}],
     }
-    return json.dumps(told | changed)
+    return json.dumps(reported | changed)
 
 
 def failures(*actions: str) -> list[dict[str, str]]:
@@ -40,7 +40,7 @@ def test_a_reading_is_whatever_bytes_the_device_sent(payload: bytes) -> None:
     assert task_of(rule_error(payload)).record == ("a", payload)
 
 
-def test_what_the_humidity_rule_could_not_tell_goes_to_the_function_only() -> None:
+def test_what_the_humidity_rule_could_not_send_goes_to_the_function_only() -> None:
     assert task_of(rule_error(failures=failures("LambdaAction"))) == Task("LambdaAction: other", None, NUMBER)
 
 

@@ -105,7 +105,7 @@ def test_every_link_into_the_operations_page_leads_somewhere() -> None:
 
 
 def exposed() -> set[str]:
-    """The names of all series that the service can tell."""
+    """The names of all series that the service can have."""
     collected = Metrics()
     collected.registry.register(DaemonProcess(lambda: None))
     register_gauges(collected)

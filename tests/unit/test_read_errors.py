@@ -58,7 +58,7 @@ def test_a_failed_read_names_its_shard_where_the_line_does() -> None:
         ("coordinator.Scheduler", "java.lang.Error: x", "Worker.run caught exception"),
     ],
 )
-def test_other_lines_tell_of_no_read(logger: str, exception: str, message: str) -> None:
+def test_other_lines_are_no_failed_reads(logger: str, exception: str, message: str) -> None:
     assert failed_read(logger, exception, message) is None
 
 
@@ -72,7 +72,7 @@ def test_other_lines_tell_of_no_read(logger: str, exception: str, message: str) 
         ("PrefetchRecordsPublisher", "{} :  records threw InvalidArgumentException - it", "expired-iterator"),
     ],
 )
-def test_lines_without_an_exception_that_tell_of_a_failed_read(logger: str, message: str, expected: str) -> None:
+def test_lines_without_an_exception_that_report_a_failed_read(logger: str, message: str, expected: str) -> None:
     found = failed_read(f"retrieval.polling.{logger}", "", message.format("s:shardId-000000000001"))
     assert found is not None
     assert found[:2] == ("shardId-000000000001", expected)

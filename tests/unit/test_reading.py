@@ -237,7 +237,7 @@ def test_lines_without_any_object_are_one_bad_record() -> None:
     assert (found.rejected, found.payload, found.rejects[0].index) == (1, b"null", 0)
 
 
-def test_only_the_first_rejects_are_told_but_all_are_counted() -> None:
+def test_only_the_first_rejects_are_listed_but_all_are_counted() -> None:
     found = decode(b"[" + b",".join([b"{}"] * 150 + [b"1"] * 50 + [GOOD]) + b"]")
     assert found.rejected == 200
     assert found.reasons == {"missing-field": 150, "not-an-object": 50}

@@ -24,7 +24,7 @@ def test_one_line_a_window_with_the_count_of_the_others() -> None:
     assert [count for _, count in logged.lines] == [0, 4 * 60 - 1, 4 * 60 - 1]
 
 
-def test_lines_of_another_kind_are_told_at_once() -> None:
+def test_lines_of_another_kind_are_logged_at_once() -> None:
     logged = Logged()
     logged.add("a", "a", "b", "a", "b 1", "b 2")
     assert logged.lines == [("a", 0), ("b", 0), ("b 1", 0)]
@@ -45,7 +45,7 @@ def test_no_line_is_left_out_of_the_counts() -> None:
     assert len(logged.lines) == 5
 
 
-def test_its_memory_is_bounded_and_what_is_forgotten_is_told_before() -> None:
+def test_its_memory_is_bounded_and_what_is_dropped_is_logged_before() -> None:
     logged = Logged()
     texts = [chr(0x4E00 + number) for number in range(10 * MAX_SHAPES)]
     for text in texts:

@@ -44,7 +44,7 @@ def test_a_missing_one_is_named(variable: str, text: str | None) -> None:
         Settings.load(environ)
 
 
-def test_every_fault_is_told() -> None:
+def test_every_fault_is_reported() -> None:
     with pytest.raises(SettingsError) as raised:
         Settings.load({"STREAM_NAME": "a b", "HTTP_PORT": "x", "REDING_FIELDS": "y", "WORKER_ID": "a b", "TMPDIR": "t"})
     assert [fault.partition(":")[0] for fault in raised.value.faults] == [
@@ -163,7 +163,7 @@ def test_the_documentation_names_each_setting_with_its_default() -> None:
         assert default.startswith(expected) if expected == "derived" else default == expected, name
 
 
-def test_the_documentation_tells_the_bounds() -> None:
+def test_the_documentation_has_the_bounds() -> None:
     for name, meaning in re.findall(r"^\| `(\w+)` \| .*? \| (.*) \|", TABLE, re.MULTILINE):
         if bounds := re.search(r"\((\d+) to (\d+)[;)]", meaning):
             least, most = (int(bound) for bound in bounds.groups())

@@ -1,4 +1,4 @@
-"""Environments are made with what pip knows of this machine's package indexes, and a Python that is none is told."""
+"""Environments use the package indexes that pip knows; a command that is not a Python is reported."""
 
 import os
 import subprocess
@@ -38,7 +38,7 @@ MIRROR = "https://user:secret@mirror.example.com/simple"
         ({"proxy": ["http://p:1"]}, {}, {"HTTPS_PROXY": "http://p:1", "HTTP_PROXY": "http://p:1"}),
     ],
 )
-def test_what_pip_knows_uv_is_told(
+def test_what_pip_knows_is_passed_to_uv(
     options: dict[str, list[str]], environ: Mapping[str, str], made: dict[str, str]
 ) -> None:
     assert exports(options, environ, image=False) == made
@@ -121,7 +121,7 @@ def test_a_mirror_of_pips_configuration_is_asked_by_uv(
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "reported"),
     [
         (
             "echo 'pyenv: python3: command not found' >&2; exit 127",
@@ -130,11 +130,11 @@ def test_a_mirror_of_pips_configuration_is_asked_by_uv(
         ("echo 3.8.1; [[ $2 != *sys.exit* ]]", "is Python 3.8.1, which is too old; install Python >= 3.11"),
     ],
 )
-def test_a_python_that_is_none_is_told_in_a_line(tmp_path: Path, script: str, told: str) -> None:
+def test_a_command_that_is_not_python_is_reported_in_a_line(tmp_path: Path, script: str, reported: str) -> None:
     shim = tmp_path / "python3"
     shim.write_text(f"#!/usr/bin/env bash\n{script}\n")
     shim.chmod(0o755)
     done = setup(str(shim), tmp_path / "env", bare())
     assert done.returncode == 1
-    assert f"{shim} {told}" in done.stderr
+    assert f"{shim} {reported}" in done.stderr
     assert done.stderr.count("\n") == 1

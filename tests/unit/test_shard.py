@@ -194,7 +194,7 @@ async def test_a_shard_that_is_given_up_is_counted_with_its_reason(
     assert ended(world) == {reason: 1}
 
 
-async def test_a_claim_that_is_refused_and_a_process_that_stood_still_are_counted_with_their_reason() -> None:
+async def test_a_refused_claim_and_a_suspended_process_are_counted_with_their_reason() -> None:
     async with FakeDaemon(world := World()) as daemon:
         world.leases.refuse = True
         await daemon.start()

@@ -29,7 +29,7 @@ NOTHING: Callable[[], None] = lambda: None  # noqa: E731
         pytest.param([{"ShardId": ASKED}], Verdict.OPEN, id="a listing that says nothing of its end"),
         pytest.param([listed(OLDER), listed(NEWER)], Verdict.EXPIRED, id="expired"),
         pytest.param([listed(NEWEST)], Verdict.EXPIRED, id="expired, and its children too"),
-        pytest.param([listed(OLDER, "3")], Verdict.UNKNOWN, id="a stream made anew, with fewer shards"),
+        pytest.param([listed(OLDER, "3")], Verdict.UNKNOWN, id="a stream created again, with fewer shards"),
         pytest.param([], Verdict.UNKNOWN, id="nothing listed"),
     ],
 )
@@ -68,7 +68,7 @@ async def test_a_shard_that_has_not_ended_is_asked_for_more_than_once(shards: li
     assert stream.requests == ATTEMPTS
 
 
-async def test_the_end_of_a_closed_shard_that_the_kcl_was_told_is_not_there_is_not_believed() -> None:
+async def test_the_end_of_a_closed_shard_that_kinesis_did_not_know_is_not_believed() -> None:
     """It may have records that no worker has read: it was closed when its registered consumer was gone already."""
     stream = FakeStream()
     await confirm(stream)
@@ -127,7 +127,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("failure", "reason"), FAILURES, ids=[code(failure) for failure, _ in FAILURES])
-async def test_as_long_as_kinesis_cannot_tell_it_is_asked_again(failure: Exception, reason: str) -> None:
+async def test_as_long_as_kinesis_has_no_answer_it_is_asked_again(failure: Exception, reason: str) -> None:
     """And the shard counts as one that cannot be read, for the reason that Kinesis gives."""
     stream, reads = FakeStream(), Reads()
     reads.hold([SHARD])

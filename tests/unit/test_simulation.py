@@ -22,11 +22,11 @@ def test_broken_code_is_caught(mutant: Mutant) -> None:
 
 
 def test_a_seed_gives_the_same_schedule_in_every_process() -> None:
-    def told(hash_seed: str) -> list[str]:
+    def reported(hash_seed: str) -> list[str]:
         command = [sys.executable, "-m", "tests.simulation", "crashtest", "1", "7"]
         environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
         output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
         return output.splitlines()[:-1]
 
-    assert told("1") == told("2")
-    assert told("1")
+    assert reported("1") == reported("2")
+    assert reported("1")

@@ -13,7 +13,7 @@ from consumer.telemetry.metrics import Metrics, total
 
 
 class FakeDaemon:
-    """Lives until killed; `short_runs` says how many runs end by themselves at once."""
+    """Lives until killed; `short_runs` says how many runs end at once."""
 
     def __init__(self, short_runs: int = 0) -> None:
         self.starts = 0

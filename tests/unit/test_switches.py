@@ -22,7 +22,7 @@ def make(*arguments: str, environment: Mapping[str, str] | None = None) -> subpr
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reported"),
     [
         (["destroy", "STACK=s", "KEEPDATA=1", "YES=1"], "make destroy takes no KEEPDATA: did you mean KEEP_DATA?"),
         (["destroy", "STACK=s", "keep_data=1"], "did you mean KEEP_DATA?"),
@@ -46,10 +46,10 @@ def make(*arguments: str, environment: Mapping[str, str] | None = None) -> subpr
         (["demo", "it's=1"], "make demo takes no it's"),
     ],
 )
-def test_make_refuses_what_a_target_does_not_take(arguments: list[str], told: str) -> None:
+def test_make_refuses_what_a_target_does_not_take(arguments: list[str], reported: str) -> None:
     done = make(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
-    assert told in done.stderr
+    assert reported in done.stderr
     assert done.stderr.count("\n") == 1
 
 

@@ -26,7 +26,7 @@ def watch(me: str, *tables: dict[str, dict[str, Any]], gap: float = LOOK_SECONDS
     return taken
 
 
-def test_leases_that_nobody_renews_for_longer_than_they_last_are_taken() -> None:
+def test_leases_that_are_not_renewed_for_longer_than_they_last_are_taken() -> None:
     tables = [{"a": row("lost", 7), "b": row("me", n)} for n in range(4)]
     assert watch("me", *tables[:3]) == []
     assert watch("me", *tables) == [Lost("a", "lost", 7)]
@@ -60,7 +60,7 @@ def test_long_leases_are_taken_as_soon_as_they_have_expired(lease: float, handed
     assert lease < now - LOOK_SECONDS <= lease + 2 * LOOK_SECONDS
 
 
-def test_after_a_time_without_looks_watching_begins_anew() -> None:
+def test_after_a_time_without_looks_watching_begins_again() -> None:
     assert watch("me", *({"a": row("lost", 7), "b": row("me", n)} for n in range(9)), gap=LEASE + 1) == []
 
 
@@ -69,7 +69,7 @@ def test_finished_and_free_leases_are_left_alone() -> None:
 
 
 @pytest.mark.parametrize("owner", ["me", "other", "lost", "old", None])
-def test_a_hand_over_that_stands_still_is_taken_whoever_its_owners_are(owner: str | None) -> None:
+def test_a_hand_over_without_progress_is_taken_from_any_owners(owner: str | None) -> None:
     """`old` is alive: it was started again under its id, and renews `b`. The leader never gives `old` this lease."""
     tables = [{"a": row(owner, 7, **HANDED), "b": row("old", n), "x": row("me", n)} for n in range(6)]
     assert watch("me", *tables[:3]) == []

@@ -3,7 +3,7 @@
 from infra.deploy.tasks import reason
 
 
-def test_containers_that_ended_by_themselves_are_named() -> None:
+def test_containers_that_ended_unexpectedly_are_named() -> None:
     task = {
         "stoppedReason": "Essential container in task exited",
         "containers": [{"name": "consumer", "exitCode": 2}, {"name": "other", "exitCode": 0}],
@@ -11,7 +11,7 @@ def test_containers_that_ended_by_themselves_are_named() -> None:
     assert reason(task) == "Essential container in task exited; consumer: exit code 2"
 
 
-def test_a_containers_own_reason_is_told_in_one_line() -> None:
+def test_a_containers_own_reason_is_shown_in_one_line() -> None:
     task = {
         "stoppedReason": "CannotPullContainerError",
         "containers": [{"name": "consumer", "reason": "pull failed:\n not found"}],

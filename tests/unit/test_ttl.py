@@ -30,7 +30,7 @@ def reading(time_ms: int) -> Reading:
         (NOW + DAY, NOW + 31 * DAY, None),
         (NOW + DAY + 1, NOW + 31 * DAY, "future"),
         (4_102_444_799, NOW + 31 * DAY, "future"),  # 2099: would be kept for decades
-        (946_684_800, NOW + DAY, "past"),  # 2000, a clock without a battery: would be kept for ever
+        (946_684_800, NOW + DAY, "past"),  # 2000, a clock without a battery: would be kept permanently
         (0, NOW + DAY, "past"),
     ],
 )
@@ -46,7 +46,7 @@ def test_with_a_ttl_of_one_day_no_clock_counts_as_wrong_that_is_right() -> None:
 
 
 @given(moments, moments, st.integers(1, 36_500))
-def test_no_clock_makes_a_row_go_at_once_or_stay_for_ever(measured: int, arrival: int, days: int) -> None:
+def test_no_clock_makes_a_row_expire_at_once_or_never(measured: int, arrival: int, days: int) -> None:
     at, bound = expiry((reading(measured), arrival), days)
     assert at is not None
     since = arrival // 1000

@@ -119,7 +119,7 @@ class Rig:
                 pass
 
     def wait(self, seconds: float, reason: str | None = None) -> None:
-        """Lets time pass with a look every five seconds; with a reason, the daemon's log tells of failed reads."""
+        """Lets time pass with a look every five seconds; with a reason, the daemon's log shows failed reads."""
         for _ in range(int(seconds / 5)):
             self.clock.now += 5
             if reason:
@@ -196,7 +196,7 @@ async def test_a_container_that_never_saw_the_lease_table_is_not_ready(rig: Rig,
     assert found.why.startswith("the lease table does not answer")
 
 
-async def test_a_takeover_that_is_refused_is_told_now_and_then_and_is_no_outage(
+async def test_a_refused_takeover_is_logged_at_intervals_and_is_no_outage(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def take(lease: object) -> bool:
@@ -209,8 +209,8 @@ async def test_a_takeover_that_is_refused_is_told_now_and_then_and_is_no_outage(
         await rig.lease_monitor.look()
         rig.clock.now += 5
     assert rig.lease_monitor.failing is None
-    told = [record.getMessage() for record in caplog.records if "cannot be taken over" in record.getMessage()]
-    assert len(told) == 2
+    reported = [record.getMessage() for record in caplog.records if "cannot be taken over" in record.getMessage()]
+    assert len(reported) == 2
 
 
 async def test_a_spare_worker_is_healthy(rig: Rig) -> None:
@@ -236,8 +236,8 @@ def test_what_kinesis_refuses_is_named_and_neither_daemon_nor_container_are_repl
     rig.serve("a")
     rig.look()
     assert rig.trouble() is None
-    told = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
-    assert told == [f"a cannot be read for 65 s: {reason}: {reason}!"]
+    reported = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert reported == [f"a cannot be read for 65 s: {reason}: {reason}!"]
 
 
 @pytest.mark.parametrize("reason", ["network", "credentials", "other"])
