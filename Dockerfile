@@ -17,7 +17,7 @@ RUN jlink --add-modules java.base,java.compiler,java.desktop,java.logging,java.m
       --add-options="-XX:-UsePerfData -Djava.io.tmpdir=/run/sensorstream" --output /opt/java
 COPY requirements/bootstrap.txt requirements/build.txt requirements/tools.txt requirements/service.txt requirements/jars.sha256 /tmp/requirements/
 # The tool that installs stays out of the environment. The KCL's setup fetches its jars from Maven and checks none; the
-# list of their hashes is made anew in .venv's folder amazon_kclpy/jars: sha256sum *.jar
+# list of their hashes is made again in .venv's folder amazon_kclpy/jars: sha256sum *.jar
 RUN --mount=type=secret,id=indexes --mount=type=secret,id=authorities \
     if [ -f /run/secrets/indexes ]; then source /run/secrets/indexes; fi \
  && python3 -m venv /tmp/tools \

@@ -1,4 +1,4 @@
-# Every target sets up what it needs by itself; `make` alone prints the targets.
+# Every target sets up what it needs; `make` alone prints the targets.
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 SHELL := bash
@@ -30,7 +30,7 @@ given = $(foreach name,$(filter $(answer),$(named)),$(call quoted,$(name)=$(valu
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':[^#]*## ' '{ printf "%-20s%s\n", $$1, $$2 }'
 
-setup: .venv/ready .local-aws/ready  ## create both environments (every target does this by itself)
+setup: .venv/ready .local-aws/ready  ## create both environments (every target does this when needed)
 
 .local-aws/ready: requirements/local.txt infra/setup.sh
 	@infra/setup.sh $(PYTHON) .local-aws requirements/local.txt "local AWS"
@@ -99,10 +99,10 @@ crashtest-mutants: setup  ## the same around deliberately broken code: each must
 faults: setup  ## the real daemon under load, fault by fault, audited after each; ROUNDS=1 SEED=n ONLY=name,name
 	@LOCAL_DIR=$${LOCAL_DIR:-$(CURDIR)/.local/faults} exec $(PY) -m tests.faults
 
-docs: .venv/ready  ## write anew what docs/ says of resources, permissions, parameters and cost, from templates and prices
+docs: .venv/ready  ## generate the parts of docs/ about resources, permissions, parameters and cost, from templates and prices
 	@$(PY) -m infra.docs
 
-dashboards: .venv/ready  ## write config/grafana/dashboards anew; RUNBOOK=https://... is where docs/operations.md is read
+dashboards: .venv/ready  ## generate config/grafana/dashboards; RUNBOOK=https://... is the address of docs/operations.md
 	@$(PY) -m config.grafana $(RUNBOOK)
 
 lint: .venv/ready  ## ruff: rules and format

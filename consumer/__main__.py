@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     runtime = java.find()
     if runtime is None:
         chosen = os.environ.get("JAVA")
-        wrong = f"JAVA={chosen} is no java >= {java.MINIMUM}" if chosen else f"java >= {java.MINIMUM} not found"
+        wrong = f"JAVA={chosen} is not a java >= {java.MINIMUM}" if chosen else f"java >= {java.MINIMUM} not found"
         return _fail(1, f"{wrong}: install one, or set JAVA to its path")
     if arguments.check:
         print("\n".join(_summary(settings, runtime)))

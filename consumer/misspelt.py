@@ -32,7 +32,7 @@ def faults(environ: Mapping[str, str], settings: Collection[str]) -> Iterator[st
         if environ[name].strip() and RENAMED[name] in settings:
             yield f"{name}: was renamed; set {RENAMED[name]} instead"
     for name, near in misspelt(environ, settings):
-        yield f"{name}: is no setting; did you mean {near}? If it is another program's, empty it here"
+        yield f"{name}: is not a setting; did you mean {near}? If it is another program's, empty it here"
 
 
 def misspelt(environ: Mapping[str, str], settings: Collection[str]) -> Iterator[tuple[str, str]]:

@@ -57,7 +57,7 @@ MACHINE = (
     "NO_COLOR",
 )
 FAMILIES = ("AWS_", "PIP_", "UV_")
-NEARLY = 0.85  # so like a name of ours is no other name of these families: AWS_PROT, but not AWS_PROFILE
+NEARLY = 0.85  # similarity from which on a name counts as misspelt: AWS_PROT, but not AWS_PROFILE
 
 WORDS = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
 

@@ -42,7 +42,7 @@ class Choice(click.Choice[str]):
 
 def sequence(_: Context, __: Parameter, text: str | None) -> str | None:
     if text is not None and not re.fullmatch(r"[0-9]{1,200}(\.[0-9]{1,20})?", text):
-        raise BadParameter(f"{text} is no sequence number such as 4961...02, or 4961...02.7 for its part 7")
+        raise BadParameter(f"{text} is not a sequence number such as 4961...02, or 4961...02.7 for its part 7")
     return text
 
 
@@ -53,7 +53,7 @@ def moment(_: Context, __: Parameter, text: str | None) -> int | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise BadParameter(f"{text} is no time such as 2026-11-22T10:48:16Z or 2026-11-22") from None
+        raise BadParameter(f"{text} is not a time such as 2026-11-22T10:48:16Z or 2026-11-22") from None
     if len(text) == len("2026-11-22"):
         moment = moment.replace(tzinfo=UTC)
     if moment.tzinfo is None:
@@ -75,7 +75,7 @@ def some_seconds(ctx: Context, param: Parameter, text: str | None) -> float | No
     """A duration that is not 0."""
     found = seconds(ctx, param, text)
     if found == 0:
-        raise BadParameter(f"{text} is no time at all; give a duration above 0, such as 90, 90s or 1.5m")
+        raise BadParameter(f"{text} is not a duration; give a duration above 0, such as 90, 90s or 1.5m")
     return found
 
 

@@ -62,18 +62,18 @@ ROLE = option(
     "arn:[a-z-]+:iam::[0-9]{12}:role/.+",
     "is not the ARN of a role, such as arn:aws:iam::123456789012:role/name",
 )
-EMAIL = option("EMAIL", "who gets the alerts", r"[^@\s]+@[^@\s]+", "is no e-mail address, such as you@example.com")
+EMAIL = option("EMAIL", "who gets the alerts", r"[^@\s]+@[^@\s]+", "is not an e-mail address, such as you@example.com")
 PARAMS = option("PARAMS", 'parameters of the templates, "Name=value Name=value"')
 IMAGE = option(
     "IMAGE",
     "the service's image; else that of this checkout, which deploy builds and pushes if it is missing",
     r"\S+",
-    "is no reference of an image, such as sensorstream:local",
+    "is not an image reference, such as sensorstream:local",
 )
 ARCH = option("ARCH", "its architecture; else this machine's", "ARM64|X86_64", "must be one of ARM64, X86_64")
 BUCKET = option(
     "BUCKET",
     "bucket for the artifacts, in the deployment's region; else they lie beside",
     "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
-    "is no bucket's name: 3 to 63 of a-z, 0-9, . and -",
+    "is not a bucket name: 3 to 63 of a-z, 0-9, . and -",
 )

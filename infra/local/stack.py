@@ -79,7 +79,7 @@ class LocalStack:
             self._say(f"{event.resource} {event.status}: {event.reason}")
 
     def _write_env(self) -> None:
-        """.local/env, .local/iot-ca.pem, and an empty folder for devices: the emulator knows none of an earlier run.
+        """.local/env, .local/iot-ca.pem, and an empty folder for devices: the emulator has none of an earlier run.
 
         It is not the producer's own, .local/devices: that may hold the only keys of devices in the cloud.
         """

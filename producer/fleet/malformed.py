@@ -1,6 +1,6 @@
 """Pure: payloads that no consumer can take as readings, each with the reason it must be rejected for.
 
-Their humidity, where there is one, is no reason for an alert: the rule looks at nothing else and would
+Their humidity, where there is one, does not raise an alert; the rule checks nothing else and would
 fire.
 """
 

@@ -33,7 +33,7 @@ def alerts_file(ledger: Path) -> Path:
 
 def parse(envelope: str) -> tuple[str, str, str] | None:
     """(message id, device, humidity as written) of an SNS notification, by the attributes that the alert function gives
-    it; None when it is no alert of ours."""
+    it; None when it is not an alert of this service."""
     document = json.loads(envelope)
     given = {name: each["Value"] for name, each in document.get("MessageAttributes", {}).items()}
     return (document["MessageId"], given["device"], given["value"]) if {"device", "value"} <= given.keys() else None

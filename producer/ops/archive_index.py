@@ -23,7 +23,7 @@ little."""
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """From (including) and to (excluding) which arrival, in ms; None is no limit."""
+    """From (including) and to (excluding) which arrival, in ms; None: unlimited."""
 
     start: int | None = None
     end: int | None = None
@@ -91,7 +91,7 @@ class ArchiveIndex:
         return self._db.execute("SELECT 1 FROM object WHERE key = ?", (key,)).fetchone() is not None
 
     def unexpected_keys(self) -> Iterator[str]:
-        """Keys that are no archive object's."""
+        """Keys that are not those of archive objects."""
         for (key,) in self._db.execute("SELECT key FROM unexpected ORDER BY key"):
             yield key
 

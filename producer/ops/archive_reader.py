@@ -58,7 +58,7 @@ SomeObject = TypeVar("SomeObject", bound=Sized)
 
 class Opened(NamedTuple):
     """An object's metadata and its lines without line breaks; the iterator raises UnreadableLine when the object
-    is no whole gzip file, or was taken away after it was listed."""
+    is not a complete gzip file, or was deleted after it was listed."""
 
     metadata: dict[str, str]
     lines: Iterator[bytes]

@@ -152,7 +152,7 @@ def padded(sequence: str) -> str:
 
 
 def normal(value: str) -> str:
-    """One text for one number (20.10 and 2.01e1 are 20.1); what is no number stays as it is."""
+    """One text for one number (20.10 and 2.01e1 are 20.1); other values are unchanged."""
     try:
         number = Decimal(value)
     except InvalidOperation:

@@ -63,7 +63,7 @@ class RedriveRecord:
         try:
             self.marks = msgspec.json.decode(answer["Body"].read(), type=Marks)
         except msgspec.DecodeError as error:
-            raise UserError(f"{self.key} is no redrive record of a redrive: {error}") from None
+            raise UserError(f"{self.key} is not a redrive record: {error}") from None
 
     def save(self) -> None:
         """Writes `marks`. Raises UserError when another redrive has written meanwhile, or does so all the time."""

@@ -104,7 +104,7 @@ def _of_rule(error: RuleError) -> Task:
     try:
         payload = base64.b64decode(error.base64OriginalPayload, validate=True)
     except (binascii.Error, ValueError):
-        return Task("malformed: base64OriginalPayload is no base64")
+        return Task("malformed: base64OriginalPayload is not base64")
     failed = {failure.failedAction: failure.errorMessage for failure in error.failures}
     if not failed.keys() & {STREAM, FUNCTION}:
         return Task(f"malformed: no failed action of ours ({', '.join(sorted(failed)) or 'none'})")

@@ -138,11 +138,11 @@ def test_a_service_that_fails_is_reported_with_the_reason_of_its_last_task(shell
         (("--params", "Measures=a,,b"), "Measures: must name fields"),
         (("--params", "InitialPosition=AT_TIMESTAMP:2026-13-22T10:48:16Z"), "InitialPosition: must be TRIM_HORIZON or"),
         (("--role", "admin"), "ROLE=admin is not the ARN of a role"),
-        (("--image", "a b"), "IMAGE=a b is no reference of an image"),
+        (("--image", "a b"), "IMAGE=a b is not an image reference"),
         (("--stack", "fleet-service"), "STACK=fleet-service is a name of the deployment fleet's own stacks"),
         (("--stack", "fleet-network"), "did you mean fleet?"),
         (("--stack", ""), "name the deployment: STACK=name"),
-        (("--email", "nobody"), "EMAIL=nobody is no e-mail address, such as you@example.com"),
+        (("--email", "nobody"), "EMAIL=nobody is not an e-mail address, such as you@example.com"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_made(shell: Shell, options: tuple[str, ...], why: str) -> None:

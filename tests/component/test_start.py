@@ -106,7 +106,7 @@ def test_a_java_that_was_chosen_and_is_none_is_named(environ: dict[str, str]) ->
     """Another one would be a silent choice."""
     code, err = start(environ | {"JAVA": "/bin/false"})
     assert code == 1
-    assert last_line(err).startswith("sensorstream: JAVA=/bin/false is no java >= 17: ")
+    assert last_line(err).startswith("sensorstream: JAVA=/bin/false is not a java >= 17: ")
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])

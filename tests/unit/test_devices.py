@@ -45,9 +45,9 @@ def test_after_any_silence_no_device_is_left() -> None:
 
 
 @given(st.lists(st.tuples(st.text(max_size=3), st.floats(0, 20))))
-def test_times_that_pass_in_any_steps_give_the_devices_of_the_last_minute(reported: list[tuple[str, float]]) -> None:
+def test_times_that_pass_in_any_steps_give_the_devices_of_the_last_minute(readings: list[tuple[str, float]]) -> None:
     devices, now, last = Devices(), 0.0, dict[str, float]()
-    for name, pause in reported:
+    for name, pause in readings:
         now += pause
         devices.add([name], now)
         last[name] = now

@@ -101,7 +101,7 @@ def test_the_producer_takes_no_misspelt_variable_for_none(
     monkeypatch.setenv(name, "x")
     assert producer.cli.main(["query", "soilSensor1"]) == 2
     reported = capsys.readouterr().err
-    assert reported.startswith(f"sensorstream: {name}: is no setting; did you mean ")
+    assert reported.startswith(f"sensorstream: {name}: is not a setting; did you mean ")
     assert reported.count("\n") == 1
 
 
@@ -116,7 +116,7 @@ def test_the_consumer_refuses_a_setting_under_its_old_name(old: str, new: str) -
 
 
 def test_the_consumer_is_not_started_as_someone_else() -> None:
-    with pytest.raises(SettingsError, match="AWS_PROFIL: is no setting; did you mean AWS_PROFILE"):
+    with pytest.raises(SettingsError, match="AWS_PROFIL: is not a setting; did you mean AWS_PROFILE"):
         Settings.load({"AWS_PROFIL": "prod"})
 
 
@@ -125,7 +125,7 @@ def test_a_deployment_is_not_looked_for_in_another_account(
 ) -> None:
     monkeypatch.setenv("AWS_PROFIL", "prod")
     assert infra.__main__.main(["destroy", "--stack", "s", "--yes"]) == 2
-    assert "AWS_PROFIL: is no setting; did you mean AWS_PROFILE?" in capsys.readouterr().err
+    assert "AWS_PROFIL: is not a setting; did you mean AWS_PROFILE?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", FOREIGN.split())

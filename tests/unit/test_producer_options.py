@@ -59,7 +59,7 @@ def test_every_variable_that_is_read_is_looked_after() -> None:
 @pytest.mark.parametrize(
     ("arguments", "reported"),
     [
-        (["audit", "--from", "yesterday"], "no time such as"),
+        (["audit", "--from", "yesterday"], "not a time such as"),
         (["audit", "--from", "2026-11-22T10:00:00"], "has no zone; write 2026-11-22T10:00:00Z"),
         (["audit", "--from", "2026-11-22", "--to", "2026-11-22"], "--from must be before --to"),
         (["audit", "--ledger", "l", "--no-stream"], "--no-stream: not with --ledger"),
@@ -87,7 +87,7 @@ def test_every_variable_that_is_read_is_looked_after() -> None:
         (["deprovison"], "Did you mean one of: 'deprovision', 'provision'?"),
         (["provision", "--devices", "1", "--prefix", "a b"], "'a b' cannot begin a device's name"),
         (["simulate", "--prefix", "field/#"], "'field/#' cannot begin a device's name"),
-        (["redrive", "--sequence", "last"], "last is no sequence number"),
+        (["redrive", "--sequence", "last"], "last is not a sequence number"),
         ([], "Missing command"),
     ],
 )

@@ -67,7 +67,7 @@ def test_the_functions_event_keeps_every_digit() -> None:
         ("[" * 100_000, "not a JSON object"),
         ('"' + "\ud800" + '"', "not a JSON object"),
         ("{}", "neither"),
-        (rule_error(base64OriginalPayload="*"), "no base64"),
+        (rule_error(base64OriginalPayload="*"), "not base64"),
         (rule_error(base64OriginalPayload=7), "malformed"),
         (rule_error(topic=7), "malformed"),
         (rule_error(topic="device"), "no partition key"),
