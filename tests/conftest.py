@@ -4,6 +4,7 @@ import asyncio
 import atexit
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ import pytest
 # What make passes to its own commands is not for those that the tests start: these write a line more under make.
 for _name in [name for name in os.environ if name.startswith(("AWS_", "MAKE"))]:
     del os.environ[_name]
+# What a shell starts in the background ignores Ctrl-C, and so would all that the tests start from there.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 os.environ["LOCAL_DIR"] = _folder = tempfile.mkdtemp(prefix="sensorstream-test-")
 atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 
