@@ -11,13 +11,13 @@ import tempfile
 import urllib.error
 import urllib.request
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import boto3
 import botocore.session
 from botocore.credentials import CredentialProvider, CredentialResolver
 
-from infra.local.process import LOCAL, ROOT, Child, LocalError
+from infra.local.process import LOCAL, ROOT, Child, LocalError, Running
 
 EXTENSION = ROOT / "infra/local/emulator-extension"
 HOST = "127.0.0.1"
@@ -60,7 +60,7 @@ class LocalSession(boto3.Session):
         return super().client(*names, **(self._options | options))
 
 
-class Emulator:
+class Emulator(Running):
     """Started by `start()`, or as a context manager; all state is in its memory and in a folder that goes with it."""
 
     def __init__(
@@ -182,14 +182,3 @@ class Emulator:
         if self._state:
             shutil.rmtree(self._state, ignore_errors=True)
             self._state = None
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()

@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from consumer.kcl import parent_death
 
@@ -18,6 +20,29 @@ LOCAL = Path(os.environ.get("LOCAL_DIR") or ROOT / ".local")
 
 class LocalError(Exception):
     """Why the local stack cannot run, in one line that says what to do."""
+
+
+class Running(ABC):
+    """Runs while it is entered; what fails to start is stopped."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Returns when it is ready; raises LocalError."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Returns when it has ended, however far it came."""
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
 
 class Child:

@@ -2,12 +2,12 @@
 
 import urllib.request
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import yaml
 
 from infra.local.emulator import HOST, free_port
-from infra.local.process import ROOT, Child
+from infra.local.process import ROOT, Child, Running
 
 CONFIG = ROOT / "config/prometheus"
 
@@ -21,7 +21,7 @@ def configuration(target: str, seconds: int) -> dict[str, Any]:
     return config
 
 
-class Prometheus:
+class Prometheus(Running):
     """Runs while it is entered. `data` is a folder of its own; LocalError when it does not get ready."""
 
     def __init__(self, config: Path, data: Path, log: Path, *options: str, port: int = 0) -> None:
@@ -32,15 +32,10 @@ class Prometheus:
         command += [f"--storage.tsdb.path={data}", f"--web.listen-address={HOST}:{port}", *options]
         self._child = Child("Prometheus", command, {}, log)
 
-    def __enter__(self) -> Self:
-        try:
-            self._child.wait_until(self._ready, 60)
-        except BaseException:
-            self._child.stop(1)
-            raise
-        return self
+    def start(self) -> None:
+        self._child.wait_until(self._ready, 60)
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
         self._child.stop(10)
 
     def exit_code(self) -> int | None:

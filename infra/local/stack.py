@@ -12,7 +12,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Self
 
 import boto3
 
@@ -30,13 +29,13 @@ from infra.local.identity import (
     write_profiles,
 )
 from infra.local.options import Options
-from infra.local.process import LOCAL, ROOT, Child, LocalError
+from infra.local.process import LOCAL, ROOT, Child, LocalError, Running
 
 CONSUMER_SECONDS = 180.0  # the KCL's cold start, with a wide margin
 STOP_SECONDS = 30.0
 
 
-class LocalStack:
+class LocalStack(Running):
     """`say` gets a line at each step. After `start()`: `outputs`, `env` (the variables of .local/env), `emulator`."""
 
     def __init__(self, options: Options, say: Callable[[str], None]) -> None:
@@ -174,17 +173,6 @@ class LocalStack:
             elsewhere.forget(LOCAL / "consumer")
             shutil.rmtree(self._run_dir, ignore_errors=True)
             self.emulator.stop()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
 
 def env_file() -> Path:
