@@ -68,8 +68,9 @@ destroy: .venv/ready  ## take a deployment away: STACK=name [YES=1]; keeps its r
 package: .venv/ready  ## templates with their artifacts for the console or the aws command: [BUCKET=b]
 	@exec $(PY) -m infra package $(given)
 
-test: setup .local-prometheus/ready  ## all tests
-	@$(PY) -m pytest
+test: setup .local-prometheus/ready  ## all tests; at least 95 % of the consumer's branches must have been taken
+	@$(PY) -m pytest --cov --cov-report=term --cov-report=json:build/coverage/report.json
+	@$(PY) -m tests.branches build/coverage/report.json 95
 
 wheel: .venv/ready  ## build/wheel: the service and the commands as a Python package
 	@rm -rf build/lib build/wheel

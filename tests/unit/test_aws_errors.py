@@ -4,7 +4,7 @@ import pytest
 from botocore import exceptions as sdk
 from botocore.exceptions import ClientError
 
-from consumer.aws.errors import explain
+from consumer.aws.errors import explain, explain_if_aws
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,39 @@ def test_keys_in_the_environment_go_before_a_profile_and_the_hint_says_so(monkey
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     assert "unset" not in explain(denied)
     assert "set AWS_PROFILE" in explain(denied)
+
+
+def raised_in(package: str, error: Exception) -> Exception:
+    """The error as a function of this package raises it."""
+    namespace = {"__name__": f"{package}.somewhere", "error": error}
+    exec("def fail(): raise error", namespace)  # noqa: S102 - the text above
+    with pytest.raises(type(error)):
+        namespace["fail"]()  # type: ignore[operator]
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (OSError("no\nroute"), "no route"),
+        (
+            PermissionError(13, "Permission denied", "/run/token"),
+            "/run/token: Permission denied; the AWS configuration",
+        ),
+        (ValueError("Invalid header value b'planted\\n'"), "holds a character that is not allowed in a header"),
+        (RuntimeError("the new credentials are expired"), "were already expired: log in again"),
+        (KeyError("accessToken"), "'accessToken' is missing in what gives the AWS credentials"),
+        (TypeError("not a string"), "not a string; look at the AWS configuration"),
+    ],
+)
+def test_what_the_sdk_raises_without_a_class_of_its_own_is_explained(error: Exception, line: str) -> None:
+    reported = explain_if_aws(raised_in("botocore", error)) or ""
+    assert line in reported
+    assert "planted" not in reported
+    assert explain_if_aws(raised_in("elsewhere", type(error)(*error.args))) is None
+
+
+def test_a_missing_file_of_certificates_is_not_taken_for_a_broken_network() -> None:
+    reported = explain(sdk.HTTPClientError(error=FileNotFoundError(2, "No such file", "/ca.pem")))
+    assert "AWS_CA_BUNDLE" in reported
+    assert "the network" not in reported

@@ -102,6 +102,14 @@ def test_what_cloudwatch_would_refuse_is_counted_and_left_out() -> None:
     assert kept.omitted == {"too-old": 1, "too-new": 1, "out-of-range": 3}
 
 
+def test_a_sum_beyond_cloudwatchs_range_is_left_out_and_the_set_stays() -> None:
+    kept = sums()
+    key = Key(METRIC, statistics.OLDEST_MINUTES, None)
+    kept.include(key, 1, MAX_MAGNITUDE, MAX_MAGNITUDE, MAX_MAGNITUDE)
+    kept.include(key, 2, MAX_MAGNITUDE, 1, MAX_MAGNITUDE)
+    assert kept.omitted == {"out-of-range": 2}
+
+
 def test_sets_that_grow_too_old_while_cloudwatch_fails_are_left_out() -> None:
     now = NOW
     kept = Sums(clock=lambda: now)
