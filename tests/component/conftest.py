@@ -23,7 +23,7 @@ def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Strict]:
 def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of moto's server, an implementation of DynamoDB that shares nothing with the emulator's."""
     port, log = free_port(), tmp_path_factory.mktemp("moto") / "moto.log"
-    command = [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(port)]
+    command = [sys.executable, "-m", "tests.component.moto_server", HOST, str(port)]
     server = Child("moto", command, {"PATH": os.environ["PATH"]}, log)
 
     def listens() -> bool:
