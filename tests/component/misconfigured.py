@@ -131,7 +131,7 @@ CASES: Mapping[str, Make] = {
     "login-absent": lambda folder, _: profile(folder, "login_session = arn:aws:iam::1:user/u", "log in again|another"),
     "process-absent": lambda folder, _: profile(folder, "credential_process = /not/there", "/not/there.*correct it"),
     "process-fails": lambda folder, _: process(folder, "", "process says no.*credential_process", code=3),
-    "process-no-json": lambda folder, _: process(folder, "planted-token", "no JSON.*credential_process"),
+    "process-no-json": lambda folder, _: process(folder, "planted-token", "not JSON.*credential_process"),
     "process-old-version": lambda folder, _: process(folder, answer(Version=2), "credential_process"),
     "process-no-key": lambda folder, _: process(folder, '{"Version": 1}', "credential_process"),
     "process-expired": lambda folder, _: process(folder, answer(Expiration=PAST.isoformat()), "expired"),
