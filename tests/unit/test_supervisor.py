@@ -1,12 +1,15 @@
 """The runs of the daemon: when it is started again, when the service gives up, and how a stop goes."""
 
 import asyncio
+import errno
+import os
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from consumer import supervisor as module
+from consumer.descriptors import TooFewDescriptors
 from consumer.pipeline.stall_detector import StallDetector
 from consumer.supervisor import FatalError, Supervisor
 from consumer.telemetry.metrics import Metrics, total
@@ -197,3 +200,12 @@ async def test_a_daemon_that_cannot_be_started_is_fatal() -> None:
 
     with pytest.raises(FatalError, match=r"RUN_DIR: .*No space left on device"):
         await Runs(NoDisk()).run()
+
+
+async def test_a_daemon_that_cannot_be_started_for_want_of_descriptors_says_so() -> None:
+    class NoDescriptors(FakeDaemon):
+        async def start(self) -> None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    with pytest.raises(TooFewDescriptors):
+        await Runs(NoDescriptors()).run()
