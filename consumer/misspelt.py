@@ -24,13 +24,18 @@ RENAMED: Final = {
     "PARCEL_SECONDS": "ARCHIVE_MAX_SECONDS",
 }
 """Settings of 0.1.0 under their old names."""
+REPLACED: Final = {"READING_FIELDS": "READING_CONTRACTS", "MEASURES": "READING_CONTRACTS"}
+"""Settings of 0.2.0, and the setting that has taken their place."""
 
 
 def faults(environ: Mapping[str, str], settings: Collection[str]) -> Iterator[str]:
-    """A line for each renamed or misspelt variable."""
+    """A line for each renamed, replaced or misspelt variable."""
     for name in sorted(RENAMED.keys() & environ.keys()):
         if environ[name].strip() and RENAMED[name] in settings:
             yield f"{name}: was renamed; set {RENAMED[name]} instead"
+    for name in sorted(REPLACED.keys() & environ.keys()):
+        if environ[name].strip() and REPLACED[name] in settings:
+            yield f"{name}: was replaced; set {REPLACED[name]} instead (see docs/contracts.md)"
     for name, near in misspelt(environ, settings):
         yield f"{name}: is not a setting; did you mean {near}? If it is another program's, empty it here"
 
@@ -38,7 +43,7 @@ def faults(environ: Mapping[str, str], settings: Collection[str]) -> Iterator[st
 def misspelt(environ: Mapping[str, str], settings: Collection[str]) -> Iterator[tuple[str, str]]:
     """Each variable that is set and looks like a misspelt one of `settings`, with the setting that it looks like."""
     for name in sorted(environ):
-        if environ[name].strip() and name not in settings and name not in FOREIGN and (near := nearest(name, settings)):
+        if environ[name].strip() and name not in {*settings, *FOREIGN, *REPLACED} and (near := nearest(name, settings)):
             yield name, near
 
 

@@ -1,9 +1,11 @@
-"""Pure: parses the text of a setting; each function raises a ValueError that says what is wrong."""
+"""Parses the text of a setting; each function raises a ValueError that says what is wrong."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from urllib.parse import urlsplit
 
-from consumer.payload.reading import Fields
+from consumer.payload.contract import parse
+from consumer.payload.contracts import Contracts
 
 # Linux gives a Unix socket's path 107 bytes; the names of the files inside RUN_DIR need some of them.
 RUN_DIR_BYTES = 85
@@ -46,29 +48,15 @@ def position(text: str) -> datetime | None:
     return parsed.astimezone(UTC)
 
 
-def path(text: str) -> tuple[str, ...]:
-    parts = tuple(part.strip() for part in text.split("."))
-    if not all(parts):
-        raise ValueError(f"must name fields by dotted paths such as fix.speed, not {quoted(text)}")
-    return parts
-
-
-def fields(text: str) -> Fields:
-    pairs = [pair.partition("=") for pair in text.split(",")]
-    named = {name.strip(): path for name, _, path in pairs}
-    if len(pairs) != 3 or named.keys() != {"device", "value", "time"}:
-        raise ValueError(
-            "must map device, value and time, once each, such as "
-            f"device=tracker.id,value=fix.speed,time=fix.at, not {quoted(text)}"
-        )
-    return Fields(device=path(named["device"]), value=path(named["value"]), time=path(named["time"]))
-
-
-def measures(text: str) -> tuple[tuple[str, ...], ...]:
-    paths = tuple(path(part) for part in text.split(","))
-    if len(set(paths)) != len(paths):
-        raise ValueError(f"must name each field once, not {quoted(text)}")
-    return paths
+def contracts(text: str) -> Contracts:
+    """Reading contracts, as JSON or as the path of a file that holds it."""
+    if text[:1] not in ("[", "{"):
+        try:
+            text = Path(text).read_text()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "is no text"
+            raise ValueError(f"must be a JSON array of contracts or a file that holds one: {text}: {reason}") from None
+    return Contracts(parse(text.encode()))
 
 
 def run_dir(text: str) -> str:

@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Any, Literal, cast
 
 from consumer import misspelt
-from consumer.payload.reading import DEFAULT, Fields
-from consumer.setting_types import fields, measures, position, quoted, run_dir, url
+from consumer.payload.contracts import DEFAULT, Contracts
+from consumer.setting_types import contracts, position, quoted, run_dir, url
 
 Service = Literal["kinesis", "dynamodb", "s3", "cloudwatch"]
 
@@ -113,8 +113,7 @@ class Settings:
     archive_max_bytes: int = _whole(8_388_608, 1_024, 268_435_456)
     archive_max_seconds: int = _whole(60, 1, 3_600)
 
-    reading_fields: Fields = _setting(fields, DEFAULT)  # noqa: RUF009  # with the measures
-    measures: tuple[tuple[str, ...], ...] = _setting(measures, ())
+    reading_contracts: Contracts = _setting(contracts, DEFAULT)  # noqa: RUF009
     row_ttl_days: int = _whole(0, 0, 36_500)
     table_concurrency: int = _whole(8, 1, 256)
 
@@ -175,11 +174,9 @@ def _derive(found: dict[str, Any], environ: Mapping[str, str], faults: list[str]
     # TMPDIR of macOS alone takes 49 of the 103 bytes that a Unix socket's path may have there.
     folder = f"{(sys.platform != 'darwin' and environ.get('TMPDIR')) or '/tmp'}/{own}"  # noqa: S108
     place = found["run_dir"] if "run_dir" in found else _parsed("RUN_DIR", folder, run_dir, faults)
-    fields = found.get("reading_fields") or DEFAULT
     found |= {
         "application_name": application,
         "stream_consumer": found.get("stream_consumer") or application,
         "worker_id": worker,
         "run_dir": place,
-        "reading_fields": dataclasses.replace(fields, measures=found.get("measures") or ()),
     }

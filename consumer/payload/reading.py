@@ -1,31 +1,18 @@
-"""Pure: the bytes that a device sent -> its readings, and a reject with a reason for each invalid one.
+"""Pure: what a record holds: readings, and a reject with its reason for each that is none."""
 
-A record is first parsed as a whole: one JSON object, or an array of them. Only if that fails it is parsed as
-documents separated by newlines, where an invalid one does not affect the others. `decode` never raises, and its result
-depends on nothing but the bytes (a replay must give the same archive object, invariant 2).
-
-Readings come in two built-in contracts, or with fields named by a setting (`Fields`):
-- `{"name": str, "humidity": number, "timeStampEpoch": int ms}`; a `timeStampIso`, if any, is a string
-  and not used: it has no zone;
-- `{"sensorid": str, "value": number, "timestamp": ISO-8601 with zone}`.
-A number is a JSON number or a string holding one. Unknown fields are ignored, and a null optional field counts as
-absent; of equal keys in an object the last counts. Nothing is rounded: 20.1 stays 20.1.
-"""
-
-import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from itertools import accumulate
-from typing import Final
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any, Final
 
 import msgspec
 
-from consumer.payload.values import MISSING, Bad, device, epoch, exact, iso, kind, number
+from consumer.payload.values import Bad
 
 REASONS: Final = (
     "not-utf8",
     "not-json",
+    "bad-encoding",  # gzip, zlib, CBOR or MessagePack that ends early or is none
+    "too-large",  # what is packed expands beyond all measure
     "empty",
     "not-an-object",
     "missing-field",
@@ -34,48 +21,29 @@ REASONS: Final = (
     "number-out-of-range",
     "bad-time",
     "time-out-of-range",
+    "time-in-future",
+    "time-in-past",
     "too-long",
     "bad-aggregate",  # a whole KPL aggregate that the KCL could not open; never from `decode`
 )
-MAX_REJECTS: Final = 100  # listed per record; further ones are only counted
-MAX_DEPTH: Final = 64  # our own limit: Python's recursion limit depends on the caller's stack
-
-_GENERATION_2 = frozenset(("name", "humidity", "timeStampEpoch"))
-_BLANK = b" \t\r\n"
-_BREAKS_TO_SPACES = bytes.maketrans(b"\r\n", b"  ")
-# A string, also one that never ends: otherwise each quote in it would start another search to the end.
-_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-
-
-@dataclass(frozen=True, slots=True)
-class Fields:
-    """Paths of the fields in nested objects.
-
-    Without device, value and time the two built-in contracts apply. `measures` are further numeric fields to keep; the
-    key of each is its dotted path.
-    """
-
-    device: tuple[str, ...] = ()
-    value: tuple[str, ...] = ()
-    time: tuple[str, ...] = ()
-    measures: tuple[tuple[str, ...], ...] = ()
-
-
-DEFAULT: Final = Fields()
+MAX_REJECTS: Final = 100  # told one by one of a record; the rest are counted only
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
-    """One measurement; `time_ms` counts from the epoch, `measures` is None rather than empty."""
+    """One measurement; `time_ms` counts from the epoch, `measures` is None rather than empty.
+
+    `value` is None where the contract names only measures. `arrived`: the time is the record's arrival.
+    """
 
     device: str
     time_ms: int
-    value: Decimal
+    value: Decimal | None
     measures: dict[str, Decimal] | None
+    arrived: bool = False
 
 
 class Reject(msgspec.Struct, frozen=True, gc=False):
-    """Why the reading at `index` of its record is invalid: one of REASONS, and a line for people."""
+    """Why the reading at `index` of its record is none: one of REASONS, and a line for people."""
 
     index: int
     reason: str
@@ -86,8 +54,8 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
     """What one record held.
 
     `rejects` are the first MAX_REJECTS of `rejected`; `reasons` counts all of them.
-    `payload` is one line of JSON for the archive; if `verbatim` it is exactly the record's bytes. Otherwise it
-    is the JSON with its line breaks turned into spaces, or for newline-separated documents an array of them
+    `payload` is one line of JSON for the archive; if `verbatim` it is the record's very bytes. Otherwise it
+    is the JSON with its line breaks turned into spaces, or for several documents an array of them
     with null for what is not JSON, or null if nothing is.
     """
 
@@ -99,127 +67,28 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
     verbatim: bool
 
 
-def decode(data: bytes, fields: Fields = DEFAULT) -> Decoded:
-    """Reads one record; never raises, whatever the bytes are."""
-    try:
-        document = _parse(data)
-    except Bad as bad:
-        return _decode_lines(data, fields, bad)
-    if b"\n" in data or b"\r" in data:
-        # JSON allows no raw line break inside a string, so all of them are blanks between tokens.
-        payload, verbatim = data.translate(_BREAKS_TO_SPACES), False
-    else:
-        payload, verbatim = data, True
-    if type(document) is not list:
-        return _collect((document,), fields, payload, verbatim)
-    return _collect(document or (Bad("empty", "an array without readings"),), fields, payload, verbatim)
+class Found(msgspec.Struct, gc=False):
+    """A record that is being read: where it came from, where in it we are, and what was found so far.
 
+    `index` is the place of the reading that is next; `message` and `key` are set while `each` leads into a message.
+    """
 
-def _decode_lines(data: bytes, fields: Fields, whole: Bad) -> Decoded:
-    """Reads newline-separated documents; if none of them is an object, the record is rejected for the error `whole`."""
-    lines = [line for line in (line.strip(_BLANK) for line in data.split(b"\n")) if line]
-    documents: list[object] = []
-    for line in lines if len(lines) > 1 else ():
-        try:
-            documents.append(_parse(line))
-        except Bad as bad:
-            documents.append(bad)
-    if not any(type(document) is dict for document in documents):
-        return _collect((whole,), fields, b"null", verbatim=False)
-    texts = [b"null" if type(doc) is Bad else line for line, doc in zip(lines, documents, strict=True)]
-    payload = b"[" + b",".join(texts).translate(_BREAKS_TO_SPACES) + b"]"
-    return _collect(documents, fields, payload, verbatim=False)
-
-
-def _collect(items: Iterable[object], fields: Fields, payload: bytes, verbatim: bool) -> Decoded:
+    partition_key: str
+    arrival: int | None
+    encoding: str = "json"
+    message: object = None
+    key: str = ""
+    index: int = 0
     readings: list[Reading] = []
     rejects: list[Reject] = []
     reasons: dict[str, int] = {}
-    for index, item in enumerate(items):
-        try:
-            readings.append(_reading(item, fields))
-        except Bad as bad:
-            reasons[bad.reason] = reasons.get(bad.reason, 0) + 1
-            if len(rejects) < MAX_REJECTS:
-                rejects.append(Reject(index, bad.reason, bad.detail))
-    return Decoded(readings, rejects, sum(reasons.values()), reasons, payload, verbatim)
+
+    def reject(self, bad: Bad, index: int) -> None:
+        """Takes down why the reading at `index` is none."""
+        self.reasons[bad.reason] = self.reasons.get(bad.reason, 0) + 1
+        if len(self.rejects) < MAX_REJECTS:
+            self.rejects.append(Reject(index, bad.reason, bad.detail))
 
 
-_decode_json = msgspec.json.Decoder(float_hook=Decimal).decode
-_decode_json_with_care = msgspec.json.Decoder(float_hook=exact).decode
-
-
-def _parse(text: bytes) -> object:
-    """JSON -> objects, numbers exact (int or Decimal); raises Bad."""
-    # Few brackets cannot nest deeply, so most payloads need no exact count.
-    if text.count(b"{") + text.count(b"[") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
-        raise Bad("not-json", f"nested deeper than {MAX_DEPTH} levels")
-    try:
-        try:
-            return _decode_json(text)
-        except InvalidOperation:
-            return _decode_json_with_care(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _unreadable(text, error) from None
-
-
-def _depth(text: bytes) -> int:
-    """The depth of nested brackets outside strings; exact for JSON, and for other text up to the first error."""
-    brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
-    return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
-
-
-def _unreadable(text: bytes, error: Exception) -> Bad:
-    if not text.strip(_BLANK):
-        return Bad("empty", "no payload")
-    try:
-        text.decode()
-    except UnicodeDecodeError as wrong:
-        return Bad("not-utf8", f"byte {wrong.start}: {wrong.reason}")
-    if isinstance(error, msgspec.ValidationError):
-        # The only validation error of a decoder without a type: an integer of thousands of digits, which Python's json
-        # refuses, too.
-        return Bad("number-out-of-range", "an integer of thousands of digits")
-    return Bad("not-json", str(error))
-
-
-def _reading(item: object, fields: Fields) -> Reading:
-    """One reading of a parsed record; raises Bad. `item` may be the Bad that parsing it gave."""
-    if type(item) is not dict:
-        raise (item if type(item) is Bad else Bad("not-an-object", f"a reading is an object, not {kind(item)}"))
-    if fields.device:
-        name = device(_find(item, fields.device), ".".join(fields.device))
-        measured = number(_find(item, fields.value), ".".join(fields.value))
-        time = _find(item, fields.time)
-        at = ".".join(fields.time)
-        time_ms = iso(time, at) if type(time) is str else epoch(time, at)
-    elif "sensorid" in item and not item.keys() >= _GENERATION_2:
-        name = device(item["sensorid"], "sensorid")
-        measured = number(item.get("value", MISSING), "value")
-        time_ms = iso(item.get("timestamp", MISSING), "timestamp")
-    else:
-        name = device(item.get("name", MISSING), "name")
-        measured = number(item.get("humidity", MISSING), "humidity")
-        time_ms = epoch(item.get("timeStampEpoch", MISSING), "timeStampEpoch")
-        unused = item.get("timeStampIso")
-        if unused is not None and type(unused) is not str:
-            raise Bad("wrong-type", f"timeStampIso is {kind(unused)}, not a string")
-    return Reading(name, time_ms, measured, _measures(item, fields.measures) if fields.measures else None)
-
-
-def _measures(item: object, paths: tuple[tuple[str, ...], ...]) -> dict[str, Decimal] | None:
-    measures: dict[str, Decimal] = {}
-    for path in paths:
-        given = _find(item, path)
-        if given is not MISSING and given is not None:
-            name = ".".join(path)
-            measures[name] = number(given, name)
-    return measures or None
-
-
-def _find(item: object, path: tuple[str, ...]) -> object:
-    for key in path:
-        if type(item) is not dict:
-            return MISSING
-        item = item.get(key, MISSING)
-    return item
+Read = Callable[[Any, Found], bool]
+"""(message, its record) -> whether the contract reads it. Raises Bad where it does and there is no reading."""

@@ -1,14 +1,16 @@
 """The components that all shards of a worker share, and the interfaces that shards call."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from consumer.archive.store import Archive
 from consumer.archive.writer import RotationPolicy
 from consumer.kcl.lease_table import Leases
-from consumer.payload.reading import Fields
+from consumer.payload.reading import Decoded
 from consumer.pipeline.reads import Reads
 from consumer.pipeline.shard_end import Ends
+from consumer.record import Record
 from consumer.sinks.statistics import Sums
 from consumer.sinks.table import Table
 from consumer.telemetry.metrics import Metrics
@@ -39,7 +41,7 @@ class SkipDetection(Protocol):
 class Components:
     """What all shards share."""
 
-    fields: Fields
+    decode: Callable[[Record], Decoded]
     rotation: RotationPolicy
     leases: Leases
     table: Table

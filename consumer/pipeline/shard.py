@@ -27,7 +27,7 @@ from consumer.kcl.protocol import (
     ShardEnded,
     ShutdownRequested,
 )
-from consumer.payload.reading import Decoded, decode
+from consumer.payload.reading import Decoded
 from consumer.pipeline.checkpoint import checkpoint
 from consumer.pipeline.components import Components
 from consumer.pipeline.ownership import Event, OwnershipLost, OwnershipState
@@ -132,7 +132,7 @@ class Shard:
         metrics.batches.inc()
         metrics.records.inc(len(fresh))
         with metrics.stage.labels("decode").time():
-            decoded = [decode(record.data, self._components.fields) for record in fresh]
+            decoded = [self._components.decode(record) for record in fresh]
         with metrics.stage.labels("rows").time():
             await self._rows(fresh, decoded)
         with metrics.stage.labels("archive").time():

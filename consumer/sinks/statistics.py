@@ -61,6 +61,8 @@ class Sums:
         now = int(self._clock() // 60)
         groups: defaultdict[tuple[str, int, str | None], list[float]] = defaultdict(list)
         for reading in readings:
+            if reading.value is None:
+                continue
             minute = reading.time_ms // 60_000
             value = float(reading.value)
             if not -OLDEST_MINUTES <= minute - now <= NEWEST_MINUTES:

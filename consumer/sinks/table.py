@@ -1,6 +1,7 @@
 """The sensor table: one row per device and measurement time (invariant 3). The only file that knows DynamoDB rows.
 
-A row holds what was sent: `{SensorId, Timestamp, Value}` and, depending on settings, `Measures` and `ExpiresAt`.
+A row holds what was sent: `{SensorId, Timestamp, Value}` and, depending on settings, `Measures`,
+`TimeSource` and `ExpiresAt`.
 Writing a row again is harmless, so it is written again whenever its outcome is unknown (a lost answer, a restart).
 """
 
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from consumer.aws.retry import Guard, delay, until_done
 from consumer.payload.reading import Reading
-from consumer.payload.values import timestamp
+from consumer.payload.times import timestamp
 from consumer.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -95,10 +96,13 @@ class Table:
         item: dict[str, dict[str, object]] = {
             "SensorId": {"S": reading.device},
             "Timestamp": {"S": timestamp(reading.time_ms)},
-            "Value": {"N": str(reading.value)},
         }
+        if reading.value is not None:
+            item["Value"] = {"N": str(reading.value)}
         if reading.measures:
             item["Measures"] = {"M": {name: {"N": str(value)} for name, value in reading.measures.items()}}
+        if reading.arrived:
+            item["TimeSource"] = {"S": "arrival"}
         if expires is not None:
             item["ExpiresAt"] = {"N": str(expires)}
         return {"PutRequest": {"Item": item}}

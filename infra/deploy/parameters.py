@@ -1,17 +1,21 @@
 """Whether parameters can be what they are given as, by the templates' own declarations, before anything is asked."""
 
 import dataclasses
+import json
 import re
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from infra.deploy import templates
 from infra.deploy.cloudformation import InputError
 from infra.switches import nearest
 
-OF_SETTINGS = {"ReadingFields": "reading_fields", "Measures": "measures", "InitialPosition": "initial_position"}
+OF_SETTINGS = {"ReadingContracts": "reading_contracts", "InitialPosition": "initial_position"}
 """Parameters whose values only the consumer can judge."""
+MAX_LENGTH = 4096
+"""Characters of a parameter's value in CloudFormation."""
 BY_VARIABLES = {"Image": "IMAGE=...", "ServiceRoleArn": "ROLE=..."}
 CHOSEN = {"VpcId", "SubnetIds"}
 """Without a default, and yet not made by the deployment alone."""
@@ -30,7 +34,21 @@ def assignments(text: str | None) -> dict[str, str]:
             raise InputError(f'PARAMS: {word} is not Name=value; such as PARAMS="ShardCount=4 MaxTasks=2"')
         if given.setdefault(name, value) != value:
             raise InputError(f"PARAMS: {name} is given twice, as {given[name]} and as {value}")
+    if contracts := given.get("ReadingContracts"):
+        given["ReadingContracts"] = _contracts(contracts)
     return given
+
+
+def _contracts(text: str) -> str:
+    """Contracts as the task gets them: inline, without the blanks of the file that `text` may name."""
+    if not text.startswith("["):
+        try:
+            text = json.dumps(json.loads(Path(text).read_text()), separators=(",", ":"), ensure_ascii=False)
+        except (OSError, ValueError) as error:
+            raise InputError(f"ReadingContracts: {text}: {getattr(error, 'strerror', None) or error}") from None
+    if len(text) > MAX_LENGTH:
+        raise InputError(f"ReadingContracts has {len(text)} characters, but a parameter at most {MAX_LENGTH}")
+    return text
 
 
 def require_valid(given: Mapping[str, str]) -> None:

@@ -40,9 +40,8 @@ SPAN: list[Parameter] = [
     Option(["--to", "end"], callback=moment, metavar="T", help="only what arrived before T"),
 ]
 
-FIELDS: list[Parameter] = [
-    setting(["--reading-fields"], "READING_FIELDS", "F", "must be as the consumer has it"),
-    setting(["--measures"], "MEASURES", "M", "must be as the consumer has it"),
+CONTRACTS: list[Parameter] = [
+    setting(["--reading-contracts"], "READING_CONTRACTS", "C", "must be as the consumer has it"),
 ]
 """How payloads are read: docs/settings.md."""
 
@@ -59,7 +58,7 @@ REDRIVE: list[Parameter] = [
     *SPAN,
     Option(["--sequence"], callback=sequence, metavar="N[.SUB]", help="the one with this sequence number"),
     Option(["--readable"], is_flag=True, help="only what would not be rejected now"),
-    *FIELDS,
+    *CONTRACTS,
     Option(["--by"], type=Choice(["reason", "day", "hour", "key"]), default="reason", help="count by"),
     LIMIT,
     RATE,
@@ -83,7 +82,7 @@ REPLAY: list[Parameter] = [
     Option(["--to-stream"], metavar="NAME", help="put the original bytes into another stream"),
     *SPAN,
     RATE,
-    *FIELDS,
+    *CONTRACTS,
     *ROWS,
 ]
 
@@ -133,8 +132,8 @@ def _selection(stack: "Stack", span: "Span", chosen: Mapping[str, Any]) -> "Sele
     from producer.ops.contract import consumer_settings
     from producer.ops.dead_letters import Selection
 
-    fields = consumer_settings(stack, None, chosen).reading_fields
-    return Selection(span, frozenset(chosen["reason"]), chosen["sequence"], chosen["readable"], fields)
+    contracts = consumer_settings(stack, None, chosen).reading_contracts
+    return Selection(span, frozenset(chosen["reason"]), chosen["sequence"], chosen["readable"], contracts)
 
 
 def _letters(stack: "Stack", selection: "Selection", limit: int, as_json: bool) -> int:

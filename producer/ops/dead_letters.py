@@ -1,6 +1,7 @@
 """Reads dead letters: which there are of a selection, what is in them, and whether they were sent again before."""
 
 import base64
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -14,7 +15,8 @@ from consumer.archive.format import (
     parse_undeliverable,
     position_text,
 )
-from consumer.payload.reading import Fields, decode
+from consumer.payload.contracts import DEFAULT, Contracts
+from consumer.payload.decode import decode
 from producer.aws.stack import Stack
 from producer.fleet.message import iso_utc
 from producer.ops.archive_index import ArchiveIndex, Span
@@ -30,13 +32,13 @@ cannot take apart; sending it again would only fail again."""
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which dead letters. `reasons`: any of them (empty: all); `readable`: only those that `fields` now read whole."""
+    """Which dead letters. `reasons`: any of them (empty: all); `readable`: those that `contracts` now read whole."""
 
     span: Span = Span()  # noqa: RUF009
     reasons: frozenset[str] = frozenset()
     sequence: str | None = None
     readable: bool = False
-    fields: Fields = Fields()  # noqa: RUF009
+    contracts: Contracts = DEFAULT
 
 
 class Letter(NamedTuple):
@@ -138,7 +140,9 @@ class DeadLetters:
             for line, data in parsed(lines, parse_line):
                 mark = marks.get(position_text(line.position))
                 state: State = "new" if mark is None else "redriven" if mark.sent else "uncertain"
-                readable = not decode(data, self._selection.fields).rejected
+                # Sent again, it is a record that arrives now.
+                now, key = int(time.time() * 1000), line.partition_key or ""
+                readable = not decode(data, self._selection.contracts, key, now).rejected
                 yield Letter(key, line, data, line.arrival, readable, state, mark)
         except UnreadableLine as error:
             self.findings.add("dead_letters_wrong", f"{key}: unreadable: {error}")

@@ -12,7 +12,7 @@ from typing import Any
 
 from consumer.archive.format import READINGS, Line, UnreadableLine, parse_line, position_text
 from consumer.aws.clients import Clients
-from consumer.payload.reading import decode
+from consumer.payload.decode import decode
 from consumer.settings import Settings
 from consumer.sinks.table import Arrived, Table, expiry
 from consumer.telemetry.metrics import Metrics, total
@@ -63,7 +63,7 @@ class Replayed:
             )
         if self.otherwise:
             lines.append(
-                f"{self.otherwise} records are read otherwise than when they were archived: other fields or measures"
+                f"{self.otherwise} records are read otherwise than when they were archived: by other contracts"
             )
         if self.repeated:
             lines.append(f"{self.repeated} records may be in the stream twice: their first answer was lost")
@@ -160,9 +160,9 @@ def _expired(arrived: Arrived, ttl_days: int, now: float) -> bool:
 
 def _chunks(source: Source, settings: Settings, most: int, report: Replayed) -> Iterator[list[Arrived]]:
     chunk: list[Arrived] = []
-    fields, ttl_days, now = settings.reading_fields, settings.row_ttl_days, time.time()
+    contracts, ttl_days, now = settings.reading_contracts, settings.row_ttl_days, time.time()
     for line, data in source.records():
-        decoded = decode(data, fields)
+        decoded = decode(data, contracts, line.partition_key or "", line.arrival)
         report.readings += len(decoded.readings)
         report.rejected += decoded.rejected
         report.otherwise += decoded.rejected != line.rejected

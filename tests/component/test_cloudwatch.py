@@ -77,10 +77,10 @@ async def test_the_sample_count_is_the_number_of_readings(clients: Clients) -> N
     rows = await points(clients, "Test/Plain", "RowsWritten", Application="plant")
     assert metrics.registry.get_sample_value("sensorstream_cloudwatch_errors_total") == 0
     assert sum(point["SampleCount"] for point in found.values()) == len(sent) == 120
-    assert sum(point["Sum"] for point in found.values()) == float(sum(reading.value for reading in sent))
+    assert sum(point["Sum"] for point in found.values()) == float(sum(reading.value or 0 for reading in sent))
     assert len(found) == len(MINUTES)
     for minute, point in found.items():
-        values = [float(reading.value) for reading in sent if reading.time_ms // 60_000 * 60 == minute.timestamp()]
+        values = [float(reading.value or 0) for reading in sent if reading.time_ms // 60_000 * 60 == minute.timestamp()]
         assert (point["SampleCount"], point["Minimum"], point["Maximum"]) == (24, min(values), max(values))
     assert {(metric["MetricName"], len(metric["Dimensions"])) for metric in listed["Metrics"]} == {
         (METRIC, 0),

@@ -18,7 +18,7 @@ from tests.conftest import Deployed
 
 T0 = 1_795_345_942_830
 OTHER = '{"tracker":"t1","speed":%d,"at":%d}'
-FIELDS = "device=tracker,value=speed,time=at"
+CONTRACTS = '[{"device":"tracker","value":"speed","time":"at"}]'
 
 
 @pytest.fixture
@@ -89,11 +89,11 @@ def test_after_the_right_settings_are_back_the_table_is_completed(
 ) -> None:
     """A wrong deploy: only what the right settings read is sent, and rows appear exactly once."""
     assert len(site.rows()) == 2
-    right = ("--readable", "--reading-fields", FIELDS)
+    right = ("--readable", "--reading-contracts", CONTRACTS)
     assert reported(site, capsys, *right)["records"] == 4
     report = reported(site, capsys, *right, "--send")
     assert (report["sent"], report["skipped"], report["ok"]) == (4, 0, True)
-    site.settings = {"READING_FIELDS": FIELDS}
+    site.settings = {"READING_CONTRACTS": CONTRACTS}
     site.consume()
     assert len(rows := site.rows()) == 2 + 4
     archived = len(site.keys("readings/"))
@@ -131,7 +131,7 @@ def test_dead_letters_of_an_object_that_was_replaced_are_none(site: Site, capsys
     s3, bucket = site.session.client("s3"), site.stack.bucket
     outdated = {key: s3.get_object(Bucket=bucket, Key=key) for key in site.keys("dead-letters/")}
     bodies = {key: (answer["Body"].read(), answer["Metadata"]) for key, answer in outdated.items()}
-    site.start_again(READING_FIELDS=FIELDS)
+    site.start_again(READING_CONTRACTS=CONTRACTS)
     site.consume()
     counts = reported(site, capsys)
     assert (counts["records"], counts["readable"]) == (5, 2)  # by the settings of before; those now reject these
@@ -144,7 +144,7 @@ def test_dead_letters_of_an_object_that_was_replaced_are_none(site: Site, capsys
     assert main(["audit", "--json", "--stack", site.stack.name]) == 1
     report = json.loads(capsys.readouterr().out)
     assert (report["outdated"], list(report["findings"])) == (3, ["dead_letter_missing"])
-    site.start_again(READING_FIELDS=FIELDS)  # the replay after that stop
+    site.start_again(READING_CONTRACTS=CONTRACTS)  # the replay after that stop
     site.consume()
     assert reported(site, capsys)["records"] == 5
     assert main(["audit", "--stack", site.stack.name]) == 0
@@ -157,7 +157,7 @@ def test_settings_that_reject_nothing_any_more_leave_no_dead_letter(
         site.put("a", *[(OTHER % (n, T0 + n)).encode() for n in range(4)])
         site.consume()
         assert reported(site, capsys)["records"] == 4
-        site.start_again(READING_FIELDS=FIELDS)
+        site.start_again(READING_CONTRACTS=CONTRACTS)
         site.consume()
         assert reported(site, capsys)["records"] == 0
         bodies = [
@@ -177,7 +177,7 @@ def test_objects_without_a_dead_letter_count_are_read(site: Site, capsys: pytest
     assert reported(site, capsys)["records"] == 7
     assert main(["audit", "--stack", site.stack.name]) == 0
     capsys.readouterr()
-    site.start_again(READING_FIELDS=FIELDS)
+    site.start_again(READING_CONTRACTS=CONTRACTS)
     site.consume()
     assert reported(site, capsys)["records"] == 5
     assert main(["audit", "--stack", site.stack.name]) == 0

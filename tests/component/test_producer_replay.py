@@ -11,6 +11,8 @@ from tests.component.recovery import Site, make_table
 from tests.component.recovery import site as new_site
 from tests.conftest import Deployed
 
+BATTERY = '[{"device":"name","time":"timeStampEpoch","value":"humidity","measures":["battery"]}]'
+
 T0 = 1_795_345_942_830
 
 
@@ -47,7 +49,7 @@ def run(site: Site, *arguments: str) -> int:
 
 
 def test_a_deleted_table_is_rebuilt_row_by_row(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    site.settings = {"MEASURES": "battery", "ROW_TTL_DAYS": "400"}
+    site.settings = {"READING_CONTRACTS": BATTERY, "ROW_TTL_DAYS": "400"}
     fill(site)
     before = site.rows()
     assert len(before) == 8 * 5
@@ -57,7 +59,7 @@ def test_a_deleted_table_is_rebuilt_row_by_row(site: Site, capsys: pytest.Captur
     assert all(row["Measures"]["M"]["battery"]["N"] == "1.5" for row in before[1::5])
     site.new_table()
     assert site.rows() == []
-    settings = ["--measures", "battery", "--row-ttl-days", "400"]
+    settings = ["--reading-contracts", BATTERY, "--row-ttl-days", "400"]
     assert run(site, "replay", "--to-table", *settings, "--json") == 0
     assert site.rows() == before
     reported = json.loads(capsys.readouterr().out)
@@ -126,7 +128,7 @@ def test_only_what_arrived_in_the_time_is_replayed(site: Site, capsys: pytest.Ca
 
 def test_settings_that_are_not_the_consumers_are_noticed(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     fill(site)
-    assert run(site, "replay", "--to-table", "--reading-fields", "device=a,value=b,time=c") == 0
+    assert run(site, "replay", "--to-table", "--reading-contracts", '[{"device":"a","value":"b","time":"c"}]') == 0
     assert "64 records are read otherwise than when they were archived" in capsys.readouterr().out
 
 
@@ -143,7 +145,7 @@ def test_what_cannot_be_read_is_reported_and_the_rest_goes_on(site: Site, capsys
     [
         (["--to-table", "no-such-table"], "DescribeTable: ResourceNotFoundException"),
         (["--to-stream", "no-such-stream"], "DescribeStreamSummary: ResourceNotFoundException"),
-        (["--to-table", "--measures", "a,a"], "MEASURES: must name each field once"),
+        (["--to-table", "--reading-contracts", "[]"], "READING_CONTRACTS: Expected `array` of length >= 1"),
         (["--to-table", "--from", "2026-11-23", "--to", "2026-11-22"], "--from must be before --to"),
     ],
 )

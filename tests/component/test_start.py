@@ -61,7 +61,13 @@ def test_a_bad_setting_is_named(environ: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("arguments", [(), ("--check",)])
 def test_all_faults_are_reported_at_once(environ: dict[str, str], arguments: tuple[str, ...]) -> None:
-    wrong = {"STREAM_NAME": "", "MEASURE": "a", "ARCHIVE_MAX_SECOND": "5", "HTTP_PORT": "many", "FAST_START": "yes"}
+    wrong = {
+        "STREAM_NAME": "",
+        "READING_CONTRACT": "a",
+        "ARCHIVE_MAX_SECOND": "5",
+        "HTTP_PORT": "many",
+        "FAST_START": "yes",
+    }
     code, err = start(environ | wrong, *arguments)
     assert code == 2
     assert [line.split(": ")[1] for line in err.splitlines()] == [
@@ -69,9 +75,9 @@ def test_all_faults_are_reported_at_once(environ: dict[str, str], arguments: tup
         "FAST_START",
         "HTTP_PORT",
         "ARCHIVE_MAX_SECOND",
-        "MEASURE",
+        "READING_CONTRACT",
     ]
-    assert "did you mean MEASURES?" in err
+    assert "did you mean READING_CONTRACTS?" in err
 
 
 def test_a_check_shows_the_settings_and_makes_no_request(environ: dict[str, str]) -> None:

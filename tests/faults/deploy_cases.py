@@ -10,7 +10,7 @@ from infra.local.process import ROOT
 from tests.faults.bench import SHUTDOWN_SECONDS, Bench, NotHeld
 from tests.faults.case import IN_PLACE, Case
 
-WRONG = {"READING_FIELDS": "device=tracker.id,value=fix.speed,time=fix.at"}
+WRONG = {"READING_CONTRACTS": '[{"device":"tracker.id","value":"fix.speed","time":"fix.at"}]'}
 
 
 @contextmanager

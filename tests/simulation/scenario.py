@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from consumer.archive.writer import RotationPolicy
-from consumer.payload.reading import Fields
 from tests.simulation.network import NetworkConditions
 from tests.simulation.stream import SETTINGS, Mix
 
@@ -43,7 +42,7 @@ class Scenario:
     odd_lag: float
     rotations: tuple[RotationPolicy, ...]
     """Those of its owners: a deploy may change them."""
-    fields: tuple[Fields, ...]
+    contracts: tuple[str, ...]
     """Likewise: they decide what is rejected."""
     between: float
     """Steps between two injected faults, on average."""
@@ -91,7 +90,7 @@ def _takeovers(rng: random.Random, scenario: Scenario) -> Scenario:
         refused_checkpoint=0.0,
         rotations=rotations,
         mix=replace(scenario.mix, odd=rng.choice((0.0, 0.3))),
-        fields=SETTINGS,
+        contracts=SETTINGS,
         fault_rate={"s3": 0.2, "table": 0.02, "leases": 0.02, "checkpoint": 0.1, "stream": 0.02},
         between=1000.0,
         faults=tuple(rng.sample(TAKEOVERS, 3)),
@@ -162,7 +161,7 @@ def _anything(rng: random.Random, kinds: list[str]) -> Scenario:
         refused_checkpoint=now_and_then(0.1, 0.4),
         odd_lag=now_and_then(0.2),
         rotations=tuple(_rotation(rng) for _ in range(rng.choice((1, 2, 2, 3)))),
-        fields=rng.choice((SETTINGS[:1], SETTINGS)),
+        contracts=rng.choice((SETTINGS[:1], SETTINGS)),
         between=rng.choice((60.0, 150.0, 400.0, 1000.0)),
         fault_rate=dict.fromkeys((*services, "checkpoint"), rng.choice((0.0, 0.02, 0.05, 0.2))),
         faults=tuple(rng.sample(kinds, rng.randint(1, 5))),

@@ -8,14 +8,13 @@ from typing import Final
 
 import msgspec
 
-from consumer.payload.reading import DEFAULT, Fields
 from consumer.record import Position
 from tests.simulation.clock import EPOCH
 
 T0: Final = int(EPOCH * 1000)
-STRICT: Final = Fields(measures=(("odd",),))
-"""Settings that reject a reading which the built-in contracts take, as a deploy may bring them or take them back."""
-SETTINGS: Final = (DEFAULT, STRICT)
+STRICT: Final = '[{"device":"name","time":"timeStampEpoch","value":"odd"},"generation-2","generation-1"]'
+"""Contracts that reject a reading which the built-in ones take, as a deploy may bring them or take them back."""
+SETTINGS: Final = ("", STRICT)
 Key = tuple[str, str]
 Order = tuple[int, int, int]
 """Sequence number, sub-sequence number, place in the record: which reading of a key is the last one."""

@@ -10,7 +10,6 @@ from consumer.archive.writer import RotationPolicy
 from consumer.aws.codes import NON_RETRYABLE, code
 from consumer.kcl.daemon_log import BatchSkipped
 from consumer.kcl.protocol import ConversationEnded, ProtocolError
-from consumer.payload.reading import Fields
 from consumer.pipeline.listener import Listener
 from consumer.pipeline.shard_end import FalseEnd
 from consumer.service import Service
@@ -136,11 +135,11 @@ class SimService(Service):
 class Worker:
     """A container: the service's process and its daemons."""
 
-    def __init__(self, world: "World", name: str, rotation: RotationPolicy, fields: Fields) -> None:
+    def __init__(self, world: "World", name: str, rotation: RotationPolicy, contracts: str) -> None:
         self.world = world
         self.name = name
         self._rotation = rotation
-        self._fields = fields
+        self._contracts = contracts
         self.python = Process(name)
         self.jvms: list[Jvm] = []
         self.pipes: list[Pipe] = []
@@ -167,7 +166,7 @@ class Worker:
             "ARCHIVE_MAX_RECORDS": str(self._rotation.records),
             "ARCHIVE_MAX_BYTES": str(self._rotation.size),
             "ARCHIVE_MAX_SECONDS": str(self._rotation.window_ms // 1000),
-            "MEASURES": ",".join(".".join(path) for path in self._fields.measures),
+            "READING_CONTRACTS": self._contracts,
         }
 
     async def _run(self) -> None:

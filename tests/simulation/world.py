@@ -109,10 +109,10 @@ class World:
         rotation = self.rng.choice(self.scenario.rotations)
         self.max_records = max(self.max_records, rotation.records)
         self.max_bytes = max(self.max_bytes, rotation.size + 2000)
-        fields = self.rng.choice(self.scenario.fields)
-        worker = Worker(self, name, rotation, fields)
+        contracts = self.rng.choice(self.scenario.contracts)
+        worker = Worker(self, name, rotation, contracts)
         self.workers.append(worker)
-        self.note(name, f"starts with {rotation}, {fields}")
+        self.note(name, f"starts with {rotation}, {contracts}")
         return worker
 
     def new_name(self) -> str:

@@ -20,7 +20,8 @@ from consumer.kcl import protocol
 from consumer.kcl.lease_monitor import LeaseMonitor
 from consumer.kcl.lease_table import Claim
 from consumer.kcl.protocol import Conversation
-from consumer.payload.reading import DEFAULT
+from consumer.payload.contracts import DEFAULT
+from consumer.payload.decode import decoder
 from consumer.pipeline.components import Components
 from consumer.pipeline.gauges import ShardGauges
 from consumer.pipeline.reads import Reads
@@ -158,7 +159,7 @@ class World:
         self.is_running = True
         self.cut = cut
         self.ttl_days = 0
-        self.fields = DEFAULT
+        self.contracts = DEFAULT
         self.superseded: list[Shard] = []
         self.before_checkpoint: Callable[[], None] = lambda: None
 
@@ -170,7 +171,7 @@ class World:
 
     def components(self) -> Components:
         return Components(
-            fields=self.fields,
+            decode=decoder(self.contracts),
             rotation=self.cut,
             leases=self.leases,  # type: ignore[arg-type]
             table=Table(self.dynamodb, "rows", self.ttl_days, 8, self.metrics),  # type: ignore[arg-type]

@@ -26,7 +26,7 @@ from consumer.archive.format import (
     undeliverable_line,
 )
 from consumer.archive.writer import ObjectWriter, RotationPolicy
-from consumer.payload.reading import decode
+from consumer.payload.decode import decode
 from consumer.record import Position, Record
 
 SHARD = "shardId-000000000007"

@@ -10,7 +10,7 @@ import pytest
 
 from consumer.archive.format import DEAD_LETTERS, READINGS, UNDELIVERABLE, Gzip, undeliverable_line
 from consumer.archive.writer import ObjectWriter, RotationPolicy
-from consumer.payload.reading import decode
+from consumer.payload.decode import decode
 from consumer.record import Record
 from tests.unit.malformed import malformed
 

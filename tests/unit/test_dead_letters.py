@@ -4,10 +4,11 @@ import pytest
 
 from consumer.aws import retry
 from consumer.kcl.protocol import CheckpointRefused
-from consumer.payload.reading import DEFAULT, Fields
+from consumer.payload.contract import Contract
+from consumer.payload.contracts import DEFAULT, Contracts
 from tests.unit.fakes import FakeDaemon, World, record
 
-WRONG = Fields(("tracker",), ("speed",), ("at",))
+WRONG = Contracts([Contract(device="tracker", value="speed", time="at")])
 BAD = b"malformed"
 
 
@@ -73,10 +74,10 @@ async def test_what_is_usual_takes_no_request_more() -> None:
 
 async def test_wrong_settings_killed_before_the_checkpoint_and_the_right_ones_leave_no_dead_letter() -> None:
     world = World()
-    world.fields = WRONG
+    world.contracts = WRONG
     await owner(world, None, None, None, None, ends=CheckpointRefused)
     assert dead(world) == ["1", "2", "3", "4"]
-    world.fields = DEFAULT
+    world.contracts = DEFAULT
     requests = watched(world)
     await owner(world, None, None, None, None)
     assert dead(world) == []
@@ -88,9 +89,9 @@ async def test_wrong_settings_killed_before_the_checkpoint_and_the_right_ones_le
 async def test_fewer_and_more_dead_letters_replace_the_earlier_ones() -> None:
     for first, then, left in ((WRONG, DEFAULT, ["2"]), (DEFAULT, WRONG, ["1", "2", "3", "4"])):
         world = World()
-        world.fields = first
+        world.contracts = first
         await owner(world, None, BAD, None, None, ends=CheckpointRefused)
-        world.fields = then
+        world.contracts = then
         await owner(world, None, BAD, None, None)
         assert dead(world) == left
 
@@ -98,9 +99,9 @@ async def test_fewer_and_more_dead_letters_replace_the_earlier_ones() -> None:
 @pytest.mark.parametrize("stops", [1, 2, 3])
 async def test_owners_that_stop_before_the_dead_letters_leave_it_to_the_next_to_shut_out_the_first(stops: int) -> None:
     world = World()
-    world.fields = WRONG
+    world.contracts = WRONG
     await owner(world, None, None, None, None, ends=CheckpointRefused)
-    world.fields = DEFAULT
+    world.contracts = DEFAULT
     for _ in range(stops):
         kill_before(world, "dead-letters/")
         await owner(world, None, None, None, None, ends=Killed)
@@ -114,11 +115,11 @@ async def test_owners_that_stop_before_the_dead_letters_leave_it_to_the_next_to_
 async def test_an_owner_paused_before_its_dead_letters_cannot_write_them_any_more() -> None:
     """The first one never wrote any; the second shuts it out by an empty object all the same."""
     world = World()
-    world.fields = WRONG
+    world.contracts = WRONG
     kill_before(world, "dead-letters/")
     await owner(world, None, None, None, None, ends=Killed)
     world.s3.fail = lambda operation, key: None
-    world.fields = DEFAULT
+    world.contracts = DEFAULT
     await owner(world, None, None, None, None)
     assert dead(world) == []
     assert said(world, "dead-letters/") == ["0"]
@@ -141,11 +142,11 @@ async def test_a_lost_answer_to_the_archives_put_still_brings_its_dead_letters()
 
 async def test_objects_without_a_dead_letter_count_are_replaced_with_their_dead_letters() -> None:
     world = World()
-    world.fields = WRONG
+    world.contracts = WRONG
     await owner(world, None, None, None, None, ends=CheckpointRefused)
     for key, (body, metadata, etag) in world.s3.objects.items():
         old = {name: value for name, value in metadata.items() if name != "dead-letters"}
         world.s3.objects[key] = body, old, etag
-    world.fields = DEFAULT
+    world.contracts = DEFAULT
     await owner(world, None, None, None, None)
     assert dead(world) == []

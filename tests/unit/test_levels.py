@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from consumer.payload.reading import DEFAULT
+from consumer.payload.contracts import DEFAULT
 from consumer.service import Service
 from consumer.sinks.cloudwatch import LEVELS
 from tests.unit.test_takeover import row
@@ -38,7 +38,7 @@ def service(tmp_path: Path) -> tuple[Service, Client]:
         archive_max_bytes=1 << 20,
         archive_max_records=100,
         cloudwatch_namespace="Sensor",
-        reading_fields=DEFAULT,
+        reading_contracts=DEFAULT,
         row_ttl_days=0,
         sensor_table="rows",
         shutdown_seconds=20,

@@ -16,15 +16,13 @@ SETTINGS = [field.name.upper() for field in dataclasses.fields(Settings)] + ["AW
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
-        ("MEASURE", "MEASURES"),
-        ("MAESURES", "MEASURES"),
-        ("measures", "MEASURES"),
+        ("reading_contracts", "READING_CONTRACTS"),
         ("ARCHIVE_MAX_SECOND", "ARCHIVE_MAX_SECONDS"),
         ("ARCHIVE_MAX_SECS", "ARCHIVE_MAX_SECONDS"),
         ("ARCHIVE_MAX_MINUTES", "ARCHIVE_MAX_SECONDS"),
         ("ARCHIVE_MAX_BYETS", "ARCHIVE_MAX_BYTES"),
-        ("REDING_FIELDS", "READING_FIELDS"),
-        ("READINGS_FIELDS", "READING_FIELDS"),
+        ("REDING_CONTRACTS", "READING_CONTRACTS"),
+        ("READING_CONTRACT", "READING_CONTRACTS"),
         ("STREAM_NAMES", "STREAM_NAME"),
         ("STREAMNAME", "STREAM_NAME"),
         ("STREAM-NAME", "STREAM_NAME"),
@@ -93,11 +91,13 @@ def test_right_names_and_empty_ones_are_fine(name: str) -> None:
     assert nearest(name.lower(), SETTINGS) == name
 
 
-@pytest.mark.parametrize("name", ["STACK_NAM", "STACKNAME", "DEVICE_DIR", "MEASURE", "ROW_TTL_DAY", "AWS_PROFIL"])
+@pytest.mark.parametrize(
+    "name", ["STACK_NAM", "STACKNAME", "DEVICE_DIR", "READING_CONTRACT", "ROW_TTL_DAY", "AWS_PROFIL"]
+)
 def test_the_producer_takes_no_misspelt_variable_for_none(
     name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """It would ask another stack, or write rows without their measures."""
+    """It would ask another stack, or write rows by other contracts."""
     monkeypatch.setenv(name, "x")
     assert producer.cli.main(["query", "soilSensor1"]) == 2
     reported = capsys.readouterr().err

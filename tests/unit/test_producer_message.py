@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.payload.reading import decode
+from consumer.payload.decode import decode
 from producer.fleet.device import Device
 from producer.fleet.malformed import BINARY, MALFORMED, malformed
 from producer.fleet.message import Measurement, Message, alert_of, batch, iso_utc, number_of, single
@@ -27,12 +27,12 @@ readings = st.builds(
 shapes = st.sampled_from(["humidity", "sensorid"])
 
 
-def taken(message: Message) -> list[tuple[str, int, Decimal]]:
+def taken(message: Message) -> list[tuple[str, int, Decimal | None]]:
     """What the consumer reads in it."""
     return [(r.device, r.time_ms, r.value) for r in decode(message.payload).readings]
 
 
-def expected(message: Message) -> list[tuple[str, int, Decimal]]:
+def expected(message: Message) -> list[tuple[str, int, Decimal | None]]:
     return [(r.device, r.time_ms, Decimal(r.value)) for r in message.rows]
 
 

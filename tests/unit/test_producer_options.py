@@ -103,4 +103,4 @@ def test_what_cannot_be_meant_is_refused(
 
 def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["redrive", "--help"]) == 0
-    assert "READING_FIELDS" in capsys.readouterr().out
+    assert "READING_CONTRACTS" in capsys.readouterr().out

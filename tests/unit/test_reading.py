@@ -9,28 +9,30 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from consumer.payload.reading import DEFAULT, MAX_REJECTS, REASONS, Decoded, Fields, Reading, decode
-from consumer.payload.values import END_MS, FIRST_MS, MAX_DETAIL, timestamp
+from consumer.payload.contract import Contract
+from consumer.payload.contracts import DEFAULT, Contracts
+from consumer.payload.decode import decode
+from consumer.payload.reading import MAX_REJECTS, REASONS, Decoded, Reading
+from consumer.payload.times import END_MS, FIRST_MS, timestamp
+from consumer.payload.values import MAX_DETAIL
 from tests.unit.malformed import KINDS, malformed
 
 TIME = 1_795_344_496_123  # 2026-11-22T10:48:16.123Z
 GOOD = b'{"name":"soil","humidity":20.1,"timeStampEpoch":1795344496123}'
-TRACKER = Fields(
-    device=("tracker", "id"), value=("fix", "speed"), time=("fix", "at"), measures=(("fix", "lat"), ("battery",))
-)
+TRACKER = Contracts([Contract(device="tracker.id", value="fix.speed", time="fix.at", measures=["fix.lat", "battery"])])
 
 
-def one(data: bytes, fields: Fields = DEFAULT) -> Reading:
+def one(data: bytes, contracts: Contracts = DEFAULT) -> Reading:
     """The only reading of a record without rejects."""
-    found = decode(data, fields)
+    found = decode(data, contracts)
     assert found.rejects == []
     [reading] = found.readings
     return reading
 
 
-def reason(data: bytes, fields: Fields = DEFAULT) -> str:
+def reason(data: bytes, contracts: Contracts = DEFAULT) -> str:
     """The reason of the only reject of a record without readings."""
-    found = decode(data, fields)
+    found = decode(data, contracts)
     assert found.readings == []
     [reject] = found.rejects
     assert found.reasons == {reject.reason: 1}
@@ -50,6 +52,10 @@ def tracker(**changes: object) -> bytes:
     return json.dumps({"tracker": {"id": "t1"}, "fix": fix, "battery": "3.70"}).encode()
 
 
+def measuring(*paths: str) -> Contracts:
+    return Contracts([Contract(device="name", time="timeStampEpoch", value="humidity", measures=[*paths])])
+
+
 def test_both_generations_give_the_same_reading() -> None:
     expected = Reading("soil", TIME, Decimal(20), None)
     assert one(generation_2()) == one(generation_1()) == expected
@@ -57,9 +63,8 @@ def test_both_generations_give_the_same_reading() -> None:
 
 
 def test_the_naive_time_of_generation_2_is_not_used() -> None:
-    for iso in ("2026-11-22T10:48:16", "2026-11-22T10:48:16.123456", "nonsense", None):
+    for iso in ("2026-11-22T10:48:16", "2026-11-22T10:48:16.123456", "nonsense", None, 17):
         assert one(generation_2(timeStampIso=iso)).time_ms == TIME
-    assert reason(generation_2(timeStampIso=17)) == "wrong-type"
 
 
 def test_a_foreign_field_does_not_decide_the_generation() -> None:
@@ -106,8 +111,6 @@ def test_a_number_is_exactly_the_number_sent(text: str, number: str) -> None:
         (b"\xff\xfe", "not-utf8"),
         (GOOD.replace(b"soil", b"so\xc3il"), "not-utf8"),
         (b"soil is wet", "not-json"),
-        (b"\xef\xbb\xbf" + GOOD, "not-json"),
-        (GOOD + b"\x00", "not-json"),
         (GOOD[:-1], "not-json"),
         (b'{"name":"soil","humidity":NaN,"timeStampEpoch":1795344496123}', "not-json"),
         (GOOD.replace(b"soil", b"\\ud800"), "not-json"),
@@ -125,11 +128,8 @@ def test_a_number_is_exactly_the_number_sent(text: str, number: str) -> None:
         (generation_2(humidity=" 20"), "wrong-type"),
         (generation_2(humidity="1_000"), "wrong-type"),
         (generation_2(humidity="٢٠"), "wrong-type"),
-        (generation_2(name=17), "wrong-type"),
+        (generation_2(name=1.5), "wrong-type"),
         (generation_2(timeStampEpoch=True), "wrong-type"),
-        (generation_2(timeStampEpoch=1795344496123.0), "wrong-type"),
-        (generation_2(timeStampEpoch=str(TIME)), "wrong-type"),
-        (generation_1(timestamp=TIME), "wrong-type"),
         (generation_2(humidity="NaN"), "not-finite"),
         (generation_2(humidity="-Infinity"), "not-finite"),
         (b'{"name":"soil","humidity":1e400,"timeStampEpoch":1795344496123}', "number-out-of-range"),
@@ -141,7 +141,7 @@ def test_a_number_is_exactly_the_number_sent(text: str, number: str) -> None:
         (generation_1(timestamp="2026-11-22T10:48:16"), "bad-time"),
         (generation_1(timestamp="2026-02-30T10:48:16Z"), "bad-time"),
         (generation_1(timestamp="2026-11-22T10:48:16+24:00"), "bad-time"),
-        (generation_2(timeStampEpoch=TIME // 1000), "time-out-of-range"),
+        (generation_2(timeStampEpoch=TIME // 100), "time-out-of-range"),
         (generation_2(timeStampEpoch=10**40), "time-out-of-range"),
         (generation_1(timestamp="1999-12-31T23:59:59.999Z"), "time-out-of-range"),
         (generation_1(timestamp="2000-01-01T00:00:00+00:01"), "time-out-of-range"),
@@ -188,13 +188,13 @@ def test_another_fleet_needs_settings_only() -> None:
     assert reason(b'{"tracker":"t1","fix":[]}', TRACKER) == "missing-field"
 
 
-def test_measures_may_be_absent_but_not_wrong() -> None:
+def test_measures_may_be_absent_or_wrong() -> None:
     assert one(tracker(lat=None), TRACKER).measures == {"battery": Decimal("3.70")}
-    assert one(generation_2(), Fields(measures=(("battery",), ("gps", "lat")))).measures is None
-    assert one(generation_2(battery=3), Fields(measures=(("battery",),))).measures == {"battery": Decimal(3)}
-    assert one(generation_2(gps=5), Fields(measures=(("gps", "lat"),))).measures is None
-    assert reason(tracker(lat="north"), TRACKER) == "wrong-type"
-    assert reason(tracker(lat=True), TRACKER) == "wrong-type"
+    assert one(generation_2(), measuring("battery", "gps.lat")).measures is None
+    assert one(generation_2(battery=3), measuring("battery")).measures == {"battery": Decimal(3)}
+    assert one(generation_2(gps=5), measuring("gps.lat")).measures is None
+    assert one(tracker(lat="north"), TRACKER).measures == {"battery": Decimal("3.70")}
+    assert one(tracker(lat=True), TRACKER).measures == {"fix.lat": Decimal(1), "battery": Decimal("3.70")}
 
 
 def test_a_one_line_payload_stands_verbatim() -> None:
@@ -225,7 +225,7 @@ def test_documents_may_be_separated_by_newlines() -> None:
     found = decode(b"\n".join([GOOD, b"  {oops", b"", b" \r", GOOD + b"\r", b"\xff", b"7", b"[1,\r2]", b""]))
     assert len(found.readings) == 2
     rejects = [(reject.index, reject.reason) for reject in found.rejects]
-    assert rejects == [(1, "not-json"), (3, "not-utf8"), (4, "not-an-object"), (5, "not-an-object")]
+    assert rejects == [(1, "not-json"), (3, "not-utf8"), *((place, "not-an-object") for place in (4, 5, 6))]
     assert not found.verbatim
     good = json.loads(GOOD)
     assert json.loads(found.payload) == [good, None, good, None, 7, [1, 2]]
@@ -287,7 +287,7 @@ def check(data: bytes, found: Decoded) -> None:
     for reading in found.readings:
         assert 0 < len(reading.device.encode()) <= 2048
         assert FIRST_MS <= reading.time_ms < END_MS
-        assert reading.value.is_finite()
+        assert reading.value is None or reading.value.is_finite()
 
 
 JSON = st.recursive(
@@ -376,4 +376,4 @@ def test_there_are_more_than_a_thousand_kinds_and_every_reason_among_them() -> N
     payloads = {payload for kind in KINDS for payload in kind()}
     assert len(payloads) > 1000
     reasons = {reject.reason for payload in payloads for reject in decode(payload).rejects}
-    assert reasons == set(REASONS) - {"bad-aggregate"}
+    assert reasons == set(REASONS) - {"bad-aggregate", "time-in-future", "time-in-past"}  # which need an arrival

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from consumer.payload.reading import Fields
+from consumer.payload.contracts import DEFAULT
 from consumer.setting_types import RUN_DIR_BYTES
 from consumer.settings import Settings, SettingsError
 
@@ -29,7 +29,7 @@ def test_the_required_ones_suffice() -> None:
     assert settings.application_name == "events-consumer"
     assert settings.run_dir == "/scratch/sensorstream-task-1-a"
     assert settings.initial_position is None
-    assert settings.reading_fields == Fields()
+    assert settings.reading_contracts == DEFAULT
     assert settings.cloudwatch_namespace == "Sensor"
     assert load().worker_id
 
@@ -46,7 +46,9 @@ def test_a_missing_one_is_named(variable: str, text: str | None) -> None:
 
 def test_every_fault_is_reported() -> None:
     with pytest.raises(SettingsError) as raised:
-        Settings.load({"STREAM_NAME": "a b", "HTTP_PORT": "x", "REDING_FIELDS": "y", "WORKER_ID": "a b", "TMPDIR": "t"})
+        Settings.load(
+            {"STREAM_NAME": "a b", "HTTP_PORT": "x", "REDING_CONTRACTS": "y", "WORKER_ID": "a b", "TMPDIR": "t"}
+        )
     assert [fault.partition(":")[0] for fault in raised.value.faults] == [
         "STREAM_NAME",
         "SENSOR_TABLE",
@@ -55,7 +57,7 @@ def test_every_fault_is_reported() -> None:
         "WORKER_ID",
         "HTTP_PORT",
         "RUN_DIR",
-        "REDING_FIELDS",
+        "REDING_CONTRACTS",
     ]
     assert str(raised.value) == "\n".join(raised.value.faults)
 
@@ -93,13 +95,19 @@ def test_the_region_may_come_from_either_variable() -> None:
         ("FAST_START", "yes"),
         ("FAST_START", "True"),
         ("LEASE_TABLES", "make"),
-        ("READING_FIELDS", "device=a,value=b"),
-        ("READING_FIELDS", "device=a,value=b,time=c,unit=d"),
-        ("READING_FIELDS", "device=a,value=b,value=c"),
-        ("READING_FIELDS", "device=a,value=b..c,time=d"),
-        ("READING_FIELDS", "device=a,value=,time=d"),
-        ("MEASURES", "a,,b"),
-        ("MEASURES", "a,b,a"),
+        ("READING_CONTRACTS", "[]"),
+        ("READING_CONTRACTS", "[{"),
+        ("READING_CONTRACTS", "{}"),
+        ("READING_CONTRACTS", "no/such/file.json"),
+        ("READING_CONTRACTS", '["generation-3"]'),
+        ("READING_CONTRACTS", '["generation-1","generation-1"]'),
+        ("READING_CONTRACTS", '[{"device":"a","time":"b"}]'),
+        ("READING_CONTRACTS", '[{"device":"a","time":"b","value":"c..d"}]'),
+        ("READING_CONTRACTS", '[{"device":"a","time":"b","value":"\\n"}]'),
+        ("READING_CONTRACTS", '[{"device":"a","time":"b","value":"c","unit":"d"}]'),
+        ("READING_CONTRACTS", '[{"device":"a","time":"b","value":"c","time_zone":"Berlin"}]'),
+        ("READING_FIELDS", "device=a,value=b,time=c"),
+        ("MEASURES", "a"),
         ("CLOUDWATCH_NAMESPACE", "AWS/Sensor"),
         ("CLOUDWATCH_NAMESPACE", "a b"),
         ("HTTP_PORT", "65536"),
@@ -142,12 +150,22 @@ def test_a_start_in_time_is_in_utc() -> None:
     assert settings.initial_position == datetime(2026, 11, 22, 10, 48, 16, tzinfo=UTC)
 
 
-def test_fields_and_measures_come_together() -> None:
-    settings = load(READING_FIELDS="device=tracker.id, value=fix.speed,time = fix.at", MEASURES="fix.lat, battery")
-    assert settings.reading_fields == Fields(
-        device=("tracker", "id"), value=("fix", "speed"), time=("fix", "at"), measures=(("fix", "lat"), ("battery",))
+def test_contracts_stand_in_the_variable_or_in_a_file(tmp_path: Path) -> None:
+    text = '["senml", {"device": "tracker.id", "time": "fix.at", "measures": ["fix.lat"]}]'
+    file = tmp_path / "fleet.json"
+    file.write_text(text)
+    inline = load(READING_CONTRACTS=text).reading_contracts
+    assert inline == load(READING_CONTRACTS=str(file)).reading_contracts
+    assert [usage.name for usage in inline.usages()] == ["senml", "contract-2"]
+
+
+def test_the_names_of_0_2_are_told_what_took_their_place() -> None:
+    with pytest.raises(SettingsError) as raised:
+        load(READING_FIELDS="device=a,value=b,time=c", MEASURES="a")
+    assert raised.value.faults == (
+        "MEASURES: was replaced; set READING_CONTRACTS instead (see docs/contracts.md)",
+        "READING_FIELDS: was replaced; set READING_CONTRACTS instead (see docs/contracts.md)",
     )
-    assert load(MEASURES="battery").reading_fields == Fields(measures=(("battery",),))
 
 
 def test_off_is_no_namespace() -> None:
@@ -185,7 +203,9 @@ def _documented() -> dict[str, str]:
             text = "derived"
         elif field.name == "initial_position":
             text = "`TRIM_HORIZON`"
-        elif default in (None, (), Fields()):
+        elif field.name == "reading_contracts":
+            text = "the two built-in [formats](payloads.md)"
+        elif default in (None, ()):
             text = "none"
         elif isinstance(default, bool):
             text = f"`{str(default).lower()}`"

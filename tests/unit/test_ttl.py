@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.payload.contract import Contract
+from consumer.payload.contracts import Contracts
 from consumer.payload.reading import Reading
 from consumer.sinks.table import DAY, Expiry, Table, expiry
 from consumer.telemetry.metrics import Metrics
@@ -13,6 +15,7 @@ from tests.unit.fakes import FakeDaemon, FakeDynamoDB, World, record
 
 ARRIVAL = 1_795_604_400_123  # 2026-11-25T11:00:00Z
 NOW = ARRIVAL // 1000
+ANY_TIME = Contracts([Contract(device="name", time="timeStampEpoch", value="humidity", max_future_seconds=10**10)])
 FIVE_YEARS = 5 * 365 * DAY
 moments = st.integers(0, 4_102_444_799_999)  # 1970 to 2099
 
@@ -79,6 +82,7 @@ async def test_a_shard_hands_each_records_arrival_on_and_a_replay_gives_the_same
     async def rows(*batches: list[int]) -> dict[tuple[str, str], dict[str, object]]:
         world = World()
         world.ttl_days = 30
+        world.contracts = ANY_TIME
         async with FakeDaemon(world) as daemon:
             await daemon.start()
             for batch in batches:

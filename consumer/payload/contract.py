@@ -1,0 +1,82 @@
+"""Pure: reading contracts as they are written: JSON that says where the messages of a fleet keep what.
+
+docs/contracts.md describes them for those who write them. readers.py compiles them.
+"""
+
+import re
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+Path = Annotated[str, Meta(min_length=1, max_length=500)]
+Seconds = Annotated[int, Meta(ge=0, le=10**10)]
+Paths = dict[Annotated[str, Meta(min_length=1, max_length=255)], Path] | list[Path]
+Encoding = Literal["json", "cbor", "msgpack"]
+Ready = Literal["generation-2", "generation-1", "senml"]
+DAY: Final = 86_400
+
+
+class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """Where a fleet's messages keep device, time and numbers; docs/contracts.md says more of each field."""
+
+    name: Annotated[str, Meta(max_length=60, pattern="^[A-Za-z0-9._-]*$", description="In metrics and reports.")] = ""
+    each: Annotated[Path, Meta(description="The list of readings within a message.")] | None = None
+    device: Annotated[Path, Meta(description="A path, $partitionKey, or a template: {model}-{id}.")]
+    time: Annotated[Path, Meta(description="A path, or $arrival.")]
+    time_zone: Annotated[str, Meta(description="IANA name of the zone of times that name none.")] | None = None
+    bad_time: Annotated[
+        Literal["reject", "arrival"], Meta(description="What holds where the time is none: no reading, or the arrival.")
+    ] = "reject"
+    value: Annotated[Path, Meta(description="The number that is the row's Value.")] | None = None
+    measures: Annotated[Paths, Meta(description="Further numbers of the row: name to path, or paths alone.")] = {}
+    sensors: Annotated[Paths, Meta(description="Readings of their own, as device/name: name to path.")] = {}
+    max_future_seconds: Annotated[Seconds, Meta(description="How far ahead of its arrival a time may be.")] = DAY
+    max_past_seconds: Annotated[Seconds, Meta(description="How long before its arrival a time may be.")] | None = None
+    encoding: Annotated[Encoding, Meta(description="Of the messages; else by their first bytes.")] | None = None
+
+
+Entry = Contract | Ready
+Setting = Annotated[list[Entry], Meta(min_length=1, max_length=100)]
+"""READING_CONTRACTS: the first contract whose required paths are in a message reads it."""
+
+GENERATION_2: Final = Contract(name="generation-2", device="name", time="timeStampEpoch", value="humidity")
+GENERATION_1: Final = Contract(name="generation-1", device="sensorid", time="timestamp", value="value")
+READY: Final = {"generation-2": GENERATION_2, "generation-1": GENERATION_1}
+DEFAULT_SETTING: Final[tuple[Entry, ...]] = ("generation-2", "generation-1")
+
+_PLACE = re.compile(r"(?P<what>.*) - at `\$(?P<steps>[^`]*)`", re.DOTALL)
+
+
+class ContractError(ValueError):
+    """What is wrong with the setting: `where` is the place, as keys and indexes; or `offset` that in the text."""
+
+    def __init__(self, what: str, where: tuple[str | int, ...] = (), offset: int | None = None) -> None:
+        place = "".join(f"[{step}]" if type(step) is int else f".{step}" for step in where)
+        super().__init__(f"{place.removeprefix('.')}: {what}" if place else what)
+        self.what = what
+        self.where = where
+        self.offset = offset
+
+
+def parse(text: bytes) -> list[Entry]:
+    """The setting's JSON. Raises ContractError."""
+    try:
+        return msgspec.json.decode(text, type=Setting)
+    except msgspec.ValidationError as error:
+        raise _told(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        at = re.search(r"\(byte ([0-9]+)\)", str(error))
+        raise ContractError(f"is no JSON: {error}", offset=int(at[1]) if at else None) from None
+
+
+def _told(error: str) -> ContractError:
+    found = _PLACE.fullmatch(error)
+    steps = re.findall(r"\[([0-9]+|\.\.\.)\]|\.([^.\[]+)", found["steps"]) if found else []
+    where: list[Any] = [int(index) if index.isdigit() else key or "*" for index, key in steps]
+    return ContractError(found["what"] if found else error, tuple(where))
+
+
+def schema() -> dict[str, Any]:
+    """The setting's JSON Schema, for editors."""
+    return msgspec.json.schema(Setting)

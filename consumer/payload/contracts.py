@@ -1,0 +1,139 @@
+"""Pure: all contracts of a setting, compiled: which of them reads a message, and what it lacks where none does."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any, Final
+
+from consumer.payload import senml
+from consumer.payload.contract import DEFAULT_SETTING, READY, ContractError, Entry
+from consumer.payload.paths import find
+from consumer.payload.readers import Reader, reader
+from consumer.payload.reading import Found, Read
+from consumer.payload.usage import Usage
+from consumer.payload.values import Bad, kind
+
+
+class Contracts:
+    """The setting's contracts, in their order. Raises ContractError for one that can never read a message."""
+
+    def __init__(self, entries: Sequence[Entry] = DEFAULT_SETTING) -> None:
+        self.entries = tuple(entries)
+        self._readers: list[Reader] = []
+        for index, entry in enumerate(entries):
+            try:
+                self._add(_compiled(entry, f"contract-{index + 1}"))
+            except ContractError as error:
+                raise ContractError(error.what, (index, *error.where)) from None
+        self._reads: list[Read] = []
+        for each, group in groupby(self._readers, lambda one: one.contract.each):
+            readers = [*group]
+            self._reads += [one.read for one in readers] if each is None else [_each(each, readers)]
+        self.encoding = next((one.contract.encoding for one in self._readers if one.contract.encoding), None)
+        """Of bytes that may be CBOR or MessagePack: which is tried first."""
+        self._nested = any(one.each for one in self._readers)
+        self._senml = next((one for one in self._readers if one.contract is senml.CONTRACT), None)
+
+    def _add(self, made: Reader) -> None:
+        for other in self._readers:
+            if made.usage.name == other.usage.name:
+                raise ContractError(f"there is another contract named {made.usage.name}")
+            if other.hides(made):
+                raise ContractError(f"never reads a message: what has its paths, {other.usage.name} has read before")
+        self._readers.append(made)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Contracts and other.entries == self.entries
+
+    def __hash__(self) -> int:
+        return hash(tuple(usage.name for usage in self.usages()))
+
+    def __repr__(self) -> str:
+        return f"Contracts({', '.join(usage.name for usage in self.usages())})"
+
+    def usages(self) -> list[Usage]:
+        """How often each contract was used so far, in their order."""
+        return [one.usage for one in self._readers]
+
+    def read(self, document: object, found: Found) -> None:
+        """Reads a value of a record into `found`: a message, an array of them, or a pack of SenML."""
+        items = [document]
+        if type(document) is list:
+            if self._senml and self._is_pack(document, found):
+                senml.read_pack(document, found, self._senml.usage)
+                return
+            items = document or [Bad("empty", "an array without readings")]
+        reads, index, nested = self._reads, found.index, self._nested
+        for item in items:
+            if nested:
+                found.index = index
+            try:
+                for read in reads:
+                    if read(item, found):
+                        break
+                else:
+                    raise _why_not(self._readers, item, found)
+            except Bad as bad:
+                found.reject(bad, index)
+            index = (found.index if nested else index) + 1  # a message may hold several readings
+        found.index = index
+
+    def _is_pack(self, document: list[Any], found: Found) -> bool:
+        """Whether it is SenML that reads the first message of an array."""
+        first = next((item for item in document if type(item) is dict), None)
+        return first is not None and self._senml is next((r for r in self._readers if not r.lacks(first, found)), None)
+
+
+def _compiled(entry: Entry, label: str) -> Reader:
+    if entry == "senml":
+        return senml.reader()
+    contract = READY[entry] if isinstance(entry, str) else entry
+    return reader(contract, contract.name or label)
+
+
+def _each(path: str, readers: list[Reader]) -> Read:
+    """Reads the list at a path, each of its readings by the first contract that can."""
+    at = find(path)
+
+    def read(item: Any, found: Found) -> bool:
+        listed = at(item, found)
+        if type(listed) is list:
+            members: list[tuple[str, Any]] = [("", member) for member in listed]
+        elif type(listed) is dict:
+            # Beside the objects that are readings may stand what belongs to all of them.
+            members = [(str(key), member) for key, member in listed.items() if type(member) in (dict, list, Bad)]
+        else:
+            return False
+        if not members and type(listed) is dict:
+            return False
+        if not members:
+            raise Bad("empty", f"{path} holds no reading")
+        found.message = item
+        for place, (found.key, member) in enumerate(members):
+            found.index += place > 0
+            try:
+                if not any(one.read(member, found) for one in readers):
+                    raise _why_not(readers, member, found, within=True)
+            except Bad as bad:
+                found.reject(bad, found.index)
+        return True
+
+    return read
+
+
+def _why_not(readers: list[Reader], item: object, found: Found, within: bool = False) -> Bad:
+    """Why none of the contracts reads a message, or a reading `within` one."""
+    if type(item) is Bad:
+        return item
+    if type(item) is not dict:
+        return Bad("not-an-object", f"a reading is an object, not {kind(item)}")
+    lacking = [(one, one.lacks(item, found, within)) for one in readers]
+    # The nearest has the most of its paths there, and the fewest not there.
+    nearest, lacks = max(lacking, key=lambda each: (len(each[0].needs) - len(each[1]), -len(each[1])))
+    told = f"lacks {', '.join(lacks)}"
+    if len(readers) > 1:
+        told = f"no contract reads it; {nearest.usage.name} comes nearest and {told}"
+    return Bad("missing-field", told)
+
+
+DEFAULT: Final = Contracts()
+"""Reads the two built-in formats."""

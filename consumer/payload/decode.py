@@ -1,0 +1,69 @@
+"""Pure: a record -> its readings, and a reject with its reason for each that is none.
+
+A record is first read whole: one JSON value, a message or an array of them. Only if that fails it is looked at
+closer: other encodings, several values one after the other, values with a broken part. Whatever the bytes are,
+`decode` returns, and its answer depends on nothing but its arguments (a replay must give the same archive object,
+invariant 2). Nothing is rounded: 20.1 stays 20.1.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from consumer.payload import encodings, json_text
+from consumer.payload.contracts import DEFAULT, Contracts
+from consumer.payload.reading import Decoded, Found
+from consumer.payload.values import Bad
+from consumer.record import Record
+
+_BREAKS_TO_SPACES = bytes.maketrans(b"\r\n", b"  ")
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_NO_JSON: Final = b"null"
+
+
+def decode(data: bytes, contracts: Contracts = DEFAULT, partition_key: str = "", arrival: int | None = None) -> Decoded:
+    """Reads one record, which arrived at `arrival` (ms since the epoch); never raises, whatever the bytes are."""
+    found = Found(partition_key, arrival)
+    try:
+        document = json_text.strict(data)
+    except Bad as bad:
+        documents, payload = _otherwise(data, bad, contracts, found)
+        for document in documents:
+            contracts.read(document, found)
+    else:
+        payload = _one_line(data) if b"\n" in data or b"\r" in data else data
+        contracts.read(document, found)
+    reasons = found.reasons
+    rejected = sum(reasons.values()) if reasons else 0
+    return Decoded(found.readings, found.rejects, rejected, reasons, payload, payload is data)
+
+
+def _one_line(text: bytes) -> bytes:
+    # JSON allows no raw line break inside a string, so all of them are blanks between tokens.
+    return text.translate(_BREAKS_TO_SPACES)
+
+
+def decoder(contracts: Contracts) -> Callable[[Record], Decoded]:
+    """Reads stream records by these contracts."""
+    return lambda record: decode(record.data, contracts, record.partition_key, record.approximate_arrival_timestamp)
+
+
+def _otherwise(data: bytes, whole: Bad, contracts: Contracts, found: Found) -> tuple[list[Any], bytes]:
+    """The values of a record that is no JSON as it stands, and the line for the archive; `whole` says why it is not."""
+    try:
+        text = encodings.expanded(data) if encodings.compressed(data) else data
+        if value := encodings.binary(text, contracts.encoding):
+            document, found.encoding = value
+            return [document], _NO_JSON
+    except Bad as bad:
+        return [bad], _NO_JSON
+    text = text.removeprefix(_BYTE_ORDER_MARK).rstrip(b"\0")
+    if text is not data:
+        try:
+            return [json_text.strict(text)], _one_line(text)
+        except Bad as bad:
+            whole = bad
+    values = json_text.values(text)
+    if not any(type(value) in (dict, list) for value, _ in values):
+        return [whole], _NO_JSON
+    own = [_one_line(line) for _, line in values]
+    return [value for value, _ in values], own[0] if len(own) == 1 else b"[" + b",".join(own) + b"]"

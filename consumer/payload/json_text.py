@@ -1,0 +1,214 @@
+"""Pure: JSON text -> values with exact numbers; and what can be saved of text that is not quite JSON.
+
+`strict` reads what is JSON. `values` reads the rest: several values one after the other, and arrays and objects that
+hold something that is no JSON (a bare NaN, a byte that is no UTF-8): a `Bad` stands in its place. A broken object is
+`Bad` as a whole.
+"""
+
+import re
+from decimal import Decimal, InvalidOperation
+from itertools import accumulate
+from typing import Any, Final
+
+import msgspec
+
+from consumer.payload.values import Bad, exact, shown
+
+MAX_DEPTH: Final = 64  # a limit of our own: where Python's recursion ends depends on the caller's stack
+MAX_SAVED: Final = 2**20
+"""Bytes of an array or object that is read though it is not quite JSON: that takes a second or so of one core."""
+BLANK: Final = b" \t\r\n"
+_SEPARATORS = BLANK + b",\x1e"  # between values of a record; the last one stands before each in RFC 7464
+_VALUE = re.compile(rb"[^ \t\r\n,\x1e]")
+_ARRAY = ord("[")
+
+# A string, also one that never ends: otherwise each quote in it would start another search to the end.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_BRACKET = re.compile(_STRING.pattern + rb"|[{}\[\]]", re.DOTALL)
+_TOKEN = re.compile(rb'[ \t\r\n]*+("(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|[{}\[\]:,]|[^ \t\r\n"{}\[\]:,]++)', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+_decode_json = msgspec.json.Decoder(float_hook=Decimal).decode
+_decode_json_with_care = msgspec.json.Decoder(float_hook=exact).decode
+
+
+def strict(text: bytes) -> Any:
+    """JSON -> objects, numbers exact (int or Decimal). Raises Bad."""
+    # Few bytes and few brackets cannot nest deeply, so most payloads need no closer look.
+    if len(text) > 2 * MAX_DEPTH and text.count(b"{") + text.count(b"[") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+        raise Bad("not-json", f"nested deeper than {MAX_DEPTH} levels")
+    try:
+        try:
+            return _decode_json(text)
+        except InvalidOperation:
+            return _decode_json_with_care(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _unreadable(text, error) from None
+
+
+def _depth(text: bytes) -> int:
+    """How deep brackets nest, strings aside; exact for JSON, and for other text up to where it goes wrong."""
+    brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
+    return max(accumulate(1 if bracket in b"[{" else -1 for bracket in brackets), default=0)
+
+
+def _unreadable(text: bytes, error: Exception) -> Bad:
+    if not text.strip(BLANK):
+        return Bad("empty", "no payload")
+    try:
+        text.decode()
+    except UnicodeDecodeError as wrong:
+        return Bad("not-utf8", f"byte {wrong.start}: {wrong.reason}")
+    if isinstance(error, msgspec.ValidationError):
+        # All that a decoder without a type can find invalid: an integer of thousands of digits, which
+        # Python's own reader of the archive would refuse, too.
+        return Bad("number-out-of-range", "an integer of thousands of digits")
+    return Bad("not-json", str(error))
+
+
+def values(text: bytes) -> list[tuple[Any, bytes]]:
+    """The values of a text that is not one JSON value, each with its own text, `null` where that is no JSON.
+
+    Where a bracket is never closed each line from there stands for itself: it must not take the others along. Only an
+    array that was cut off keeps what it has.
+    """
+    found: list[tuple[Any, bytes]] = []
+    place = _skip(text, 0)
+    while place < len(text):
+        end = _end(text, place)
+        if end is None and text[place] != _ARRAY and b"\n" in text:
+            return found + [value for line in text[place:].split(b"\n") for value in values(line)]
+        own = text[place:end].rstrip(_SEPARATORS)
+        found.append(_value(own))
+        place = _skip(text, place + len(own))
+    return found
+
+
+def _skip(text: bytes, place: int) -> int:
+    """Where the next value begins."""
+    rest = _VALUE.search(text, place)
+    return rest.start() if rest else len(text)
+
+
+def _end(text: bytes, place: int) -> int | None:
+    """Where the value at a place ends: at its closing bracket (None: there is none), or without one with its line."""
+    if text[place] not in b"{[":
+        line = text.find(b"\n", place)
+        return line if line >= 0 else len(text)
+    depth = 0
+    for token in _BRACKET.finditer(text, place):
+        if token[0] in (b"{", b"["):
+            depth += 1
+        elif token[0] in (b"}", b"]"):
+            depth -= 1
+            if depth == 0:
+                return token.end()
+    return None
+
+
+def _value(text: bytes) -> tuple[Any, bytes]:
+    try:
+        return strict(text), text
+    except Bad as bad:
+        bad.__traceback__ = None  # many may be kept
+        # An object that does not end as one cannot be saved; nor can what is neither object nor array.
+        if not (text[0] == _ARRAY or (text[:1] == b"{" and text[-1:] == b"}")) or len(text) > MAX_SAVED:
+            return bad, b"null"
+        try:
+            saved = _Saver(text).value(0)
+        except _TooDeepError:
+            return bad, b"null"
+        return bad if type(saved) is Bad else saved, b"null"
+
+
+class _TooDeepError(Exception):
+    pass
+
+
+class _Saver:
+    """Reads an array or object that is not quite JSON; its end is the text's end."""
+
+    def __init__(self, text: bytes) -> None:
+        self._tokens = _TOKEN.finditer(text)
+        self._next()
+
+    def _next(self) -> None:
+        found = next(self._tokens, None)
+        self._token: bytes = found[1] if found else b""
+
+    def value(self, depth: int) -> Any:
+        """The value that begins with the present token, within `depth` brackets."""
+        token = self._token
+        self._next()
+        if token not in (b"{", b"["):
+            try:
+                return strict(token)
+            except Bad as bad:
+                bad.__traceback__ = None
+                return bad
+        if depth >= MAX_DEPTH:
+            raise _TooDeepError
+        return self._object(depth + 1) if token == b"{" else self._array(depth + 1)
+
+    def _array(self, depth: int) -> list[Any]:
+        items: list[Any] = []
+        while self._token != b"]":
+            if not self._token:
+                if not items or type(items[-1]) is not Bad:
+                    items.append(Bad("not-json", "an array that is never closed"))
+                return items
+            if self._token == b",":
+                self._next()
+                continue
+            item = self.value(depth)
+            if self._token not in (b",", b"]", b"{", b"[", b""):
+                item = Bad("not-json", f"not a comma after a value: {shown(self._token.decode(errors='replace'))}")
+                self._skip(until=(b",", b"]"))
+            items.append(item)
+        self._next()
+        return items
+
+    def _object(self, depth: int) -> Any:
+        members: dict[str, Any] = {}
+        comma = False
+        while comma or self._token != b"}":
+            key = self._key()
+            if key is None:
+                return self._broken()
+            members[key] = self.value(depth)
+            comma = self._token == b","
+            if comma:
+                self._next()
+            elif self._token != b"}":
+                return self._broken()
+        self._next()
+        return members
+
+    def _broken(self) -> Bad:
+        """Goes behind the end of an object that is no JSON."""
+        self._skip(until=(b"}", b"]"))
+        self._next()
+        return Bad("not-json", "an object that is no JSON")
+
+    def _key(self) -> str | None:
+        """The key of the next member, whose value then comes next; None where it is none."""
+        token = self._token
+        if not token.startswith(b'"'):
+            return None
+        self._next()
+        if self._token != b":":
+            return None
+        self._next()
+        if self._token in (b"", b",", b":", b"}", b"]"):
+            return None
+        try:
+            return str(strict(token))
+        except Bad:
+            return None
+
+    def _skip(self, until: tuple[bytes, bytes]) -> None:
+        """Goes to the next of two tokens that is not within further brackets."""
+        depth = 0
+        while self._token and (depth or self._token not in until):
+            depth += (self._token in (b"{", b"[")) - (self._token in (b"}", b"]"))
+            self._next()

@@ -1,0 +1,87 @@
+"""Pure: reading by a contract that names measures or sensors: those that are numbers are kept, the others counted."""
+
+from decimal import Decimal
+from typing import Any, Final
+
+from consumer.payload.clock import Clock
+from consumer.payload.contract import Contract
+from consumer.payload.paths import Find
+from consumer.payload.reading import Found, Read, Reading
+from consumer.payload.usage import Usage
+from consumer.payload.values import MISSING, Bad, device, measure, number
+
+NO_VALUE: Final = object()
+"""Stands for a value that the contract does not name."""
+Paths = tuple[tuple[str, Find], ...]
+"""Names of measures or sensors, and where they are."""
+
+
+def with_numbers(
+    contract: Contract,
+    fields: tuple[Find, Find, Find],
+    named: tuple[dict[str, Find], dict[str, Find]],
+    tell: Clock,
+    usage: Usage,
+) -> Read:
+    at_device, at_time, at_value = fields
+    needs_time = contract.bad_time == "reject"
+    measures, sensors = (tuple(each.items()) for each in named)
+    either = (*measures, *sensors)
+
+    def read(item: Any, found: Found) -> bool:
+        if (given := at_device(item, found)) is MISSING or (value := at_value(item, found)) is MISSING:
+            return False
+        if (at := at_time(item, found)) is MISSING and needs_time:
+            return False
+        if value is NO_VALUE and all(each(item, found) is MISSING for _, each in either):
+            return False
+        usage.matched += 1
+        label = device(given, contract.device)
+        measured = None if value is NO_VALUE else number(value, contract.value or "")
+        time_ms = tell(at, found)
+        kept = _numbers(measures, item, found, usage)
+        series = _numbers(sensors, item, found, usage)
+        if measured is None and not kept and not series:
+            raise Bad("missing-field", f"none of {', '.join(label for label, _ in either)} is a number")
+        _append(found, label, time_ms, measured, kept, series)
+        return True
+
+    return read
+
+
+def _numbers(paths: Paths, item: Any, found: Found, usage: Usage) -> dict[str, Decimal]:
+    """The measures that are numbers; the others are counted."""
+    kept: dict[str, Decimal] = {}
+    for label, at in paths:
+        given = at(item, found)
+        if type(given) is Decimal or type(given) is int:
+            try:
+                kept[label] = number(given, label)
+            except Bad:
+                usage.unusable[label] += 1
+        elif given is MISSING:
+            usage.missing[label] += 1
+        elif (value := measure(given)) is None:
+            usage.unusable[label] += 1
+        else:
+            kept[label] = value
+    return kept
+
+
+def _append(
+    found: Found,
+    label: str,
+    time_ms: int | None,
+    value: Decimal | None,
+    measures: dict[str, Decimal],
+    sensors: dict[str, Decimal],
+) -> None:
+    """The row's reading, and those of its sensors."""
+    arrived = time_ms is None
+    at = (found.arrival or 0) if time_ms is None else time_ms
+    # Before the first is taken: a name that is too long takes all of them along.
+    series = [(device(f"{label}/{each}", "device"), measured) for each, measured in sensors.items()] if sensors else ()
+    if value is not None or measures:
+        found.readings.append(Reading(label, at, value, measures or None, arrived))
+    for own, measured in series:
+        found.readings.append(Reading(own, at, measured, None, arrived))

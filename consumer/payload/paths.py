@@ -1,0 +1,198 @@
+"""Pure: the paths of a contract, compiled once to functions that find a field in a message.
+
+A path is JMESPath. One of keys and indexes alone is followed directly; any other is JMESPath's library's to evaluate.
+Besides there are `$partitionKey`, the partition key of the record; `$arrival`, for a time; `$.path`, from the whole
+message where `each` leads into it; and `$key`, the name of a reading where `each` leads to an object.
+"""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from operator import itemgetter
+from typing import Any, Final
+
+import jmespath
+from jmespath import functions, visitor
+
+from consumer.payload.reading import Found
+from consumer.payload.values import MISSING, Bad, device, shown
+
+ARRIVAL: Final = "$arrival"
+_FIELD = re.compile(r"\{([^{}]*)\}")
+
+
+Find = Callable[[Any, Found], Any]
+"""(message or reading within it, its record) -> what stands there, or MISSING; never raises."""
+
+
+class PathError(ValueError):
+    """A path that is none; the text says why."""
+
+
+class _Functions(functions.Functions):  # type: ignore[misc]  # the library has no types
+    """JMESPath's functions, which take our exact numbers as numbers."""
+
+    def _get_allowed_pytypes(self, types: Any) -> Any:
+        allowed, within = super()._get_allowed_pytypes(types)
+        return _and_decimal(allowed), [_and_decimal(each) for each in within]
+
+    def _convert_to_jmespath_type(self, name: str) -> Any:
+        return "number" if name == "Decimal" else super()._convert_to_jmespath_type(name)
+
+    @functions.signature({"types": ["array-number"]})  # type: ignore[untyped-decorator]
+    def _func_avg(self, numbers: list[Any]) -> Any:
+        return sum(map(_decimal, numbers)) / len(numbers) if numbers else None
+
+    @functions.signature({"types": ["array-number"]})  # type: ignore[untyped-decorator]
+    def _func_sum(self, numbers: list[Any]) -> Any:
+        return sum(map(_decimal, numbers))
+
+    @functions.signature({"types": []})  # type: ignore[untyped-decorator]
+    def _func_to_number(self, given: Any) -> Any:
+        return given if type(given) is Decimal else super()._func_to_number(given)
+
+
+def _and_decimal(names: Any) -> Any:
+    return [*names, "Decimal"] if "float" in names else names
+
+
+def _decimal(number: Any) -> Decimal:
+    return Decimal(repr(number)) if type(number) is float else Decimal(number)
+
+
+_OPTIONS = jmespath.Options(custom_functions=_Functions())
+
+
+def keys(path: str) -> tuple[str | int, ...] | None:
+    """The keys and indexes of a path that has nothing else; None for any other. Raises PathError."""
+    return None if path.startswith("$") else _keys(_parsed(path))
+
+
+def find(path: str, within: bool = False) -> Find:
+    """Compiles a path of a message, or of a reading `within` one. Raises PathError."""
+    if path == "$partitionKey":
+        return lambda _, found: found.partition_key
+    if path == "$key" and within:
+        return lambda _, found: found.key or MISSING
+    if path.startswith("$."):
+        whole = find(path[2:])
+        return (lambda _, found: whole(found.message, found)) if within else whole
+    if path.startswith("$"):
+        raise PathError(
+            f"{path} is for a time only"
+            if path == ARRIVAL
+            else f"{shown(path)} is none of $partitionKey, $.path and, with each, $key"
+        )
+    tree = _parsed(path)
+    steps = _keys(tree)
+    if steps is None:
+        return _evaluated(tree)
+    if len(steps) == 1 and type(steps[0]) is str:
+        only = steps[0]
+        return lambda item, _: item.get(only, MISSING) if type(item) is dict else MISSING
+    if all(type(step) is str for step in steps):
+        return _by_keys(steps)
+    return _by_steps(steps)
+
+
+def _by_keys(steps: tuple[Any, ...]) -> Find:
+    def follow(item: Any, _: Found) -> Any:
+        for key in steps:
+            if type(item) is not dict:
+                return MISSING
+            item = item.get(key, MISSING)
+        return item
+
+    return follow
+
+
+def _by_steps(steps: tuple[Any, ...]) -> Find:
+    def follow(item: Any, _: Found) -> Any:
+        for step in steps:
+            if type(item) is not (list if type(step) is int else dict):
+                return MISSING
+            try:
+                item = item[step]
+            except LookupError:
+                return MISSING
+        return item
+
+    return follow
+
+
+def _evaluated(tree: Any) -> Find:
+    interpreter = visitor.TreeInterpreter(_OPTIONS)
+
+    def evaluate(item: Any, _: Found) -> Any:
+        try:
+            found = interpreter.visit(tree, item)
+        except Exception:  # noqa: BLE001  # a wrong type in a function, and whatever else a message brings about
+            return MISSING
+        if found is None or (type(found) is Decimal and (found.is_infinite() or found.is_qnan())):
+            return MISSING
+        return found
+
+    return evaluate
+
+
+def name(text: str, within: bool = False) -> Find:
+    """Compiles what names a device: a path or a template. Raises PathError."""
+    if "{" not in text and "}" not in text:
+        return find(text, within)
+    pieces = _FIELD.split(text)
+    if any(brace in literal for literal in pieces[::2] for brace in "{}") or len(pieces) == 1:
+        raise PathError(f"{shown(text)} is no template such as {{model}}-{{id}}")
+    finds = [(path, find(path, within)) for path in pieces[1::2]]
+    literals = pieces[::2]
+
+    def fill(item: Any, found: Found) -> Any:
+        given = [(path, each(item, found)) for path, each in finds]
+        if any(value is MISSING for _, value in given):
+            return MISSING
+        try:
+            parts = [device(value, path) + literal for (path, value), literal in zip(given, literals[1:], strict=True)]
+        except Bad as bad:
+            return bad
+        return literals[0] + "".join(parts)
+
+    return fill
+
+
+def flat(paths: tuple[str, ...]) -> "Callable[[Any], tuple[Any, ...]] | None":
+    """One function that gets several fields of the message itself at once (KeyError without one); None where a path
+    leads elsewhere."""
+    steps = [keys(path) for path in paths]
+    if not all(step is not None and len(step) == 1 and type(step[0]) is str for step in steps):
+        return None
+    return itemgetter(*(step[0] for step in steps if step))
+
+
+def _parsed(path: str) -> Any:
+    try:
+        tree = jmespath.compile(path).parsed
+    except (ValueError, TypeError, LookupError, RecursionError) as error:  # most are JMESPathErrors, not all
+        reason = " ".join(str(error).partition(", for expression")[0].split())[:100]
+        raise PathError(f'{shown(path)} is not JMESPath ({reason}); quote a key with other signs: "PM2-5"') from None
+    _check_functions(tree)
+    return tree
+
+
+def _check_functions(tree: Any) -> None:
+    """Raises PathError for a function that there is not, which JMESPath would only tell of a message."""
+    if tree["type"] == "function_expression" and tree["value"] not in _Functions.FUNCTION_TABLE:
+        raise PathError(f"there is no function {tree['value']}()")
+    for child in tree["children"]:
+        if type(child) is dict:
+            _check_functions(child)
+
+
+def _keys(tree: Any) -> tuple[str | int, ...] | None:
+    match tree["type"]:
+        case "field" | "index":
+            return (tree["value"],)
+        case "identity" | "current":
+            return ()
+        case "subexpression" | "index_expression":
+            parts = [_keys(child) for child in tree["children"]]
+            return None if None in parts else tuple(step for part in parts for step in part or ())
+    return None

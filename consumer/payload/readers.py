@@ -1,0 +1,168 @@
+"""Pure: a contract -> the function that reads messages by it.
+
+A reader takes a parsed message and says whether it was its own; what it finds there, or why it finds nothing, goes
+into `Found`. A contract of plain fields reads with one look-up for all of them: the built-in ones are such.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from consumer.payload.clock import ARRIVED, Clock, clock
+from consumer.payload.contract import Contract, ContractError, Paths
+from consumer.payload.numbers import NO_VALUE, with_numbers
+from consumer.payload.paths import ARRIVAL, Find, PathError, find, flat, keys, name
+from consumer.payload.reading import Found, Read, Reading
+from consumer.payload.times import END_MS, FIRST_MS
+from consumer.payload.usage import Usage
+from consumer.payload.values import MISSING, SHORT, device, fits, number
+
+
+class Reader(msgspec.Struct):
+    """A compiled contract: `read`, and the paths that `read` needs (`needs`), or of which it needs one (`any_of`)."""
+
+    contract: Contract
+    usage: Usage
+    read: Read
+    needs: list[tuple[str, Find]]
+    any_of: list[tuple[str, Find]] = []
+    each: Find | None = None
+
+    def hides(self, later: "Reader") -> bool:
+        """Whether each message that has all that a later contract needs is read by this one."""
+        needs, has = ({path for path, _ in each.needs if path != "$partitionKey"} for each in (self, later))
+        one, others = ({path for path, _ in each.any_of} for each in (self, later))
+        return (
+            self.contract.each == later.contract.each
+            and self.contract.encoding in (None, later.contract.encoding)
+            and needs <= has
+            and (not one or bool(one & has) or bool(others and others <= one))
+        )
+
+    def lacks(self, item: object, found: Found, within: bool = False) -> list[str]:
+        """The paths for whose sake the contract does not read a message, or with `each` a reading `within` one."""
+        if self.each and not within:
+            listed = self.each(item, found)
+            return [] if listed and type(listed) in (list, dict) else [f"readings in {self.contract.each}"]
+        missing = [path for path, at in self.needs if at(item, found) is MISSING]
+        if self.any_of and all(at(item, found) is MISSING for _, at in self.any_of):
+            missing.append("any of " + ", ".join(label for label, _ in self.any_of))
+        return missing
+
+
+def reader(contract: Contract, label: str) -> Reader:
+    """Compiles a contract. Raises ContractError."""
+    measures, sensors = _named(contract, "measures"), _named(contract, "sensors")
+    if contract.value is None and not measures and not sensors:
+        raise ContractError("names neither value nor measures nor sensors")
+    at_device = _at(contract, "device", name)
+    at_time: Find = lambda _, __: ARRIVED  # noqa: E731
+    at_value: Find = lambda _, __: NO_VALUE  # noqa: E731
+    needs = [(contract.device, at_device)]
+    if contract.time != ARRIVAL:
+        at_time = _at(contract, "time", find)
+        if contract.bad_time == "reject":
+            needs.append((contract.time, at_time))
+    if contract.value is not None:
+        at_value = _at(contract, "value", find)
+        needs.append((contract.value, at_value))
+    usage = Usage(label, 0, dict.fromkeys((*measures, *sensors), 0), dict.fromkeys((*measures, *sensors), 0))
+    any_of = [] if contract.value else [*_paths(contract.measures, measures), *_paths(contract.sensors, sensors)]
+    each = _at(contract, "each", lambda path, _: find(path)) if contract.each is not None else None
+    tell = clock(contract)
+    plain = len(needs) == 3 and "{" not in contract.device and flat(tuple(path for path, _ in needs))
+    fields = (at_device, at_time, at_value)
+    if measures or sensors:
+        read = with_numbers(contract, fields, (measures, sensors), tell, usage)
+    else:
+        read = _plain(contract, plain, tell, usage) if plain else _placed(contract, fields, tell, usage)
+    if contract.encoding is not None:
+        read = _only(contract.encoding, read)
+    return Reader(contract, usage, read, needs, any_of, each)
+
+
+def _plain(contract: Contract, get: Callable[[Any], tuple[Any, ...]], tell: Clock, usage: Usage) -> Read:
+    """Device, time and value are fields of the message itself."""
+    at_device, at_value = contract.device, contract.value or ""
+    first = (keys(at_device) or ("",))[0]
+    ahead = contract.max_future_seconds * 1000 if contract.max_past_seconds is None else -(10**15)
+
+    def read(item: Any, found: Found) -> bool:
+        if type(item) is not dict or first not in item:
+            return False  # soon, for there may be more contracts
+        try:
+            given, at, value = get(item)
+        except KeyError:
+            return False
+        usage.matched += 1
+        # Most names, numbers and times need none of the functions that would say the same of them.
+        label = given if type(given) is str and 0 < len(given) <= SHORT else device(given, at_device)
+        try:
+            measured = fits(value) if type(value) is Decimal and value else number(value, at_value)
+        except ArithmeticError:
+            measured = number(value, at_value)
+        arrival = found.arrival
+        if not (type(at) is int and FIRST_MS <= at < END_MS and arrival is not None and at - arrival <= ahead):
+            at = tell(at, found)
+            if at is None:
+                found.readings.append(Reading(label, arrival or 0, measured, None, True))
+                return True
+        found.readings.append(Reading(label, at, measured, None))
+        return True
+
+    return read
+
+
+def _placed(contract: Contract, fields: tuple[Find, Find, Find], tell: Clock, usage: Usage) -> Read:
+    """Device, time and value are anywhere."""
+    at_device, at_time, at_value = fields
+    named_device, named_value = contract.device, contract.value or ""
+    needs_time = contract.bad_time == "reject"
+
+    def read(item: Any, found: Found) -> bool:
+        if (given := at_device(item, found)) is MISSING or (value := at_value(item, found)) is MISSING:
+            return False
+        if (at := at_time(item, found)) is MISSING and needs_time:
+            return False
+        usage.matched += 1
+        label, measured = device(given, named_device), number(value, named_value)
+        time_ms = tell(at, found)
+        if time_ms is None:
+            found.readings.append(Reading(label, found.arrival or 0, measured, None, True))
+        else:
+            found.readings.append(Reading(label, time_ms, measured, None))
+        return True
+
+    return read
+
+
+def _only(encoding: str, read: Read) -> Read:
+    return lambda item, found: found.encoding == encoding and read(item, found)
+
+
+def _at(contract: Contract, part: str, compiled: Callable[[str, bool], Find]) -> Find:
+    try:
+        return compiled(getattr(contract, part), contract.each is not None)
+    except PathError as error:
+        raise ContractError(str(error), (part,)) from None
+
+
+def _named(contract: Contract, part: str) -> dict[str, Find]:
+    """Measures or sensors by name; of a list each path is its own name."""
+    paths: Paths = getattr(contract, part)
+    pairs = [*paths.items()] if isinstance(paths, dict) else [(path, path) for path in paths]
+    if len(dict(pairs)) != len(pairs):
+        raise ContractError("names a path twice", (part,))
+    named: dict[str, Find] = {}
+    for place, (label, path) in enumerate(pairs):
+        try:
+            named[label] = find(path, contract.each is not None)
+        except PathError as error:
+            raise ContractError(str(error), (part, label if isinstance(paths, dict) else place)) from None
+    return named
+
+
+def _paths(paths: Paths, finds: dict[str, Find]) -> list[tuple[str, Find]]:
+    return list(zip(paths.values() if isinstance(paths, dict) else paths, finds.values(), strict=True))
