@@ -10,6 +10,7 @@ import click
 
 from producer.fleet import commands as fleet
 from producer.ops import commands as ops
+from producer.ops import contract_commands as contracts
 from producer.reporting import PROGRAM, reported
 
 
@@ -32,7 +33,7 @@ def cli() -> None:
     """Devices, readings and the audit of a Sensorstream stack."""
 
 
-for command in (*fleet.COMMANDS, *ops.COMMANDS):
+for command in (*fleet.COMMANDS, *ops.COMMANDS, *contracts.COMMANDS):
     cli.add_command(command)
 
 

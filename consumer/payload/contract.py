@@ -67,7 +67,7 @@ def parse(text: bytes) -> list[Entry]:
         raise _told(str(error)) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         at = re.search(r"\(byte ([0-9]+)\)", str(error))
-        raise ContractError(f"is no JSON: {error}", offset=int(at[1]) if at else None) from None
+        raise ContractError(str(error), offset=int(at[1]) if at else len(text.rstrip())) from None
 
 
 def _told(error: str) -> ContractError:

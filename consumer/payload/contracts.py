@@ -1,6 +1,6 @@
 """Pure: all contracts of a setting, compiled: which of them reads a message, and what it lacks where none does."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from consumer.payload.paths import find
 from consumer.payload.readers import Reader, reader
 from consumer.payload.reading import Found, Read
 from consumer.payload.usage import Usage
-from consumer.payload.values import Bad, kind
+from consumer.payload.values import MISSING, Bad, kind
 
 
 class Contracts:
@@ -53,6 +53,19 @@ class Contracts:
     def usages(self) -> list[Usage]:
         """How often each contract was used so far, in their order."""
         return [one.usage for one in self._readers]
+
+    def looked_up(self, item: object, found: Found) -> Iterator[tuple[str, str, object]]:
+        """For people: of each contract each path, and what stands there in a message (MISSING: nothing)."""
+        for one in self._readers:
+            within = item
+            if one.each:
+                listed = one.each(item, found)
+                yield one.usage.name, f"each {one.contract.each}", listed
+                found.message = item
+                members = [*listed.values()] if type(listed) is dict else listed
+                within = members[0] if type(members) is list and members else MISSING
+            for path, at in (*one.needs, *one.numbers):
+                yield one.usage.name, path, at(within, found)
 
     def read(self, document: object, found: Found) -> None:
         """Reads a value of a record into `found`: a message, an array of them, or a pack of SenML."""

@@ -26,8 +26,8 @@ def decode(data: bytes, contracts: Contracts = DEFAULT, partition_key: str = "",
     try:
         document = json_text.strict(data)
     except Bad as bad:
-        documents, payload = _otherwise(data, bad, contracts, found)
-        for document in documents:
+        values, payload = _otherwise(data, bad, contracts, found)
+        for document in values:
             contracts.read(document, found)
     else:
         payload = _one_line(data) if b"\n" in data or b"\r" in data else data
@@ -40,6 +40,14 @@ def decode(data: bytes, contracts: Contracts = DEFAULT, partition_key: str = "",
 def _one_line(text: bytes) -> bytes:
     # JSON allows no raw line break inside a string, so all of them are blanks between tokens.
     return text.translate(_BREAKS_TO_SPACES)
+
+
+def documents(data: bytes, contracts: Contracts, found: Found) -> list[Any]:
+    """The values of a record, as `contracts` read them; a Bad for what is none."""
+    try:
+        return [json_text.strict(data)]
+    except Bad as bad:
+        return _otherwise(data, bad, contracts, found)[0]
 
 
 def decoder(contracts: Contracts) -> Callable[[Record], Decoded]:

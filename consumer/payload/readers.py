@@ -21,14 +21,19 @@ from consumer.payload.values import MISSING, SHORT, device, fits, number
 
 
 class Reader(msgspec.Struct):
-    """A compiled contract: `read`, and the paths that `read` needs (`needs`), or of which it needs one (`any_of`)."""
+    """A compiled contract: `read`, the paths that it needs, and those of measures and sensors (`numbers`), of which it
+    needs one where it has no value."""
 
     contract: Contract
     usage: Usage
     read: Read
     needs: list[tuple[str, Find]]
-    any_of: list[tuple[str, Find]] = []
+    numbers: list[tuple[str, Find]] = []
     each: Find | None = None
+
+    @property
+    def any_of(self) -> list[tuple[str, Find]]:
+        return [] if self.contract.value is not None else self.numbers
 
     def hides(self, later: "Reader") -> bool:
         """Whether each message that has all that a later contract needs is read by this one."""
@@ -69,7 +74,7 @@ def reader(contract: Contract, label: str) -> Reader:
         at_value = _at(contract, "value", find)
         needs.append((contract.value, at_value))
     usage = Usage(label, 0, dict.fromkeys((*measures, *sensors), 0), dict.fromkeys((*measures, *sensors), 0))
-    any_of = [] if contract.value else [*_paths(contract.measures, measures), *_paths(contract.sensors, sensors)]
+    numbers = [*_paths(contract.measures, measures), *_paths(contract.sensors, sensors)]
     each = _at(contract, "each", lambda path, _: find(path)) if contract.each is not None else None
     tell = clock(contract)
     plain = len(needs) == 3 and "{" not in contract.device and flat(tuple(path for path, _ in needs))
@@ -80,7 +85,7 @@ def reader(contract: Contract, label: str) -> Reader:
         read = _plain(contract, plain, tell, usage) if plain else _placed(contract, fields, tell, usage)
     if contract.encoding is not None:
         read = _only(contract.encoding, read)
-    return Reader(contract, usage, read, needs, any_of, each)
+    return Reader(contract, usage, read, needs, numbers, each)
 
 
 def _plain(contract: Contract, get: Callable[[Any], tuple[Any, ...]], tell: Clock, usage: Usage) -> Read:

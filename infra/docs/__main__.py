@@ -1,9 +1,11 @@
-"""`make docs`: everything in docs/ that follows from the templates and the prices, between its comments."""
+"""`make docs`: everything in docs/ that follows from the templates, the prices and the code, between its comments."""
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from consumer.payload.contract import schema
 from infra.docs import cost
 from infra.docs.parameters import parameter_table, resource_counts
 from infra.docs.permissions import permissions
@@ -21,6 +23,7 @@ def made() -> dict[Path, str]:
         DOCS / "resources.md": resources(found),
         DOCS / "security.md": filled(DOCS / "security.md", {"permissions": f"\n{permissions(found)}\n"}),
         DOCS / "deploy.md": filled(DOCS / "deploy.md", deploy),
+        DOCS / "contracts.schema.json": json.dumps(schema(), indent=2) + "\n",
     }
 
 

@@ -70,7 +70,7 @@ def history(items: list[dict[str, Any]]) -> str:
     rows = []
     for item in items:
         measures = " ".join(f"{name}={value}" for name, value in item.get("Measures", {}).items())
-        rows.append((str(item["SensorId"]), str(item["Timestamp"]), str(item["Value"]), measures))
+        rows.append((str(item["SensorId"]), str(item["Timestamp"]), str(item.get("Value", "")), measures))
     last = "MEASURES" if any(row[3] for row in rows) else ""
     return table(("SENSOR", "TIME (UTC)", "VALUE", last), rows, right=["VALUE"])
 
