@@ -44,7 +44,10 @@ def reader() -> Reader:
     def read(item: Any, found: Found) -> bool:
         if _record(item, found) is MISSING:
             return False
+        before = len(found.readings)
         _read(_labelled(item), _Base(), found, usage)
+        if len(found.readings) == before:
+            raise Bad("missing-field", "a record without any number")
         return True
 
     return Reader(CONTRACT, usage, read, [("bn, or n and v", _record)])
