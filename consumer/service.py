@@ -41,6 +41,7 @@ from consumer.sinks.statistics import Sums
 from consumer.sinks.table import Table
 from consumer.supervisor import FatalError, Supervisor
 from consumer.tasks import background
+from consumer.telemetry.contracts import ContractCounters
 from consumer.telemetry.http import Http
 from consumer.telemetry.metrics import VERSION, Metrics, total
 
@@ -77,6 +78,7 @@ class Service:
             settings.shutdown_seconds,
         )
         metrics.registry.register(DaemonProcess(lambda: self.daemon.pid))
+        metrics.registry.register(ContractCounters(settings.reading_contracts))
         metrics.registry.register(ShardGauges(self.shards, self._reads, self._lease_monitor))
 
     def _components(self) -> Components:

@@ -142,6 +142,7 @@ def _why_not(readers: list[Reader], item: object, found: Found, within: bool = F
     lacking = [(one, one.lacks(item, found, within)) for one in readers]
     # The nearest has the most of its paths there, and the fewest not there.
     nearest, lacks = max(lacking, key=lambda each: (len(each[0].needs) - len(each[1]), -len(each[1])))
+    nearest.usage.came_nearest(lacks)
     told = f"lacks {', '.join(lacks)}"
     if len(readers) > 1:
         told = f"no contract reads it; {nearest.usage.name} comes nearest and {told}"

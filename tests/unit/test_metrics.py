@@ -15,8 +15,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from consumer.kcl.process import DaemonProcess
 from consumer.kcl.read_errors import REASONS as READ_REASONS
+from consumer.payload.contract import Contract
+from consumer.payload.contracts import Contracts
+from consumer.payload.decode import decode
 from consumer.payload.reading import REASONS, Reading
 from consumer.pipeline.shards import Shards
+from consumer.telemetry.contracts import ContractCounters
 from consumer.telemetry.metrics import Metrics
 from tests.unit.fakes import SHARD, FakeDaemon, World, record, register_gauges
 from tests.unit.test_takeover import row
@@ -111,6 +115,20 @@ def test_devices_are_counted_by_their_names() -> None:
     metrics.written([Reading(f"soil{number % 3}", now + number, Decimal(1), None) for number in range(9)])
     assert value(metrics, "devices") == 3
     assert value(metrics, "event_age_seconds_count") == 9
+
+
+def test_contracts_are_counted_and_what_was_missing_of_them() -> None:
+    soil = Contract(name="soil", device="id", time="$arrival", value="wet", measures={"t": "t", "u": "u"})
+    contracts, metrics, now = Contracts([soil, "generation-2"]), Metrics(), time.time_ns() // 1_000_000
+    metrics.registry.register(ContractCounters(contracts))
+    assert value(metrics, "contract_messages_total", contract="generation-2") == 0
+    for text in (b'{"id":1,"wet":2,"t":3}', b'{"id":1,"wet":2,"t":"N/A"}', b'{"id":1}', b'{"id":1,"wet":"x"}'):
+        decode(text, contracts, "key", now)
+    assert value(metrics, "contract_messages_total", contract="soil") == 3
+    assert value(metrics, "contract_missing_total", contract="soil", path="u") == 2
+    assert value(metrics, "contract_missing_total", contract="soil", path="t") == 0
+    assert value(metrics, "contract_unusable_total", contract="soil", path="t") == 1
+    assert value(metrics, "contract_lacking_total", contract="soil", path="wet") == 1
 
 
 @pytest.mark.parametrize("pid", [None, 2**22 + 1])

@@ -10,6 +10,8 @@ import pytest
 from prometheus_client.core import CounterMetricFamily
 
 from consumer.kcl.process import DaemonProcess
+from consumer.payload.contracts import Contracts
+from consumer.telemetry.contracts import ContractCounters
 from consumer.telemetry.metrics import Metrics
 from infra.local.process import ROOT
 from tests.rules import CONFIG, Rule, binary, load, metrics, rules
@@ -108,6 +110,7 @@ def exposed() -> set[str]:
     """The names of all series that the service can have."""
     collected = Metrics()
     collected.registry.register(DaemonProcess(lambda: None))
+    collected.registry.register(ContractCounters(Contracts()))
     register_gauges(collected)
     found = set()
     for family in (*collected.registry.collect(), *DaemonProcess(lambda: None).describe()):
