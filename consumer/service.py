@@ -24,7 +24,6 @@ from consumer.kcl.daemon import Daemon
 from consumer.kcl.lease_monitor import LeaseMonitor
 from consumer.kcl.lease_table import Leases
 from consumer.kcl.process import DaemonProcess
-from consumer.payload.decode import decoder
 from consumer.pipeline.components import Components
 from consumer.pipeline.gauges import ShardGauges
 from consumer.pipeline.health import Health
@@ -85,7 +84,7 @@ class Service:
         settings, metrics, clients = self._settings, self._metrics, self._clients
         archive = Archive(clients.s3, settings.archive_bucket, metrics)
         return Components(
-            decode=decoder(settings.reading_contracts),
+            contracts=settings.reading_contracts,
             rotation=RotationPolicy(
                 settings.archive_max_records, settings.archive_max_bytes, settings.archive_max_seconds * 1000
             ),

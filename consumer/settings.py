@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, Literal, cast
 
 from consumer import misspelt
+from consumer.own_decoder import OwnDecoder, load
 from consumer.payload.contracts import DEFAULT, Contracts
 from consumer.setting_types import contracts, position, quoted, run_dir, url
 
@@ -114,6 +115,7 @@ class Settings:
     archive_max_seconds: int = _whole(60, 1, 3_600)
 
     reading_contracts: Contracts = _setting(contracts, DEFAULT)  # noqa: RUF009
+    payload_decoder: OwnDecoder | None = _setting(load, None)  # noqa: RUF009
     row_ttl_days: int = _whole(0, 0, 36_500)
     table_concurrency: int = _whole(8, 1, 256)
 
@@ -174,6 +176,8 @@ def _derive(found: dict[str, Any], environ: Mapping[str, str], faults: list[str]
     # TMPDIR of macOS alone takes 49 of the 103 bytes that a Unix socket's path may have there.
     folder = f"{(sys.platform != 'darwin' and environ.get('TMPDIR')) or '/tmp'}/{own}"  # noqa: S108
     place = found["run_dir"] if "run_dir" in found else _parsed("RUN_DIR", folder, run_dir, faults)
+    if decoder := found.get("payload_decoder"):
+        found["reading_contracts"] = Contracts((found.get("reading_contracts") or DEFAULT).entries, decoder)
     found |= {
         "application_name": application,
         "stream_consumer": found.get("stream_consumer") or application,

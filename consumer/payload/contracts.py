@@ -1,6 +1,6 @@
 """Pure: all contracts of a setting, compiled: which of them reads a message, and what it lacks where none does."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final
 
@@ -12,12 +12,17 @@ from consumer.payload.reading import Found, Read
 from consumer.payload.usage import Usage
 from consumer.payload.values import MISSING, Bad, kind
 
+Own = Callable[[bytes, str], Any]
+"""A decoder of the operator's own: (payload, partition key) -> a message or a list of them, or None for the usual way.
+May raise anything."""
+
 
 class Contracts:
     """The setting's contracts, in their order. Raises ContractError for one that can never read a message."""
 
-    def __init__(self, entries: Sequence[Entry] = DEFAULT_SETTING) -> None:
+    def __init__(self, entries: Sequence[Entry] = DEFAULT_SETTING, own: Own | None = None) -> None:
         self.entries = tuple(entries)
+        self.own = own
         self._readers: list[Reader] = []
         for index, entry in enumerate(entries):
             try:
@@ -42,7 +47,7 @@ class Contracts:
         self._readers.append(made)
 
     def __eq__(self, other: object) -> bool:
-        return type(other) is Contracts and other.entries == self.entries
+        return type(other) is Contracts and (other.entries, other.own) == (self.entries, self.own)
 
     def __hash__(self) -> int:
         return hash(tuple(usage.name for usage in self.usages()))

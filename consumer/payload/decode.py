@@ -6,14 +6,12 @@ closer: other encodings, several values one after the other, values with a broke
 invariant 2). Nothing is rounded: 20.1 stays 20.1.
 """
 
-from collections.abc import Callable
 from typing import Any, Final
 
 from consumer.payload import encodings, json_text
 from consumer.payload.contracts import DEFAULT, Contracts
 from consumer.payload.reading import Decoded, Found
 from consumer.payload.values import Bad
-from consumer.record import Record
 
 _BREAKS_TO_SPACES = bytes.maketrans(b"\r\n", b"  ")
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
@@ -23,6 +21,8 @@ _NO_JSON: Final = b"null"
 def decode(data: bytes, contracts: Contracts = DEFAULT, partition_key: str = "", arrival: int | None = None) -> Decoded:
     """Reads one record, which arrived at `arrival` (ms since the epoch); never raises, whatever the bytes are."""
     found = Found(partition_key, arrival)
+    if contracts.own is not None and (decoded := _by_own(data, contracts, found)):
+        return decoded
     try:
         document = json_text.strict(data)
     except Bad as bad:
@@ -42,17 +42,42 @@ def _one_line(text: bytes) -> bytes:
     return text.translate(_BREAKS_TO_SPACES)
 
 
+def _by_own(data: bytes, contracts: Contracts, found: Found) -> Decoded | None:
+    """Reads what the operator's own decoder makes of a record; its failure is a reject. None if it leaves it to us."""
+    message = own_message(data, contracts, found.partition_key)
+    if message is None:
+        return None
+    contracts.read(message, found)
+    try:
+        json_text.strict(data)
+        payload = _one_line(data) if b"\n" in data or b"\r" in data else data
+    except Bad:
+        payload = _NO_JSON
+    return Decoded(found.readings, found.rejects, sum(found.reasons.values()), found.reasons, payload, payload is data)
+
+
+def own_message(data: bytes, contracts: Contracts, partition_key: str) -> Any:
+    """What the own decoder answers, in the form of parsed JSON: an object, an array or a Bad; None: nothing of its."""
+    try:
+        answer = contracts.own(data, partition_key) if contracts.own else None
+        if answer is None or type(answer) in (dict, list):
+            return encodings.plain(answer)
+        return Bad("decoder-failed", f"it answers {type(answer).__name__}, neither dict nor list nor None")
+    except Bad as bad:
+        return Bad("decoder-failed", f"its answer is of no use: {bad.detail}")
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever the operator's function raises
+        return Bad("decoder-failed", f"{type(error).__name__}: {str(error)!a}")
+
+
 def documents(data: bytes, contracts: Contracts, found: Found) -> list[Any]:
     """The values of a record, as `contracts` read them; a Bad for what is none."""
+    message = own_message(data, contracts, found.partition_key)
+    if message is not None:
+        return [message]
     try:
         return [json_text.strict(data)]
     except Bad as bad:
         return _otherwise(data, bad, contracts, found)[0]
-
-
-def decoder(contracts: Contracts) -> Callable[[Record], Decoded]:
-    """Reads stream records by these contracts."""
-    return lambda record: decode(record.data, contracts, record.partition_key, record.approximate_arrival_timestamp)
 
 
 def _otherwise(data: bytes, whole: Bad, contracts: Contracts, found: Found) -> tuple[list[Any], bytes]:

@@ -87,8 +87,13 @@ def binary(data: bytes, first: str | None) -> tuple[Any, str] | None:
         except Exception as error:  # noqa: BLE001  # the libraries' own, and what strange bytes bring about in them
             errors.append(f"{name}: {error}")
             continue
-        return _Plain().value(value, 0), name
+        return plain(value), name
     raise Bad("bad-encoding", "; ".join(errors))
+
+
+def plain(value: Any) -> Any:
+    """A value of Python's kinds in the form of parsed JSON. Raises Bad for one that is too large or too deep."""
+    return _Plain().value(value, 0)
 
 
 def _candidates(byte: int) -> tuple[str, ...]:

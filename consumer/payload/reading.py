@@ -13,6 +13,7 @@ REASONS: Final = (
     "not-json",
     "bad-encoding",  # gzip, zlib, CBOR or MessagePack that ends early or is none
     "too-large",  # what is packed expands beyond all measure
+    "decoder-failed",  # the operator's own decoder
     "empty",
     "not-an-object",
     "missing-field",

@@ -1,16 +1,14 @@
 """The components that all shards of a worker share, and the interfaces that shards call."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from consumer.archive.store import Archive
 from consumer.archive.writer import RotationPolicy
 from consumer.kcl.lease_table import Leases
-from consumer.payload.reading import Decoded
+from consumer.payload.contracts import Contracts
 from consumer.pipeline.reads import Reads
 from consumer.pipeline.shard_end import Ends
-from consumer.record import Record
 from consumer.sinks.statistics import Sums
 from consumer.sinks.table import Table
 from consumer.telemetry.metrics import Metrics
@@ -41,7 +39,7 @@ class SkipDetection(Protocol):
 class Components:
     """What all shards share."""
 
-    decode: Callable[[Record], Decoded]
+    contracts: Contracts
     rotation: RotationPolicy
     leases: Leases
     table: Table

@@ -30,6 +30,7 @@ from consumer.kcl.protocol import (
 from consumer.payload.reading import Decoded
 from consumer.pipeline.checkpoint import checkpoint
 from consumer.pipeline.components import Components
+from consumer.pipeline.decoding import decode_all
 from consumer.pipeline.ownership import Event, OwnershipLost, OwnershipState
 from consumer.record import Position, Record
 from consumer.telemetry.log import bind
@@ -55,8 +56,7 @@ class Shard:
         self.name = ""
         self.last: Position = START  # of the last record that is in the open archive object, or was
         self.behind: int | None = None
-        self.records, self.bytes = 0, 0
-        """Stream records that have been processed, and their bytes."""
+        self.records, self.bytes = 0, 0  # stream records done with, and their bytes
 
     async def run(self) -> None:
         """Serves the conversation until the daemon ends it. When it raises, the daemon must be ended."""
@@ -132,7 +132,7 @@ class Shard:
         metrics.batches.inc()
         metrics.records.inc(len(fresh))
         with metrics.stage.labels("decode").time():
-            decoded = [self._components.decode(record) for record in fresh]
+            decoded = await decode_all(fresh, self._components.contracts)
         with metrics.stage.labels("rows").time():
             await self._rows(fresh, decoded)
         with metrics.stage.labels("archive").time():

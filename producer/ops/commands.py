@@ -42,6 +42,7 @@ SPAN: list[Parameter] = [
 
 CONTRACTS: list[Parameter] = [
     setting(["--reading-contracts"], "READING_CONTRACTS", "C", "must be as the consumer has it"),
+    setting(["--payload-decoder"], "PAYLOAD_DECODER", "D", "must be as the consumer has it"),
 ]
 """How payloads are read: docs/settings.md."""
 

@@ -7,7 +7,7 @@ from consumer.settings import Settings, SettingsError
 from producer.aws.errors import UserError
 from producer.aws.stack import Stack
 
-NAMES = ("reading_contracts", "row_ttl_days", "table_concurrency")
+NAMES = ("reading_contracts", "payload_decoder", "row_ttl_days", "table_concurrency")
 """Settings that decide which rows a record gives, and how many requests write them at once."""
 
 

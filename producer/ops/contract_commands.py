@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from click import Argument, Option
 
-from producer.options import JSON, moment
+from producer.options import JSON, moment, setting
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 PAYLOADS = Argument(["payloads"], nargs=-1, required=True, metavar="PAYLOAD...")
@@ -23,20 +23,22 @@ def contract() -> None:
     params=[
         PAYLOADS,
         Option(["--contract", "file"], type=FILE, metavar="FILE", help="file of contracts, else the built-in ones"),
+        setting(["--payload-decoder", "decoder"], "PAYLOAD_DECODER", "D", "package.module:function of your own"),
         Option(["--key"], default="device-1", metavar="K", help="partition key of the records"),
         Option(["--arrival"], callback=moment, metavar="T", help="when they arrive, else now; ISO-8601 with zone"),
         JSON,
     ],
 )
-def try_(payloads: tuple[str, ...], file: Path | None, key: str, arrival: int | None, as_json: bool) -> int:
+def try_(
+    payloads: tuple[str, ...], file: Path | None, decoder: str | None, key: str, arrival: int | None, as_json: bool
+) -> int:
     """Show the rows that payloads would give, or why they give none.
 
     A PAYLOAD is a file, - for standard input, or JSON itself.
     """
-    from consumer.payload.contracts import Contracts
     from producer.ops import contracts
 
-    chosen = contracts.load(file) if file else Contracts()
+    chosen = contracts.chosen(file, decoder)
     ok = True
     for name in payloads:
         if name == "-":

@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from consumer import own_decoder
 from consumer.payload.contract import ContractError, parse
 from consumer.payload.contracts import Contracts
 from consumer.payload.decode import decode, documents
@@ -31,6 +32,15 @@ def load(path: Path) -> Contracts:
         return Contracts(parse(text))
     except ContractError as error:
         raise UserError(f"{path}:{line(text.decode(errors='replace'), error)}: {error}") from None
+
+
+def chosen(path: Path | None, decoder: str | None) -> Contracts:
+    """The contracts of a file or the built-in ones, with a decoder of the operator's own. Raises UserError."""
+    entries = load(path).entries if path else Contracts().entries
+    try:
+        return Contracts(entries, own_decoder.load(decoder) if decoder else None)
+    except ValueError as error:
+        raise UserError(f"PAYLOAD_DECODER: {error}") from None
 
 
 def content(path: Path) -> bytes:

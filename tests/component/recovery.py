@@ -15,8 +15,8 @@ import boto3
 from consumer.archive.store import Archive
 from consumer.archive.writer import ObjectWriter, RotationPolicy
 from consumer.aws.clients import Clients
-from consumer.payload.decode import decoder
 from consumer.payload.reading import Decoded
+from consumer.pipeline.decoding import decode_all
 from consumer.record import Record
 from consumer.settings import Settings
 from consumer.sinks.table import Table
@@ -71,7 +71,7 @@ class Site:
                 found = read_shard(self.session, self.stack.stream, shard)[0]
                 fresh = [record_of(r) for r in found[self.taken.get(shard, 0) :]]
                 self.taken[shard] = len(found)
-                decoded = [*map(decoder(settings.reading_contracts), fresh)]
+                decoded = await decode_all(fresh, settings.reading_contracts)
                 arrived = [
                     (reading, record.approximate_arrival_timestamp)
                     for record, found in zip(fresh, decoded, strict=True)

@@ -21,7 +21,6 @@ from consumer.kcl.lease_monitor import LeaseMonitor
 from consumer.kcl.lease_table import Claim
 from consumer.kcl.protocol import Conversation
 from consumer.payload.contracts import DEFAULT
-from consumer.payload.decode import decoder
 from consumer.pipeline.components import Components
 from consumer.pipeline.gauges import ShardGauges
 from consumer.pipeline.reads import Reads
@@ -171,7 +170,7 @@ class World:
 
     def components(self) -> Components:
         return Components(
-            decode=decoder(self.contracts),
+            contracts=self.contracts,
             rotation=self.cut,
             leases=self.leases,  # type: ignore[arg-type]
             table=Table(self.dynamodb, "rows", self.ttl_days, 8, self.metrics),  # type: ignore[arg-type]
