@@ -11,6 +11,7 @@ from tests.component.recovery import Site, make_table
 from tests.component.recovery import site as new_site
 from tests.conftest import Deployed
 
+ANY_TIME = '[{"device":"name","time":"timeStampEpoch","value":"humidity","max_future_seconds":10000000000}]'
 BATTERY = '[{"device":"name","time":"timeStampEpoch","value":"humidity","measures":["battery"]}]'
 
 T0 = 1_795_345_942_830
@@ -71,7 +72,8 @@ def test_a_deleted_table_is_rebuilt_row_by_row(site: Site, capsys: pytest.Captur
 def test_rows_of_wrong_clocks_expire_as_before_and_expired_ones_are_left_out(
     site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    site.settings = {"ROW_TTL_DAYS": "30"}
+    site.settings = {"ROW_TTL_DAYS": "30", "READING_CONTRACTS": ANY_TIME}
+    monkeypatch.setenv("READING_CONTRACTS", ANY_TIME)
     now = int(time.time()) * 1000
     clocks = [946_684_800_000, 4_102_444_799_999, now, now - 40 * 86_400_000]
     site.put("a", *[b'{"name":"a","humidity":1,"timeStampEpoch":%d}' % at for at in clocks])
