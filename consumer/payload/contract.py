@@ -11,7 +11,12 @@ from msgspec import Meta
 
 Path = Annotated[str, Meta(min_length=1, max_length=500)]
 Seconds = Annotated[int, Meta(ge=0, le=10**10)]
-Paths = dict[Annotated[str, Meta(min_length=1, max_length=255)], Path] | list[Path]
+Paths = (
+    Annotated[dict[Annotated[str, Meta(min_length=1)], Path], Meta(max_length=200)]
+    | Annotated[list[Path], Meta(max_length=200)]
+)
+"""So many of them, and so long ones, that a row stays below DynamoDB's 400 KB."""
+MAX_NAME: Final = 255  # bytes
 Encoding = Literal["json", "cbor", "msgpack"]
 Ready = Literal["generation-2", "generation-1", "senml"]
 DAY: Final = 86_400

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from consumer.payload.clock import ARRIVED, Clock, clock
-from consumer.payload.contract import Contract, ContractError, Paths
+from consumer.payload.contract import MAX_NAME, Contract, ContractError, Paths
 from consumer.payload.numbers import NO_VALUE, with_numbers
 from consumer.payload.paths import ARRIVAL, Find, PathError, find, flat, keys, name
 from consumer.payload.reading import Found, Read, Reading
@@ -162,10 +162,13 @@ def _named(contract: Contract, part: str) -> dict[str, Find]:
         raise ContractError("names a path twice", (part,))
     named: dict[str, Find] = {}
     for place, (label, path) in enumerate(pairs):
+        where = (part, label if isinstance(paths, dict) else place)
+        if len(label.encode()) > MAX_NAME:
+            raise ContractError(f"has a name of more than {MAX_NAME} bytes; give it one: name to path", where)
         try:
             named[label] = find(path, contract.each is not None)
         except PathError as error:
-            raise ContractError(str(error), (part, label if isinstance(paths, dict) else place)) from None
+            raise ContractError(str(error), where) from None
     return named
 
 

@@ -1,8 +1,9 @@
 """The newest readings of a device, by direct invocation.
 
 Request `{"operation": "query", "sensorid": "<id>"[, "limit": 1..20][, "ExclusiveStartKey": {...}]}`; answer
-`{"Items": [{"SensorId", "Timestamp"[, "Value"][, "Measures"][, "TimeSource"]}], "Count", "ScannedCount"[,
-"LastEvaluatedKey"]}`, newest first. A LastEvaluatedKey is the next request's ExclusiveStartKey. A bad request is answered `{"error": "<reason>"}`.
+`{"Items": [{"SensorId", "Timestamp"[, "Value"][, "Measures"][, "TimeSource"]}], "Count", "ScannedCount"
+[, "LastEvaluatedKey"]}`, newest first. A LastEvaluatedKey is the next request's ExclusiveStartKey. A bad request is
+answered `{"error": "<reason>"}`.
 Numbers have every digit that the table has, up to 38: a caller that wants them all must not read them as floats.
 Environment: SENSOR_TABLE.
 """
