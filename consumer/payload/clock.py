@@ -10,14 +10,14 @@ from consumer.payload.times import END_MS, FIRST_MS, time, zone
 from consumer.payload.values import Bad
 
 ARRIVED: Final = object()
-"""Stands for a time that is the arrival by contract."""
+"""The time of a contract with `$arrival`."""
 
 Clock = Callable[[Any, Found], int | None]
-"""(a time as it was sent, what was found) -> ms since the epoch, or None for the arrival, which then is known."""
+"""(time as sent, its record) -> ms since the epoch; None for the record's arrival, which is then known and valid."""
 
 
 def clock(contract: Contract) -> Clock:
-    """Compiles when a contract's readings were measured. Raises ContractError."""
+    """Compiles the time of a contract: zone, bounds, and what replaces an invalid time. Raises ContractError."""
     local = _zone(contract)
     ahead, past, at_time = contract.max_future_seconds * 1000, contract.max_past_seconds, contract.time
     lenient = contract.bad_time == "arrival"

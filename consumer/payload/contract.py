@@ -1,7 +1,4 @@
-"""Pure: reading contracts as they are written: JSON that says where the messages of a fleet keep what.
-
-docs/contracts.md describes them for those who write them. readers.py compiles them.
-"""
+"""Pure: the form of reading contracts in JSON. docs/contracts.md describes them; readers.py compiles them."""
 
 import re
 from typing import Annotated, Any, Final, Literal
@@ -15,7 +12,7 @@ Paths = (
     Annotated[dict[Annotated[str, Meta(min_length=1)], Path], Meta(max_length=200)]
     | Annotated[list[Path], Meta(max_length=200)]
 )
-"""So many of them, and so long ones, that a row stays below DynamoDB's 400 KB."""
+"""Bounded in number and length, so that a row stays below DynamoDB's 400 KB."""
 MAX_NAME: Final = 255  # bytes
 Encoding = Literal["json", "cbor", "msgpack"]
 Ready = Literal["generation-2", "generation-1", "senml"]
@@ -23,7 +20,7 @@ DAY: Final = 86_400
 
 
 class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """Where a fleet's messages keep device, time and numbers; docs/contracts.md says more of each field."""
+    """The paths of device, time and numbers in the messages of a fleet; docs/contracts.md describes each field."""
 
     name: Annotated[str, Meta(max_length=60, pattern="^[A-Za-z0-9._-]*$", description="In metrics and reports.")] = ""
     each: Annotated[Path, Meta(description="The list of readings within a message.")] | None = None
@@ -54,7 +51,7 @@ _PLACE = re.compile(r"(?P<what>.*) - at `\$(?P<steps>[^`]*)`", re.DOTALL)
 
 
 class ContractError(ValueError):
-    """What is wrong with the setting: `where` is the place, as keys and indexes; or `offset` that in the text."""
+    """An invalid setting. `where` are the keys and indexes of the value, or `offset` is the byte in the text."""
 
     def __init__(self, what: str, where: tuple[str | int, ...] = (), offset: int | None = None) -> None:
         place = "".join(f"[{step}]" if type(step) is int else f".{step}" for step in where)

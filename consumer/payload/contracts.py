@@ -1,4 +1,4 @@
-"""Pure: all contracts of a setting, compiled: which of them reads a message, and what it lacks where none does."""
+"""Pure: all contracts of the setting, compiled. The first one whose required paths are in a message reads it."""
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
@@ -13,12 +13,12 @@ from consumer.payload.usage import Usage
 from consumer.payload.values import MISSING, Bad, kind
 
 Own = Callable[[bytes, str], Any]
-"""A decoder of the operator's own: (payload, partition key) -> a message or a list of them, or None for the usual way.
-May raise anything."""
+"""The operator's decoder: (payload, partition key) -> a message or a list of messages; None to have the payload parsed
+as usual. It may raise any exception."""
 
 
 class Contracts:
-    """The setting's contracts, in their order. Raises ContractError for one that can never read a message."""
+    """The contracts in their order. Raises ContractError for one that is invalid or can never read a message."""
 
     def __init__(self, entries: Sequence[Entry] = DEFAULT_SETTING, own: Own | None = None) -> None:
         self.entries = tuple(entries)
@@ -34,7 +34,7 @@ class Contracts:
             readers = [*group]
             self._reads += [one.read for one in readers] if each is None else [_each(each, readers)]
         self.encoding = next((one.contract.encoding for one in self._readers if one.contract.encoding), None)
-        """Of bytes that may be CBOR or MessagePack: which is tried first."""
+        """The encoding to try first where the bytes may be CBOR or MessagePack."""
         self._nested = any(one.each for one in self._readers)
         self._senml = next((one for one in self._readers if one.contract is senml.CONTRACT), None)
 
@@ -43,7 +43,9 @@ class Contracts:
             if made.usage.name == other.usage.name:
                 raise ContractError(f"there is another contract named {made.usage.name}")
             if other.hides(made):
-                raise ContractError(f"never reads a message: what has its paths, {other.usage.name} has read before")
+                raise ContractError(
+                    f"never reads a message: {other.usage.name} before it reads all that have its paths"
+                )
         self._readers.append(made)
 
     def __eq__(self, other: object) -> bool:
@@ -56,11 +58,11 @@ class Contracts:
         return f"Contracts({', '.join(usage.name for usage in self.usages())})"
 
     def usages(self) -> list[Usage]:
-        """How often each contract was used so far, in their order."""
+        """The counts of each contract, in their order."""
         return [one.usage for one in self._readers]
 
     def looked_up(self, item: object, found: Found) -> Iterator[tuple[str, str, object]]:
-        """For people: of each contract each path, and what stands there in a message (MISSING: nothing)."""
+        """For each path of each contract the value in a message, MISSING if there is none; for `contract try`."""
         for one in self._readers:
             within = item
             if one.each:
@@ -92,11 +94,11 @@ class Contracts:
                     raise _why_not(self._readers, item, found)
             except Bad as bad:
                 found.reject(bad, index)
-            index = (found.index if nested else index) + 1  # a message may hold several readings
+            index = (found.index if nested else index) + 1  # a message with `each` holds several readings
         found.index = index
 
     def _is_pack(self, document: list[Any], found: Found) -> bool:
-        """Whether it is SenML that reads the first message of an array."""
+        """Whether the SenML contract is the first to match the first object of an array."""
         first = next((item for item in document if type(item) is dict), None)
         return first is not None and self._senml is next((r for r in self._readers if not r.lacks(first, found)), None)
 
@@ -109,7 +111,7 @@ def _compiled(entry: Entry, label: str) -> Reader:
 
 
 def _each(path: str, readers: list[Reader]) -> Read:
-    """Reads the list at a path, each of its readings by the first contract that can."""
+    """Reads the list at `path`: each element by the first of the contracts that matches it."""
     at = find(path)
 
     def read(item: Any, found: Found) -> bool:
@@ -117,7 +119,7 @@ def _each(path: str, readers: list[Reader]) -> Read:
         if type(listed) is list:
             members: list[tuple[str, Any]] = [("", member) for member in listed]
         elif type(listed) is dict:
-            # Beside the objects that are readings may stand what belongs to all of them.
+            # Other members (a unit, a time) belong to all elements.
             members = [(str(key), member) for key, member in listed.items() if type(member) in (dict, list, Bad)]
         else:
             return False
@@ -139,13 +141,13 @@ def _each(path: str, readers: list[Reader]) -> Read:
 
 
 def _why_not(readers: list[Reader], item: object, found: Found, within: bool = False) -> Bad:
-    """Why none of the contracts reads a message, or a reading `within` one."""
+    """The reject of a message, or of an element `within` one, that matches no contract."""
     if type(item) is Bad:
         return item
     if type(item) is not dict:
         return Bad("not-an-object", f"a reading is an object, not {kind(item)}")
     lacking = [(one, one.lacks(item, found, within)) for one in readers]
-    # The nearest has the most of its paths there, and the fewest not there.
+    # The nearest contract has most required paths in the message; of several the one that lacks fewest.
     nearest, lacks = max(lacking, key=lambda each: (len(each[0].needs) - len(each[1]), -len(each[1])))
     nearest.usage.came_nearest(lacks)
     told = f"lacks {', '.join(lacks)}"

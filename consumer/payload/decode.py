@@ -1,9 +1,9 @@
-"""Pure: a record -> its readings, and a reject with its reason for each that is none.
+"""Pure: decodes a record to its readings, and a reject with a reason for each invalid one.
 
-A record is first read whole: one JSON value, a message or an array of them. Only if that fails it is looked at
-closer: other encodings, several values one after the other, values with a broken part. Whatever the bytes are,
-`decode` returns, and its answer depends on nothing but its arguments (a replay must give the same archive object,
-invariant 2). Nothing is rounded: 20.1 stays 20.1.
+A record is first parsed as a whole: one JSON value, which is a message or an array of messages. Only if that fails it
+is parsed as other encodings, as several values, or as values with invalid parts. `decode` never raises, and its result
+depends on nothing but its arguments (a replay must give the same archive object, invariant 2). Nothing is rounded:
+20.1 stays 20.1.
 """
 
 from typing import Any, Final
@@ -19,7 +19,7 @@ _NO_JSON: Final = b"null"
 
 
 def decode(data: bytes, contracts: Contracts = DEFAULT, partition_key: str = "", arrival: int | None = None) -> Decoded:
-    """Reads one record, which arrived at `arrival` (ms since the epoch); never raises, whatever the bytes are."""
+    """Decodes one record, which arrived at `arrival` (ms since the epoch). Never raises."""
     found = Found(partition_key, arrival)
     if contracts.own is not None and (decoded := _by_own(data, contracts, found)):
         return decoded

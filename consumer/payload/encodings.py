@@ -1,7 +1,7 @@
-"""Pure: what a record is encoded in besides JSON: gzip and zlib around anything, CBOR, MessagePack.
+"""Pure: encodings besides JSON: CBOR and MessagePack, and gzip or zlib around any of them.
 
-They are recognised by their first bytes, none of which begins JSON. What they hold is brought into the form of parsed
-JSON; a NaN, or what JSON has no kind for, is a `Bad` there.
+They are recognised by their first bytes, which cannot begin JSON. Decoded values are converted to the types of parsed
+JSON; NaN and values of other types are replaced by a `Bad`.
 """
 
 import zlib
@@ -20,17 +20,17 @@ from consumer.payload.values import Bad
 MAX_EXPANDED: Final = 8 * 2**20
 """Bytes that a compressed record may hold. Kinesis takes records of up to 10 MiB, most are of some KiB."""
 MAX_VALUES: Final = 1_000_000
-"""Values in one record: CBOR can refer to one value many times."""
+"""Values in one record; CBOR can refer to a value many times."""
 _AUTO: Final = zlib.MAX_WBITS | 32  # zlib's own header or gzip's
 
 
 def compressed(data: bytes) -> bool:
-    """Whether the first bytes are gzip's or zlib's."""
+    """Whether the data begins as gzip or zlib."""
     return data[:2] == b"\x1f\x8b" or (data[:1] == b"\x78" and len(data) > 1 and int.from_bytes(data[:2]) % 31 == 0)
 
 
 def expanded(data: bytes) -> bytes:
-    """What was compressed, of all members. Raises Bad."""
+    """The decompressed data of all members. Raises Bad."""
     parts: list[bytes] = []
     room = MAX_EXPANDED
     while data.strip(b"\0"):
@@ -49,11 +49,11 @@ def expanded(data: bytes) -> bytes:
 
 
 _INERT: Final = dict.fromkeys((30, 35, 36, 37, 258, 260, 261), lambda value, _: value)
-"""CBOR's tags of which no code is to make anything: fractions, regular expressions, mails, addresses and the like."""
+"""CBOR tags that are ignored, as decoding them runs more code: fractions, regular expressions, e-mails, addresses."""
 
 
 _SELF_DESCRIBED: Final = b"\xd9\xd9\xf7"
-"""CBOR's tag that says only that CBOR follows."""
+"""CBOR's tag for self-described data."""
 
 
 def _cbor(data: bytes) -> Any:
@@ -73,9 +73,9 @@ _BINARY: Final[dict[str, Callable[[bytes], Any]]] = {"cbor": _cbor, "msgpack": _
 
 
 def binary(data: bytes, first: str | None) -> tuple[Any, str] | None:
-    """An object or array in CBOR or MessagePack, and which of them it is; None where the first byte is of neither.
+    """The value of CBOR or MessagePack and its encoding; None if the first byte begins an object or array of neither.
 
-    Of the few bytes that may begin either, `first` says what is tried first. Raises Bad.
+    Where both are possible, `first` is tried first. Raises Bad.
     """
     may_be = _candidates(data[0] if data else 0)
     if not may_be:
@@ -92,7 +92,7 @@ def binary(data: bytes, first: str | None) -> tuple[Any, str] | None:
 
 
 def plain(value: Any) -> Any:
-    """A value of Python's kinds in the form of parsed JSON. Raises Bad for one that is too large or too deep."""
+    """Converts a value to the types of parsed JSON. Raises Bad if it is too large or nested too deeply."""
     return _Plain().value(value, 0)
 
 
@@ -105,7 +105,7 @@ def _candidates(byte: int) -> tuple[str, ...]:
 
 
 class _Plain:
-    """Brings values into the form of parsed JSON."""
+    """Converts values to the types of parsed JSON."""
 
     def __init__(self) -> None:
         self._left = MAX_VALUES

@@ -1,8 +1,8 @@
-"""Pure: JSON text -> values with exact numbers; and what can be saved of text that is not quite JSON.
+"""Pure: parses JSON text with exact numbers, and recovers the valid parts of text that is not quite JSON.
 
-`strict` reads what is JSON. `values` reads the rest: several values one after the other, and arrays and objects that
-hold something that is no JSON (a bare NaN, a byte that is no UTF-8): a `Bad` stands in its place. A broken object is
-`Bad` as a whole.
+`strict` parses valid JSON. `values` is for other text: several values one after the other, and arrays and objects with
+an invalid part (a bare NaN, a byte that is not UTF-8), which is replaced by a `Bad`. An object with wrong punctuation
+is replaced as a whole.
 """
 
 import re
@@ -16,7 +16,7 @@ from consumer.payload.values import Bad, exact, shown
 
 MAX_DEPTH: Final = 64  # a limit of our own: where Python's recursion ends depends on the caller's stack
 MAX_SAVED: Final = 2**20
-"""Bytes of an array or object that is read though it is not quite JSON: that takes a second or so of one core."""
+"""Longest text from which valid parts are recovered, in bytes; it takes about a second."""
 BLANK: Final = b" \t\r\n"
 _SEPARATORS = BLANK + b",\x1e"  # between values of a record; the last one stands before each in RFC 7464
 _VALUE = re.compile(rb"[^ \t\r\n,\x1e]")
@@ -34,7 +34,7 @@ _decode_json_with_care = msgspec.json.Decoder(float_hook=exact).decode
 
 def strict(text: bytes) -> Any:
     """JSON -> objects, numbers exact (int or Decimal). Raises Bad."""
-    # Few bytes and few brackets cannot nest deeply, so most payloads need no closer look.
+    # Few bytes or few brackets cannot nest deeply, so most payloads need no exact count.
     if len(text) > 2 * MAX_DEPTH and text.count(b"{") + text.count(b"[") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
         raise Bad("not-json", f"nested deeper than {MAX_DEPTH} levels")
     try:
@@ -67,10 +67,10 @@ def _unreadable(text: bytes, error: Exception) -> Bad:
 
 
 def values(text: bytes) -> list[tuple[Any, bytes]]:
-    """The values of a text that is not one JSON value, each with its own text, `null` where that is no JSON.
+    """The values of a text that is not one JSON value, each with its own text, `null` where that is not valid JSON.
 
-    Where a bracket is never closed each line from there stands for itself: it must not take the others along. Only an
-    array that was cut off keeps what it has.
+    From an object that is never closed, each line is parsed by itself, so that the error does not affect the lines
+    after it. Of an array that is never closed the complete elements are kept.
     """
     found: list[tuple[Any, bytes]] = []
     place = _skip(text, 0)
@@ -91,7 +91,7 @@ def _skip(text: bytes, place: int) -> int:
 
 
 def _end(text: bytes, place: int) -> int | None:
-    """Where the value at a place ends: at its closing bracket (None: there is none), or without one with its line."""
+    """Where the value at `place` ends: at its closing bracket (None without one); other text ends with its line."""
     if text[place] not in b"{[":
         line = text.find(b"\n", place)
         return line if line >= 0 else len(text)
@@ -111,7 +111,7 @@ def _value(text: bytes) -> tuple[Any, bytes]:
         return strict(text), text
     except Bad as bad:
         bad.__traceback__ = None  # many may be kept
-        # An object that does not end as one cannot be saved; nor can what is neither object nor array.
+        # Nothing can be recovered of an unclosed object, nor of what is neither object nor array.
         if not (text[0] == _ARRAY or (text[:1] == b"{" and text[-1:] == b"}")) or len(text) > MAX_SAVED:
             return bad, b"null"
         try:
@@ -126,7 +126,7 @@ class _TooDeepError(Exception):
 
 
 class _Saver:
-    """Reads an array or object that is not quite JSON; its end is the text's end."""
+    """Parses an array or object that is not quite JSON, up to the end of the text."""
 
     def __init__(self, text: bytes) -> None:
         self._tokens = _TOKEN.finditer(text)
@@ -185,13 +185,13 @@ class _Saver:
         return members
 
     def _broken(self) -> Bad:
-        """Goes behind the end of an object that is no JSON."""
+        """Skips the rest of an invalid object."""
         self._skip(until=(b"}", b"]"))
         self._next()
         return Bad("not-json", "an object that is no JSON")
 
     def _key(self) -> str | None:
-        """The key of the next member, whose value then comes next; None where it is none."""
+        """The key of the next member, and moves to its value; None if there is no valid key."""
         token = self._token
         if not token.startswith(b'"'):
             return None
@@ -207,7 +207,7 @@ class _Saver:
             return None
 
     def _skip(self, until: tuple[bytes, bytes]) -> None:
-        """Goes to the next of two tokens that is not within further brackets."""
+        """Skips to the next of two tokens outside of nested brackets."""
         depth = 0
         while self._token and (depth or self._token not in until):
             depth += (self._token in (b"{", b"[")) - (self._token in (b"}", b"]"))

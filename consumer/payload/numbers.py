@@ -1,4 +1,4 @@
-"""Pure: reading by a contract that names measures or sensors: those that are numbers are kept, the others counted."""
+"""Pure: the reader of a contract with measures or sensors. Those that are not numbers are left out and counted."""
 
 from decimal import Decimal
 from typing import Any, Final
@@ -11,9 +11,9 @@ from consumer.payload.usage import Usage
 from consumer.payload.values import MISSING, Bad, device, measure, number
 
 NO_VALUE: Final = object()
-"""Stands for a value that the contract does not name."""
+"""The value of a contract without one."""
 Paths = tuple[tuple[str, Find], ...]
-"""Names of measures or sensors, and where they are."""
+"""Measures or sensors: name and compiled path."""
 
 
 def with_numbers(
@@ -50,7 +50,7 @@ def with_numbers(
 
 
 def _numbers(paths: Paths, item: Any, found: Found, usage: Usage) -> dict[str, Decimal]:
-    """The measures that are numbers; the others are counted."""
+    """The numbers at these paths, by name; counts what is missing or not a number."""
     kept: dict[str, Decimal] = {}
     for label, at in paths:
         given = at(item, found)
@@ -76,10 +76,10 @@ def _append(
     measures: dict[str, Decimal],
     sensors: dict[str, Decimal],
 ) -> None:
-    """The row's reading, and those of its sensors."""
+    """Appends the reading of the device and one reading per sensor."""
     arrived = time_ms is None
     at = (found.arrival or 0) if time_ms is None else time_ms
-    # Before the first is taken: a name that is too long takes all of them along.
+    # All names are checked before the first reading is appended: the message is accepted or rejected as a whole.
     series = [(device(f"{label}/{each}", "device"), measured) for each, measured in sensors.items()] if sensors else ()
     if value is not None or measures:
         found.readings.append(Reading(label, at, value, measures or None, arrived))

@@ -1,8 +1,8 @@
-"""Pure: the paths of a contract, compiled once to functions that find a field in a message.
+"""Pure: compiles the paths of a contract to functions that look up a value in a message.
 
-A path is JMESPath. One of keys and indexes alone is followed directly; any other is JMESPath's library's to evaluate.
-Besides there are `$partitionKey`, the partition key of the record; `$arrival`, for a time; `$.path`, from the whole
-message where `each` leads into it; and `$key`, the name of a reading where `each` leads to an object.
+Paths are JMESPath. A path of keys and indexes only becomes direct look-ups; any other is evaluated by the JMESPath
+library. In addition: `$partitionKey`, the record's partition key; `$arrival`, for the time only; `$.path`, a path of
+the whole message inside `each`; `$key`, the key of an element where `each` is an object.
 """
 
 import re
@@ -22,15 +22,15 @@ _FIELD = re.compile(r"\{([^{}]*)\}")
 
 
 Find = Callable[[Any, Found], Any]
-"""(message or reading within it, its record) -> what stands there, or MISSING; never raises."""
+"""(message or element, its record) -> the value, or MISSING; never raises."""
 
 
 class PathError(ValueError):
-    """A path that is none; the text says why."""
+    """An invalid path; the text says why."""
 
 
 class _Functions(functions.Functions):  # type: ignore[misc]  # the library has no types
-    """JMESPath's functions, which take our exact numbers as numbers."""
+    """JMESPath's functions, which here also take Decimals as numbers."""
 
     def _get_allowed_pytypes(self, types: Any) -> Any:
         allowed, within = super()._get_allowed_pytypes(types)
@@ -64,12 +64,12 @@ _OPTIONS = jmespath.Options(custom_functions=_Functions())
 
 
 def keys(path: str) -> tuple[str | int, ...] | None:
-    """The keys and indexes of a path that has nothing else; None for any other. Raises PathError."""
+    """The keys and indexes of a path that consists of nothing else, otherwise None. Raises PathError."""
     return None if path.startswith("$") else _keys(_parsed(path))
 
 
 def find(path: str, within: bool = False) -> Find:
-    """Compiles a path of a message, or of a reading `within` one. Raises PathError."""
+    """Compiles a path of a message, or of an element `within` one. Raises PathError."""
     if path == "$partitionKey":
         return lambda _, found: found.partition_key
     if path == "$key" and within:
@@ -126,7 +126,7 @@ def _evaluated(tree: Any) -> Find:
     def evaluate(item: Any, _: Found) -> Any:
         try:
             found = interpreter.visit(tree, item)
-        except Exception:  # noqa: BLE001  # a wrong type in a function, and whatever else a message brings about
+        except Exception:  # noqa: BLE001  # such as a function's argument of a wrong type
             return MISSING
         if found is None or (type(found) is Decimal and (found.is_infinite() or found.is_qnan())):
             return MISSING
@@ -136,7 +136,7 @@ def _evaluated(tree: Any) -> Find:
 
 
 def name(text: str, within: bool = False) -> Find:
-    """Compiles what names a device: a path or a template. Raises PathError."""
+    """Compiles a device: a path or a template. Raises PathError."""
     if "{" not in text and "}" not in text:
         return find(text, within)
     pieces = _FIELD.split(text)
@@ -159,8 +159,7 @@ def name(text: str, within: bool = False) -> Find:
 
 
 def flat(paths: tuple[str, ...]) -> "Callable[[Any], tuple[Any, ...]] | None":
-    """One function that gets several fields of the message itself at once (KeyError without one); None where a path
-    leads elsewhere."""
+    """An `itemgetter` of several keys of the message (KeyError if one is missing); None if a path is no single key."""
     steps = [keys(path) for path in paths]
     if not all(step is not None and len(step) == 1 and type(step[0]) is str for step in steps):
         return None
@@ -178,7 +177,7 @@ def _parsed(path: str) -> Any:
 
 
 def _check_functions(tree: Any) -> None:
-    """Raises PathError for a function that there is not, which JMESPath would only tell of a message."""
+    """Raises PathError for an unknown function, which the library would notice only when it evaluates the path."""
     if tree["type"] == "function_expression" and tree["value"] not in _Functions.FUNCTION_TABLE:
         raise PathError(f"there is no function {tree['value']}()")
     for child in tree["children"]:

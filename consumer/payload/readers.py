@@ -1,7 +1,7 @@
-"""Pure: a contract -> the function that reads messages by it.
+"""Pure: compiles a contract to the function that reads messages.
 
-A reader takes a parsed message and says whether it was its own; what it finds there, or why it finds nothing, goes
-into `Found`. A contract of plain fields reads with one look-up for all of them: the built-in ones are such.
+The function returns whether the contract matches the message, and appends the reading to `Found`. A contract whose
+three fields are keys of the message itself, as in the built-in contracts, gets them by a single `itemgetter`.
 """
 
 from collections.abc import Callable
@@ -21,8 +21,8 @@ from consumer.payload.values import MISSING, SHORT, device, fits, number
 
 
 class Reader(msgspec.Struct):
-    """A compiled contract: `read`, the paths that it needs, and those of measures and sensors (`numbers`), of which it
-    needs one where it has no value."""
+    """A compiled contract: the function `read`, its required paths `needs`, and the paths of measures and sensors
+    (`numbers`), at least one of which is required if the contract has no value."""
 
     contract: Contract
     usage: Usage
@@ -36,7 +36,7 @@ class Reader(msgspec.Struct):
         return [] if self.contract.value is not None else self.numbers
 
     def hides(self, later: "Reader") -> bool:
-        """Whether each message that has all that a later contract needs is read by this one."""
+        """Whether this contract matches every message that a later contract would match."""
         needs, has = ({path for path, _ in each.needs if path != "$partitionKey"} for each in (self, later))
         one, others = ({path for path, _ in each.any_of} for each in (self, later))
         return (
@@ -47,7 +47,7 @@ class Reader(msgspec.Struct):
         )
 
     def lacks(self, item: object, found: Found, within: bool = False) -> list[str]:
-        """The paths for whose sake the contract does not read a message, or with `each` a reading `within` one."""
+        """The required paths that are missing in a message, or with `each` in an element `within` it."""
         if self.each and not within:
             listed = self.each(item, found)
             return [] if listed and type(listed) in (list, dict) else [f"readings in {self.contract.each}"]
@@ -89,20 +89,20 @@ def reader(contract: Contract, label: str) -> Reader:
 
 
 def _plain(contract: Contract, get: Callable[[Any], tuple[Any, ...]], tell: Clock, usage: Usage) -> Read:
-    """Device, time and value are fields of the message itself."""
+    """The reader of a contract whose device, time and value are keys of the message itself."""
     at_device, at_value = contract.device, contract.value or ""
     first = (keys(at_device) or ("",))[0]
     ahead = contract.max_future_seconds * 1000 if contract.max_past_seconds is None else -(10**15)
 
     def read(item: Any, found: Found) -> bool:
         if type(item) is not dict or first not in item:
-            return False  # soon, for there may be more contracts
+            return False  # cheaper than a KeyError
         try:
             given, at, value = get(item)
         except KeyError:
             return False
         usage.matched += 1
-        # Most names, numbers and times need none of the functions that would say the same of them.
+        # Shortcuts for the usual types: the functions would give the same result.
         label = given if type(given) is str and 0 < len(given) <= SHORT else device(given, at_device)
         try:
             measured = fits(value) if type(value) is Decimal and value else number(value, at_value)
@@ -121,7 +121,7 @@ def _plain(contract: Contract, get: Callable[[Any], tuple[Any, ...]], tell: Cloc
 
 
 def _placed(contract: Contract, fields: tuple[Find, Find, Find], tell: Clock, usage: Usage) -> Read:
-    """Device, time and value are anywhere."""
+    """The reader of a contract with any other paths, without measures and sensors."""
     at_device, at_time, at_value = fields
     named_device, named_value = contract.device, contract.value or ""
     needs_time = contract.bad_time == "reject"
@@ -155,7 +155,7 @@ def _at(contract: Contract, part: str, compiled: Callable[[str, bool], Find]) ->
 
 
 def _named(contract: Contract, part: str) -> dict[str, Find]:
-    """Measures or sensors by name; of a list each path is its own name."""
+    """The compiled paths of measures or sensors by name; in a list the path is the name."""
     paths: Paths = getattr(contract, part)
     pairs = [*paths.items()] if isinstance(paths, dict) else [(path, path) for path in paths]
     if len(dict(pairs)) != len(pairs):

@@ -1,4 +1,4 @@
-"""Pure: what a record holds: readings, and a reject with its reason for each that is none."""
+"""Pure: the results of decoding: readings, and a reject with a reason for each invalid one."""
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -27,7 +27,7 @@ REASONS: Final = (
     "too-long",
     "bad-aggregate",  # a whole KPL aggregate that the KCL could not open; never from `decode`
 )
-MAX_REJECTS: Final = 100  # told one by one of a record; the rest are counted only
+MAX_REJECTS: Final = 100  # listed per record; further ones are only counted
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
@@ -44,7 +44,7 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
 
 
 class Reject(msgspec.Struct, frozen=True, gc=False):
-    """Why the reading at `index` of its record is none: one of REASONS, and a line for people."""
+    """Why the reading at `index` of its record is invalid: one of REASONS, and a line for people."""
 
     index: int
     reason: str
@@ -55,7 +55,7 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
     """What one record held.
 
     `rejects` are the first MAX_REJECTS of `rejected`; `reasons` counts all of them.
-    `payload` is one line of JSON for the archive; if `verbatim` it is the record's very bytes. Otherwise it
+    `payload` is one line of JSON for the archive; if `verbatim` it is exactly the record's bytes. Otherwise it
     is the JSON with its line breaks turned into spaces, or for several documents an array of them
     with null for what is not JSON, or null if nothing is.
     """
@@ -69,9 +69,9 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
 
 
 class Found(msgspec.Struct, gc=False):
-    """A record that is being read: where it came from, where in it we are, and what was found so far.
+    """A record that is being read, and its results so far.
 
-    `index` is the place of the reading that is next; `message` and `key` are set while `each` leads into a message.
+    `index` is that of the next reading; `message` and `key` are set while the elements of `each` are read.
     """
 
     partition_key: str
@@ -85,11 +85,11 @@ class Found(msgspec.Struct, gc=False):
     reasons: dict[str, int] = {}
 
     def reject(self, bad: Bad, index: int) -> None:
-        """Takes down why the reading at `index` is none."""
+        """Counts and, up to MAX_REJECTS, keeps the reject of the reading at `index`."""
         self.reasons[bad.reason] = self.reasons.get(bad.reason, 0) + 1
         if len(self.rejects) < MAX_REJECTS:
             self.rejects.append(Reject(index, bad.reason, bad.detail))
 
 
 Read = Callable[[Any, Found], bool]
-"""(message, its record) -> whether the contract reads it. Raises Bad where it does and there is no reading."""
+"""(message, its record) -> whether the contract matches it. Raises Bad if it does and the reading is invalid."""

@@ -1,7 +1,7 @@
-"""Pure: SenML (RFC 8428), in JSON or in CBOR: a pack of records, whose base fields hold for those that follow.
+"""Pure: SenML (RFC 8428) in JSON or CBOR: a pack of records, whose base fields apply to the records after them.
 
-A record's number is its reading, under the name that base name and name make together. What it has as text or bytes
-is left out and counted; a sum over time is kept as the measure `sum`.
+Each record with a number is a reading; its device is the base name and the name together. Text and binary values are
+left out and counted; a sum over time is the measure `sum`.
 """
 
 from decimal import Context, Decimal
@@ -28,7 +28,7 @@ _EXACT: Final = Context(prec=300)
 
 
 class _Base(msgspec.Struct):
-    """What the records so far say for those that follow; `known`: none of them was unreadable."""
+    """The base fields so far; not `known` after a record that could not be read."""
 
     name: str = ""
     time: Decimal = Decimal(0)
@@ -38,7 +38,7 @@ class _Base(msgspec.Struct):
 
 
 def reader() -> Reader:
-    """The contract, compiled: for a record that stands alone. A pack is read by `read_pack`."""
+    """The compiled contract. It reads a single record; `read_pack` reads an array."""
     usage = Usage("senml", 0, {}, {"v": 0})
 
     def read(item: Any, found: Found) -> bool:
@@ -54,7 +54,7 @@ def reader() -> Reader:
 
 
 def read_pack(pack: list[Any], found: Found, usage: Usage) -> None:
-    """Reads all records of a pack; a bad one costs those alone that would need its base fields."""
+    """Reads all records of a pack. An invalid one affects only the records that need its base fields."""
     base, before = _Base(), len(found.readings) + len(found.reasons)
     for item in pack:
         try:
@@ -78,12 +78,12 @@ def _record(item: Any, _: Found) -> Any:
 
 
 def _labelled(item: dict[Any, Any]) -> dict[Any, Any]:
-    """A record with its labels as in JSON."""
+    """A record with the labels of JSON."""
     return {_OF_CBOR.get(label, label) if type(label) is int else label: given for label, given in item.items()}
 
 
 def _read(fields: dict[Any, Any], base: _Base, found: Found, usage: Usage) -> None:
-    """Reads one record, and takes what is its base into `base`. Raises Bad."""
+    """Reads one record and updates `base`. Raises Bad."""
     usage.matched += 1
     _take_base(fields, base)
     if not any(label in fields for label in _VALUES):
@@ -145,7 +145,7 @@ def _number(fields: dict[Any, Any], label: str) -> Decimal:
 
 
 def _sum(base: Decimal | None, fields: dict[Any, Any], label: str) -> Decimal | None:
-    """A record's number on top of its base; None without either."""
+    """The sum of a record's number and its base; None without both."""
     if label not in fields:
         return base
     return number(_EXACT.add(base or Decimal(0), _number(fields, label)), label)

@@ -1,6 +1,6 @@
-"""Pure: a field's value -> the time of measurement, in milliseconds since the epoch; `Bad` says why it is none.
+"""Pure: converts a field's value to the time of measurement in milliseconds since the epoch; raises `Bad`.
 
-The time zones are those of the package tzdata, not the machine's: whoever reads a record again reads the same.
+The time zones are those of the package tzdata, not of the machine, so that a replay gives the same times.
 """
 
 import re
@@ -15,7 +15,7 @@ from consumer.payload.values import Bad, numeral, shown, wrong
 
 FIRST_MS: Final = 946_684_800_000  # 2000-01-01T00:00:00Z
 END_MS: Final = 4_102_444_800_000  # 2100-01-01T00:00:00Z
-# What one unit is in nanoseconds. Counted from 1970, the years 2000 to 2099 are ranges that do not touch each other.
+# Seconds, milliseconds, microseconds, nanoseconds. Counted from 1970, the years 2000 to 2099 do not overlap in them.
 _UNITS: Final = (1_000_000_000, 1_000_000, 1_000, 1)
 
 _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]+)?)?"
@@ -25,7 +25,7 @@ _ISO = re.compile(
     r" ?(?P<zone>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?"
 )
 _USUAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?Z")
-"""What most devices send, of all that is possible: it needs no closer look."""
+"""The usual form, which needs no other checks."""
 _RFC_1123 = re.compile(
     r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), )?(?P<day>[0-9]{1,2}) (?P<month>[A-Z][a-z]{2}) (?P<year>[0-9]{4}) "
     r"(?P<clock>[0-9]{2}:[0-9]{2}(?::[0-9]{2})?) (?P<zone>GMT|UTC?|[+-][0-9]{4})"
@@ -102,13 +102,13 @@ def _text(given: str, name: str, local: tzinfo | None) -> int:
 
 
 def _localized(moment: datetime, local: tzinfo) -> datetime:
-    """Of a time that a clock shows twice the first is meant."""
+    """Adds the zone; of a local time that occurs twice the first is meant. Raises ValueError if it does not occur."""
     if not datetime.min.year + 1 < moment.year < datetime.max.year:
         raise ValueError("no year of ours")
     there = moment.replace(tzinfo=local)
     at = there.astimezone(UTC)
     if at.astimezone(local).replace(tzinfo=None) != moment:
-        raise ValueError(f"no clock in {local} shows it: it was put forward")
+        raise ValueError(f"it does not exist in {local}, where clocks were put forward")
     return at
 
 

@@ -1,4 +1,4 @@
-"""How often each contract was used, and its paths: counts for the metrics. What is read never depends on them."""
+"""Counts of how each contract and its paths were used, for the metrics only: no result depends on them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 @dataclass(slots=True)
 class Usage:
-    """How many messages a contract read, or readings within them; of its measures and sensors, by name, how often one
-    was not there, and how often it was no number; and what messages lacked that no contract read."""
+    """`matched`: messages, or elements of `each`, that the contract read. By measure or sensor: `missing`, and
+    `unusable` (not a number). `lacking`: required paths that were missing in messages that matched no contract, this
+    one being the nearest."""
 
     name: str
     matched: int = 0
@@ -16,6 +17,6 @@ class Usage:
     lacking: dict[str, int] = field(default_factory=dict)
 
     def came_nearest(self, lacks: Iterable[str]) -> None:
-        """Counts the paths for whose sake it did not read a message that no other read either."""
+        """Counts the missing paths of a message that matched no contract, this one being nearest."""
         for path in lacks:
             self.lacking[path] = self.lacking.get(path, 0) + 1

@@ -1,6 +1,6 @@
-"""Pure: one field's value out of a parsed message -> device or number; `Bad` says why it is none. Times: times.py.
+"""Pure: converts one field's value from a parsed message to a device or number; raises `Bad`. Times: times.py.
 
-JSON arrives here with exact numbers (int or Decimal); CBOR, MessagePack and functions of a path may give a float.
+JSON is parsed with exact numbers (int or Decimal); CBOR, MessagePack and functions in paths may give a float.
 """
 
 import re
@@ -10,13 +10,13 @@ from typing import Final
 MAX_DETAIL: Final = 200  # characters
 MAX_DEVICE_BYTES: Final = 2048  # of UTF-8, DynamoDB's limit of a partition key
 SHORT: Final = MAX_DEVICE_BYTES // 4
-"""Characters of a name that is short enough whatever they are."""
+"""Characters of a name that cannot exceed MAX_DEVICE_BYTES."""
 MISSING: Final = object()
 
-# What a DynamoDB number holds: 38 significant digits, magnitude 1E-130 to 9.99..E+125. Anything that would
-# not survive exactly raises; trailing zeros beyond the 38th digit may go.
+# DynamoDB's numbers: 38 significant digits, magnitude 1E-130 to 9.99..E+125. Raises for anything that cannot be
+# represented exactly; trailing zeros beyond the 38th digit may be dropped.
 _DYNAMO = Context(prec=38, Emin=-130, Emax=125, traps=[InvalidOperation, Inexact, Overflow, Underflow, Subnormal])
-_SURE = 10**38  # whole numbers below it need no look at that
+_SURE = 10**38  # whole numbers of fewer digits are exact
 fits: Final = _DYNAMO.plus
 """A Decimal as DynamoDB holds it. Raises ArithmeticError; not for zeros, whose exponent might not fit."""
 _BEYOND = Decimal("sNaN")  # stands for a number whose exponent even Decimal cannot hold; _DYNAMO refuses it
@@ -37,9 +37,9 @@ _KINDS = {
 
 
 class Bad(Exception):
-    """No reading: `reason` is one of reading.REASONS, `detail` a line for people.
+    """An invalid value or record: `reason` is one of reading.REASONS, `detail` a line for people.
 
-    One that stands in a parsed message takes the place of what could not be read there.
+    In a parsed message it replaces a part that could not be parsed.
     """
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -56,8 +56,8 @@ def exact(numeral: str) -> Decimal:
 
 
 def device(given: object, name: str) -> str:
-    """A device's name, of a string or a whole number; `name` is the field's own, here and below. Raises Bad, as all
-    of these."""
+    """A device's name, from a string or a whole number; `name` is the field's name, here and below. Raises Bad, as all
+    of these functions do."""
     if type(given) is not str:
         if type(given) is not int:
             raise wrong(given, name, "a string or a whole number")
@@ -94,7 +94,7 @@ def number(given: object, name: str) -> Decimal:
 
 
 def measure(given: object) -> Decimal | None:
-    """The number of a measure, a boolean as 1 or 0; None for what is no number. Never raises."""
+    """The number of a measure, 1 or 0 for a boolean; None if it is not a number. Never raises."""
     if type(given) is bool:
         return _ONE if given else _ZERO
     try:
@@ -114,7 +114,7 @@ def numeral(given: str, name: str) -> Decimal:
 
 
 def wrong(given: object, name: str, wanted: str) -> Bad:
-    """Why a field is not what it should be."""
+    """The error for a field that is missing or of a wrong type."""
     if given is MISSING:
         return Bad("missing-field", f"{name} is missing")
     if type(given) is Bad:
@@ -124,10 +124,10 @@ def wrong(given: object, name: str, wanted: str) -> Bad:
 
 
 def shown(text: str) -> str:
-    """A text of a message for people: ASCII, and not all of a long one."""
+    """Text from a message for people: ASCII, shortened."""
     return ascii(text if len(text) <= 40 else text[:40] + "...")
 
 
 def kind(given: object) -> str:
-    """What JSON calls the value, for people."""
+    """The JSON type of the value, for people."""
     return _KINDS.get(type(given), "of no kind that JSON has")
