@@ -12,6 +12,7 @@ OWN = {
     "DataStack",
     "Image",
     "SimulatorImage",
+    "TopicDeviceLevel",
 }  # given by the commands themselves
 ORDER: dict[Path, str] = {DATA: "data", NETWORK: "network", SERVICE: "service"}
 

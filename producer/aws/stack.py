@@ -10,6 +10,7 @@ from pathlib import Path
 import boto3
 
 from producer.aws.errors import UserError
+from producer.fleet.topics import Pattern, patterns
 
 MQTT_PORT = 8883
 
@@ -33,6 +34,7 @@ class Stack:
     device_policy: str
     alert_function: str
     undelivered_queue: str
+    topics: list[Pattern]
 
     @classmethod
     def load(cls, session: boto3.Session, name: str) -> "Stack":
@@ -65,6 +67,7 @@ class Stack:
                 device_policy=outputs["DevicePolicy"],
                 alert_function=outputs["AlertFunction"],
                 undelivered_queue=outputs["UndeliveredQueue"],
+                topics=patterns(outputs["TopicPattern"]),
             )
         except KeyError as missing:
             raise UserError(

@@ -45,10 +45,6 @@ class Message:
     repeats: bool = False  # uses a key (device, time) that was sent before
 
 
-def topic(device: str) -> str:
-    return f"device/{device}/devicePayload"
-
-
 def encode(reading: Measurement, number: int, shape: Shape) -> str:
     """One reading as JSON on one line. `humidity` is the shape of IoT devices, `sensorid` the older one."""
     value = f'"{reading.value}"' if reading.quoted else reading.value

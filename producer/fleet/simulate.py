@@ -114,7 +114,9 @@ class Simulator:
                 "raise it (ulimit -n), use fewer --devices, or --via kinesis"
             )
         devices = saved(devices_dir(environ), self._workload.prefix, self._workload.devices, stack.name)
-        return MqttTransport(stack.iot_host, stack.iot_port, ca_file(environ), devices, self._done)
+        return MqttTransport(
+            stack.iot_host, stack.iot_port, ca_file(environ), devices, stack.topics[0].topic, self._done
+        )
 
     def _done(self, message: Message, at: int, acknowledged: bool, attempts: int) -> None:
         threshold = self._workload.threshold if self._workload.via == "mqtt" else None

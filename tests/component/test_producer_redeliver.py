@@ -215,8 +215,8 @@ def test_what_comes_meanwhile_is_left(place: Place, capsys: pytest.CaptureFixtur
     place.say(rule_error(b"1"))
     real = Queue.__init__
 
-    def earlier(self: Any, session: boto3.Session, name: str) -> None:
-        real(self, session, name)
+    def earlier(self: Any, *given: Any) -> None:
+        real(self, *given)
         self.opened_ms -= 3_600_000
 
     with mock.patch.object(Queue, "__init__", earlier):

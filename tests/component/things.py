@@ -38,7 +38,11 @@ class Device:
 
     def publish(self, name: str, payload: bytes) -> None:
         """Returns when the broker has acknowledged; PermissionError when it refused."""
-        answer = self.send(f"device/{name}/devicePayload", payload).result(SECONDS).puback
+        self.publish_on(f"device/{name}/devicePayload", payload)
+
+    def publish_on(self, topic: str, payload: bytes) -> None:
+        """The same on any topic."""
+        answer = self.send(topic, payload).result(SECONDS).puback
         if answer.reason_code >= mqtt5.PubackReasonCode.UNSPECIFIED_ERROR:
             raise PermissionError(answer.reason_code.name)
 

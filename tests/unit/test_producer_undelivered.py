@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
-from producer.ops.undelivered import MAX_RECORD, Task, partition_key, task_of
+from producer.fleet.topics import patterns
+from producer.ops import undelivered
+from producer.ops.undelivered import MAX_RECORD, Task
 
 NUMBER = b'{"name":"a","humidity":20.00000000000000000000000000000000000001}'
+TOPICS = patterns("device/{device}/devicePayload,site/a/{device}")
 DENIED = (
     "Failed to put. The error received was: no. (Service: Kinesis, Status Code: 400; Error Code: AccessDeniedException)"
 )
@@ -25,6 +28,10 @@ def rule_error(payload: bytes = NUMBER, topic: Any = "device/a/devicePayload", *
         "failures": [{"failedAction": "KinesisAction", "failedResource": "stream", "errorMessage": DENIED}],
     }
     return json.dumps(reported | changed)
+
+
+def task_of(body: str) -> Task:
+    return undelivered.task_of(body, TOPICS)
 
 
 def failures(*actions: str) -> list[dict[str, str]]:
@@ -87,5 +94,10 @@ def test_what_cannot_be_delivered_says_why(body: str, word: str) -> None:
     assert word in task.reason
 
 
-def test_the_key_is_the_second_level() -> None:
-    assert partition_key("device/a b/devicePayload") == "a b"
+@pytest.mark.parametrize(("topic", "key"), [("device/a b/devicePayload", "a b"), ("site/a/probe", "probe")])
+def test_the_key_is_the_devices_level_of_its_topic(topic: str, key: str) -> None:
+    assert task_of(rule_error(topic=topic)).record == (key, NUMBER)
+
+
+def test_a_topic_of_no_pattern_names_no_device() -> None:
+    assert "no partition key" in task_of(rule_error(topic="site/b/probe")).reason

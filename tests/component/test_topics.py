@@ -1,0 +1,92 @@
+"""Fleets with topics of their own: rules, partition key and device policy follow from the parameter TopicPattern."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.deploy.deployment import Deployment
+from infra.local.emulator import Emulator
+from producer.aws.stack import Stack
+from tests.component.streams import wait_for
+from tests.component.things import Device, certificate, connected
+from tests.conftest import Deployed
+
+TOPICS = "zigbee2mqtt/{device},site/a/{device}/up"
+
+
+@pytest.fixture(scope="module")
+def other(emulator: Emulator) -> Deployed:
+    """A second deployment in the region, with two topics."""
+    parameters = {"ShardCount": "1", "TopicPattern": TOPICS}
+    outputs = Deployment(emulator.session(), "other-fleet", parameters, poll_seconds=0.1).apply_data()
+    return Deployed("other-fleet", outputs, emulator.session(), emulator, parameters, [])
+
+
+@pytest.fixture
+def name() -> str:
+    return f"soil-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def device(other: Deployed, iot_ca: Path, name: str) -> Iterator[Device]:
+    with connected(other, iot_ca, certificate(other, name), name) as found:
+        yield found
+
+
+def arrived(stack: Deployed, name: str, count: int) -> list[bytes]:
+    return [each["Data"] for each in wait_for(stack.session, stack.outputs["StreamName"], name, count)]
+
+
+def test_both_topics_reach_the_stream_under_the_devices_name(other: Deployed, device: Device, name: str) -> None:
+    device.publish_on(f"zigbee2mqtt/{name}", b'{"n":1}')
+    device.publish_on(f"site/a/{name}/up", b'{"n":2}')
+    assert sorted(arrived(other, name, 2)) == [b'{"n":1}', b'{"n":2}']
+
+
+@pytest.mark.parametrize(
+    "topic", ["zigbee2mqtt/{name}-other", "zigbee2mqtt/{name}/set", "site/b/{name}/up", "device/{name}/devicePayload"]
+)
+def test_a_device_may_publish_on_its_own_topics_only(device: Device, name: str, topic: str) -> None:
+    with pytest.raises(PermissionError, match="NOT_AUTHORIZED"):
+        device.publish_on(topic.format(name=name), b"1")
+
+
+def test_two_deployments_in_one_region_are_kept_apart(
+    stack: Deployed, other: Deployed, device: Device, iot_ca: Path, name: str
+) -> None:
+    """Both rules and certificates are of one account; a message of one deployment is in no other's stream."""
+    own = f"{name}-own"
+    with connected(stack, iot_ca, certificate(stack, own), own) as first:
+        device.publish_on(f"zigbee2mqtt/{name}", b"1")
+        first.publish(own, b"2")
+        with pytest.raises(PermissionError):
+            first.publish_on(f"zigbee2mqtt/{own}", b"3")
+    assert (arrived(other, name, 1), arrived(stack, own, 1)) == ([b"1"], [b"2"])
+    assert (arrived(stack, name, 0), arrived(other, own, 0)) == ([], [])
+
+
+def test_the_commands_know_the_topics(other: Deployed) -> None:
+    found = Stack.load(other.session, other.name)
+    assert [str(each) for each in found.topics] == TOPICS.split(",")
+
+
+def test_a_deployment_takes_other_topics_and_lets_the_old_go(emulator: Emulator) -> None:
+    def rules(topics: str | None) -> list[tuple[str, str]]:
+        given = {"ShardCount": "1"} | ({"TopicPattern": topics} if topics else {})
+        outputs = Deployment(emulator.session(), "moving-fleet", given, poll_seconds=0.1).apply_data()
+        iot = emulator.session().client("iot")
+        names = [r["ruleName"] for r in iot.list_topic_rules()["rules"] if r["ruleName"].startswith("moving")]
+        assert outputs["ReadingsRule"] in names
+        found = [iot.get_topic_rule(ruleName=each)["rule"] for each in names]
+        return sorted(
+            (r["sql"].split("'")[1], r["actions"][0]["kinesis"]["partitionKey"])
+            for r in found
+            if "kinesis" in r["actions"][0]
+        )
+
+    assert rules(None) == [("device/+/devicePayload", "${topic(2)}")]
+    assert rules("a/b/{device},{device}/c") == [("+/c", "${topic(1)}"), ("a/b/+", "${topic(3)}")]
+    assert rules(None) == [("+/c", "${topic(1)}"), ("a/b/+", "${topic(3)}")], "what is not given stays"
+    assert rules("x/{device}") == [("x/+", "${topic(2)}")]
