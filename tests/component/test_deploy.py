@@ -136,6 +136,12 @@ def test_a_service_that_fails_is_reported_with_the_reason_of_its_last_task(shell
         (("--params", "Image=x"), "Image is given as IMAGE=..., not in PARAMS"),
         (("--params", "ReadingFields=x"), "ReadingFields: must map device, value and time"),
         (("--params", "Measures=a,,b"), "Measures: must name fields"),
+        (("--params", "TopicPattern=device/+/data"), "TopicPattern=device/+/data is not a topic with {device} as one"),
+        (
+            ("--params", "TopicPattern=a/{device},{device}/b"),
+            "TopicPattern: a/{device} and {device}/b fit the same topics",
+        ),
+        (("--params", "TopicDeviceLevel=3"), "TopicDeviceLevel follows from TopicPattern and cannot be chosen"),
         (("--params", "InitialPosition=AT_TIMESTAMP:2026-13-22T10:48:16Z"), "InitialPosition: must be TRIM_HORIZON or"),
         (("--role", "admin"), "ROLE=admin is not the ARN of a role"),
         (("--image", "a b"), "IMAGE=a b is not an image reference"),
