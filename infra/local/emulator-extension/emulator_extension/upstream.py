@@ -27,7 +27,7 @@ NAMES = {
     ),
     "ministack.core.router": "extract_access_key_id",
     "ministack.services.cloudformation": "_change_sets",
-    "ministack.services.cloudformation.changesets": "_evaluate_conditions",
+    "ministack.services.cloudformation.changesets": "_evaluate_conditions _resolve_props_for_diff",
     "ministack.services.cloudformation.engine": "_resolve_refs",
     "ministack.services.cloudformation.handlers": "_evaluate_conditions",
     "ministack.services.cloudformation.provisioners": (
