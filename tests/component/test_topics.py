@@ -1,5 +1,7 @@
 """Fleets with topics of their own: rules, partition key and device policy follow from the parameter TopicPattern."""
 
+import json
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,16 +12,23 @@ from infra.deploy.deployment import Deployment
 from infra.local.emulator import Emulator
 from producer.aws.stack import Stack
 from tests.component.streams import wait_for
-from tests.component.things import Device, certificate, connected
+from tests.component.things import Device, certificate, connected, subscribed
 from tests.conftest import Deployed
 
 TOPICS = "zigbee2mqtt/{device},site/a/{device}/up"
+ALERTS = {
+    "AlertField": "soil.temperature",
+    "AlertWhen": "above",
+    "AlertThreshold": "30.5",
+    "AlertUnit": "C",
+    "AlertTimeField": "at",
+}
 
 
 @pytest.fixture(scope="module")
 def other(emulator: Emulator) -> Deployed:
     """A second deployment in the region, with two topics."""
-    parameters = {"ShardCount": "1", "TopicPattern": TOPICS}
+    parameters = {"ShardCount": "1", "TopicPattern": TOPICS} | ALERTS
     outputs = Deployment(emulator.session(), "other-fleet", parameters, poll_seconds=0.1).apply_data()
     return Deployed("other-fleet", outputs, emulator.session(), emulator, parameters, [])
 
@@ -90,3 +99,31 @@ def test_a_deployment_takes_other_topics_and_lets_the_old_go(emulator: Emulator)
     assert rules("a/b/{device},{device}/c") == [("+/c", "${topic(1)}"), ("a/b/+", "${topic(3)}")]
     assert rules(None) == [("+/c", "${topic(1)}"), ("a/b/+", "${topic(3)}")], "what is not given stays"
     assert rules("x/{device}") == [("x/+", "${topic(2)}")]
+
+
+def test_alerts_go_by_the_field_the_direction_and_the_age_that_were_chosen(
+    other: Deployed, device: Device, name: str
+) -> None:
+    """A nested field; a text that holds a number; the device named by its topic; a reading of last month not at all."""
+    now = time.time_ns() // 1_000_000
+    readings = [("30.5", now), (31, now), ("41.25", now), (50, now - 30 * 86_400_000), ([], now)]
+    with subscribed(other) as queue:
+        for value, at in readings:
+            device.publish_on(f"zigbee2mqtt/{name}", json.dumps({"soil": {"temperature": value}, "at": at}).encode())
+        device.publish_on(f"site/a/{name}/up", b'{"soil":{"temperature":99}}')
+        told = queue.receive(3)
+    assert {t["Subject"] for t in told} == {"Attention:soil.temperature Over Threshold"}
+    assert sorted(t["Message"] for t in told) == [
+        f"soil.temperature {value} C over threshold for device name {name}" for value in ("31", "41.25", "99")
+    ]
+    times = {t["MessageAttributes"]["value"]["Value"]: t["MessageAttributes"].get("time") for t in told}
+    assert (times["31"], times["99"]) == ({"Type": "String", "Value": str(now)}, None)
+    assert undelivered(other) == 0
+
+
+def undelivered(stack: Deployed) -> int:
+    """Messages that the function or a rule gave up."""
+    sqs = stack.session.client("sqs")
+    queue = sqs.get_queue_url(QueueName=stack.outputs["UndeliveredQueue"])["QueueUrl"]
+    attribute = "ApproximateNumberOfMessages"
+    return int(sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=[attribute])["Attributes"][attribute])

@@ -1,6 +1,9 @@
-"""Real devices for tests: a thing with its certificate, connected over MQTT 5 with mutual TLS."""
+"""Real devices for tests: a thing with its certificate, connected over MQTT 5 with mutual TLS; and who hears alerts."""
 
+import json
 import threading
+import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -86,3 +89,41 @@ def connected(stack: Deployed, ca: Path, pem: dict[str, str], client_id: str) ->
     finally:
         client.stop()
         assert stopped.wait(SECONDS)
+
+
+class Alerts:
+    """A queue that is subscribed to a deployment's alert topic."""
+
+    def __init__(self, stack: Deployed) -> None:
+        self._sqs, self._sns = stack.session.client("sqs"), stack.session.client("sns")
+        self._url = self._sqs.create_queue(QueueName=f"alerts-{uuid.uuid4().hex[:8]}")["QueueUrl"]
+        answer = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
+        made = self._sns.subscribe(
+            TopicArn=stack.outputs["AlertTopicArn"], Protocol="sqs", Endpoint=answer["Attributes"]["QueueArn"]
+        )
+        self._subscription = made["SubscriptionArn"]
+
+    def receive(self, count: int) -> list[Any]:
+        """Bodies of so many messages, and of those that came with them."""
+        bodies: list[Any] = []
+        deadline = time.monotonic() + SECONDS
+        while len(bodies) < count and time.monotonic() < deadline:
+            answer = self._sqs.receive_message(QueueUrl=self._url, WaitTimeSeconds=1, MaxNumberOfMessages=10)
+            for message in answer.get("Messages", []):
+                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
+                bodies.append(json.loads(message["Body"]))
+        return bodies
+
+    def close(self) -> None:
+        self._sns.unsubscribe(SubscriptionArn=self._subscription)
+        self._sqs.delete_queue(QueueUrl=self._url)
+
+
+@contextmanager
+def subscribed(stack: Deployed) -> Iterator[Alerts]:
+    """One who hears the alerts of the deployment."""
+    alerts = Alerts(stack)
+    try:
+        yield alerts
+    finally:
+        alerts.close()

@@ -1,7 +1,8 @@
 """Change sets: which resources there are, and which of their properties need a new one when they change.
 
-The latter by AWS's schemas of the resource types (createOnlyProperties and conditionalCreateOnlyProperties), as replacement.json
-holds them; a test compares them. It decides what a change set shows, not what the emulator does in an update.
+The latter by AWS's schemas of the resource types (createOnlyProperties and conditionalCreateOnlyProperties), as
+replacement.json holds them; a test compares them. It decides what a change set shows, not what the emulator does in an
+update.
 """
 
 import json
