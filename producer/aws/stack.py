@@ -10,6 +10,7 @@ from pathlib import Path
 import boto3
 
 from producer.aws.errors import UserError
+from producer.fleet.condition import Condition
 from producer.fleet.topics import Pattern, patterns
 
 MQTT_PORT = 8883
@@ -35,6 +36,7 @@ class Stack:
     alert_function: str
     undelivered_queue: str
     topics: list[Pattern]
+    alerts: Condition
 
     @classmethod
     def load(cls, session: boto3.Session, name: str) -> "Stack":
@@ -68,6 +70,7 @@ class Stack:
                 alert_function=outputs["AlertFunction"],
                 undelivered_queue=outputs["UndeliveredQueue"],
                 topics=patterns(outputs["TopicPattern"]),
+                alerts=Condition.parse(outputs["AlertCondition"]),
             )
         except KeyError as missing:
             raise UserError(

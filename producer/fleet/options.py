@@ -57,7 +57,7 @@ SIMULATOR: list[Parameter] = [
     _share("--duplicates", "same device and time again"),
     _share("--late", "a minute to an hour old"),
     _share("--disorder", "overtaken by the next reading"),
-    Option(["--threshold"], type=Number(-1e9, 1e9), default=35.0, metavar="H", help="of the alert rule"),
+    Option(["--threshold"], type=Number(-1e9, 1e9), metavar="H", help="of alerts, if not the stack's"),
     Option(["--seed"], type=Whole(0), metavar="N", help="the same readings again"),
 ]
 

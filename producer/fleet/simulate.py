@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal
 
 from consumer import descriptors
@@ -36,7 +37,7 @@ class Workload:
     seconds: float | None = None  # None: until stopped
     via: Via = "mqtt"
     seed: int | None = None
-    threshold: float = 35.0  # the alert rule's
+    threshold: float | None = None  # of alerts; None: the stack's
     mix: Mix = field(default_factory=Mix)
 
     @property
@@ -75,6 +76,8 @@ class Simulator:
             first_number=time.time_ns() // 1000,
             seed=workload.seed,
         )
+        given = workload.threshold
+        self._condition = stack.alerts if given is None else stack.alerts._replace(threshold=Decimal(str(given)))
         self._transport = self._open(stack, environ)
 
     @property
@@ -119,5 +122,8 @@ class Simulator:
         )
 
     def _done(self, message: Message, at: int, acknowledged: bool, attempts: int) -> None:
-        threshold = self._workload.threshold if self._workload.via == "mqtt" else None
-        self._ledger.record(entry(message, at, ack=acknowledged, attempts=attempts, alert_threshold=threshold))
+        through_rules = self._workload.via == "mqtt"
+        line = entry(
+            message, at, ack=acknowledged, attempts=attempts, condition=self._condition, through_rules=through_rules
+        )
+        self._ledger.record(line)

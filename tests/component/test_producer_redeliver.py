@@ -21,8 +21,7 @@ from producer.ops import undelivered_queue
 from producer.ops.undelivered_queue import Queue
 from tests.component.recovery import Site
 from tests.component.recovery import site as new_site
-from tests.component.test_local_rules import received
-from tests.component.things import certificate, connected
+from tests.component.things import certificate, connected, received
 from tests.conftest import Deployed
 
 EXACT = '{"name":"a","humidity":20.00000000000000000000000000000000000001}'

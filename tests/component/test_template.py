@@ -15,7 +15,7 @@ from tests.conftest import Deployed
 OUTPUTS = {
     "StreamName", "StreamArn", "SensorTable", "ArchiveBucket", "AlertTopicArn", "AlertFunction", "ApiFunction",
     "IotEndpoint", "DevicePolicy", "Region", "ClientRoleArn", "OperatorRoleArn", "ApplicationName", "RepositoryUri",
-    "RepositoryArn", "UndeliveredQueue", "ReadingsRule", "HumidityRule", "TopicPattern",
+    "RepositoryArn", "UndeliveredQueue", "ReadingsRule", "HumidityRule", "TopicPattern", "AlertCondition",
 }  # fmt: skip
 
 

@@ -91,10 +91,24 @@ def connected(stack: Deployed, ca: Path, pem: dict[str, str], client_id: str) ->
         assert stopped.wait(SECONDS)
 
 
+def received(stack: Deployed, queue: str, count: int) -> list[Any]:
+    """Bodies of so many messages of a queue, and of those that came with them."""
+    sqs = stack.session.client("sqs")
+    bodies: list[Any] = []
+    deadline = time.monotonic() + SECONDS
+    while len(bodies) < count and time.monotonic() < deadline:
+        answer = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=10)
+        for message in answer.get("Messages", []):
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+            bodies.append(json.loads(message["Body"]))
+    return bodies
+
+
 class Alerts:
     """A queue that is subscribed to a deployment's alert topic."""
 
     def __init__(self, stack: Deployed) -> None:
+        self._stack = stack
         self._sqs, self._sns = stack.session.client("sqs"), stack.session.client("sns")
         self._url = self._sqs.create_queue(QueueName=f"alerts-{uuid.uuid4().hex[:8]}")["QueueUrl"]
         answer = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
@@ -105,14 +119,7 @@ class Alerts:
 
     def receive(self, count: int) -> list[Any]:
         """Bodies of so many messages, and of those that came with them."""
-        bodies: list[Any] = []
-        deadline = time.monotonic() + SECONDS
-        while len(bodies) < count and time.monotonic() < deadline:
-            answer = self._sqs.receive_message(QueueUrl=self._url, WaitTimeSeconds=1, MaxNumberOfMessages=10)
-            for message in answer.get("Messages", []):
-                self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message["ReceiptHandle"])
-                bodies.append(json.loads(message["Body"]))
-        return bodies
+        return received(self._stack, self._url, count)
 
     def close(self) -> None:
         self._sns.unsubscribe(SubscriptionArn=self._subscription)

@@ -12,6 +12,7 @@ from producer.ops.undelivered import MAX_RECORD, Task
 
 NUMBER = b'{"name":"a","humidity":20.00000000000000000000000000000000000001}'
 TOPICS = patterns("device/{device}/devicePayload,site/a/{device}")
+EVENT = NUMBER[:-1] + b',"sensorstreamDevice":"a"}'
 DENIED = (
     "Failed to put. The error received was: no. (Service: Kinesis, Status Code: 400; Error Code: AccessDeniedException)"
 )
@@ -47,13 +48,13 @@ def test_a_reading_is_whatever_bytes_the_device_sent(payload: bytes) -> None:
     assert task_of(rule_error(payload)).record == ("a", payload)
 
 
-def test_what_the_humidity_rule_could_not_send_goes_to_the_function_only() -> None:
-    assert task_of(rule_error(failures=failures("LambdaAction"))) == Task("LambdaAction: other", None, NUMBER)
+def test_what_the_humidity_rule_could_not_send_goes_to_the_function_only_with_its_topics_device() -> None:
+    assert task_of(rule_error(failures=failures("LambdaAction"))) == Task("LambdaAction: other", None, EVENT)
 
 
 def test_a_rule_with_both_actions_gets_both() -> None:
     found = task_of(rule_error(failures=failures("KinesisAction", "LambdaAction")))
-    assert (found.record, found.event, found.goes_to) == (("a", NUMBER), NUMBER, "stream+function")
+    assert (found.record, found.event, found.goes_to) == (("a", NUMBER), EVENT, "stream+function")
 
 
 def test_the_functions_event_keeps_every_digit() -> None:
@@ -101,3 +102,8 @@ def test_the_key_is_the_devices_level_of_its_topic(topic: str, key: str) -> None
 
 def test_a_topic_of_no_pattern_names_no_device() -> None:
     assert "no partition key" in task_of(rule_error(topic="site/b/probe")).reason
+
+
+def test_an_alert_of_a_topic_that_is_no_longer_ours_is_told_all_the_same() -> None:
+    body = rule_error(topic="gone/a", failures=failures("LambdaAction"))
+    assert task_of(body).event == NUMBER
