@@ -82,10 +82,8 @@ class Comparison:
                     content(rows) if entry.crc is None else None,
                 ),
             )
-            self._db.executemany(
-                "INSERT INTO alerting VALUES (?,?,?)",
-                ((entry.n, device, normal(value)) for device, value in entry.alerts),
-            )
+            alerts = ((entry.n, i, device, normal(value)) for i, (device, value) in enumerate(entry.alerts))
+            self._db.executemany("INSERT OR REPLACE INTO alerting VALUES (?,?,?,?)", alerts)
             self._db.executemany(
                 "INSERT INTO expected VALUES (?,?,?,?,?)", ((entry.n, i, *row) for i, row in enumerate(rows))
             )
