@@ -1,6 +1,8 @@
 """Pure: parses the text of a setting; each function raises a ValueError that says what is wrong."""
 
+import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from urllib.parse import urlsplit
 
 from consumer.payload.reading import Fields
@@ -44,6 +46,12 @@ def position(text: str) -> datetime | None:
             f"AT_TIMESTAMP:2026-11-22T10:48:16Z, not {quoted(text)}"
         )
     return parsed.astimezone(UTC)
+
+
+def decimal(text: str) -> Decimal:
+    if re.fullmatch(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", text) is None:
+        raise ValueError(f"must be a number such as 35 or -1.5, not {quoted(text)}")
+    return Decimal(text)
 
 
 def path(text: str) -> tuple[str, ...]:

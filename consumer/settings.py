@@ -10,13 +10,14 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal, cast
 
 from consumer import misspelt
 from consumer.payload.reading import DEFAULT, Fields
-from consumer.setting_types import fields, measures, position, quoted, run_dir, url
+from consumer.setting_types import decimal, fields, measures, position, quoted, run_dir, url
 
-Service = Literal["kinesis", "dynamodb", "s3", "cloudwatch"]
+Service = Literal["kinesis", "dynamodb", "s3", "cloudwatch", "lambda"]
 
 
 class SettingsError(Exception):
@@ -74,6 +75,12 @@ def _name(what: str, pattern: str) -> Callable[[str], str]:
 _stream_name = _name("a stream's name (1 to 128 of A-Z a-z 0-9 _ . -)", r"[A-Za-z0-9_.-]{1,128}")
 _table_name = _name("a table's name (3 to 255 of A-Z a-z 0-9 _ . -)", r"[A-Za-z0-9_.-]{3,255}")
 _bucket_name = _name("a bucket's name (3 to 63 of a-z 0-9 . -)", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_function_name = _name(
+    "a function's name or ARN", r"(arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:)?[A-Za-z0-9_-]{1,64}"
+)
+_field = _name(
+    "a field's name or a dotted path, such as soil.moisture", r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
+)
 _region = _name("a region such as eu-central-1", r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}")
 _worker_id = _name("1 to 256 of A-Z a-z 0-9 . _ : / -", r"[A-Za-z0-9._:/-]{1,256}")
 _host = _name("a host name or an address to listen on", r"[A-Za-z0-9.:_-]{1,253}")
@@ -96,6 +103,7 @@ class Settings:
     aws_endpoint_url_dynamodb: str | None = _setting(url, None)
     aws_endpoint_url_s3: str | None = _setting(url, None)
     aws_endpoint_url_cloudwatch: str | None = _setting(url, None)
+    aws_endpoint_url_lambda: str | None = _setting(url, None)
 
     application_name: str = _setting(_table_name, "")  # derived
     worker_id: str = _setting(_worker_id, "")  # derived
@@ -115,6 +123,11 @@ class Settings:
 
     reading_fields: Fields = _setting(fields, DEFAULT)  # noqa: RUF009  # with the measures
     measures: tuple[tuple[str, ...], ...] = _setting(measures, ())
+    alert_function: str | None = _setting(_function_name, None)
+    alert_field: str = _setting(_field, "humidity")
+    alert_when: Literal["below", "above"] = _choice("below", "above")
+    alert_threshold: Decimal = _setting(decimal, Decimal(35))  # noqa: RUF009
+    alert_max_age: int = _whole(86_400, 0, 315_360_000)
     row_ttl_days: int = _whole(0, 0, 36_500)
     table_concurrency: int = _whole(8, 1, 256)
 

@@ -9,6 +9,7 @@ from consumer.kcl.lease_table import Leases
 from consumer.payload.reading import Fields
 from consumer.pipeline.reads import Reads
 from consumer.pipeline.shard_end import Ends
+from consumer.sinks.alerts import Alerts
 from consumer.sinks.statistics import Sums
 from consumer.sinks.table import Table
 from consumer.telemetry.metrics import Metrics
@@ -46,6 +47,7 @@ class Components:
     archive: Archive
     ends: Ends
     sums: Sums | None
+    alerts: Alerts | None
     metrics: Metrics
     reads: Reads
     ownership: Ownership
