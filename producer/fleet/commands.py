@@ -99,7 +99,7 @@ def _publish(stack: "Stack", workload: "Workload", stop: threading.Event, path: 
     from producer.terminal import StatusLine
 
     with Ledger(path) as ledger, StatusLine(quiet=True) as line:
-        if path and workload.via == "mqtt":
+        if path and (workload.via == "mqtt" or stack.alerts.source == "consumer"):
             Subscriber.subscribe(stack, alerts_file(path))  # before the first alert; the audit empties the queue
         simulator = Simulator(stack, workload, ledger)
         with ThreadPoolExecutor(1) as pool:
