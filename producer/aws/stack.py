@@ -37,6 +37,8 @@ class Stack:
     undelivered_queue: str
     topics: list[Pattern]
     alerts: Condition
+    readings_rule: str
+    basic_ingest: bool
 
     @classmethod
     def load(cls, session: boto3.Session, name: str) -> "Stack":
@@ -71,6 +73,8 @@ class Stack:
                 undelivered_queue=outputs["UndeliveredQueue"],
                 topics=patterns(outputs["TopicPattern"]),
                 alerts=Condition.parse(outputs["AlertCondition"]),
+                readings_rule=outputs["ReadingsRule"],
+                basic_ingest=outputs["BasicIngest"] == "true",
             )
         except KeyError as missing:
             raise UserError(

@@ -40,15 +40,17 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     attempts: int = 1
 
 
-def entry(message: Message, at: int, *, ack: bool, attempts: int, condition: Condition, through_rules: bool) -> Entry:
-    """What does not go through the rules comes unchanged."""
+def entry(
+    message: Message, at: int, *, ack: bool, attempts: int, condition: Condition | None, through_rules: bool
+) -> Entry:
+    """What does not go through the rules comes unchanged. `condition` is that of alerts; None where nobody tests it."""
     return Entry(
         n=message.number,
         device=message.device,
         at=at,
         rows=[(row.device, row.time_ms, row.value) for row in message.rows],
         rejects=list(message.rejects),
-        alerts=condition.expected(message, at, through_rules=through_rules),
+        alerts=condition.expected(message, at, through_rules=through_rules) if condition else [],
         crc=None if through_rules else zlib.crc32(message.payload),
         ack=ack,
         attempts=attempts,

@@ -83,5 +83,7 @@ def device_levels(text: str) -> str:
 
 
 def device_of(known: list[Pattern], topic: str) -> str | None:
-    """The device's name in a topic of one of the patterns."""
+    """The device's name in a topic of one of the patterns, also below the name of a rule (Basic Ingest)."""
+    if topic.startswith("$aws/rules/"):
+        topic = topic.split("/", 3)[-1]
     return next((name for pattern in known if (name := pattern.device(topic)) is not None), None)

@@ -107,13 +107,14 @@ def _of_rule(error: RuleError, topics: list[Pattern]) -> Task:
         payload = base64.b64decode(error.base64OriginalPayload, validate=True)
     except (binascii.Error, ValueError):
         return Task("malformed: base64OriginalPayload is not base64")
+    device = device_of(topics, error.topic)
     failed = {failure.failedAction: failure.errorMessage for failure in error.failures}
     if not failed.keys() & {STREAM, FUNCTION}:
         return Task(f"malformed: no failed action of ours ({', '.join(sorted(failed)) or 'none'})")
     reason = ", ".join(f"{action}: {_code(failed[action])}" for action in (STREAM, FUNCTION) if action in failed)
     record, event = None, None
     if STREAM in failed:
-        key = device_of(topics, error.topic)
+        key = device
         if not key or len(key) > MAX_KEY:
             return Task(f"malformed: no partition key in the topic {error.topic!r}")
         if len(payload) + len(key.encode()) > MAX_RECORD:
@@ -122,7 +123,7 @@ def _of_rule(error: RuleError, topics: list[Pattern]) -> Task:
     if FUNCTION in failed:
         if problem := _no_event(payload):
             return Task(problem)
-        event = _of_topic(payload, device_of(topics, error.topic))
+        event = _of_topic(payload, device)
     return Task(reason, record, event)
 
 

@@ -16,6 +16,7 @@ OUTPUTS = {
     "StreamName", "StreamArn", "SensorTable", "ArchiveBucket", "AlertTopicArn", "AlertFunction", "ApiFunction",
     "IotEndpoint", "DevicePolicy", "Region", "ClientRoleArn", "OperatorRoleArn", "ApplicationName", "RepositoryUri",
     "RepositoryArn", "UndeliveredQueue", "ReadingsRule", "HumidityRule", "TopicPattern", "AlertCondition",
+    "BasicIngest",
 }  # fmt: skip
 
 

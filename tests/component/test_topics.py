@@ -1,6 +1,7 @@
 """Fleets with topics of their own: rules, partition key and device policy follow from the parameter TopicPattern."""
 
 import json
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -10,7 +11,11 @@ import pytest
 
 from infra.deploy.deployment import Deployment
 from infra.local.emulator import Emulator
+from producer.aws.errors import UserError
 from producer.aws.stack import Stack
+from producer.fleet.ledger import Ledger
+from producer.fleet.provision import provision
+from producer.fleet.simulate import Simulator, Workload
 from tests.component.streams import wait_for
 from tests.component.things import Device, certificate, connected, subscribed
 from tests.conftest import Deployed
@@ -28,7 +33,7 @@ ALERTS = {
 @pytest.fixture(scope="module")
 def other(emulator: Emulator) -> Deployed:
     """A second deployment in the region, with two topics."""
-    parameters = {"ShardCount": "1", "TopicPattern": TOPICS} | ALERTS
+    parameters = {"ShardCount": "1", "TopicPattern": TOPICS, "BasicIngest": "true"} | ALERTS
     outputs = Deployment(emulator.session(), "other-fleet", parameters, poll_seconds=0.1).apply_data()
     return Deployed("other-fleet", outputs, emulator.session(), emulator, parameters, [])
 
@@ -74,6 +79,27 @@ def test_two_deployments_in_one_region_are_kept_apart(
             first.publish_on(f"zigbee2mqtt/{own}", b"3")
     assert (arrived(other, name, 1), arrived(stack, own, 1)) == ([b"1"], [b"2"])
     assert (arrived(stack, name, 0), arrived(other, own, 0)) == ([], [])
+
+
+def test_a_device_may_publish_to_the_readings_rule_itself(
+    stack: Deployed, other: Deployed, device: Device, name: str
+) -> None:
+    """Basic Ingest: the rule's partition key goes by the topic behind its name, and no other rule hears of it."""
+    rule = other.outputs["ReadingsRule"]
+    with subscribed(other) as queue:
+        device.publish_on(f"$aws/rules/{rule}/zigbee2mqtt/{name}", b'{"soil":{"temperature":99}}')
+        assert arrived(other, name, 1) == [b'{"soil":{"temperature":99}}']
+        device.publish_on(f"zigbee2mqtt/{name}", b'{"soil":{"temperature":98}}')
+        assert [each["MessageAttributes"]["value"]["Value"] for each in queue.receive(1)] == ["98"]
+    for topic in (f"{rule}/zigbee2mqtt/other", rule, f"{stack.outputs['ReadingsRule']}/zigbee2mqtt/{name}"):
+        with pytest.raises(PermissionError, match="NOT_AUTHORIZED"):
+            device.publish_on(f"$aws/rules/{topic}", b"1")
+
+
+def test_basic_ingest_is_off_unless_asked_for(stack: Deployed, iot_ca: Path, name: str) -> None:
+    rule = stack.outputs["ReadingsRule"]
+    with connected(stack, iot_ca, certificate(stack, name), name) as plain, pytest.raises(PermissionError):
+        plain.publish_on(f"$aws/rules/{rule}/device/{name}/devicePayload", b"1")
 
 
 def test_the_commands_know_the_topics(other: Deployed) -> None:
@@ -127,3 +153,26 @@ def undelivered(stack: Deployed) -> int:
     queue = sqs.get_queue_url(QueueName=stack.outputs["UndeliveredQueue"])["QueueUrl"]
     attribute = "ApproximateNumberOfMessages"
     return int(sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=[attribute])["Attributes"][attribute])
+
+
+@pytest.mark.parametrize("basic_ingest", [False, True])
+def test_the_simulator_publishes_on_the_first_topic_or_to_its_rule(
+    other: Deployed, iot_ca: Path, tmp_path: Path, basic_ingest: bool
+) -> None:
+    known = Stack.load(other.session, other.name)
+    prefix, folder = f"sim-{uuid.uuid4().hex[:6]}-", tmp_path / "devices"
+    provision(other.session, [f"{prefix}1"], known.device_policy, folder)
+    plan = Workload(devices=1, rate=20, seconds=1, prefix=prefix, basic_ingest=basic_ingest)
+    environ = {"DEVICES_DIR": str(folder), "IOT_CA_FILE": str(iot_ca)}
+    with Ledger(tmp_path / "ledger") as ledger:
+        Simulator(known, plan, ledger, environ=environ).run(threading.Event())
+    assert ledger.uncertain == 0
+    assert len(arrived(other, f"{prefix}1", ledger.published)) == ledger.published
+
+
+def test_basic_ingest_with_a_deployment_that_does_not_allow_it_is_refused(stack: Deployed, tmp_path: Path) -> None:
+    known = Stack.load(stack.session, stack.name)
+    provision(stack.session, ["refused-1"], known.device_policy, tmp_path)
+    plan = Workload(devices=1, rate=1, prefix="refused-", basic_ingest=True)
+    with Ledger(None) as ledger, pytest.raises(UserError, match="PARAMS=BasicIngest=true"):
+        Simulator(known, plan, ledger, environ={"DEVICES_DIR": str(tmp_path)})

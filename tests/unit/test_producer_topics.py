@@ -72,6 +72,8 @@ def test_a_topic_gives_its_device_back() -> None:
     known = patterns("device/{device}/devicePayload,zigbee2mqtt/{device}")
     for pattern in known:
         assert device_of(known, pattern.topic("soil 1")) == "soil 1"
+    assert device_of(known, "$aws/rules/stack_ReadingsRule_1/zigbee2mqtt/x") == "x"
+    assert device_of(known, "$aws/rules/stack_ReadingsRule_1") is None
     assert device_of(known, "device/x/other") is None
     assert device_of(known, "zigbee2mqtt/x/set") is None
 
