@@ -1,5 +1,6 @@
 """The components that all shards of a worker share, and the interfaces that shards call."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -11,7 +12,7 @@ from consumer.pipeline.reads import Reads
 from consumer.pipeline.shard_end import Ends
 from consumer.sinks.alerts import Alerts
 from consumer.sinks.statistics import Sums
-from consumer.sinks.table import Table
+from consumer.sinks.table import Arrived, Table
 from consumer.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -52,3 +53,12 @@ class Components:
     reads: Reads
     ownership: Ownership
     skips: SkipDetection
+
+    def written(self, arrived: Sequence[Arrived]) -> None:
+        """Passes readings whose rows are durable to the metrics, the statistics and the alerts."""
+        readings = [reading for reading, _ in arrived]
+        self.metrics.written(readings)
+        if self.sums:
+            self.sums.add(readings)
+        if self.alerts:
+            self.alerts.add(arrived)

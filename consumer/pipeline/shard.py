@@ -148,18 +148,13 @@ class Shard:
             for record, found in zip(records, decoded, strict=True)
             for reading in found.readings
         ]
-        readings = [reading for reading, _ in arrived]
         metrics = self._components.metrics
         for found in decoded:
             for reason, count in found.reasons.items():
                 metrics.rejected.labels(reason).inc(count)
-        metrics.decoded.inc(len(readings))
+        metrics.decoded.inc(len(arrived))
         await self._components.table.put(arrived, self.ownership.guard)
-        metrics.written(readings)
-        if self._components.sums:
-            self._components.sums.add(readings)
-        if self._components.alerts:
-            self._components.alerts.add(arrived)
+        self._components.written(arrived)
 
     async def _pack(self, record: Record, decoded: Decoded) -> None:
         if self._writer and not self._writer.fits(record):
