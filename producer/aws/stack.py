@@ -72,7 +72,7 @@ class Stack:
                 alert_function=outputs["AlertFunction"],
                 undelivered_queue=outputs["UndeliveredQueue"],
                 topics=patterns(outputs["TopicPattern"]),
-                alerts=Condition.parse(outputs["AlertCondition"]),
+                alerts=Condition.of(outputs),
                 readings_rule=outputs["ReadingsRule"],
                 basic_ingest=outputs["BasicIngest"] == "true",
             )

@@ -1,16 +1,18 @@
 """Pure: for which readings a deployment raises alerts, and which of a message's must be heard of.
 
-The template's output AlertCondition says it in five words, such as `rule humidity below 35 86400`: who tests it
-(AlertSource), the field, the direction, the threshold, and the greatest age at arrival in seconds (0 for any).
+The data stack's outputs say it: who tests the condition (AlertSource), the field, the direction, the threshold, and the
+greatest age at arrival.
 """
 
 import json
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple, Self
 
 from producer.fleet.message import Message
 
+NAMES = ("Source", "Field", "When", "Threshold", "MaxAge")
 _SQL_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE]-?\d+)?")
 
 
@@ -21,12 +23,12 @@ class Condition(NamedTuple):
     field: str = "humidity"
     when: str = "below"
     threshold: Decimal = Decimal(35)
-    max_age: int = 86_400  # seconds
+    max_age: int = 86_400  # seconds; 0 for any
 
     @classmethod
-    def parse(cls, text: str) -> Self:
-        """Raises ValueError when these are not the five words."""
-        source, field, when, threshold, max_age = text.split()
+    def of(cls, outputs: Mapping[str, str]) -> Self:
+        """That of a data stack; raises KeyError for an output that is missing."""
+        source, field, when, threshold, max_age = (outputs[f"Alert{name}"] for name in NAMES)
         return cls(source, field, when, Decimal(threshold), int(max_age))
 
     def meets(self, value: Decimal | int) -> bool:

@@ -156,13 +156,11 @@ def test_what_the_service_asks_of_the_data_plane_are_outputs_of_it() -> None:
     assert asked <= TEMPLATES["data"]["Outputs"].keys()
 
 
-CONDITION = {"AlertSource", "AlertField", "AlertWhen", "HumidityThreshold", "AlertThreshold", "AlertMaxAge"}
-
-
 def test_parameters_of_one_name_mean_the_same_in_all_templates() -> None:
     shared = SERVICE["Parameters"].keys() & TEMPLATES["data"]["Parameters"].keys()
-    assert shared == {"KmsKeyArn", "LogRetentionDays", "RetentionHours"} | CONDITION
-    for name in shared:
+    outputs = TEMPLATES["data"]["Outputs"].keys()
+    assert shared - outputs == {"KmsKeyArn", "LogRetentionDays", "RetentionHours"}
+    for name in shared - outputs:
         assert SERVICE["Parameters"][name]["Default"] == TEMPLATES["data"]["Parameters"][name]["Default"]
 
 

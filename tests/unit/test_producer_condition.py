@@ -5,7 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from producer.fleet.condition import Condition
+from infra.deploy.templates import DATA, parameters
+from producer.fleet.condition import NAMES, Condition
 from producer.fleet.message import Measurement, batch, single
 
 NOW = 1_795_345_942_830
@@ -15,11 +16,13 @@ def low(age_s: int = 0, value: str = "20") -> Measurement:
     return Measurement("a", NOW - age_s * 1000, value)
 
 
-def test_the_outputs_words_are_read() -> None:
-    assert Condition.parse("rule humidity below 35 86400") == Condition()
-    assert Condition.parse("consumer soil.t above -1.5 0") == ("consumer", "soil.t", "above", Decimal("-1.5"), 0)
-    with pytest.raises(ValueError, match="not enough values"):
-        Condition.parse("rule humidity below 35")
+def test_the_outputs_are_read() -> None:
+    declared = parameters(DATA)
+    default = {f"Alert{name}": str(declared[f"Alert{name}"]["Default"]) for name in NAMES}
+    default["AlertThreshold"] = str(declared["HumidityThreshold"]["Default"])  # where the other is empty
+    assert Condition.of(default) == Condition()
+    other = dict(zip(default, ("consumer", "soil.t", "above", "-1.5", "0"), strict=True))
+    assert Condition.of(other) == ("consumer", "soil.t", "above", Decimal("-1.5"), 0)
 
 
 def test_the_rule_sees_single_messages_that_come_through_it() -> None:
