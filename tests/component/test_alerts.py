@@ -12,11 +12,13 @@ import pytest
 
 from consumer.payload.reading import Reading
 from consumer.sinks.alert_condition import Condition
-from consumer.sinks.alerts import Alerts
+from consumer.sinks.alerts import WAIT, Alerts
 from consumer.telemetry.metrics import Metrics, total
+from infra.local.emulator import HOST
 from tests.component.test_sinks import T0, clients
 from tests.component.things import subscribed
 from tests.conftest import Deployed
+from tests.faults.proxy import Proxy
 
 BELOW = Condition("humidity", "below", Decimal(35), 86_400)
 SECONDS = 30
@@ -34,9 +36,9 @@ class Running:
         await self.sink.settle()
 
 
-async def running(stack: Deployed, function: str) -> AsyncIterator[Running]:
+async def running(stack: Deployed, function: str, **settings: str) -> AsyncIterator[Running]:
     metrics = Metrics()
-    async with clients(stack, ALERT_FUNCTION=function) as made:
+    async with clients(stack, ALERT_FUNCTION=function, **settings) as made:
         found = Running(Alerts(made.functions, function, BELOW, metrics), metrics)
         task = asyncio.create_task(found.sink.run())
         yield found
@@ -65,6 +67,25 @@ async def test_the_function_reports_the_readings_of_the_consumer_in_the_words_of
     assert total(alerts.metrics.alerts_sent) == total(alerts.metrics.alerts_raised) == 2
 
 
+async def test_an_outage_of_lambda_holds_up_one_checkpoint_and_loses_no_alert(stack: Deployed) -> None:
+    with Proxy(HOST, stack.emulator.aws_port) as proxy, subscribed(stack) as queue:
+        function, way = stack.outputs["AlertFunction"], {"AWS_ENDPOINT_URL_LAMBDA": proxy.urls["lambda"]}
+        async for sink in running(stack, function, **way):
+            await sink.add("1")
+            times = []
+            with proxy.down("lambda"):
+                for value in ("2", "3", "4"):
+                    started = time.monotonic()
+                    await sink.add(value)
+                    times.append(time.monotonic() - started)
+            assert WAIT <= times[0] < WAIT + 2
+            assert max(times[1:]) < 0.5
+            await asyncio.to_thread(eventually, partial(sent, sink, 4))
+            reported = await asyncio.to_thread(queue.receive, 4)
+            assert {each["MessageAttributes"]["value"]["Value"] for each in reported} == {"1", "2", "3", "4"}
+            assert total(sink.metrics.alerts_dropped) == 0
+
+
 async def test_a_function_that_is_not_there_is_called_until_it_is(stack: Deployed) -> None:
     """As during a deployment that replaces it."""
     functions = stack.session.client("lambda")
@@ -83,6 +104,10 @@ async def test_a_function_that_is_not_there_is_called_until_it_is(stack: Deploye
         await late.sink.settle()
         assert (late.sink.waiting, total(late.metrics.alerts_sent)) == (0, 1)
     functions.delete_function(FunctionName="late-function")
+
+
+def sent(sink: Running, count: int) -> bool:
+    return total(sink.metrics.alerts_sent) >= count
 
 
 def called(late: Running) -> bool:
