@@ -223,6 +223,7 @@ class Service:
                 ServiceMetric.UNOWNED_SHARDS: float(self._lease_monitor.unowned(self.shards.served)),
             }
         return levels | {
+            ServiceMetric.ALERTS_FAILED: total(self._metrics.alert_errors) + total(self._metrics.alerts_dropped),
             ServiceMetric.READINGS_REJECTED: total(self._metrics.rejected),
             ServiceMetric.ROWS_WRITTEN: total(self._metrics.rows),
             ServiceMetric.ARCHIVE_OBJECTS_STORED: total(self._metrics.archive_objects),

@@ -142,6 +142,12 @@ def test_a_service_that_fails_is_reported_with_the_reason_of_its_last_task(shell
             ("--params", "TopicPattern=a/{device},{device}/b"),
             "TopicPattern: a/{device} and {device}/b fit the same topics",
         ),
+        (
+            ("--params", "AlertField=a-b"),
+            "AlertField=a-b is not a field's name of A-Z a-z 0-9 _ or a dotted path to it",
+        ),
+        (("--params", "AlertThreshold=low"), "AlertThreshold=low is not a number, or nothing"),
+        (("--params", "AlertWhen=near"), "AlertWhen=near must be one of below, above"),
         (("--params", "TopicDeviceLevel=3"), "TopicDeviceLevel follows from TopicPattern and cannot be chosen"),
         (("--params", "InitialPosition=AT_TIMESTAMP:2026-13-22T10:48:16Z"), "InitialPosition: must be TRIM_HORIZON or"),
         (("--role", "admin"), "ROLE=admin is not the ARN of a role"),
