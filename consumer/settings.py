@@ -155,6 +155,7 @@ class Settings:
             elif field.default is dataclasses.MISSING:
                 faults.append(f"{field.name.upper()}: is not set and has no default; set it (see docs/settings.md)")
         _derive(found, environ, faults)
+        _require_alert_field(found, faults)
         faults += misspelt.faults(environ, {*cls.variables(), *misspelt.AWS_VARIABLES})
         if faults:
             raise SettingsError(*faults)
@@ -196,3 +197,13 @@ def _derive(found: dict[str, Any], environ: Mapping[str, str], faults: list[str]
         "run_dir": place,
         "reading_fields": dataclasses.replace(fields, measures=found.get("measures") or ()),
     }
+
+
+def _require_alert_field(found: Mapping[str, Any], faults: list[str]) -> None:
+    """A fault where no reading could ever have the field that alerts go by."""
+    fields: Fields = found["reading_fields"]
+    value = ".".join(fields.value) or "humidity"
+    known = sorted({"value", value, *map(".".join, fields.measures)})
+    field = found.get("alert_field") or "humidity"
+    if found.get("alert_function") and field not in known:
+        faults.append(f"ALERT_FIELD: no reading has {quoted(field)}; a value or a measure is one of {', '.join(known)}")

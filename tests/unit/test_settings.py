@@ -193,3 +193,29 @@ def _documented() -> dict[str, str]:
             text = f"`{default}`"
         shown[field.name.upper()] = text
     return shown
+
+
+ALERTS = {"ALERT_FUNCTION": "alert"}
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"ALERT_FIELD": "value"},
+        {"ALERT_FIELD": "fix.sats", "MEASURES": "fix.sats,fix.alt"},
+        {"ALERT_FIELD": "fix.speed", "READING_FIELDS": "device=id,value=fix.speed,time=at"},
+    ],
+)
+def test_alerts_go_by_the_value_or_by_a_measure(variables: dict[str, str]) -> None:
+    assert load(**ALERTS, **variables).alert_function == "alert"
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"ALERT_FIELD": "batery", "MEASURES": "battery"}, {"READING_FIELDS": "device=id,value=fix.speed,time=at"}],
+)
+def test_a_field_that_no_reading_has_is_refused_where_the_consumer_raises_alerts(variables: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="ALERT_FIELD: no reading has"):
+        load(**ALERTS, **variables)
+    load(**variables)
