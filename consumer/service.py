@@ -35,6 +35,8 @@ from consumer.pipeline.skip_detector import SkipDetector
 from consumer.pipeline.stall_detector import StallDetector
 from consumer.pipeline.watchdog import Watchdog
 from consumer.settings import Settings
+from consumer.sinks.alert_condition import Condition
+from consumer.sinks.alerts import Alerts
 from consumer.sinks.cloudwatch import Publisher, ServiceMetric
 from consumer.sinks.statistics import Sums
 from consumer.sinks.table import Table
@@ -65,6 +67,7 @@ class Service:
         stall_detector = StallDetector(settings.failover_seconds)
         self.shards = Shards(stall_detector, self._reads)
         self._health = Health(self.daemon, self.shards, self._lease_monitor, self._reads)
+        self._alerts = self._alert_sink()
         self._sums = Sums(settings.cloudwatch_per_sensor)
         self._supervisor = Supervisor(
             self.daemon,
@@ -95,6 +98,7 @@ class Service:
             archive=archive,
             ends=Ends(clients.kinesis.list_shards, settings.stream_name, self.daemon.gone, self._reads, metrics),
             sums=self._sums if settings.cloudwatch_namespace else None,
+            alerts=self._alerts,
             metrics=metrics,
             reads=self._reads,
             ownership=self.shards,
@@ -131,14 +135,25 @@ class Service:
 
     async def work(self) -> None:
         """Runs the daemon and the background tasks of the service; a failure of one of them ends the service."""
-        publisher = self._publisher()
-        publishing = [publisher.run()] if publisher else []
+        senders = [sender for sender in (self._publisher(), self._alerts) if sender]
+        sending = [sender.run() for sender in senders]
         try:
-            async with background(self._health.run(), self._lease_monitor.run(), *publishing):
+            async with background(self._health.run(), self._lease_monitor.run(), *sending):
                 await self._supervisor.run()
         finally:
-            if publisher:
-                await publisher.flush()
+            await asyncio.gather(*(sender.flush() for sender in senders))
+
+    def _alert_sink(self) -> Alerts | None:
+        settings = self._settings
+        if settings.alert_function is None:
+            return None
+        condition = Condition(
+            settings.alert_field,
+            settings.alert_when,
+            settings.alert_threshold,
+            settings.alert_max_age,
+        )
+        return Alerts(self._clients.functions, settings.alert_function, condition, self._metrics)
 
     def _publisher(self) -> Publisher | None:
         namespace = self._settings.cloudwatch_namespace
@@ -209,6 +224,7 @@ class Service:
                 ServiceMetric.UNOWNED_SHARDS: float(self._lease_monitor.unowned(self.shards.served)),
             }
         return levels | {
+            ServiceMetric.ALERTS_FAILED: total(self._metrics.alert_errors) + total(self._metrics.alerts_dropped),
             ServiceMetric.READINGS_REJECTED: total(self._metrics.rejected),
             ServiceMetric.ROWS_WRITTEN: total(self._metrics.rows),
             ServiceMetric.ARCHIVE_OBJECTS_STORED: total(self._metrics.archive_objects),

@@ -1,6 +1,8 @@
 """Parses the text of a setting; each function raises a ValueError that says what is wrong."""
 
+import re
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -57,6 +59,12 @@ def contracts(text: str) -> Contracts:
             reason = getattr(error, "strerror", None) or "is no text"
             raise ValueError(f"must be a JSON array of contracts or a file that holds one: {text}: {reason}") from None
     return Contracts(parse(text.encode()))
+
+
+def decimal(text: str) -> Decimal:
+    if re.fullmatch(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", text) is None:
+        raise ValueError(f"must be a number such as 35 or -1.5, not {quoted(text)}")
+    return Decimal(text)
 
 
 def run_dir(text: str) -> str:

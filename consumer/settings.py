@@ -10,14 +10,15 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Literal, cast
 
 from consumer import misspelt
 from consumer.own_decoder import OwnDecoder, load
 from consumer.payload.contracts import DEFAULT, Contracts
-from consumer.setting_types import contracts, position, quoted, run_dir, url
+from consumer.setting_types import contracts, decimal, position, quoted, run_dir, url
 
-Service = Literal["kinesis", "dynamodb", "s3", "cloudwatch"]
+Service = Literal["kinesis", "dynamodb", "s3", "cloudwatch", "lambda"]
 
 
 class SettingsError(Exception):
@@ -75,6 +76,12 @@ def _name(what: str, pattern: str) -> Callable[[str], str]:
 _stream_name = _name("a stream's name (1 to 128 of A-Z a-z 0-9 _ . -)", r"[A-Za-z0-9_.-]{1,128}")
 _table_name = _name("a table's name (3 to 255 of A-Z a-z 0-9 _ . -)", r"[A-Za-z0-9_.-]{3,255}")
 _bucket_name = _name("a bucket's name (3 to 63 of a-z 0-9 . -)", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_function_name = _name(
+    "a function's name or ARN", r"(arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:)?[A-Za-z0-9_-]{1,64}"
+)
+_field = _name(
+    "a field's name or a dotted path, such as soil.moisture", r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
+)
 _region = _name("a region such as eu-central-1", r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}")
 _worker_id = _name("1 to 256 of A-Z a-z 0-9 . _ : / -", r"[A-Za-z0-9._:/-]{1,256}")
 _host = _name("a host name or an address to listen on", r"[A-Za-z0-9.:_-]{1,253}")
@@ -97,6 +104,7 @@ class Settings:
     aws_endpoint_url_dynamodb: str | None = _setting(url, None)
     aws_endpoint_url_s3: str | None = _setting(url, None)
     aws_endpoint_url_cloudwatch: str | None = _setting(url, None)
+    aws_endpoint_url_lambda: str | None = _setting(url, None)
 
     application_name: str = _setting(_table_name, "")  # derived
     worker_id: str = _setting(_worker_id, "")  # derived
@@ -116,6 +124,11 @@ class Settings:
 
     reading_contracts: Contracts = _setting(contracts, DEFAULT)  # noqa: RUF009
     payload_decoder: OwnDecoder | None = _setting(load, None)  # noqa: RUF009
+    alert_function: str | None = _setting(_function_name, None)
+    alert_field: str = _setting(_field, "humidity")
+    alert_when: Literal["below", "above"] = _choice("below", "above")
+    alert_threshold: Decimal = _setting(decimal, Decimal(35))  # noqa: RUF009
+    alert_max_age: int = _whole(86_400, 0, 315_360_000)
     row_ttl_days: int = _whole(0, 0, 36_500)
     table_concurrency: int = _whole(8, 1, 256)
 
@@ -143,6 +156,7 @@ class Settings:
             elif field.default is dataclasses.MISSING:
                 faults.append(f"{field.name.upper()}: is not set and has no default; set it (see docs/settings.md)")
         _derive(found, environ, faults)
+        _require_alert_field(found, faults)
         faults += misspelt.faults(environ, {*cls.variables(), *misspelt.AWS_VARIABLES})
         if faults:
             raise SettingsError(*faults)
@@ -184,3 +198,11 @@ def _derive(found: dict[str, Any], environ: Mapping[str, str], faults: list[str]
         "worker_id": worker,
         "run_dir": place,
     }
+
+
+def _require_alert_field(found: Mapping[str, Any], faults: list[str]) -> None:
+    """A fault where no reading could ever have the field that alerts go by."""
+    known = (found.get("reading_contracts") or DEFAULT).fields()
+    field = found.get("alert_field") or "humidity"
+    if found.get("alert_function") and known and field not in known:
+        faults.append(f"ALERT_FIELD: no reading has {quoted(field)}; what readings have is {', '.join(sorted(known))}")

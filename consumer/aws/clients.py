@@ -13,6 +13,7 @@ from consumer.aws.credentials import Credentials
 from consumer.aws.errors import NOT_AWS, explain, explain_if_aws, is_credential_error
 from consumer.aws.retry import FAILURES
 from consumer.settings import Service, Settings
+from consumer.sinks.alerts import AT_ONCE
 
 if TYPE_CHECKING:
     from types_aiobotocore_cloudwatch import CloudWatchClient
@@ -42,6 +43,7 @@ class Clients:
     kinesis: Any  # no stubs: consumer/kcl/lease_table.py types the one operation that is used
     s3: "S3Client"
     cloudwatch: "CloudWatchClient"
+    functions: Any  # no stubs: consumer/sinks/alerts.py uses one operation
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -54,6 +56,8 @@ class Clients:
         self.dynamodb = await self._client("dynamodb", pool=self._settings.table_concurrency + 4)
         self.s3 = await self._client("s3")
         self.kinesis = await self._client("kinesis")
+        if self._settings.alert_function:
+            self.functions = await self._client("lambda", pool=AT_ONCE)
         if self._settings.cloudwatch_namespace:
             self.cloudwatch = await self._client("cloudwatch")
         return self

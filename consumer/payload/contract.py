@@ -50,6 +50,11 @@ DEFAULT_SETTING: Final[tuple[Entry, ...]] = ("generation-2", "generation-1")
 _PLACE = re.compile(r"(?P<what>.*) - at `\$(?P<steps>[^`]*)`", re.DOTALL)
 
 
+def called_value(contract: Contract) -> str:
+    """What the value of a contract is called (`Reading.field`)."""
+    return "" if contract.value in (None, "value") and not contract.measures else contract.value or ""
+
+
 class ContractError(ValueError):
     """An invalid setting. `where` are the keys and indexes of the value, or `offset` is the byte in the text."""
 

@@ -74,6 +74,13 @@ class Contracts:
             for path, at in (*one.needs, *one.numbers):
                 yield one.usage.name, path, at(within, found)
 
+    def fields(self) -> frozenset[str]:
+        """What values, measures and sensors are called; empty where a reading itself says what (SenML)."""
+        if self._senml:
+            return frozenset()
+        values = {one.contract.value for one in self._readers if one.contract.value is not None}
+        return frozenset({"value"} | values | {name for usage in self.usages() for name in usage.missing})
+
     def read(self, document: object, found: Found) -> None:
         """Reads a value of a record into `found`: a message, an array of them, or a pack of SenML."""
         items = [document]

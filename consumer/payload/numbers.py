@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from consumer.payload.clock import Clock
-from consumer.payload.contract import Contract
+from consumer.payload.contract import Contract, called_value
 from consumer.payload.paths import Find
 from consumer.payload.reading import Found, Read, Reading
 from consumer.payload.usage import Usage
@@ -27,6 +27,7 @@ def with_numbers(
     needs_time = contract.bad_time == "reject"
     measures, sensors = (tuple(each.items()) for each in named)
     either = (*measures, *sensors)
+    called = called_value(contract)
 
     def read(item: Any, found: Found) -> bool:
         if (given := at_device(item, found)) is MISSING or (value := at_value(item, found)) is MISSING:
@@ -43,7 +44,7 @@ def with_numbers(
         series = _numbers(sensors, item, found, usage)
         if measured is None and not kept and not series:
             raise Bad("missing-field", f"none of {', '.join(label for label, _ in either)} is a number")
-        _append(found, label, time_ms, measured, kept, series)
+        _append(found, label, time_ms, measured, kept, series, called)
         return True
 
     return read
@@ -75,13 +76,16 @@ def _append(
     value: Decimal | None,
     measures: dict[str, Decimal],
     sensors: dict[str, Decimal],
+    called: str,
 ) -> None:
     """Appends the reading of the device and one reading per sensor."""
     arrived = time_ms is None
     at = (found.arrival or 0) if time_ms is None else time_ms
     # All names are checked before the first reading is appended: the message is accepted or rejected as a whole.
-    series = [(device(f"{label}/{each}", "device"), measured) for each, measured in sensors.items()] if sensors else ()
+    series = (
+        [(device(f"{label}/{each}", "device"), each, measured) for each, measured in sensors.items()] if sensors else ()
+    )
     if value is not None or measures:
-        found.readings.append(Reading(label, at, value, measures or None, arrived))
-    for own, measured in series:
-        found.readings.append(Reading(own, at, measured, None, arrived))
+        found.readings.append(Reading(label, at, value, measures or None, arrived, called))
+    for own, name, measured in series:
+        found.readings.append(Reading(own, at, measured, None, arrived, name))

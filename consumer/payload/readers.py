@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from consumer.payload.clock import ARRIVED, Clock, clock
-from consumer.payload.contract import MAX_NAME, Contract, ContractError, Paths
+from consumer.payload.contract import MAX_NAME, Contract, ContractError, Paths, called_value
 from consumer.payload.numbers import NO_VALUE, with_numbers
 from consumer.payload.paths import ARRIVAL, Find, PathError, find, flat, keys, name
 from consumer.payload.reading import Found, Read, Reading
@@ -92,6 +92,7 @@ def _plain(contract: Contract, get: Callable[[Any], tuple[Any, ...]], tell: Cloc
     """The reader of a contract whose device, time and value are keys of the message itself."""
     at_device, at_value = contract.device, contract.value or ""
     first = (keys(at_device) or ("",))[0]
+    called = called_value(contract)
     ahead = contract.max_future_seconds * 1000 if contract.max_past_seconds is None else -(10**15)
 
     def read(item: Any, found: Found) -> bool:
@@ -112,9 +113,9 @@ def _plain(contract: Contract, get: Callable[[Any], tuple[Any, ...]], tell: Cloc
         if not (type(at) is int and FIRST_MS <= at < END_MS and arrival is not None and at - arrival <= ahead):
             at = tell(at, found)
             if at is None:
-                found.readings.append(Reading(label, arrival or 0, measured, None, True))
+                found.readings.append(Reading(label, arrival or 0, measured, None, True, called))
                 return True
-        found.readings.append(Reading(label, at, measured, None))
+        found.readings.append(Reading(label, at, measured, None, False, called))
         return True
 
     return read
@@ -124,7 +125,7 @@ def _placed(contract: Contract, fields: tuple[Find, Find, Find], tell: Clock, us
     """The reader of a contract with any other paths, without measures and sensors."""
     at_device, at_time, at_value = fields
     named_device, named_value = contract.device, contract.value or ""
-    needs_time = contract.bad_time == "reject"
+    needs_time, called = contract.bad_time == "reject", called_value(contract)
 
     def read(item: Any, found: Found) -> bool:
         if (given := at_device(item, found)) is MISSING or (value := at_value(item, found)) is MISSING:
@@ -135,9 +136,9 @@ def _placed(contract: Contract, fields: tuple[Find, Find, Find], tell: Clock, us
         label, measured = device(given, named_device), number(value, named_value)
         time_ms = tell(at, found)
         if time_ms is None:
-            found.readings.append(Reading(label, found.arrival or 0, measured, None, True))
+            found.readings.append(Reading(label, found.arrival or 0, measured, None, True, called))
         else:
-            found.readings.append(Reading(label, time_ms, measured, None))
+            found.readings.append(Reading(label, time_ms, measured, None, False, called))
         return True
 
     return read

@@ -41,6 +41,8 @@ class Reading(msgspec.Struct, frozen=True, gc=False):
     value: Decimal | None
     measures: dict[str, Decimal] | None
     arrived: bool = False
+    field: str = ""
+    """What the value is called: its path, its sensor or its SenML name; empty for one that is just called `value`."""
 
 
 class Reject(msgspec.Struct, frozen=True, gc=False):

@@ -102,9 +102,10 @@ def _read(fields: dict[Any, Any], base: _Base, found: Found, usage: Usage) -> No
         if "s" not in fields:
             usage.unusable["v"] += 1
             return
-    name = device(f"{base.name}{_text(fields, 'n')}", "the name")
+    called = _text(fields, "n")
+    name = device(f"{base.name}{called}", "the name")
     time_ms, arrived = _time(base.time + _number(fields, "t"), found)
-    found.readings.append(Reading(name, time_ms, value, None if total is None else {"sum": total}, arrived))
+    found.readings.append(Reading(name, time_ms, value, None if total is None else {"sum": total}, arrived, called))
 
 
 def _take_base(fields: dict[Any, Any], base: _Base) -> None:

@@ -1,5 +1,6 @@
 """The components that all shards of a worker share, and the interfaces that shards call."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,8 +10,9 @@ from consumer.kcl.lease_table import Leases
 from consumer.payload.contracts import Contracts
 from consumer.pipeline.reads import Reads
 from consumer.pipeline.shard_end import Ends
+from consumer.sinks.alerts import Alerts
 from consumer.sinks.statistics import Sums
-from consumer.sinks.table import Table
+from consumer.sinks.table import Arrived, Table
 from consumer.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -46,7 +48,17 @@ class Components:
     archive: Archive
     ends: Ends
     sums: Sums | None
+    alerts: Alerts | None
     metrics: Metrics
     reads: Reads
     ownership: Ownership
     skips: SkipDetection
+
+    def written(self, arrived: Sequence[Arrived]) -> None:
+        """Passes readings whose rows are durable to the metrics, the statistics and the alerts."""
+        readings = [reading for reading, _ in arrived]
+        self.metrics.written(readings)
+        if self.sums:
+            self.sums.add(readings)
+        if self.alerts:
+            self.alerts.add(arrived)

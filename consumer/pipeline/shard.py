@@ -148,16 +148,13 @@ class Shard:
             for record, found in zip(records, decoded, strict=True)
             for reading in found.readings
         ]
-        readings = [reading for reading, _ in arrived]
         metrics = self._components.metrics
         for found in decoded:
             for reason, count in found.reasons.items():
                 metrics.rejected.labels(reason).inc(count)
-        metrics.decoded.inc(len(readings))
+        metrics.decoded.inc(len(arrived))
         await self._components.table.put(arrived, self.ownership.guard)
-        metrics.written(readings)
-        if self._components.sums:
-            self._components.sums.add(readings)
+        self._components.written(arrived)
 
     async def _pack(self, record: Record, decoded: Decoded) -> None:
         if self._writer and not self._writer.fits(record):
@@ -174,7 +171,8 @@ class Shard:
     async def _commit(self, within: float | None = None) -> None:
         """Commits the open archive object, each step when the one before is done:
 
-        1. The rows of its records are durable: `_process` packs a record only after its row was written.
+        1. The rows of its records are durable: `_process` packs a record only after its row was written. Their alerts
+           were accepted, unless that would hold up the data (consumer/sinks/alerts.py).
         2. What the daemon's log shows as dropped is durable, and no batch was skipped: an archive object that began
            behind a skipped batch would stay, under a key of its own, so that its records stood in the archive twice.
         3. The object and its dead letters are written through the fence. If another owner has stored a longer object,
@@ -182,10 +180,12 @@ class Shard:
         4. Its last record is checkpointed; only then the next archive object may begin.
         5. The daemon gets its answer (`run`).
 
-        Raises OwnershipLost; TimeoutError when steps 2 and 3 take longer than `within` seconds.
+        Raises OwnershipLost; TimeoutError when steps 1 to 3 take longer than `within` seconds.
         """
         assert self._writer  # noqa: S101
         async with asyncio.timeout(within):
+            if self._components.alerts:
+                await self._components.alerts.settle()
             await self._components.skips.before_checkpoint()
             outcome = await self._components.archive.commit(self._writer.close(), self.ownership.guard)
         match outcome:

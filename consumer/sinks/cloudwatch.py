@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 class ServiceMetric(StrEnum):
     """The service's own metrics."""
 
+    ALERTS_FAILED = "AlertsFailed"
     ARCHIVE_OBJECTS_STORED = "ArchiveObjectsStored"
     CHECKPOINT_AGE = "CheckpointAgeSeconds"
     DEAD_LETTER_RECORDS = "DeadLetterRecords"

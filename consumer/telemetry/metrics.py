@@ -27,6 +27,7 @@ M = TypeVar("M", Counter, Gauge, Histogram)
 VERSION: Final = metadata.version("sensorstream")
 OUTCOMES: Final = ("new", "committed", "replaced", "adopted", "fenced")
 SINKS: Final = ("table", "archive", "leases", "stream")
+DROPS: Final = ("full", "end", "refused")
 BOUNDS: Final = ("past", "future", "no-arrival")
 AGE_BUCKETS = (0.1, 0.25, 0.5, 1, 1.5, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
 STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
@@ -43,6 +44,7 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         _ProcessCollector(registry=registry)
         gauge, histogram = partial(_declare, Gauge, registry), partial(_declare, Histogram, registry)
+        self.alerts_waiting = gauge("alerts_waiting", "Alerts that Lambda has not accepted yet.")
         self.daemon_up = gauge("daemon_up", "1 while the KCL daemon runs.")
         self.archive_max_seconds = gauge(
             "archive_max_seconds", "The window of arrival times of one archive object, as set."
@@ -81,6 +83,10 @@ class Metrics:
         self.restarts = counter("daemon_restarts", "Starts of the KCL daemon after the first.", "reason")
         self.cloudwatch_errors = counter("cloudwatch_errors", "Failed PutMetricData requests; never in the way.")
         self.cloudwatch_omitted = counter("cloudwatch_omitted", "Readings CloudWatch would refuse.", "reason")
+        self.alerts_raised = counter("alerts_raised", "Readings that met the condition for alerts.")
+        self.alerts_sent = counter("alerts_sent", "Alerts accepted by Lambda for the alert function.")
+        self.alerts_dropped = counter("alerts_dropped", "Alerts lost before Lambda accepted them.", "reason")
+        self.alert_errors = counter("alert_errors", "Failed calls of the alert function; sent again.", "error")
         self.taken_over = counter("leases_taken_over", "Leases taken over from lost workers and hand-overs.")
 
     def _begin(self) -> None:
@@ -91,6 +97,7 @@ class Metrics:
             (self.throttles, SINKS),
             (self.restarts, Reason),
             (self.ttl_bounded, BOUNDS),
+            (self.alerts_dropped, DROPS),
             (self.ownership_ended, ENDS),
         ):
             for label in known:

@@ -21,6 +21,7 @@ from infra.deploy.moved import require_free_consumer
 from infra.deploy.tasks import why_stopped
 from infra.deploy.templates import DATA, NETWORK, SERVICE
 from producer.aws.errors import explain
+from producer.fleet.topics import device_levels
 
 STACK_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,24}")  # a bucket's name of at most 63 characters begins with it
 Outputs = dict[str, str]
@@ -101,8 +102,10 @@ class Deployment:
             return [*plans, Plan(self.service.name, new, changes)]
 
     def _values(self, made: Outputs) -> dict[str, str]:
-        """Values for the templates' parameters, of which outputs of the stacks before are some."""
+        """Values for the templates' parameters; some are outputs of the stacks before, one is derived."""
         own = {"DataStack": self.name, "ArtifactBucket": self._artifacts.bucket, "FunctionsKey": self._artifacts.key}
+        if topics := self.parameters.get("TopicPattern"):
+            own["TopicDeviceLevel"] = device_levels(topics)
         return {**own, **self._role, **made, **self.parameters}
 
     def _images(self, image: Image, made: Outputs) -> dict[str, str]:

@@ -11,12 +11,15 @@ from typing import Any
 from infra.deploy import templates
 from infra.deploy.cloudformation import InputError
 from infra.switches import nearest
+from producer.fleet.topics import patterns
 
 OF_SETTINGS = {"ReadingContracts": "reading_contracts", "InitialPosition": "initial_position"}
 """Parameters whose values only the consumer can judge."""
 MAX_LENGTH = 4096
 """Characters of a parameter's value in CloudFormation."""
 BY_VARIABLES = {"Image": "IMAGE=...", "ServiceRoleArn": "ROLE=..."}
+DERIVED = {"TopicDeviceLevel": "TopicPattern"}
+"""Parameters that deploy computes from others."""
 CHOSEN = {"VpcId", "SubnetIds"}
 """Without a default, and yet not made by the deployment alone."""
 
@@ -65,6 +68,8 @@ def require_valid(given: Mapping[str, str]) -> None:
             raise InputError(f"no template has a parameter {name}; {meant}")
         if name in BY_VARIABLES:
             raise InputError(f"{name} is given as {BY_VARIABLES[name]}, not in PARAMS")
+        if name in DERIVED:
+            raise InputError(f"{name} follows from {DERIVED[name]} and cannot be chosen")
         if name not in CHOSEN and not any("Default" in declaration for declaration in declared[name]):
             raise InputError(f"{name} follows from the deployment itself and cannot be chosen")
         for declaration in declared[name]:
@@ -72,6 +77,8 @@ def require_valid(given: Mapping[str, str]) -> None:
                 raise InputError(f"{name}={value} {wrong}")
         if value and name in OF_SETTINGS:
             _require_setting(name, value)
+        if name == "TopicPattern":
+            _require_topics(value)
 
 
 def _require_setting(name: str, value: str) -> None:
@@ -83,6 +90,14 @@ def _require_setting(name: str, value: str) -> None:
         parse(value)
     except ValueError as error:
         raise InputError(f"{name}: {error}") from None
+
+
+def _require_topics(value: str) -> None:
+    """InputError for what the template's pattern cannot see: too long a topic, or two patterns for one."""
+    try:
+        patterns(value)
+    except ValueError as error:
+        raise InputError(f"TopicPattern: {error}") from None
 
 
 def _why_not(declared: Mapping[str, Any], value: str) -> str:

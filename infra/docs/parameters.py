@@ -12,6 +12,7 @@ OWN = {
     "DataStack",
     "Image",
     "SimulatorImage",
+    "TopicDeviceLevel",
 }  # given by the commands themselves
 ORDER: dict[Path, str] = {DATA: "data", NETWORK: "network", SERVICE: "service"}
 
@@ -22,7 +23,8 @@ def parameter_table() -> str:
     made = outputs(DATA) | outputs(NETWORK)
     for path, layer in ORDER.items():
         for name, declared in parameters(path).items():
-            if name not in OWN and (name not in made or name in ("VpcId", "SubnetIds", "PublicSubnetIds")):
+            chosen = path is DATA or name not in made or name in ("VpcId", "SubnetIds", "PublicSubnetIds")
+            if name not in OWN and chosen:
                 found.setdefault(name, (declared, []))[1].append(layer)
     lines = ["| parameter | default | stack | what it is for |", "|---|---|---|---|"]
     for name, (declared, layers) in found.items():

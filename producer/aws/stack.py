@@ -10,6 +10,8 @@ from pathlib import Path
 import boto3
 
 from producer.aws.errors import UserError
+from producer.fleet.condition import Condition
+from producer.fleet.topics import Pattern, patterns
 
 MQTT_PORT = 8883
 
@@ -33,6 +35,10 @@ class Stack:
     device_policy: str
     alert_function: str
     undelivered_queue: str
+    topics: list[Pattern]
+    alerts: Condition
+    readings_rule: str
+    basic_ingest: bool
 
     @classmethod
     def load(cls, session: boto3.Session, name: str) -> "Stack":
@@ -65,6 +71,10 @@ class Stack:
                 device_policy=outputs["DevicePolicy"],
                 alert_function=outputs["AlertFunction"],
                 undelivered_queue=outputs["UndeliveredQueue"],
+                topics=patterns(outputs["TopicPattern"]),
+                alerts=Condition.of(outputs),
+                readings_rule=outputs["ReadingsRule"],
+                basic_ingest=outputs["BasicIngest"] == "true",
             )
         except KeyError as missing:
             raise UserError(

@@ -13,7 +13,7 @@ import click
 from click import Option
 
 from producer.aws import session
-from producer.fleet.options import PREFIX, SIMULATOR, TEMPORARY, chosen_workload
+from producer.fleet.options import BASIC_INGEST, PREFIX, SIMULATOR, TEMPORARY, chosen_workload
 from producer.options import JSON, LEDGER, STACK, Whole
 from producer.reporting import PROGRAM, reported
 
@@ -56,7 +56,7 @@ def deprovision(name: str, devices: int, prefix: str) -> int:
     return 0
 
 
-@click.command(params=[*SIMULATOR, TEMPORARY, LEDGER, JSON, STACK])
+@click.command(params=[*SIMULATOR, BASIC_INGEST, TEMPORARY, LEDGER, JSON, STACK])
 def simulate(name: str, temporary: bool, ledger: Path | None, as_json: bool, **chosen: Any) -> int:
     """Publish readings of a fleet until Ctrl-C."""
     from producer.aws.stack import devices_dir
@@ -99,7 +99,7 @@ def _publish(stack: "Stack", workload: "Workload", stop: threading.Event, path: 
     from producer.terminal import StatusLine
 
     with Ledger(path) as ledger, StatusLine(quiet=True) as line:
-        if path and workload.via == "mqtt":
+        if path and (workload.via == "mqtt" or stack.alerts.source == "consumer"):
             Subscriber.subscribe(stack, alerts_file(path))  # before the first alert; the audit empties the queue
         simulator = Simulator(stack, workload, ledger)
         with ThreadPoolExecutor(1) as pool:

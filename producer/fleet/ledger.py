@@ -1,9 +1,9 @@
 """The ledger: what was published and what must become of it, one JSON object a line.
 
     {"n":1732270000000001,"device":"soilSensor1","at":1732270000123,"rows":[["soilSensor1",1732270000120,"41.3"]],
-     "rejects":[],"alert":["soilSensor1","20"],"crc":123,"ack":true,"attempts":1}
+     "rejects":[],"alerts":[["soilSensor1","20"]],"crc":123,"ack":true,"attempts":1}
 
-`at` is the time of the first publish (ms). `alert` is there when one must be raised; `crc` (CRC-32 of the
+`at` is the time of the first publish (ms). `alerts` are those that must be raised; `crc` (CRC-32 of the
 payload) when the payload must arrive byte for byte, as it does without a rule engine in between. `ack`
 false: it is unknown whether the message is in the stream. An entry is written when the fate of its message
 is known, so a crash loses the entries of messages in flight and never invents one; a line torn by a crash
@@ -20,7 +20,8 @@ from typing import BinaryIO, Self
 import msgspec
 
 from producer.aws.errors import UserError
-from producer.fleet.message import Message, alert_of
+from producer.fleet.condition import Condition
+from producer.fleet.message import Message
 
 FLUSH_LINES = 500
 
@@ -33,23 +34,23 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     at: int
     rows: list[tuple[str, int, str]] = []
     rejects: list[str] = []
-    alert: tuple[str, str] | None = None
+    alerts: list[tuple[str, str]] = []
     crc: int | None = None
     ack: bool = True
     attempts: int = 1
 
 
-def entry(message: Message, at: int, *, ack: bool, attempts: int, alert_threshold: float | None) -> Entry:
-    """`alert_threshold` is the IoT rule's, or None when the message did not go through the rules (and so
-    came unchanged)."""
-    through_rules = alert_threshold is not None
+def entry(
+    message: Message, at: int, *, ack: bool, attempts: int, condition: Condition | None, through_rules: bool
+) -> Entry:
+    """What does not go through the rules comes unchanged. `condition` is that of alerts; None where nobody tests it."""
     return Entry(
         n=message.number,
         device=message.device,
         at=at,
         rows=[(row.device, row.time_ms, row.value) for row in message.rows],
         rejects=list(message.rejects),
-        alert=alert_of(message.payload, alert_threshold) if alert_threshold is not None else None,
+        alerts=condition.expected(message, at, through_rules=through_rules) if condition else [],
         crc=None if through_rules else zlib.crc32(message.payload),
         ack=ack,
         attempts=attempts,
@@ -77,7 +78,7 @@ class Ledger:
             if line.ack:
                 self.published += 1
                 self.readings += len(line.rows) or 1
-                self.alerts += line.alert is not None
+                self.alerts += len(line.alerts)
             else:
                 self.uncertain += 1
             if self._file:

@@ -1,7 +1,7 @@
 """Pure: what a device publishes, and what must become of it.
 
 A `Message` travels with its expectation: the rows it must leave in the table, or the reasons why its
-readings must be rejected, and the alert it must raise. The ledger keeps that, the audit compares it with
+readings must be rejected. The ledger keeps that, the audit compares it with
 what is there.
 
 Every message carries its number as the field `n` (also the malformed ones, as text), so that it can be
@@ -13,13 +13,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Literal
 
 Shape = Literal["humidity", "sensorid"]
 
 _NUMBER = re.compile(rb'"n\\?"\s*:\s*(\d+)')
-_SQL_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE]-?\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +41,6 @@ class Message:
     rows: tuple[Measurement, ...]
     rejects: tuple[str, ...] = ()
     repeats: bool = False  # uses a key (device, time) that was sent before
-
-
-def topic(device: str) -> str:
-    return f"device/{device}/devicePayload"
 
 
 def encode(reading: Measurement, number: int, shape: Shape) -> str:
@@ -83,27 +77,3 @@ def number_of(payload: bytes) -> int | None:
     """The number of the message that these bytes came from, or None when it is not ours."""
     found = _NUMBER.search(payload)
     return int(found[1]) if found else None
-
-
-def alert_of(payload: bytes, threshold: float) -> tuple[str, str] | None:
-    """(device, humidity) when the rule `WHERE humidity < threshold` fires for this payload, by AWS IoT
-    SQL's conversions: a number, or a string that looks like one; anything else is Undefined and fires
-    nothing, and so is an array. Compared as decimals, as the rule does: no float lies between."""
-    try:
-        document = json.loads(payload, parse_float=Decimal, parse_constant=_no_number)
-    except ValueError:
-        return None
-    if not isinstance(document, dict):
-        return None
-    humidity, device = document.get("humidity"), document.get("name")
-    if isinstance(humidity, str):
-        if not _SQL_NUMBER.fullmatch(humidity.strip()):
-            return None
-    elif isinstance(humidity, bool) or not isinstance(humidity, int | Decimal):
-        return None
-    return (str(device), str(humidity)) if Decimal(humidity) < Decimal(str(threshold)) else None
-
-
-def _no_number(name: str) -> None:
-    """NaN and the infinities are no JSON."""
-    raise ValueError(name)

@@ -4,6 +4,7 @@ SDK."""
 import logging
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from awsiot import mqtt5_client_builder
 
 from producer.aws.errors import UserError
 from producer.fleet.credentials import Credentials
-from producer.fleet.message import Message, topic
+from producer.fleet.message import Message
 from producer.fleet.transport import Done
 
 log = logging.getLogger(__name__)
@@ -61,8 +62,8 @@ class _Connection:
     def stop(self) -> None:
         self._client.stop()
 
-    def publish(self, message: Message) -> "Future[mqtt5.PublishCompletionData]":
-        packet = mqtt5.PublishPacket(topic=topic(message.device), payload=message.payload, qos=mqtt5.QoS.AT_LEAST_ONCE)
+    def publish(self, topic: str, payload: bytes) -> "Future[mqtt5.PublishCompletionData]":
+        packet = mqtt5.PublishPacket(topic=topic, payload=payload, qos=mqtt5.QoS.AT_LEAST_ONCE)
         future: Future[mqtt5.PublishCompletionData] = self._client.publish(packet)
         return future
 
@@ -91,9 +92,18 @@ def _made(host: str, port: int, ca: Path | None, device: Credentials, bootstrap:
 
 class MqttTransport:
     """The connections of a fleet on one event loop thread. A publish counts when its PUBACK says
-    success."""
+    success. `topic` gives what a device of a name publishes on."""
 
-    def __init__(self, host: str, port: int, ca: Path | None, devices: list[Credentials], done: Done) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        ca: Path | None,
+        devices: list[Credentials],
+        topic: Callable[[str], str],
+        done: Done,
+    ) -> None:
+        self._topic = topic
         self._done = done
         self._change = threading.Condition()
         self._pending = 0
@@ -152,7 +162,7 @@ class MqttTransport:
     def _attempt(self, message: Message, at: int, attempt: int) -> None:
         with self._change:
             self._open[message.number] = (message, at, attempt)
-        future = self._connections[message.device].publish(message)
+        future = self._connections[message.device].publish(self._topic(message.device), message.payload)
         future.add_done_callback(lambda f: self._answered(f, message, at, attempt))
 
     def _answered(self, future: "Future[mqtt5.PublishCompletionData]", message: Message, at: int, attempt: int) -> None:

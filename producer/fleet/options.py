@@ -31,6 +31,9 @@ TEMPORARY = Option(
     is_flag=True,
     help="make the devices that are missing first and take them away at the end; one such run per --prefix",
 )
+BASIC_INGEST = Option(
+    ["--basic-ingest"], is_flag=True, help="publish to the readings rule itself; the stack needs BasicIngest=true"
+)
 SIMULATOR: list[Parameter] = [
     Option(["--devices"], type=Whole(1), default=3, metavar="N", help="how many devices"),
     PREFIX,
@@ -57,7 +60,7 @@ SIMULATOR: list[Parameter] = [
     _share("--duplicates", "same device and time again"),
     _share("--late", "a minute to an hour old"),
     _share("--disorder", "overtaken by the next reading"),
-    Option(["--threshold"], type=Number(-1e9, 1e9), default=35.0, metavar="H", help="of the alert rule"),
+    Option(["--threshold"], type=Number(-1e9, 1e9), metavar="H", help="of alerts, if not the stack's"),
     Option(["--seed"], type=Whole(0), metavar="N", help="the same readings again"),
 ]
 
@@ -69,6 +72,8 @@ def chosen_workload(chosen: Mapping[str, Any]) -> "Workload":
 
     if chosen["rate"] and chosen["interval"]:
         raise click.UsageError("--rate and --interval: one of them")
+    if chosen.get("basic_ingest") and chosen["via"] == "kinesis":
+        raise click.UsageError("--basic-ingest goes with --via mqtt only; it is a way through IoT Core")
     rate = chosen["rate"] or (chosen["devices"] / chosen["interval"] if chosen["interval"] else 1.0)
     mix = Mix(**_of(Mix, chosen), lines=chosen["batch_style"] == "lines", binary=chosen["via"] == "kinesis")
     return Workload(**{**_of(Workload, chosen), "rate": rate, "mix": mix})

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Literal
 
 from consumer import descriptors
@@ -21,6 +22,8 @@ from producer.fleet.schedule import due_times
 from producer.fleet.transport import Transport
 
 Via = Literal["mqtt", "kinesis"]
+BASIC_INGEST = "$aws/rules/"
+"""Before a rule's name: this rule alone gets the message, with what follows the name as its topic."""
 TICK = 0.005  # shortest sleep in seconds; what is due within it goes out together
 ACK_SECONDS = 30.0
 
@@ -35,8 +38,9 @@ class Workload:
     jitter: float = 0.0  # seconds
     seconds: float | None = None  # None: until stopped
     via: Via = "mqtt"
+    basic_ingest: bool = False  # to the readings rule itself
     seed: int | None = None
-    threshold: float = 35.0  # the alert rule's
+    threshold: float | None = None  # of alerts; None: the stack's
     mix: Mix = field(default_factory=Mix)
 
     @property
@@ -75,6 +79,10 @@ class Simulator:
             first_number=time.time_ns() // 1000,
             seed=workload.seed,
         )
+        given = workload.threshold
+        condition = stack.alerts if given is None else stack.alerts._replace(threshold=Decimal(str(given)))
+        unseen = workload.basic_ingest and condition.source == "rule"
+        self._condition = None if unseen else condition
         self._transport = self._open(stack, environ)
 
     @property
@@ -114,8 +122,21 @@ class Simulator:
                 "raise it (ulimit -n), use fewer --devices, or --via kinesis"
             )
         devices = saved(devices_dir(environ), self._workload.prefix, self._workload.devices, stack.name)
-        return MqttTransport(stack.iot_host, stack.iot_port, ca_file(environ), devices, self._done)
+        return MqttTransport(stack.iot_host, stack.iot_port, ca_file(environ), devices, self._topics(stack), self._done)
+
+    def _topics(self, stack: Stack) -> Callable[[str], str]:
+        """What a device publishes on, by its name. Raises UserError when it may not."""
+        if not self._workload.basic_ingest:
+            return stack.topics[0].topic
+        if not stack.basic_ingest:
+            raise UserError(
+                f"devices of {stack.name} may not publish by Basic Ingest; deploy it with PARAMS=BasicIngest=true"
+            )
+        return lambda device: f"{BASIC_INGEST}{stack.readings_rule}/{stack.topics[0].topic(device)}"
 
     def _done(self, message: Message, at: int, acknowledged: bool, attempts: int) -> None:
-        threshold = self._workload.threshold if self._workload.via == "mqtt" else None
-        self._ledger.record(entry(message, at, ack=acknowledged, attempts=attempts, alert_threshold=threshold))
+        through_rules = self._workload.via == "mqtt"
+        line = entry(
+            message, at, ack=acknowledged, attempts=attempts, condition=self._condition, through_rules=through_rules
+        )
+        self._ledger.record(line)

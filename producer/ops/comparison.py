@@ -70,21 +70,20 @@ class Comparison:
     def add_sent(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
             rows = [(device, iso_utc(ms), normal(value)) for device, ms, value in entry.rows]
-            device, value = entry.alert or (None, None)
             self._db.execute(
-                "INSERT OR REPLACE INTO sent VALUES (?,?,?,?,?,?,?,?,?)",
+                "INSERT OR REPLACE INTO sent VALUES (?,?,?,?,?,?,?)",
                 (
                     entry.n,
                     entry.device,
                     entry.at,
                     entry.ack,
                     ",".join(entry.rejects),
-                    device,
-                    normal(value) if value is not None else None,
                     entry.crc,
                     content(rows) if entry.crc is None else None,
                 ),
             )
+            alerts = ((entry.n, i, device, normal(value)) for i, (device, value) in enumerate(entry.alerts))
+            self._db.executemany("INSERT OR REPLACE INTO alerting VALUES (?,?,?,?)", alerts)
             self._db.executemany(
                 "INSERT INTO expected VALUES (?,?,?,?,?)", ((entry.n, i, *row) for i, row in enumerate(rows))
             )

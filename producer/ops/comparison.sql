@@ -70,10 +70,10 @@ CREATE VIEW found_dead_letter_duplicates AS
   FROM dead GROUP BY shard, sequence, sub HAVING count(*) > 1;
 
 CREATE VIEW found_alert_missing AS
-  SELECT e.device || ' humidity ' || e.value || ': ' || e.want || ' expected, ' || coalesce(a.got, 0) || ' received'
+  SELECT e.device || ' value ' || e.value || ': ' || e.want || ' expected, ' || coalesce(a.got, 0) || ' received'
          AS place
-  FROM (SELECT alert_device AS device, alert_value AS value, count(*) AS want
-        FROM sent WHERE ack AND alert_device IS NOT NULL GROUP BY 1, 2) e
+  FROM (SELECT e.device, e.value, count(*) AS want
+        FROM alerting e JOIN sent s ON s.n = e.n WHERE s.ack GROUP BY 1, 2) e
   LEFT JOIN (SELECT device, value, count(*) AS got FROM alert GROUP BY 1, 2) a
     ON a.device = e.device AND a.value = e.value
   WHERE coalesce(a.got, 0) < e.want;
@@ -94,8 +94,8 @@ CREATE VIEW count_dead_letters_expected AS
           WHERE ack AND rejects <> '' AND NOT EXISTS (SELECT * FROM line l WHERE l.n = s.n)) AS n;
 CREATE VIEW count_dead_letters AS
   SELECT count(*) AS n FROM (SELECT DISTINCT d.shard, d.sequence, d.sub FROM dead d JOIN sent s ON s.n = d.n);
-CREATE VIEW count_alerts_expected AS SELECT count(*) AS n FROM sent WHERE ack AND alert_device IS NOT NULL;
+CREATE VIEW count_alerts_expected AS SELECT count(*) AS n FROM alerting e JOIN sent s ON s.n = e.n WHERE s.ack;
 CREATE VIEW count_alerts AS
   SELECT count(*) AS n FROM alert
-  WHERE (device, value) IN (SELECT alert_device, alert_value FROM sent WHERE alert_device IS NOT NULL);
+  WHERE (device, value) IN (SELECT device, value FROM alerting);
 CREATE VIEW count_lines AS SELECT count(*) AS n FROM line;

@@ -116,7 +116,7 @@ class Redelivery:
 
 def look(stack: Stack, most: int = MOST_COUNTED) -> Redelivery:
     """Counts up to `most` messages by reason and leaves them all where they are."""
-    queue = Queue(stack.session, stack.undelivered_queue)
+    queue = Queue(stack.session, stack.undelivered_queue, stack.topics)
     report = Redelivery(queue.name, False, queue.waiting)
     held: dict[str, Held] = {}
     line = StatusLine()
@@ -143,7 +143,7 @@ def send(stack: Stack, pace: Pace, most: int | None = None) -> Redelivery:
 
     An error of AWS ends the run and stands in the report; what was delivered until then is deleted.
     """
-    queue = Queue(stack.session, stack.undelivered_queue)
+    queue = Queue(stack.session, stack.undelivered_queue, stack.topics)
     report = Redelivery(queue.name, True, queue.waiting)
     delivery = _Delivery(stack, queue, pace, report)
     try:

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from producer.aws.errors import UserError
 from producer.aws.stack import Stack
 from producer.aws.stream_reader import Tail
-from producer.fleet.message import topic
 from producer.ops.doctor import Check
 
 SECONDS = 10.0  # for one of them to arrive
@@ -47,7 +46,7 @@ def probe(stack: Stack, seconds: float = SECONDS) -> Iterator[Check]:
     device = f"{stack.name}-probe"
     tail, publisher = Tail(stack.session, stack.stream, device), stack.session.client("iot-data")
     for each in messages(device, time.time_ns() // 1_000_000):
-        publisher.publish(topic=topic(device), qos=1, payload=each.payload)
+        publisher.publish(topic=stack.topics[0].topic(device), qos=1, payload=each.payload)
         yield judged(each, tail.next(seconds))
         if tail.ended:
             raise UserError("the stream's shards changed meanwhile; run it again")

@@ -3,8 +3,9 @@
 
 CREATE TABLE sent (
   n INTEGER PRIMARY KEY, device TEXT, at INTEGER, ack INTEGER, rejects TEXT,
-  alert_device TEXT, alert_value TEXT, crc INTEGER, content INTEGER
+  crc INTEGER, content INTEGER
 );
+CREATE TABLE alerting (n INTEGER, i INTEGER, device TEXT, value TEXT, PRIMARY KEY (n, i)) WITHOUT ROWID;
 CREATE TABLE expected (n INTEGER, i INTEGER, device TEXT, time TEXT, value TEXT);
 CREATE TABLE streamed (shard TEXT, sequence TEXT, n INTEGER);
 CREATE TABLE line (

@@ -22,6 +22,8 @@ from typing import Any
 
 import msgspec
 
+from producer.fleet.topics import Pattern, device_of
+
 MAX_RECORD = 1024 * 1024  # bytes of a record of Kinesis, its partition key included
 MAX_KEY = 256  # characters
 MAX_EVENT = 1024 * 1024  # bytes of an asynchronous invocation
@@ -84,15 +86,15 @@ class Task:
 _rule_errors, _invocations = msgspec.json.Decoder(RuleError), msgspec.json.Decoder(Invocation)
 
 
-def task_of(body: str) -> Task:
-    """What to do with a message of this body; never raises."""
+def task_of(body: str, topics: list[Pattern]) -> Task:
+    """What to do with a message of this body; never raises. `topics` are those of the rules."""
     try:
         keys = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).keys()
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return Task("malformed: not a JSON object")
     try:
         if "base64OriginalPayload" in keys:
-            return _of_rule(_rule_errors.decode(body))
+            return _of_rule(_rule_errors.decode(body), topics)
         if "requestContext" in keys:
             return _of_function(_invocations.decode(body))
     except (msgspec.DecodeError, RecursionError) as error:
@@ -100,18 +102,19 @@ def task_of(body: str) -> Task:
     return Task("malformed: neither a rule's error nor an invocation record")
 
 
-def _of_rule(error: RuleError) -> Task:
+def _of_rule(error: RuleError, topics: list[Pattern]) -> Task:
     try:
         payload = base64.b64decode(error.base64OriginalPayload, validate=True)
     except (binascii.Error, ValueError):
         return Task("malformed: base64OriginalPayload is not base64")
+    device = device_of(topics, error.topic)
     failed = {failure.failedAction: failure.errorMessage for failure in error.failures}
     if not failed.keys() & {STREAM, FUNCTION}:
         return Task(f"malformed: no failed action of ours ({', '.join(sorted(failed)) or 'none'})")
     reason = ", ".join(f"{action}: {_code(failed[action])}" for action in (STREAM, FUNCTION) if action in failed)
     record, event = None, None
     if STREAM in failed:
-        key = partition_key(error.topic)
+        key = device
         if not key or len(key) > MAX_KEY:
             return Task(f"malformed: no partition key in the topic {error.topic!r}")
         if len(payload) + len(key.encode()) > MAX_RECORD:
@@ -120,7 +123,7 @@ def _of_rule(error: RuleError) -> Task:
     if FUNCTION in failed:
         if problem := _no_event(payload):
             return Task(problem)
-        event = payload
+        event = _of_topic(payload, device)
     return Task(reason, record, event)
 
 
@@ -133,6 +136,12 @@ def _of_function(invocation: Invocation) -> Task:
     return Task(": ".join(filter(None, ("alert function", invocation.requestContext.condition, kind))), event=event)
 
 
+def _of_topic(payload: bytes, device: str | None) -> bytes:
+    """The event as the rule would have made it, of which the queue keeps the message alone; every digit stays."""
+    fields = msgspec.json.decode(payload, type=dict[str, msgspec.Raw])
+    return msgspec.json.encode(fields | {"sensorstreamDevice": device} if device else fields)
+
+
 def _no_event(payload: bytes) -> str | None:
     """Why the alert function cannot be called with it; None when it can."""
     if len(payload) > MAX_EVENT:
@@ -142,12 +151,6 @@ def _no_event(payload: bytes) -> str | None:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return "malformed: the alert function's event is not a JSON object"
     return None
-
-
-def partition_key(topic: str) -> str | None:
-    """`${topic(2)}` as the readings rule has it: the device's name in `device/<name>/devicePayload`."""
-    levels = topic.split("/")
-    return levels[1] if len(levels) > 1 else None
 
 
 def _code(message: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import boto3
 
 from producer.aws.errors import UserError
+from producer.fleet.topics import Pattern
 from producer.ops.undelivered import Task, task_of
 
 HIDDEN_SECONDS = 600  # that no one else sees a message which this run holds
@@ -25,9 +26,10 @@ class Held(NamedTuple):
 class Queue:
     """The queue of one stack. What is received is hidden from others until it is deleted or released."""
 
-    def __init__(self, session: boto3.Session, name: str) -> None:
-        """Raises UserError when there is no such queue."""
+    def __init__(self, session: boto3.Session, name: str, topics: list[Pattern]) -> None:
+        """`topics` are the devices'. Raises UserError when there is no such queue."""
         self.name = name
+        self._topics = topics
         self._sqs = session.client("sqs")
         try:
             self._url = self._sqs.get_queue_url(QueueName=name)["QueueUrl"]
@@ -48,7 +50,12 @@ class Queue:
             MessageSystemAttributeNames=["SentTimestamp"],
         )
         return [
-            Held(m["MessageId"], m["ReceiptHandle"], int(m["Attributes"]["SentTimestamp"]), task_of(m["Body"]))
+            Held(
+                m["MessageId"],
+                m["ReceiptHandle"],
+                int(m["Attributes"]["SentTimestamp"]),
+                task_of(m["Body"], self._topics),
+            )
             for m in answer.get("Messages", [])
         ]
 

@@ -68,7 +68,8 @@ def test_a_plan_shows_and_changes_nothing(shell: Shell) -> None:
     assert code == 0
     assert "modify  HumidityRule" in said
     assert "TopicRulePayload: HumidityThreshold 35 -> 20\n" in said
-    assert f"stack {shell.stack}: 1 to modify\n" in said  # and not the stream, nor what only refers to the rule
+    assert f"stack {shell.stack}: 2 to modify\n" in said  # and not the stream, nor what only refers to the rule
+    assert "modify  AlertThresholdParameter" in said
     assert "  unchanged, since what they refer to is not replaced: Dashboard, " in said
     assert re.search("modify  TaskDefinition +ECS::TaskDefinition  REPLACED\n", said)
     assert "ContainerDefinitions: Image sensorstream:local -> sensorstream:new (takes a new one)\n" in said
@@ -136,6 +137,18 @@ def test_a_service_that_fails_is_reported_with_the_reason_of_its_last_task(shell
         (("--params", "Image=x"), "Image is given as IMAGE=..., not in PARAMS"),
         (("--params", "ReadingContracts=[]"), "ReadingContracts: Expected `array` of length >= 1"),
         (("--params", "ReadingContracts=x.json"), "ReadingContracts: x.json: No such file"),
+        (("--params", "TopicPattern=device/+/data"), "TopicPattern=device/+/data is not a topic with {device} as one"),
+        (
+            ("--params", "TopicPattern=a/{device},{device}/b"),
+            "TopicPattern: a/{device} and {device}/b fit the same topics",
+        ),
+        (
+            ("--params", "AlertField=a-b"),
+            "AlertField=a-b is not a field's name of A-Z a-z 0-9 _ or a dotted path to it",
+        ),
+        (("--params", "AlertThreshold=low"), "AlertThreshold=low is not a number, or nothing"),
+        (("--params", "AlertWhen=near"), "AlertWhen=near must be one of below, above"),
+        (("--params", "TopicDeviceLevel=3"), "TopicDeviceLevel follows from TopicPattern and cannot be chosen"),
         (("--params", "InitialPosition=AT_TIMESTAMP:2026-13-22T10:48:16Z"), "InitialPosition: must be TRIM_HORIZON or"),
         (("--role", "admin"), "ROLE=admin is not the ARN of a role"),
         (("--image", "a b"), "IMAGE=a b is not an image reference"),

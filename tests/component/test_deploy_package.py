@@ -77,7 +77,7 @@ def test_the_commands_hand_each_output_to_the_next_stack(shell: Shell, tmp_path:
     )
     assert data.endswith(f" --parameter-overrides ArtifactBucket=my-bucket FunctionsKey={code.name}")
     assert "--stack-name sensorstream-network --template-file network.yaml " in network
-    assert "--parameter-overrides" not in network
+    assert " AlertSource=of-sensorstream" in network
     assert [call for call in (data, network, service) if "--tags sensorstream:stack=sensorstream" not in call] == []
     given = dict(word.split("=", 1) for word in service.partition("--parameter-overrides ")[2].split())
     declared = parameters(folder / "service.yaml")

@@ -89,6 +89,8 @@ CASES = [
          {"ConsumerARN": "{StreamConsumerArn}"}, {"ConsumerARN": "{StreamArn}/consumer/other:1"}),
     Case("puts metrics into another namespace", "consumer", "cloudwatch.put_metric_data",
          METRIC | {"Namespace": "Sensor"}, {"Namespace": "Other"}),
+    Case("calls the alert function, although the rule does", "consumer", "kinesis.list_shards", STREAM,
+         {"FunctionName": "{AlertFunction}", "InvocationType": "Event", "Payload": b"{}"}, "lambda.invoke"),
     Case("reads names", "consumer", "kinesis.list_shards", STREAM, PATH, "ssm.get_parameters_by_path"),
     # the functions
     Case("publishes to another topic", "alert", "sns.publish", {"TopicArn": "{AlertTopicArn}", "Message": "x"},

@@ -1,16 +1,14 @@
 """The way of a reading from a device into the stream, and of an alert to a subscriber, over real MQTT."""
 
 import json
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.component.streams import wait_for
-from tests.component.things import SECONDS, Device, certificate, connected
+from tests.component.things import SECONDS, Device, certificate, connected, subscribed
 from tests.conftest import Deployed
 
 
@@ -23,31 +21,6 @@ def name() -> str:
 def device(stack: Deployed, iot_ca: Path, name: str) -> Iterator[Device]:
     with connected(stack, iot_ca, certificate(stack, name), name) as found:
         yield found
-
-
-def received(stack: Deployed, queue: str, count: int = 1) -> list[Any]:
-    """Bodies of so many messages."""
-    sqs = stack.session.client("sqs")
-    bodies: list[Any] = []
-    deadline = time.monotonic() + SECONDS
-    while len(bodies) < count and time.monotonic() < deadline:
-        answer = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=10)
-        for message in answer.get("Messages", []):
-            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
-            bodies.append(json.loads(message["Body"]))
-    return bodies
-
-
-@pytest.fixture
-def alerts(stack: Deployed) -> Iterator[str]:
-    """Address of a queue that is subscribed to the alert topic."""
-    sqs, sns = stack.session.client("sqs"), stack.session.client("sns")
-    queue = sqs.create_queue(QueueName=f"alerts-{uuid.uuid4().hex[:8]}")["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    subscription = sns.subscribe(TopicArn=stack.outputs["AlertTopicArn"], Protocol="sqs", Endpoint=arn)
-    yield queue
-    sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
-    sqs.delete_queue(QueueUrl=queue)
 
 
 @pytest.mark.parametrize(
@@ -90,12 +63,11 @@ def test_a_device_may_not_connect_under_another_name(stack: Deployed, iot_ca: Pa
         pass
 
 
-def test_a_low_humidity_is_sent_to_the_subscribers_of_the_topic(
-    stack: Deployed, device: Device, name: str, alerts: str
-) -> None:
-    for humidity in (35, 34.5, "20"):
-        device.publish(name, json.dumps({"name": name, "humidity": humidity}).encode())
-    reported = received(stack, alerts, 2)
+def test_a_low_humidity_is_sent_to_the_subscribers_of_the_topic(stack: Deployed, device: Device, name: str) -> None:
+    with subscribed(stack) as queue:
+        for humidity in (35, 34.5, "20"):
+            device.publish(name, json.dumps({"name": name, "humidity": humidity}).encode())
+        reported = queue.receive(2)
     assert {t["Subject"] for t in reported} == {"Attention:Humidity Under Threshold"}
     assert sorted(t["Message"] for t in reported) == [
         f"Humidity 20 under threshold for device name {name}",

@@ -13,6 +13,7 @@ import pytest
 
 from consumer.archive.format import UNDELIVERABLE, undeliverable_line
 from producer.aws.stack import Stack
+from producer.fleet.condition import Condition
 from producer.fleet.latency_probe import LatencyProbe
 from producer.fleet.ledger import Ledger, entry
 from producer.fleet.malformed import malformed
@@ -22,6 +23,7 @@ from producer.ops.archive_index import Span
 from producer.ops.audit import AuditResult, audit, audit_archive
 from tests.conftest import Deployed
 
+ANY_AGE = Condition(max_age=0)
 START = 1_795_345_942_830
 
 
@@ -50,7 +52,7 @@ class World:
                 if message.rejects:
                     self.dead.add(message.number)
                 at = int(datetime.now(UTC).timestamp() * 1000)
-                book.record(entry(message, at, ack=True, attempts=1, alert_threshold=None))
+                book.record(entry(message, at, ack=True, attempts=1, condition=Condition(), through_rules=False))
 
     def _line(self, message: Message, shard: str, sequence: str) -> dict[str, Any]:
         line: dict[str, Any] = {
@@ -217,11 +219,12 @@ def test_alerts_are_counted_at_the_subscriber(world: World) -> None:
     try:
         at = int(datetime.now(UTC).timestamp() * 1000)
         with Ledger(world.ledger) as book:
-            book.record(entry(low, at, ack=False, attempts=1, alert_threshold=35))  # uncertain: nothing is expected
+            uncertain = entry(low, at, ack=False, attempts=1, condition=ANY_AGE, through_rules=True)
+            book.record(uncertain)  # nothing is expected
             assert judged(world).ok
-            book.record(entry(low, at, ack=True, attempts=1, alert_threshold=35))
+            book.record(entry(low, at, ack=True, attempts=1, condition=ANY_AGE, through_rules=True))
         finding = audit(world.stack, world.ledger).findings["alert_missing"]
-        assert finding.places == ["dry humidity 20: 1 expected, 0 received"]
+        assert finding.places == ["dry value 20: 1 expected, 0 received"]
         attributes = {
             name: {"DataType": "String", "StringValue": text} for name, text in (("device", "dry"), ("value", "20"))
         }

@@ -21,8 +21,7 @@ from producer.ops import undelivered_queue
 from producer.ops.undelivered_queue import Queue
 from tests.component.recovery import Site
 from tests.component.recovery import site as new_site
-from tests.component.test_local_rules import received
-from tests.component.things import certificate, connected
+from tests.component.things import certificate, connected, received
 from tests.conftest import Deployed
 
 EXACT = '{"name":"a","humidity":20.00000000000000000000000000000000000001}'
@@ -215,8 +214,8 @@ def test_what_comes_meanwhile_is_left(place: Place, capsys: pytest.CaptureFixtur
     place.say(rule_error(b"1"))
     real = Queue.__init__
 
-    def earlier(self: Any, session: boto3.Session, name: str) -> None:
-        real(self, session, name)
+    def earlier(self: Any, *given: Any) -> None:
+        real(self, *given)
         self.opened_ms -= 3_600_000
 
     with mock.patch.object(Queue, "__init__", earlier):

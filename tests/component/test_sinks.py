@@ -27,7 +27,7 @@ T0 = 1_767_268_800_000  # 2026-01-01T12:00:00Z
 
 
 @asynccontextmanager
-async def clients(stack: Deployed, tables: str = "") -> AsyncIterator[Clients]:
+async def clients(stack: Deployed, tables: str = "", **settings: str) -> AsyncIterator[Clients]:
     """The service's; `tables` is an address of DynamoDB other than the emulator's."""
     variables = stack.variables | ({"AWS_ENDPOINT_URL_DYNAMODB": tables} if tables else {})
     environ = {
@@ -35,6 +35,7 @@ async def clients(stack: Deployed, tables: str = "") -> AsyncIterator[Clients]:
         "STREAM_NAME": stack.outputs["StreamName"],
         "SENSOR_TABLE": stack.outputs["SensorTable"],
         "ARCHIVE_BUCKET": stack.outputs["ArchiveBucket"],
+        **settings,
     }
     with mock.patch.dict(os.environ, variables):
         async with Clients(Settings.load(environ)) as made:

@@ -15,7 +15,8 @@ from tests.conftest import Deployed
 OUTPUTS = {
     "StreamName", "StreamArn", "SensorTable", "ArchiveBucket", "AlertTopicArn", "AlertFunction", "ApiFunction",
     "IotEndpoint", "DevicePolicy", "Region", "ClientRoleArn", "OperatorRoleArn", "ApplicationName", "RepositoryUri",
-    "RepositoryArn", "UndeliveredQueue", "ReadingsRule", "HumidityRule",
+    "RepositoryArn", "UndeliveredQueue", "ReadingsRule", "HumidityRule", "TopicPattern", "BasicIngest",
+    "AlertSource", "AlertField", "AlertWhen", "AlertThreshold", "AlertMaxAge",
 }  # fmt: skip
 
 

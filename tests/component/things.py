@@ -1,6 +1,9 @@
-"""Real devices for tests: a thing with its certificate, connected over MQTT 5 with mutual TLS."""
+"""Real devices for tests: a thing with its certificate, connected over MQTT 5 with mutual TLS; and who hears alerts."""
 
+import json
 import threading
+import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -38,7 +41,11 @@ class Device:
 
     def publish(self, name: str, payload: bytes) -> None:
         """Returns when the broker has acknowledged; PermissionError when it refused."""
-        answer = self.send(f"device/{name}/devicePayload", payload).result(SECONDS).puback
+        self.publish_on(f"device/{name}/devicePayload", payload)
+
+    def publish_on(self, topic: str, payload: bytes) -> None:
+        """The same on any topic."""
+        answer = self.send(topic, payload).result(SECONDS).puback
         if answer.reason_code >= mqtt5.PubackReasonCode.UNSPECIFIED_ERROR:
             raise PermissionError(answer.reason_code.name)
 
@@ -82,3 +89,48 @@ def connected(stack: Deployed, ca: Path, pem: dict[str, str], client_id: str) ->
     finally:
         client.stop()
         assert stopped.wait(SECONDS)
+
+
+def received(stack: Deployed, queue: str, count: int) -> list[Any]:
+    """Bodies of so many messages of a queue, and of those that came with them."""
+    sqs = stack.session.client("sqs")
+    bodies: list[Any] = []
+    deadline = time.monotonic() + SECONDS
+    while len(bodies) < count and time.monotonic() < deadline:
+        answer = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=10)
+        for message in answer.get("Messages", []):
+            sqs.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+            bodies.append(json.loads(message["Body"]))
+    return bodies
+
+
+class Alerts:
+    """A queue that is subscribed to a deployment's alert topic."""
+
+    def __init__(self, stack: Deployed) -> None:
+        self._stack = stack
+        self._sqs, self._sns = stack.session.client("sqs"), stack.session.client("sns")
+        self._url = self._sqs.create_queue(QueueName=f"alerts-{uuid.uuid4().hex[:8]}")["QueueUrl"]
+        answer = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
+        made = self._sns.subscribe(
+            TopicArn=stack.outputs["AlertTopicArn"], Protocol="sqs", Endpoint=answer["Attributes"]["QueueArn"]
+        )
+        self._subscription = made["SubscriptionArn"]
+
+    def receive(self, count: int) -> list[Any]:
+        """Bodies of so many messages, and of those that came with them."""
+        return received(self._stack, self._url, count)
+
+    def close(self) -> None:
+        self._sns.unsubscribe(SubscriptionArn=self._subscription)
+        self._sqs.delete_queue(QueueUrl=self._url)
+
+
+@contextmanager
+def subscribed(stack: Deployed) -> Iterator[Alerts]:
+    """One who hears the alerts of the deployment."""
+    alerts = Alerts(stack)
+    try:
+        yield alerts
+    finally:
+        alerts.close()

@@ -45,9 +45,11 @@ class Setup:
 
     settings: Mapping[str, str] = field(default_factory=dict)
     workers: int = 1
+    alerts: bool = False
+    """Whether the consumer raises them, instead of the rule."""
 
     def __hash__(self) -> int:
-        return hash((tuple(sorted(self.settings.items())), self.workers))
+        return hash((tuple(sorted(self.settings.items())), self.workers, self.alerts))
 
 
 class NotHeld(Exception):
@@ -77,7 +79,7 @@ class Bench:
                 name="faults",
                 aws_port=free_port(),
                 mqtt_port=free_port(),
-                parameters={"ShardCount": str(SHARDS)},
+                parameters={"ShardCount": str(SHARDS)} | ({"AlertSource": "consumer"} if self.setup.alerts else {}),
                 consumer=False,
                 enforce=False,  # the proxy breaks what it can read
             )
@@ -107,6 +109,8 @@ class Bench:
         urls = {f"AWS_ENDPOINT_URL_{service.upper()}": url for service, url in self.proxy.urls.items()}
         inherited = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "HOME") if name in os.environ}
         names = {"APPLICATION_NAME": self.local.outputs["ApplicationName"]}
+        if self.setup.alerts:
+            names["ALERT_FUNCTION"] = self.local.outputs["AlertFunction"]
         env = {**inherited, **self.local.env, **urls, **names, **SETTINGS, **self.setup.settings}
         worker = Worker(name, self._folder / name, env)
         self.workers.append(worker)

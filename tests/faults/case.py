@@ -11,6 +11,7 @@ from infra.local.process import LOCAL
 from producer.fleet.ledger import Ledger
 from producer.fleet.order import Mix
 from producer.fleet.simulate import Workload
+from producer.ops.alerts import Subscriber, alerts_file
 from producer.ops.audit import AuditResult, audit
 from tests.faults.bench import Bench, NotHeld, Setup
 from tests.faults.health import Health
@@ -59,7 +60,10 @@ def run(case: Case, bench: Bench, seed: int | None) -> dict[str, Any]:
     name = case.name.split(" ")[0]
     plan = replace(case.plan, prefix=f"{name}-{next(_numbers)}-", seed=seed)
     path = LOCAL / f"ledgers/{name}"
-    path.unlink(missing_ok=True)
+    for old in (path, alerts_file(path)):
+        old.unlink(missing_ok=True)
+    if case.setup.alerts:
+        Subscriber.subscribe(bench.stack, alerts_file(path))
     why: list[str] = []
     outcome: dict[str, Any] = {"fault": case.name}
     with Ledger(path) as ledger, Memory(bench) as memory:

@@ -15,7 +15,7 @@ from typing import Any
 from tests.faults import h2
 from tests.faults.h2 import Shaping
 
-SERVICES = ("dynamodb", "s3", "kinesis", "cloudwatch")
+SERVICES = ("dynamodb", "s3", "kinesis", "cloudwatch", "lambda")
 HEAD_LIMIT = 1 << 20
 
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 from producer.fleet.order import Mix
 from producer.fleet.simulate import Workload
 from tests.faults import http_faults as faults
-from tests.faults.bench import Bench, NotHeld
+from tests.faults.bench import Bench, NotHeld, Setup
 from tests.faults.case import IN_PLACE, Case, Injection
 from tests.faults.h2 import THROTTLED
 from tests.faults.http_faults import names_table, share, to
@@ -65,6 +65,15 @@ def cloudwatch_tried(bench: Bench) -> None:
         raise NotHeld("nothing was sent to CloudWatch while it was down")
 
 
+def alerts_kept(bench: Bench) -> None:
+    """Those of the outage were kept and sent; the audit has counted them at a subscriber."""
+    worker = bench.worker
+    if worker.metric("sensorstream_alert_errors_total") < 1:
+        raise NotHeld("no alert was raised while Lambda was down")
+    if dropped := worker.metric("sensorstream_alerts_dropped_total"):
+        raise NotHeld(f"{dropped:g} alerts were dropped")
+
+
 CASES = (
     Case(
         "table-throttled",
@@ -116,6 +125,16 @@ CASES = (
     Case("cloudwatch-down", unreachable("cloudwatch"), seconds=65, check=cloudwatch_tried),
     Case("kinesis-throttled", kinesis_throttled, seconds=30, check=kinesis_was_throttled, mixable=True, steady=True),
     Case("endpoint-gone", unreachable(*SERVICES), seconds=60, drain=120, steady=True),
+    Case(
+        "lambda-down",
+        unreachable("lambda"),
+        seconds=150,
+        plan=Workload(devices=40, rate=320, via="kinesis", mix=Mix(malformed=0.01, batch=2)),
+        setup=Setup(alerts=True),
+        check=alerts_kept,
+        drain=120,
+        steady=True,
+    ),
     Case(
         "alert-function-fails",
         alert_function_fails,

@@ -29,6 +29,7 @@ from consumer.pipeline.shard_end import Ends
 from consumer.pipeline.shards import Shards
 from consumer.pipeline.stall_detector import StallDetector
 from consumer.record import Position
+from consumer.sinks.alerts import Alerts
 from consumer.sinks.statistics import Sums
 from consumer.sinks.table import Table
 from consumer.telemetry.metrics import Metrics
@@ -159,6 +160,7 @@ class World:
         self.cut = cut
         self.ttl_days = 0
         self.contracts = DEFAULT
+        self.alerts: Alerts | None = None
         self.superseded: list[Shard] = []
         self.before_checkpoint: Callable[[], None] = lambda: None
 
@@ -177,6 +179,7 @@ class World:
             archive=Archive(self.s3, "bucket", self.metrics),  # type: ignore[arg-type]
             ends=Ends(self.stream.list_shards, "stream", lambda _: self.stream.gone, self.reads, self.metrics),
             sums=Sums(per_sensor=False),
+            alerts=self.alerts,
             metrics=self.metrics,
             reads=self.reads,
             ownership=self,

@@ -122,6 +122,9 @@ CASES: list[tuple[str, list[Point], str]] = [
     ("TableThrottled", [{}] * 5, "OK"),
     ("AlertFunctionFails", [{"Errors": 1.0}], "ALARM"),
     ("AlertFunctionFails", [{"Errors": 0.0}], "OK"),
+    ("AlertsNotSent", [{"AlertsFailed": 11.0}], "ALARM"),
+    ("AlertsNotSent", [{"AlertsFailed": 2.0}], "OK"),  # a call that was repeated
+    ("AlertsNotSent", [{}], "OK"),
     ("Undelivered", [{"ApproximateNumberOfMessagesVisible": 1.0}], "ALARM"),
     ("Undelivered", [{"ApproximateNumberOfMessagesVisible": 0.0}], "OK"),
     ("UndeliveredAge", [{"ApproximateAgeOfOldestMessage": 86401.0}], "ALARM"),

@@ -37,6 +37,7 @@ def service(tmp_path: Path) -> tuple[Service, Client]:
         run_dir=str(tmp_path),
         archive_max_bytes=1 << 20,
         archive_max_records=100,
+        alert_function=None,
         cloudwatch_namespace="Sensor",
         reading_contracts=DEFAULT,
         row_ttl_days=0,

@@ -80,6 +80,9 @@ def resolve(template: str, value: Any) -> Iterator[str]:
             yield value
         case {"Fn::Sub": str(pattern)}:
             yield re.sub(r"\$\{([^}]+)\}", substituted, pattern)
+        case {"Fn::Sub": [str(pattern), dict(texts)]}:  # texts computed of parameters
+            plain = re.sub(rf"\$\{{({'|'.join(texts)})\}}", "x", pattern)
+            yield from resolve(template, {"Fn::Sub": plain})
         case {"Fn::If": [_, one, other]}:
             yield from (*resolve(template, one), *resolve(template, other))
         case {"Ref": str(name)} | {"Fn::GetAtt": str(name)}:

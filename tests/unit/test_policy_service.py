@@ -158,6 +158,30 @@ def test_what_the_service_asks_of_the_data_plane_are_outputs_of_it() -> None:
 
 def test_parameters_of_one_name_mean_the_same_in_all_templates() -> None:
     shared = SERVICE["Parameters"].keys() & TEMPLATES["data"]["Parameters"].keys()
-    assert shared == {"KmsKeyArn", "LogRetentionDays", "RetentionHours"}
-    for name in shared:
+    outputs = TEMPLATES["data"]["Outputs"].keys()
+    assert shared - outputs == {"KmsKeyArn", "LogRetentionDays", "RetentionHours"}
+    for name in shared - outputs:
         assert SERVICE["Parameters"][name]["Default"] == TEMPLATES["data"]["Parameters"][name]["Default"]
+
+
+def test_the_consumer_may_call_the_alert_function_only_where_it_raises_the_alerts() -> None:
+    [policy] = SERVICE["Resources"]["TaskRole"]["Properties"]["Policies"]
+    given = policy["PolicyDocument"]["Statement"]
+    [(condition, statement, otherwise)] = [
+        each["Fn::If"] for each in given if "Fn::If" in each and each["Fn::If"][1]["Sid"] == "Alerts"
+    ]
+    assert (condition, otherwise) == ("AlertsByConsumer", {"Ref": "AWS::NoValue"})
+    assert statement["Action"] == "lambda:InvokeFunction"
+    assert statement["Resource"]["Fn::Sub"].endswith(":function:${AlertFunction}")
+    assert "lambda" not in str([each for each in given if "Fn::If" not in each])
+
+
+def test_the_rule_and_the_consumer_never_both_raise_alerts() -> None:
+    rules = [each for name, each in TEMPLATES["data"]["Resources"].items() if name.startswith("HumidityRule")]
+    payloads = [each["Properties"]["TopicRulePayload"] for each in rules if each["Type"] == "AWS::IoT::TopicRule"]
+    assert [each["RuleDisabled"] for each in payloads] == [{"Fn::If": ["AlertsByConsumer", True, False]}] * 3
+    [container] = SERVICE["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"]
+    [function] = [each["Value"] for each in container["Environment"] if each["Name"] == "ALERT_FUNCTION"]
+    assert function == {"Fn::If": ["AlertsByConsumer", {"Ref": "AlertFunction"}, ""]}
+    conditions = [TEMPLATES[name]["Conditions"]["AlertsByConsumer"] for name in ("data", "network", "service")]
+    assert conditions[0] == conditions[1] == conditions[2]

@@ -1,20 +1,23 @@
 """The ledger survives crashes, and says which alerts and bytes are to be expected."""
 
 import zlib
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from producer.aws.errors import UserError
+from producer.fleet.condition import Condition
 from producer.fleet.ledger import Entry, Ledger, entry, read
 from producer.fleet.message import Measurement, single
 
-LOW = single(Measurement("soilSensor1", 1_795_345_942_830, "20", quoted=True), 1, "humidity")
+NOW = 1_795_345_942_830
+LOW = single(Measurement("soilSensor1", NOW, "20", quoted=True), 1, "humidity")
 
 
 def test_entries_come_back_and_are_summed(tmp_path: Path) -> None:
     path = tmp_path / "new" / "ledger"
-    entries = [Entry(1, "a", 5, rows=[("a", 5, "1.50")], alert=("a", "1.50")), Entry(2, "a", 6, ack=False)]
+    entries = [Entry(1, "a", 5, rows=[("a", 5, "1.50")], alerts=[("a", "1.50")]), Entry(2, "a", 6, ack=False)]
     with Ledger(path) as ledger:
         for line in entries:
             ledger.record(line)
@@ -34,15 +37,16 @@ def test_a_torn_line_costs_only_itself(tmp_path: Path) -> None:
 
 
 def test_messages_through_the_rules_raise_alerts_and_are_not_compared_byte_for_byte() -> None:
-    line = entry(LOW, 9, ack=True, attempts=1, alert_threshold=35)
-    assert line.alert == ("soilSensor1", "20")
+    line = entry(LOW, NOW, ack=True, attempts=1, condition=Condition(), through_rules=True)
+    assert line.alerts == [("soilSensor1", "20")]
     assert line.crc is None
-    assert entry(LOW, 9, ack=True, attempts=1, alert_threshold=20).alert is None
+    higher = Condition(threshold=Decimal(20))
+    assert entry(LOW, NOW, ack=True, attempts=1, condition=higher, through_rules=True).alerts == []
 
 
 def test_messages_straight_into_the_stream_raise_none_and_are() -> None:
-    line = entry(LOW, 9, ack=True, attempts=1, alert_threshold=None)
-    assert (line.alert, line.crc) == (None, zlib.crc32(LOW.payload))
+    line = entry(LOW, NOW, ack=True, attempts=1, condition=Condition(), through_rules=False)
+    assert (line.alerts, line.crc) == ([], zlib.crc32(LOW.payload))
 
 
 def test_a_missing_ledger_is_a_line_for_the_user(tmp_path: Path) -> None:

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.payload.decode import decode
+from producer.fleet.condition import Condition
 from producer.fleet.device import Device
 from producer.fleet.malformed import BINARY, MALFORMED, malformed
-from producer.fleet.message import Measurement, Message, alert_of, batch, iso_utc, number_of, single
+from producer.fleet.message import Measurement, Message, batch, iso_utc, number_of, single
 from producer.fleet.order import Fleet, Mix
 from producer.fleet.schedule import due_times
 
@@ -56,7 +57,7 @@ def test_a_malformed_payload_is_rejected_for_the_reason_it_says(kind: int) -> No
     assert tuple(r.reason for r in decode(message.payload).rejects) == message.rejects
     assert decode(message.payload).readings == []
     assert number_of(message.payload) == message.number
-    assert alert_of(message.payload, 35) is None
+    assert Condition().of_payload(message.payload, "topic") is None
 
 
 def test_the_first_message_has_the_seeds_form() -> None:
@@ -76,6 +77,7 @@ def test_the_first_message_has_the_seeds_form() -> None:
         ({"name": "a", "humidity": 20}, ("a", "20")),
         ({"name": "a", "humidity": "20"}, ("a", "20")),
         ({"name": "a", "humidity": 34.9}, ("a", "34.9")),
+        ({"humidity": 34.9}, ("topic", "34.9")),
         ({"name": "a", "humidity": 35}, None),
         ({"name": "a", "humidity": "wet"}, None),
         ({"name": "a", "humidity": False}, None),
@@ -84,7 +86,7 @@ def test_the_first_message_has_the_seeds_form() -> None:
     ],
 )
 def test_the_alert_rule_converts_as_iot_sql_does(payload: object, alert: tuple[str, str] | None) -> None:
-    assert alert_of(json.dumps(payload).encode(), 35) == alert
+    assert Condition().of_payload(json.dumps(payload).encode(), "topic") == alert
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_the_alert_rule_converts_as_iot_sql_does(payload: object, alert: tuple[s
     ],
 )
 def test_the_alert_rule_compares_as_decimals(humidity: str, reported: str | None) -> None:
-    found = alert_of(f'{{"name":"a","humidity":{humidity}}}'.encode(), 35)
+    found = Condition().of_payload(f'{{"name":"a","humidity":{humidity}}}'.encode(), "topic")
     assert found == (("a", reported) if reported else None)
 
 
@@ -138,7 +140,7 @@ def test_late_readings_are_a_minute_to_an_hour_old() -> None:
 
 def test_drift_raises_few_alerts_and_uniform_many() -> None:
     def alerts(mix: Mix) -> int:
-        return sum(alert_of(m.payload, 35) is not None for m in fleet(20_000, mix))
+        return sum(Condition().of_payload(m.payload, "topic") is not None for m in fleet(20_000, mix))
 
     assert 0 < alerts(Mix()) < 600
     assert alerts(Mix(profile="uniform")) > 10_000

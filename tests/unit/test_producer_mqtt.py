@@ -14,4 +14,4 @@ def test_damaged_files_of_a_device_are_named(tmp_path: Path) -> None:
     for path in (device.certificate, device.key, device.identity):
         path.write_text("damaged")
     with pytest.raises(UserError, match=f"device q1: certificate or key in {tmp_path} are damaged"):
-        MqttTransport("127.0.0.1", 1, None, [device], lambda *_: None)
+        MqttTransport("127.0.0.1", 1, None, [device], str, lambda *_: None)

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
-from producer.ops.undelivered import MAX_RECORD, Task, partition_key, task_of
+from producer.fleet.topics import patterns
+from producer.ops import undelivered
+from producer.ops.undelivered import MAX_RECORD, Task
 
 NUMBER = b'{"name":"a","humidity":20.00000000000000000000000000000000000001}'
+TOPICS = patterns("device/{device}/devicePayload,site/a/{device}")
+EVENT = NUMBER[:-1] + b',"sensorstreamDevice":"a"}'
 DENIED = (
     "Failed to put. The error received was: no. (Service: Kinesis, Status Code: 400; Error Code: AccessDeniedException)"
 )
@@ -27,6 +31,10 @@ def rule_error(payload: bytes = NUMBER, topic: Any = "device/a/devicePayload", *
     return json.dumps(reported | changed)
 
 
+def task_of(body: str) -> Task:
+    return undelivered.task_of(body, TOPICS)
+
+
 def failures(*actions: str) -> list[dict[str, str]]:
     return [{"failedAction": name, "failedResource": "x", "errorMessage": "it broke"} for name in actions]
 
@@ -40,13 +48,13 @@ def test_a_reading_is_whatever_bytes_the_device_sent(payload: bytes) -> None:
     assert task_of(rule_error(payload)).record == ("a", payload)
 
 
-def test_what_the_humidity_rule_could_not_send_goes_to_the_function_only() -> None:
-    assert task_of(rule_error(failures=failures("LambdaAction"))) == Task("LambdaAction: other", None, NUMBER)
+def test_what_the_humidity_rule_could_not_send_goes_to_the_function_only_with_its_topics_device() -> None:
+    assert task_of(rule_error(failures=failures("LambdaAction"))) == Task("LambdaAction: other", None, EVENT)
 
 
 def test_a_rule_with_both_actions_gets_both() -> None:
     found = task_of(rule_error(failures=failures("KinesisAction", "LambdaAction")))
-    assert (found.record, found.event, found.goes_to) == (("a", NUMBER), NUMBER, "stream+function")
+    assert (found.record, found.event, found.goes_to) == (("a", NUMBER), EVENT, "stream+function")
 
 
 def test_the_functions_event_keeps_every_digit() -> None:
@@ -87,5 +95,15 @@ def test_what_cannot_be_delivered_says_why(body: str, word: str) -> None:
     assert word in task.reason
 
 
-def test_the_key_is_the_second_level() -> None:
-    assert partition_key("device/a b/devicePayload") == "a b"
+@pytest.mark.parametrize(("topic", "key"), [("device/a b/devicePayload", "a b"), ("site/a/probe", "probe")])
+def test_the_key_is_the_devices_level_of_its_topic(topic: str, key: str) -> None:
+    assert task_of(rule_error(topic=topic)).record == (key, NUMBER)
+
+
+def test_a_topic_of_no_pattern_names_no_device() -> None:
+    assert "no partition key" in task_of(rule_error(topic="site/b/probe")).reason
+
+
+def test_an_alert_of_a_topic_that_is_no_longer_ours_is_told_all_the_same() -> None:
+    body = rule_error(topic="gone/a", failures=failures("LambdaAction"))
+    assert task_of(body).event == NUMBER

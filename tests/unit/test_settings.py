@@ -1,6 +1,7 @@
 """The environment: defaults, bounds, and one clear line for each mistake."""
 
 import dataclasses
+import json
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -213,3 +214,34 @@ def _documented() -> dict[str, str]:
             text = f"`{default}`"
         shown[field.name.upper()] = text
     return shown
+
+
+ALERTS = {"ALERT_FUNCTION": "alert"}
+TRACKER = json.dumps(
+    [{"device": "id", "time": "at", "value": "fix.speed", "measures": ["fix.sats"], "sensors": {"heading": "fix.cog"}}]
+)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"ALERT_FIELD": "value"},
+        {"ALERT_FIELD": "fix.sats", "READING_CONTRACTS": TRACKER},
+        {"ALERT_FIELD": "fix.speed", "READING_CONTRACTS": TRACKER},
+        {"ALERT_FIELD": "heading", "READING_CONTRACTS": TRACKER},
+        {"ALERT_FIELD": "whatever", "READING_CONTRACTS": '["senml"]'},
+    ],
+)
+def test_alerts_go_by_the_value_or_by_a_measure(variables: dict[str, str]) -> None:
+    assert load(**ALERTS, **variables).alert_function == "alert"
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [{"ALERT_FIELD": "humidty"}, {"READING_CONTRACTS": TRACKER}],
+)
+def test_a_field_that_no_reading_has_is_refused_where_the_consumer_raises_alerts(variables: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match="ALERT_FIELD: no reading has"):
+        load(**ALERTS, **variables)
+    load(**variables)

@@ -1,1 +1,1 @@
-"""Publishes a humidity under the threshold to the topic."""
+"""Publishes a reading under, or over, the threshold to the topic."""

@@ -6,9 +6,10 @@ A handler gets the resolved properties and gives the physical id and the attribu
 import functools
 import json
 from collections.abc import Callable
+from typing import Any
 
 from ministack.services import dynamodb, ecs, kinesis
-from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
 
 from emulator_extension.shards import open_shards
 from emulator_extension.upstream import F, Json, Response, extends
@@ -22,6 +23,25 @@ SERVICE = "AWS::ECS::Service"
 provisioners._REPLACING_PROPERTIES[CONSUMER] = ("StreamARN", "ConsumerName")
 
 
+OF_TEXT = {"Fn::Join", "Fn::Select", "Fn::Split", "Fn::Sub"}
+
+
+@extends(changesets, "_evaluate_conditions")
+@extends(handlers, "_evaluate_conditions")
+@extends(stacks, "_evaluate_conditions")
+def conditions(original: Callable[[Json, Json], dict[str, bool]], template: Json, parameters: Json) -> dict[str, bool]:
+    """The template's conditions, those that compute with text, too; the emulator's own know Ref and Fn::Select."""
+
+    def computed(value: Any) -> Any:
+        if isinstance(value, dict):
+            if value.keys() & OF_TEXT:
+                return engine._resolve_refs(value, {}, parameters, {}, template.get("Mappings", {}), "", "")
+            return {key: computed(each) for key, each in value.items()}
+        return [computed(each) for each in value] if isinstance(value, list) else value
+
+    return original({**template, "Conditions": computed(template.get("Conditions", {}))}, parameters)
+
+
 def handles(kind: str, action: str) -> Callable[[F], F]:
     """Decorates what creates, updates or deletes resources of a type, instead of the emulator's handler, if any.
 
@@ -29,9 +49,9 @@ def handles(kind: str, action: str) -> Callable[[F], F]:
     """
 
     def decorate(function: F) -> F:
-        handlers = provisioners._RESOURCE_HANDLERS.setdefault(kind, {})
-        original = handlers.get(action)
-        handlers[action] = functools.partial(function, original) if original else function
+        known = provisioners._RESOURCE_HANDLERS.setdefault(kind, {})
+        original = known.get(action)
+        known[action] = functools.partial(function, original) if original else function
         return function
 
     return decorate

@@ -171,11 +171,16 @@ def call(account: str, region: str, function_arn: str, event: Any) -> None:
     function, config, _ = lambda_svc._get_func_record_for_ref_in_scope(function_arn, account_id=account, region=region)
     if not function or not config:
         raise LookupError(f"{function_arn} is not there")
-    record = lambda_svc._execution_record_for_config(function, config)
+    lambda_svc.invoke_async_with_retry(lambda_svc._execution_record_for_config(function, config), event)
+
+
+@extends(lambda_svc, "invoke_async_with_retry")
+def enqueue(original: Callable[[Json, Any], None], record: Json, event: Any) -> None:
+    """Queue an asynchronous invocation, of whomever; one that fails is repeated as the emulator does."""
 
     def invoke() -> None:
         if lambda_svc._execute_function_with_config_scope(record, event).get("error"):
-            lambda_svc.invoke_async_with_retry(function, event)
+            original(record, event)
 
     _calls.submit(invoke)
 

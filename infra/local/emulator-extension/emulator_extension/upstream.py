@@ -27,10 +27,13 @@ NAMES = {
     ),
     "ministack.core.router": "extract_access_key_id",
     "ministack.services.cloudformation": "_change_sets",
+    "ministack.services.cloudformation.changesets": "_evaluate_conditions _resolve_props_for_diff",
+    "ministack.services.cloudformation.engine": "_resolve_refs",
+    "ministack.services.cloudformation.handlers": "_evaluate_conditions",
     "ministack.services.cloudformation.provisioners": (
         "get_account_id get_region _cw_metric_alarm_record _pascal_to_camel _REPLACING_PROPERTIES _RESOURCE_HANDLERS"
     ),
-    "ministack.services.cloudformation.stacks": "_property_recreation",
+    "ministack.services.cloudformation.stacks": "_evaluate_conditions _property_recreation",
     "ministack.services.dynamodb": "_tables",
     "ministack.services.ecs": "_services _task_defs",
     "ministack.services.iam": "_roles.get_scoped",

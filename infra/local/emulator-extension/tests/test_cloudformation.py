@@ -87,3 +87,23 @@ def test_a_streams_consumer_is_registered_and_its_shard_count_followed(aws: Runn
     more = {"Type": "AWS::Kinesis::Stream", "Properties": {"ShardCount": 2}}
     deploy(aws, name, STREAM | {"Stream": more}, change=True)
     assert kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]["OpenShardCount"] == 2
+
+
+def test_a_condition_may_compute_with_text(aws: Running, name: str) -> None:
+    second = {"Fn::Select": [1, {"Fn::Split": [",", {"Fn::Sub": "${Topics},"}]}]}
+    template = {
+        "Parameters": {"Topics": {"Type": "String", "Default": "a"}},
+        "Conditions": {"Second": {"Fn::Not": [{"Fn::Equals": [second, ""]}]}},
+        "Resources": {
+            "First": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": f"{name}-1"}},
+            "Other": {"Type": "AWS::SQS::Queue", "Condition": "Second", "Properties": {"QueueName": f"{name}-2"}},
+        },
+    }
+    formation, sqs = aws.client("cloudformation"), aws.client("sqs")
+    formation.create_stack(StackName=name, TemplateBody=json.dumps(template))
+    formation.get_waiter("stack_create_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    assert len(sqs.list_queues(QueueNamePrefix=name)["QueueUrls"]) == 1
+    given = [{"ParameterKey": "Topics", "ParameterValue": "a,b"}]
+    formation.update_stack(StackName=name, TemplateBody=json.dumps(template), Parameters=given)
+    formation.get_waiter("stack_update_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
+    assert len(sqs.list_queues(QueueNamePrefix=name)["QueueUrls"]) == 2
