@@ -43,7 +43,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
 def entry(
     message: Message, at: int, *, ack: bool, attempts: int, condition: Condition | None, through_rules: bool
 ) -> Entry:
-    """What does not go through the rules comes unchanged. `condition` is that of alerts; None where nobody tests it."""
+    """What does not go through the rules comes unchanged. `condition` is that of alerts; None: none is tested."""
     return Entry(
         n=message.number,
         device=message.device,
