@@ -5,6 +5,7 @@ import sys
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -58,7 +59,8 @@ def measuring(*paths: str) -> Contracts:
 
 def test_both_generations_give_the_same_reading() -> None:
     expected = Reading("soil", TIME, Decimal(20), None)
-    assert one(generation_2()) == one(generation_1()) == expected
+    assert one(generation_1()) == expected
+    assert one(generation_2()) == msgspec.structs.replace(expected, field="humidity")
     assert one(generation_2(humidity="20")) == one(generation_1(value="20")) == expected
 
 
@@ -183,7 +185,7 @@ def test_of_equal_keys_the_last_holds() -> None:
 
 def test_another_fleet_needs_settings_only() -> None:
     measures = {"fix.lat": Decimal("50.123456"), "battery": Decimal("3.70")}
-    assert one(tracker(), TRACKER) == Reading("t1", TIME, Decimal("12.5"), measures)
+    assert one(tracker(), TRACKER) == Reading("t1", TIME, Decimal("12.5"), measures, field="fix.speed")
     assert reason(generation_2(), TRACKER) == "missing-field"
     assert reason(b'{"tracker":"t1","fix":[]}', TRACKER) == "missing-field"
 
