@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from consumer.payload import senml
 from consumer.payload.contract import DEFAULT_SETTING, READY, ContractError, Entry
+from consumer.payload.numbers import ALL
 from consumer.payload.paths import find
 from consumer.payload.readers import Reader, reader
 from consumer.payload.reading import Found, Read
@@ -75,11 +76,12 @@ class Contracts:
                 yield one.usage.name, path, at(within, found)
 
     def fields(self) -> frozenset[str]:
-        """What values, measures and sensors are called; empty where a reading itself says what (SenML)."""
-        if self._senml:
+        """What values, measures and sensors are called; empty where a message itself names them (SenML, or all numbers of an object)."""
+        names = {name for usage in self.usages() for name in usage.missing}
+        if self._senml or ALL in names:
             return frozenset()
         values = {one.contract.value for one in self._readers if one.contract.value is not None}
-        return frozenset({"value"} | values | {name for usage in self.usages() for name in usage.missing})
+        return frozenset({"value"} | values | names)
 
     def read(self, document: object, found: Found) -> None:
         """Reads a value of a record into `found`: a message, an array of them, or a pack of SenML."""

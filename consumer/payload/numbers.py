@@ -6,6 +6,8 @@ from typing import Any, Final
 from consumer.payload.clock import Clock
 from consumer.payload.contract import Contract, called_value
 from consumer.payload.paths import Find
+from consumer.payload.contract import MAX_NAME, Contract
+from consumer.payload.paths import Find, keys
 from consumer.payload.reading import Found, Read, Reading
 from consumer.payload.usage import Usage
 from consumer.payload.values import MISSING, Bad, device, measure, number
@@ -14,6 +16,10 @@ NO_VALUE: Final = object()
 """The value of a contract without one."""
 Paths = tuple[tuple[str, Find], ...]
 """Measures or sensors: name and compiled path."""
+ALL: Final = "*"
+"""The name of measures or sensors that are all numbers of an object, under their keys there."""
+MAX_ALL: Final = 200
+"""Numbers of one object, so that a row stays below DynamoDB's 400 KB."""
 
 
 def with_numbers(
@@ -28,6 +34,7 @@ def with_numbers(
     measures, sensors = (tuple(each.items()) for each in named)
     either = (*measures, *sensors)
     called = called_value(contract)
+    named_keys = {label: _others(contract, label) for label in ("measures", "sensors")}
 
     def read(item: Any, found: Found) -> bool:
         if (given := at_device(item, found)) is MISSING or (value := at_value(item, found)) is MISSING:
@@ -40,8 +47,8 @@ def with_numbers(
         label = device(given, contract.device)
         measured = None if value is NO_VALUE else number(value, contract.value or "")
         time_ms = tell(at, found)
-        kept = _numbers(measures, item, found, usage)
-        series = _numbers(sensors, item, found, usage)
+        kept = _numbers(measures, item, found, usage, named_keys["measures"])
+        series = _numbers(sensors, item, found, usage, named_keys["sensors"])
         if measured is None and not kept and not series:
             raise Bad("missing-field", f"none of {', '.join(label for label, _ in either)} is a number")
         _append(found, label, time_ms, measured, kept, series, called)
@@ -50,12 +57,24 @@ def with_numbers(
     return read
 
 
-def _numbers(paths: Paths, item: Any, found: Found, usage: Usage) -> dict[str, Decimal]:
+def _others(contract: Contract, part: str) -> set[str]:
+    """The keys beside which ALL numbers of an object are meant: those of device, time and value in the same object."""
+    paths = getattr(contract, part)
+    if not isinstance(paths, dict) or ALL not in paths:
+        return set()
+    place = keys(paths[ALL])
+    fields = [keys(path) for path in (contract.device, contract.time, contract.value) if path and "{" not in path]
+    return {str(steps[-1]) for steps in fields if steps and steps[:-1] == place}
+
+
+def _numbers(paths: Paths, item: Any, found: Found, usage: Usage, named: set[str]) -> dict[str, Decimal]:
     """The numbers at these paths, by name; counts what is missing or not a number."""
     kept: dict[str, Decimal] = {}
     for label, at in paths:
         given = at(item, found)
-        if type(given) is Decimal or type(given) is int:
+        if label == ALL and type(given) is dict:
+            kept |= _all(given, named, usage)
+        elif type(given) is Decimal or type(given) is int:
             try:
                 kept[label] = number(given, label)
             except Bad:
@@ -66,6 +85,19 @@ def _numbers(paths: Paths, item: Any, found: Found, usage: Usage) -> dict[str, D
             usage.unusable[label] += 1
         else:
             kept[label] = value
+    return kept
+
+
+def _all(given: dict[Any, Any], named: set[str], usage: Usage) -> dict[str, Decimal]:
+    """All numbers of an object but the `named` ones; text and objects beside them are no measures, and not counted."""
+    kept: dict[str, Decimal] = {}
+    for key, each in given.items():
+        if key in named or (value := measure(each)) is None:
+            continue
+        if type(key) is str and 0 < len(key.encode()) <= MAX_NAME and len(kept) < MAX_ALL:
+            kept[key] = value
+        else:
+            usage.unusable[ALL] += 1
     return kept
 
 

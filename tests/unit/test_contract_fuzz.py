@@ -85,6 +85,8 @@ def an_entry(rng: random.Random) -> Any:
     for kind in ("measures", "sensors"):
         listed = list(dict.fromkeys(a_path(rng) for _ in range(rng.choice([0, 0, 1, 3]))))
         entry[kind] = rng.choice([listed, {f"{kind}-{place}": path for place, path in enumerate(listed)}])
+    if rng.random() < 0.1:
+        entry[rng.choice(["measures", "sensors"])] = {"*": rng.choice(["@", "a", "a[0]"])}
     if rng.random() < 0.7:
         entry["value"] = a_path(rng, "v")
     return entry

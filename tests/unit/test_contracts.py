@@ -145,6 +145,18 @@ def reasons(found: Decoded) -> list[str]:
             id="readings as arrays",
         ),
         pytest.param(
+            {"id": 4, "at": TIME, "wet": 2, "t": 1.5, "unit": "C", "x": None, "ok": True, "more": {"y": 1}, "": 3},
+            SOIL | {"measures": {"*": "@"}},
+            [("4", TIME, "2", {"t": "1.5", "ok": "1"})],
+            id="all numbers of a message",
+        ),
+        pytest.param(
+            {"id": "n", "at": TIME, "data": {"wet": 2, "t": 1.5, "rows": [1]}},
+            {"device": "id", "time": "at", "value": "data.wet", "sensors": {"*": "data"}},
+            [("n", TIME, "2", None), ("n/t", TIME, "1.5", None)],
+            id="all numbers of an object as series",
+        ),
+        pytest.param(
             {"id": "f", "at": TIME, "cells": [3.1, 3.2], "list": [{"k": "wet", "v": 3}, {"k": "dry", "v": 4}]},
             {"device": "id", "time": "at", "value": "list[?k=='dry'].v | [0]",
              "measures": {"mean": "avg(cells)", "most": "max(cells)", "wrong": "sum(id)"}},
@@ -233,6 +245,15 @@ def test_numbers_are_counted_by_what_became_of_them() -> None:
     assert (usage.name, usage.matched) == ("soil", 3)
     assert usage.missing == {"t": 0, "u": 0, "v": 3}
     assert usage.unusable == {"t": 2, "u": 0, "v": 0}
+
+
+def test_all_numbers_of_a_message_are_bounded() -> None:
+    everything = contracts({"device": "$partitionKey", "time": "$arrival", "measures": {"*": "@"}})
+    many = {f"n{place}": place for place in range(300)} | {"x" * 256: 1}
+    [reading] = decode(json.dumps(many).encode(), everything, KEY, ARRIVAL).readings
+    assert list(reading.measures or {}) == [f"n{place}" for place in range(200)]
+    assert everything.usages()[0].unusable == {"*": 101}
+    assert reasons(decode(b'{"unit":"C"}', everything, KEY, ARRIVAL)) == ["missing-field"]
 
 
 def test_a_message_whose_measures_are_all_no_numbers_is_no_reading() -> None:

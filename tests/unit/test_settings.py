@@ -231,6 +231,7 @@ TRACKER = json.dumps(
         {"ALERT_FIELD": "fix.speed", "READING_CONTRACTS": TRACKER},
         {"ALERT_FIELD": "heading", "READING_CONTRACTS": TRACKER},
         {"ALERT_FIELD": "whatever", "READING_CONTRACTS": '["senml"]'},
+        {"ALERT_FIELD": "whatever", "READING_CONTRACTS": '[{"device": "id", "time": "at", "measures": {"*": "fix"}}]'},
     ],
 )
 def test_alerts_go_by_the_value_or_by_a_measure(variables: dict[str, str]) -> None:
