@@ -69,7 +69,7 @@ class Clients:
         return await self._stack.enter_async_context(self._create(service, pool))
 
     def _create(self, service: Service, pool: int = 10) -> Any:
-        # A row is checked by consumer/payload/reading.py; botocore's own check costs a seventh of the time per reading.
+        # A row is checked by consumer/payload; botocore's own check costs a seventh of the time per reading.
         config = AioConfig(
             retries={"total_max_attempts": 1},
             connect_timeout=5,

@@ -4,9 +4,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from consumer.payload.clock import Clock
-from consumer.payload.contract import Contract, called_value
-from consumer.payload.paths import Find
-from consumer.payload.contract import MAX_NAME, Contract
+from consumer.payload.contract import MAX_NAME, Contract, called_value
 from consumer.payload.paths import Find, keys
 from consumer.payload.reading import Found, Read, Reading
 from consumer.payload.usage import Usage

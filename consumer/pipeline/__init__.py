@@ -6,7 +6,7 @@ The path of one record, file by file:
 2. `pipeline/listener.py`     takes them in, and runs a `Shard`;
 3. `kcl/protocol.py`          reads the delivery;
 4. `pipeline/shard.py`        takes the records after the last one, and calls what follows, from top to bottom;
-5. `payload/reading.py`       decodes the record into readings, and rejects with their reasons,
+5. `payload/decode.py`        decodes the record into readings, and rejects with their reasons,
 6. `payload/values.py`        field by field;
 7. `sinks/table.py`           writes the readings' rows,
 8. `aws/retry.py`             as often as it takes, as long as `pipeline/ownership.py` (9) lets it: so does all below;

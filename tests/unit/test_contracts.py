@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -281,6 +282,20 @@ def test_what_is_read_of_gzip_cbor_and_messagepack_is_the_same() -> None:
         assert (rows(found), found.verbatim) == (wanted, False)
     assert read(gzip.compress(plain)).payload == plain
     assert read(cbor2.dumps(BUILT_IN)).payload == b"null"
+
+
+def test_what_json_has_no_kind_for_is_text_a_time_or_no_value() -> None:
+    moment = datetime(2025, 4, 26, 20, 40, 5, tzinfo=UTC)
+    message: dict[Any, Any] = {"id": b"\x0a\xff", "at": moment, "wet": 1, "u": cbor2.undefined, "f": float("nan"), 5: 6}
+    fleet = SOIL | {"measures": ["u", "f", "big", "tag", "wide"]}
+    more = {"big": 2**9000, "tag": cbor2.CBORTag(4711, 1), "wide": Decimal("Infinity")}
+    assert rows(read(cbor2.dumps(message | more), fleet)) == [("0aff", TIME, "1", None)]
+    assert rows(read(msgspec.msgpack.encode(message | {"u": None}), fleet)) == [("0aff", TIME, "1", None)]
+    assert reasons(read(cbor2.dumps(message | {"at": cbor2.CBORTag(4711, 1)}), fleet)) == ["wrong-type"]
+    deep: Any = 1
+    for _ in range(70):
+        deep = [deep]
+    assert reasons(read(msgspec.msgpack.encode([deep]), fleet)) == ["bad-encoding"]
 
 
 def test_a_contract_may_be_for_one_encoding() -> None:
