@@ -76,7 +76,7 @@ class Contracts:
                 yield one.usage.name, path, at(within, found)
 
     def fields(self) -> frozenset[str]:
-        """What values, measures and sensors are called; empty where messages name them (SenML, numbers of an object)."""
+        """What values, measures and sensors are called; empty where messages name them (SenML, all numbers)."""
         names = {name for usage in self.usages() for name in usage.missing}
         if self._senml or ALL in names:
             return frozenset()
