@@ -14,6 +14,7 @@ Paths = (
 )
 """Bounded in number and length, so that a row stays below DynamoDB's 400 KB."""
 MAX_NAME: Final = 255  # bytes
+Levels = Annotated[list[Path], Meta(min_length=1, max_length=4)]
 Encoding = Literal["json", "cbor", "msgpack"]
 Ready = Literal["generation-2", "generation-1", "senml"]
 DAY: Final = 86_400
@@ -23,7 +24,10 @@ class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """The paths of device, time and numbers in the messages of a fleet; docs/contracts.md describes each field."""
 
     name: Annotated[str, Meta(max_length=60, pattern="^[A-Za-z0-9._-]*$", description="In metrics and reports.")] = ""
-    each: Annotated[Path, Meta(description="The list of readings within a message.")] | None = None
+    each: (
+        Annotated[Path | Levels, Meta(description="The list of readings within a message; paths of nested lists.")]
+        | None
+    ) = None
     device: Annotated[Path, Meta(description="A path, $partitionKey, or a template: {model}-{id}.")]
     time: Annotated[Path, Meta(description="A path, or $arrival.")]
     time_zone: Annotated[str, Meta(description="IANA name of the zone of times that name none.")] | None = None

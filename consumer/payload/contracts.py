@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import Any, Final
 
-from consumer.payload import senml
+from consumer.payload import each, senml
 from consumer.payload.contract import DEFAULT_SETTING, READY, ContractError, Entry
 from consumer.payload.numbers import ALL
-from consumer.payload.paths import find
 from consumer.payload.readers import Reader, reader
 from consumer.payload.reading import Found, Read
 from consumer.payload.usage import Usage
@@ -31,12 +30,12 @@ class Contracts:
             except ContractError as error:
                 raise ContractError(error.what, (index, *error.where)) from None
         self._reads: list[Read] = []
-        for each, group in groupby(self._readers, lambda one: one.contract.each):
+        for shared, group in groupby(self._readers, lambda one: one.contract.each):
             readers = [*group]
-            self._reads += [one.read for one in readers] if each is None else [_each(each, readers)]
+            self._reads += [one.read for one in readers] if shared is None else [_each(readers)]
         self.encoding = next((one.contract.encoding for one in self._readers if one.contract.encoding), None)
         """The encoding to try first where the bytes may be CBOR or MessagePack."""
-        self._nested = any(one.each for one in self._readers)
+        self._nested = any(one.levels for one in self._readers)
         self._senml = next((one for one in self._readers if one.contract is senml.CONTRACT), None)
 
     def _add(self, made: Reader) -> None:
@@ -66,12 +65,10 @@ class Contracts:
         """For each path of each contract the value in a message, MISSING if there is none; for `contract try`."""
         for one in self._readers:
             within = item
-            if one.each:
-                listed = one.each(item, found)
-                yield one.usage.name, f"each {one.contract.each}", listed
+            if one.levels:
+                yield one.usage.name, f"each {one.list_name}", one.levels[0](item, found)
                 found.message = item
-                members = [*listed.values()] if type(listed) is dict else listed
-                within = members[0] if type(members) is list and members else MISSING
+                found.key, within, found.outer = next(each.elements(one.levels, item, found), ("", MISSING, ()))
             for path, at in (*one.needs, *one.numbers):
                 yield one.usage.name, path, at(within, found)
 
@@ -119,29 +116,23 @@ def _compiled(entry: Entry, label: str) -> Reader:
     return reader(contract, contract.name or label)
 
 
-def _each(path: str, readers: list[Reader]) -> Read:
-    """Reads the list at `path`: each element by the first of the contracts that matches it."""
-    at = find(path)
+def _each(readers: list[Reader]) -> Read:
+    """Reads the list that these contracts share: each element by the first of them that matches it."""
+    levels = readers[0].levels
 
     def read(item: Any, found: Found) -> bool:
-        listed = at(item, found)
-        if type(listed) is list:
-            members: list[tuple[str, Any]] = [("", member) for member in listed]
-        elif type(listed) is dict:
-            # Other members (a unit, a time) belong to all elements.
-            members = [(str(key), member) for key, member in listed.items() if type(member) in (dict, list, Bad)]
-        else:
+        listed = each.members(levels[0](item, found))
+        if listed is None:
             return False
-        if not members and type(listed) is dict:
-            return False
-        if not members:
-            raise Bad("empty", f"{path} holds no reading")
+        if not listed:
+            raise Bad("empty", f"there is no reading in {readers[0].list_name}")
         found.message = item
-        for place, (found.key, member) in enumerate(members):
+        for place, (key, element, outer) in enumerate(each.elements(levels, item, found)):
+            found.key, found.outer = key, outer
             found.index += place > 0
             try:
-                if not any(one.read(member, found) for one in readers):
-                    raise _why_not(readers, member, found, within=True)
+                if not any(one.read(element, found) for one in readers):
+                    raise _why_not(readers, element, found, within=True)
             except Bad as bad:
                 found.reject(bad, found.index)
         return True
@@ -157,7 +148,7 @@ def _why_not(readers: list[Reader], item: object, found: Found, within: bool = F
         return Bad("not-an-object", f"a reading is an object, not {kind(item)}")
     lacking = [(one, one.lacks(item, found, within)) for one in readers]
     # The nearest contract has most required paths in the message; of several the one that lacks fewest.
-    nearest, lacks = max(lacking, key=lambda each: (len(each[0].needs) - len(each[1]), -len(each[1])))
+    nearest, lacks = max(lacking, key=lambda one: (len(one[0].needs) - len(one[1]), -len(one[1])))
     nearest.usage.came_nearest(lacks)
     told = f"lacks {', '.join(lacks)}"
     if len(readers) > 1:

@@ -2,7 +2,8 @@
 
 Paths are JMESPath. A path of keys and indexes only becomes direct look-ups; any other is evaluated by the JMESPath
 library. In addition: `$partitionKey`, the record's partition key; `$arrival`, for the time only; `$.path`, a path of
-the whole message inside `each`; `$key`, the key of an element where `each` is an object.
+the whole message inside `each`; `$1.path`, of the element of the first of nested lists; `$key`, the key of an element
+where `each` is an object.
 """
 
 import re
@@ -18,6 +19,7 @@ from consumer.payload.reading import Found
 from consumer.payload.values import MISSING, Bad, device, shown
 
 ARRIVAL: Final = "$arrival"
+_OUTER = re.compile(r"\$([1-9])\.(.+)")
 _FIELD = re.compile(r"\{([^{}]*)\}")
 
 
@@ -68,8 +70,8 @@ def keys(path: str) -> tuple[str | int, ...] | None:
     return None if path.startswith("$") else _keys(_parsed(path))
 
 
-def find(path: str, within: bool = False) -> Find:
-    """Compiles a path of a message, or of an element `within` one. Raises PathError."""
+def find(path: str, within: int = 0) -> Find:
+    """Compiles a path of a message, or of an element `within` that many nested lists. Raises PathError."""
     if path == "$partitionKey":
         return lambda _, found: found.partition_key
     if path == "$key" and within:
@@ -77,11 +79,14 @@ def find(path: str, within: bool = False) -> Find:
     if path.startswith("$."):
         whole = find(path[2:])
         return (lambda _, found: whole(found.message, found)) if within else whole
+    if (numbered := _OUTER.fullmatch(path)) and int(numbered[1]) < within:
+        level, of_outer = int(numbered[1]) - 1, find(numbered[2])
+        return lambda _, found: of_outer(found.outer[level], found) if level < len(found.outer) else MISSING
     if path.startswith("$"):
         raise PathError(
             f"{path} is for a time only"
             if path == ARRIVAL
-            else f"{shown(path)} is none of $partitionKey, $.path and, with each, $key"
+            else f"{shown(path)} is none of $partitionKey, $.path and, with each, $key and $1.path"
         )
     tree = _parsed(path)
     steps = _keys(tree)
@@ -135,7 +140,7 @@ def _evaluated(tree: Any) -> Find:
     return evaluate
 
 
-def name(text: str, within: bool = False) -> Find:
+def name(text: str, within: int = 0) -> Find:
     """Compiles a device: a path or a template. Raises PathError."""
     if "{" not in text and "}" not in text:
         return find(text, within)

@@ -12,6 +12,7 @@ import msgspec
 
 from consumer.payload.clock import ARRIVED, Clock, clock
 from consumer.payload.contract import MAX_NAME, Contract, ContractError, Paths, called_value
+from consumer.payload.each import levels, members, paths
 from consumer.payload.numbers import NO_VALUE, with_numbers
 from consumer.payload.paths import ARRIVAL, Find, PathError, find, flat, keys, name
 from consumer.payload.reading import Found, Read, Reading
@@ -29,7 +30,12 @@ class Reader(msgspec.Struct):
     read: Read
     needs: list[tuple[str, Find]]
     numbers: list[tuple[str, Find]] = []
-    each: Find | None = None
+    levels: list[Find] = []
+
+    @property
+    def list_name(self) -> str:
+        """The path of `each`, for people."""
+        return ", ".join(paths(self.contract))
 
     @property
     def any_of(self) -> list[tuple[str, Find]]:
@@ -48,9 +54,8 @@ class Reader(msgspec.Struct):
 
     def lacks(self, item: object, found: Found, within: bool = False) -> list[str]:
         """The required paths that are missing in a message, or with `each` in an element `within` it."""
-        if self.each and not within:
-            listed = self.each(item, found)
-            return [] if listed and type(listed) in (list, dict) else [f"readings in {self.contract.each}"]
+        if self.levels and not within:
+            return [] if members(self.levels[0](item, found)) else [f"readings in {self.list_name}"]
         missing = [path for path, at in self.needs if at(item, found) is MISSING]
         if self.any_of and all(at(item, found) is MISSING for _, at in self.any_of):
             missing.append("any of " + ", ".join(label for label, _ in self.any_of))
@@ -75,7 +80,6 @@ def reader(contract: Contract, label: str) -> Reader:
         needs.append((contract.value, at_value))
     usage = Usage(label, 0, dict.fromkeys((*measures, *sensors), 0), dict.fromkeys((*measures, *sensors), 0))
     numbers = [*_paths(contract.measures, measures), *_paths(contract.sensors, sensors)]
-    each = _at(contract, "each", lambda path, _: find(path)) if contract.each is not None else None
     tell = clock(contract)
     plain = len(needs) == 3 and "{" not in contract.device and flat(tuple(path for path, _ in needs))
     fields = (at_device, at_time, at_value)
@@ -85,7 +89,7 @@ def reader(contract: Contract, label: str) -> Reader:
         read = _plain(contract, plain, tell, usage) if plain else _placed(contract, fields, tell, usage)
     if contract.encoding is not None:
         read = _only(contract.encoding, read)
-    return Reader(contract, usage, read, needs, numbers, each)
+    return Reader(contract, usage, read, needs, numbers, _levels(contract))
 
 
 def _plain(contract: Contract, get: Callable[[Any], tuple[Any, ...]], tell: Clock, usage: Usage) -> Read:
@@ -148,30 +152,37 @@ def _only(encoding: str, read: Read) -> Read:
     return lambda item, found: found.encoding == encoding and read(item, found)
 
 
-def _at(contract: Contract, part: str, compiled: Callable[[str, bool], Find]) -> Find:
+def _levels(contract: Contract) -> list[Find]:
     try:
-        return compiled(getattr(contract, part), contract.each is not None)
+        return levels(contract)
+    except PathError as error:
+        raise ContractError(str(error), ("each",)) from None
+
+
+def _at(contract: Contract, part: str, compiled: Callable[[str, int], Find]) -> Find:
+    try:
+        return compiled(getattr(contract, part), len(paths(contract)))
     except PathError as error:
         raise ContractError(str(error), (part,)) from None
 
 
 def _named(contract: Contract, part: str) -> dict[str, Find]:
     """The compiled paths of measures or sensors by name; in a list the path is the name."""
-    paths: Paths = getattr(contract, part)
-    pairs = [*paths.items()] if isinstance(paths, dict) else [(path, path) for path in paths]
+    given: Paths = getattr(contract, part)
+    pairs = [*given.items()] if isinstance(given, dict) else [(path, path) for path in given]
     if len(dict(pairs)) != len(pairs):
         raise ContractError("names a path twice", (part,))
     named: dict[str, Find] = {}
     for place, (label, path) in enumerate(pairs):
-        where = (part, label if isinstance(paths, dict) else place)
+        where = (part, label if isinstance(given, dict) else place)
         if len(label.encode()) > MAX_NAME:
             raise ContractError(f"has a name of more than {MAX_NAME} bytes; give it one: name to path", where)
         try:
-            named[label] = find(path, contract.each is not None)
+            named[label] = find(path, len(paths(contract)))
         except PathError as error:
             raise ContractError(str(error), where) from None
     return named
 
 
-def _paths(paths: Paths, finds: dict[str, Find]) -> list[tuple[str, Find]]:
-    return list(zip(paths.values() if isinstance(paths, dict) else paths, finds.values(), strict=True))
+def _paths(given: Paths, finds: dict[str, Find]) -> list[tuple[str, Find]]:
+    return list(zip(given.values() if isinstance(given, dict) else given, finds.values(), strict=True))

@@ -73,7 +73,8 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
 class Found(msgspec.Struct, gc=False):
     """A record that is being read, and its results so far.
 
-    `index` is that of the next reading; `message` and `key` are set while the elements of `each` are read.
+    `index` is that of the next reading. While the elements of `each` are read, `message` is the whole message, `key`
+    the element's key in an object, and `outer` are the elements of the lists around it.
     """
 
     partition_key: str
@@ -81,6 +82,7 @@ class Found(msgspec.Struct, gc=False):
     encoding: str = "json"
     message: object = None
     key: str = ""
+    outer: tuple[Any, ...] = ()
     index: int = 0
     readings: list[Reading] = []
     rejects: list[Reject] = []

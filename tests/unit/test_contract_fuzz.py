@@ -24,7 +24,21 @@ PATHS = [
     "length(a)", "to_number(name)", "join('-', a)", "keys(@)", "values(a)", "sort_by(a, &b)[0]", "to_string(a)",
     "a || b", "!a", "not_null(a, b)", "`1e999`", "[a, b]", "floor(v)", "reverse(a)", "type(a)", "contains(a, b)",
 ]  # fmt: skip
-WRONG = ["$key", "$", "{", "a}", "median(a)", "a..b", "", "PM2-5", "`NaN`", "$arrival", "{a}-{b}", "{x: a}.x"]
+WRONG = [
+    "$1.name",
+    "$key",
+    "$",
+    "{",
+    "a}",
+    "median(a)",
+    "a..b",
+    "",
+    "PM2-5",
+    "`NaN`",
+    "$arrival",
+    "{a}-{b}",
+    "{x: a}.x",
+]
 """Of these some are right in some fields."""
 GOOD_TIMES = [1_745_700_005, 1_745_700_005_000, 1.7457e9, "2025-04-26T20:40:05Z", "1745700005", 1_745_700_005_000_000]
 TIMES = [
@@ -58,7 +72,7 @@ SCALARS = [
     "x" * 2049,
 ]
 OPTIONS: dict[str, list[Any]] = {
-    "each": ["a", "b", "@", "a.b", "values(@)"],
+    "each": ["a", "b", "@", "a.b", "values(@)", ["a", "@"], ["a", "b", "a"]],
     "time_zone": ["Europe/Berlin", "America/St_Johns", "UTC"],
     "bad_time": ["arrival"],
     "max_future_seconds": [0, 60, 10**10],

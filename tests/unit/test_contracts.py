@@ -140,6 +140,13 @@ def reasons(found: Decoded) -> list[str]:
             id="an object of readings by their names",
         ),
         pytest.param(
+            {"gate": "g", "devices": [{"n": 1, "list": [{"at": TIME, "wet": 5}, {"at": TIME + 1, "wet": 6}]},
+                                      {"n": 2, "list": [{"at": TIME, "wet": 7}]}]},
+            {"each": ["devices", "list"], "device": "{$.gate}/{$1.n}", "time": "at", "value": "wet"},
+            [("g/1", TIME, "5", None), ("g/1", TIME + 1, "6", None), ("g/2", TIME, "7", None)],
+            id="lists within a list",
+        ),
+        pytest.param(
             {"id": "m", "points": [[TIME, 1.5], [TIME + 1, 2.5]]},
             {"each": "points", "device": "$.id", "time": "[0]", "value": "[1]"},
             [("m", TIME, "1.5", None), ("m", TIME + 1, "2.5", None)],
@@ -236,6 +243,16 @@ def test_readings_of_one_list_may_be_of_several_kinds() -> None:
     assert [reject.index for reject in after.rejects] == [2, 3, 4]
     assert reasons(read({"list": []}, *kinds)) == ["empty"]
     assert reasons(read({"list": "x"}, *kinds)) == ["missing-field"]
+
+
+def test_an_inner_list_that_is_missing_costs_its_element_alone() -> None:
+    nested = {"each": ["a", "b"], "device": "$1.n", "time": "$arrival", "value": "v"}
+    found = read({"a": [{"n": "x", "b": [{"v": 1}, {}]}, {"n": "y"}, 7, {"n": "z", "b": [{"v": 2}]}]}, nested)
+    assert [row[0] for row in rows(found)] == ["x", "z"]
+    assert [reject.index for reject in found.rejects] == [1, 2, 3]
+    assert reasons(read({"b": []}, nested)) == ["missing-field"]
+    with pytest.raises(ContractError, match=r"\[0\].device: '\$2.n' is none of"):
+        contracts(nested | {"device": "$2.n"})
 
 
 def test_numbers_are_counted_by_what_became_of_them() -> None:
