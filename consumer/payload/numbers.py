@@ -20,6 +20,15 @@ MAX_ALL: Final = 200
 """Numbers of one object, so that a row stays below DynamoDB's 400 KB."""
 
 
+def of_object(at: Find) -> Find:
+    """The path of ALL: it leads to an object or nowhere, for a bare value has no names."""
+
+    def look_up(item: Any, found: Found) -> Any:
+        return given if type(given := at(item, found)) is dict else MISSING
+
+    return look_up
+
+
 def with_numbers(
     contract: Contract,
     fields: tuple[Find, Find, Find],

@@ -13,7 +13,7 @@ import msgspec
 from consumer.payload.clock import ARRIVED, Clock, clock
 from consumer.payload.contract import MAX_NAME, Contract, ContractError, Paths, called_value
 from consumer.payload.each import levels, members, paths
-from consumer.payload.numbers import NO_VALUE, with_numbers
+from consumer.payload.numbers import ALL, NO_VALUE, of_object, with_numbers
 from consumer.payload.paths import ARRIVAL, Find, PathError, find, flat, keys, name
 from consumer.payload.reading import Found, Read, Reading
 from consumer.payload.times import END_MS, FIRST_MS
@@ -178,7 +178,8 @@ def _named(contract: Contract, part: str) -> dict[str, Find]:
         if len(label.encode()) > MAX_NAME:
             raise ContractError(f"has a name of more than {MAX_NAME} bytes; give it one: name to path", where)
         try:
-            named[label] = find(path, len(paths(contract)))
+            at = find(path, len(paths(contract)))
+            named[label] = of_object(at) if label == ALL else at
         except PathError as error:
             raise ContractError(str(error), where) from None
     return named

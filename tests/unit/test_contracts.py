@@ -272,6 +272,8 @@ def test_all_numbers_of_a_message_are_bounded() -> None:
     assert list(reading.measures or {}) == [f"n{place}" for place in range(200)]
     assert everything.usages()[0].unusable == {"*": 101}
     assert reasons(decode(b'{"unit":"C"}', everything, KEY, ARRIVAL)) == ["missing-field"]
+    assert reasons(decode(b"21.5", everything, KEY, ARRIVAL)) == ["not-an-object"]  # it has no name
+    assert reasons(decode(b"online", everything, KEY, ARRIVAL)) == ["not-json"]
 
 
 def test_a_message_whose_measures_are_all_no_numbers_is_no_reading() -> None:
