@@ -62,7 +62,7 @@ class Page:
 
     @property
     def params(self) -> str:
-        [given] = re.findall(r'^make deploy STACK=\w+ PARAMS="([^"]+)"$', self.text, re.MULTILINE | re.DOTALL)
+        [given] = re.findall(r'^\$ make deploy STACK=\w+ PARAMS="([^"]+)"$', self.text, re.MULTILINE | re.DOTALL)
         return str(given).replace("\\\n", "")  # as a shell joins lines
 
     def decoded(self, payload: str | bytes, key: str) -> Decoded:
@@ -101,7 +101,7 @@ def params(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[
     """The parameters of the page's deployment, with its contract in the file that it names."""
     [file] = re.findall(r"ReadingContracts=(\S+)", page.params)
     assert f"Save the contract as `{file}`" in page.text
-    assert f"\n.venv/bin/sensorstream contract try --contract {file} " in page.text
+    assert f"\n$ .venv/bin/sensorstream contract try --contract {file} " in page.text
     (tmp_path / file).write_text(page.contract)
     monkeypatch.chdir(tmp_path)
     return assignments(page.params)
