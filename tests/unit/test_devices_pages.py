@@ -318,3 +318,13 @@ def test_bare_numbers_of_one_node(payload: str, wanted: list[Row], reasons: list
     [contract] = re.findall(r"`({[^`]*\"@\"})`", PAGES["esphome"].text)
     decoded = decode(payload.encode(), Contracts(parse(f"[{contract}]".encode())), "d", ARRIVAL)
     assert (rows(decoded), [reject.reason for reject in decoded.rejects]) == (wanted, reasons)
+
+
+@pytest.mark.parametrize("last", ["tasmota", "zigbee2mqtt"])
+def test_pages_may_be_combined_but_two_that_fit_nearly_every_object(last: str) -> None:
+    names = [*sorted(PAGES.keys() - {"tasmota", "zigbee2mqtt"}), last]
+    entries = [entry for name in names for entry in json.loads(PAGES[name].contract)]
+    together = Contracts(parse(json.dumps(entries).encode()))
+    for page in map(PAGES.__getitem__, names):
+        read = [decode(payload.encode(), together, key, ARRIVAL) for key, payload in page.payloads]
+        assert [row for one in read for row in rows(one)] == page.rows, page.name
