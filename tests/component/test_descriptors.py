@@ -14,6 +14,7 @@ import pytest
 
 from consumer import descriptors
 from producer.aws.errors import UserError
+from producer.fleet.condition import Condition
 from producer.fleet.ledger import Ledger
 from producer.fleet.simulate import Simulator, Workload
 from tests.unit.test_supervisor import FakeDaemon, Runs
@@ -115,7 +116,7 @@ async def test_it_ends_the_service_instead_of_one_daemon_after_another() -> None
 
 def test_a_fleet_that_is_too_large_for_it_is_refused_before_it_connects(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (300, 300))
-    stack: Any = SimpleNamespace(name="s")
+    stack: Any = SimpleNamespace(name="s", alerts=Condition(), topics=[])
     with (
         Ledger(None) as ledger,
         pytest.raises(UserError, match=r"limit of 300 open files has room for 200; raise it"),
