@@ -142,7 +142,8 @@ def test_a_worker_has_as_many_series_as_the_metrics_page_says(system: System) ->
         return len(series) - of_shards, of_shards / system.metric("sensorstream_owned_shards")
 
     system.producer("publish", "greenhouse", "41.5")  # the stages have series from the first batch on
-    wait_for(lambda: counted() == (int(found[1]), int(found[2])), f"{found[0]}; counted: {counted()}")
+    wait_for(lambda: system.metric("sensorstream_batches_total"), "a batch")
+    assert counted() == (int(found[1]), int(found[2]))
 
 
 def test_metrics_contain_no_secrets(system: System) -> None:
