@@ -111,14 +111,19 @@ async def test_a_longer_object_of_an_earlier_owner_is_adopted() -> None:
     assert sequence(world) == [str(n) for n in range(1, 7)]
 
 
+async def replace(zombie: FakeDaemon, owner: FakeDaemon) -> None:
+    """The owner takes the shard while the zombie has records 1 and 2 open, and stores 1 to 4; the zombie goes on."""
+    await zombie.start()
+    await zombie.deliver([record(1), record(2)])
+    await owner.start()
+    await owner.deliver([record(n) for n in range(1, 5)])
+    await zombie.deliver([record(n) for n in range(3, 6)])
+
+
 async def test_a_zombie_is_fenced_and_writes_nothing_more() -> None:
     world = World()
     async with FakeDaemon(world) as zombie, FakeDaemon(world) as owner:
-        await zombie.start()
-        await zombie.deliver([record(1), record(2)])
-        await owner.start()
-        await owner.deliver([record(n) for n in range(1, 5)])
-        await zombie.deliver([record(n) for n in range(3, 6)])
+        await replace(zombie, owner)
         await zombie.deliver([record(n) for n in range(6, 12)])
         assert owner.checkpoints == [(4, 0)]
         assert zombie.checkpoints == []
@@ -152,11 +157,7 @@ def ended(world: World) -> dict[str, float]:
 async def test_losing_a_shard_is_logged_and_counted_with_its_reason(events: Callable[[], list[dict[str, Any]]]) -> None:
     world = World()
     async with FakeDaemon(world) as zombie, FakeDaemon(world) as owner:
-        await zombie.start()
-        await zombie.deliver([record(1), record(2)])
-        await owner.start()
-        await owner.deliver([record(n) for n in range(1, 5)])
-        await zombie.deliver([record(n) for n in range(3, 6)])
+        await replace(zombie, owner)
         assert ended(world) == {"fenced": 1}
         await zombie.do("leaseLost")
         await owner.do("shutdownRequested")
