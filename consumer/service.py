@@ -20,6 +20,7 @@ from consumer.archive.store import Archive
 from consumer.archive.writer import RotationPolicy
 from consumer.aws.clients import Clients
 from consumer.aws.credentials import Endpoint
+from consumer.kcl.claims import Claims
 from consumer.kcl.daemon import Daemon
 from consumer.kcl.lease_monitor import LeaseMonitor
 from consumer.kcl.lease_table import Leases
@@ -91,7 +92,9 @@ class Service:
             rotation=RotationPolicy(
                 settings.archive_max_records, settings.archive_max_bytes, settings.archive_max_seconds * 1000
             ),
-            leases=self._leases,
+            claims=Claims(
+                clients.dynamodb, settings.application_name, settings.worker_id, settings.archive_compression
+            ),
             table=Table(
                 clients.dynamodb, settings.sensor_table, settings.row_ttl_days, settings.table_concurrency, metrics
             ),

@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, Literal, cast
 
 from consumer import misspelt
+from consumer.archive.compression import Compression
 from consumer.own_decoder import OwnDecoder, load
 from consumer.payload.contracts import DEFAULT, Contracts
 from consumer.setting_types import contracts, decimal, position, quoted, run_dir, url
@@ -121,6 +122,7 @@ class Settings:
     archive_max_records: int = _whole(10_000, 1, 1_000_000)
     archive_max_bytes: int = _whole(8_388_608, 1_024, 268_435_456)
     archive_max_seconds: int = _whole(60, 1, 3_600)
+    archive_compression: Compression = _choice("zstd", "gzip")  # noqa: RUF009
 
     reading_contracts: Contracts = _setting(contracts, DEFAULT)  # noqa: RUF009
     payload_decoder: OwnDecoder | None = _setting(load, None)  # noqa: RUF009

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from consumer.archive.compression import Body
 from consumer.archive.fence import Committed, Outcome, Replace, decide
 from consumer.archive.format import (
     DEAD_LETTERS,
     READINGS,
     ArchiveObject,
-    Gzip,
     ObjectMetadata,
     undeliverable_key,
     undeliverable_line,
@@ -64,7 +64,7 @@ class Archive:
 
     async def put_undeliverable(self, data: bytes, guard: Guard) -> None:
         """Keeps a record that the KCL could not de-aggregate; the same bytes always give the same object."""
-        body = Gzip(0)
+        body = Body("gzip", 0)
         body.write(undeliverable_line(data))
         put = partial(self._client.put_object, Bucket=self._bucket, Key=undeliverable_key(data), Body=body.read())
         await until_done("archive", put, self._metrics, guard)

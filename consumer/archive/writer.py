@@ -9,7 +9,8 @@ object earlier: see fence.py.
 
 from dataclasses import dataclass
 
-from consumer.archive.format import ArchiveObject, Gzip, ObjectMetadata, key, line
+from consumer.archive.compression import Body, Compression
+from consumer.archive.format import ArchiveObject, ObjectMetadata, key, line
 from consumer.payload.reading import Decoded
 from consumer.record import Position, Record
 
@@ -25,19 +26,28 @@ class RotationPolicy:
 
 
 class ObjectWriter:
-    """One open archive object. Holds the compressed lines only, so its memory is a fraction of the records taken."""
+    """One open archive object. Holds compressed lines, so its memory is a fraction of the records taken."""
 
-    def __init__(self, shard: str, epoch: int, rotation: RotationPolicy, first: Record) -> None:
+    def __init__(
+        self,
+        shard: str,
+        epoch: int,
+        compression: Compression,
+        rotation: RotationPolicy,
+        position: Position,
+        first: Record,
+    ) -> None:
         self._shard = shard
         self._epoch = epoch
+        self._compression: Compression = compression
         self._rotation = rotation
-        self.first = self.last = first.position
+        self.first = self.last = position
         self.arrival = first.approximate_arrival_timestamp or 0
         self.records = 0
         self._dead_records = 0
         self._size = 0
-        self._lines = Gzip(epoch)
-        self._dead: Gzip | None = None  # created when needed: a compressor takes a quarter of a megabyte
+        self._lines = Body(compression, epoch)
+        self._dead: Body | None = None  # created when needed: gzip takes a quarter of a megabyte
         self.want: Position | None = None
         """The last record of an adopted object: ours must not be closed before it holds that record."""
 
@@ -48,15 +58,15 @@ class ObjectWriter:
         arrival = record.approximate_arrival_timestamp
         return arrival is None or arrival - self.arrival < self._rotation.window_ms
 
-    def take(self, record: Record, decoded: Decoded) -> None:
-        """Adds the next record of the shard."""
+    def take(self, position: Position, record: Record, decoded: Decoded) -> None:
+        """Adds the next record of the shard, which stands at `position`."""
         text = line(self._shard, record, decoded)
         self._lines.write(text)
         if decoded.rejected:
-            self._dead = self._dead or Gzip(self._epoch)
+            self._dead = self._dead or Body(self._compression, self._epoch)
             self._dead.write(text)
             self._dead_records += 1
-        self.last = record.position
+        self.last = position
         self.records += 1
         self._size += len(text)
 
@@ -79,8 +89,8 @@ class ObjectWriter:
     def close(self) -> ArchiveObject:
         """The archive object with the records so far. Writing can go on (as after Adopt)."""
         return ArchiveObject(
-            key=key(self._shard, self.first, self.arrival),
+            key=key(self._shard, self.first, self.arrival, self._compression),
             metadata=ObjectMetadata(self.first, self.last, self.records, self._epoch, self._dead_records or None),
             body=self._lines.read(),
-            dead_letters=(self._dead or Gzip(self._epoch)).read(),
+            dead_letters=(self._dead or Body(self._compression, self._epoch)).read(),
         )

@@ -1,15 +1,13 @@
-"""The KCL's tables: the fence's epoch, first rows, leases of this worker, the leader's lock. No other file knows them.
+"""The KCL's tables: first rows, leases of this worker, the leader's lock. Only claims.py knows them, too.
 
-One row per shard, key `leaseKey`; the KCL changes its rows by UpdateItem only, so that our attribute `epoch` is kept.
-The KCL owns everything else. We read `leaseOwner` (worker id), `leaseCounter` (counts the renewals), `checkpointOwner`
+One row per shard, key `leaseKey`; the KCL changes its rows by UpdateItem only, so that what claims.py adds stays. The
+KCL owns everything else. We read `leaseOwner` (worker id), `leaseCounter` (counts the renewals), `checkpointOwner`
 (the old owner, while a lease is handed over), `checkpoint` with `checkpointSubSequenceNumber` (a sequence number or a
 constant such as TRIM_HORIZON), `parentShardId` (a set).
 """
 
 import contextlib
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import ClientError
@@ -31,14 +29,6 @@ OWNER_INDEX: Final = "LeaseOwnerToLeaseKeyIndex"
 _MAX_SEEDS: Final = 100  # a transaction's limit; a partial set of rows would leave shards unread
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A shard's fencing token, and the checkpoint that stood in the row when it was claimed."""
-
-    epoch: int
-    checkpoint: Position
-
-
 class Leases:
     """The lease table `table` as the worker `worker_id` sees it. Errors of DynamoDB propagate."""
 
@@ -46,30 +36,6 @@ class Leases:
         self._client = client
         self._table = table
         self._worker_id = worker_id
-
-    async def claim(self, shard: str) -> Claim | None:
-        """Claims a new epoch, greater than every earlier one; None when this worker does not own the lease (any more).
-
-        The first epoch of a row is the time in ms, so that the epochs of a table that was deleted and created again
-        are above those of its predecessor; after that each is one more than the last, whatever the workers' clocks.
-        """
-        try:
-            answer = await self._client.update_item(
-                TableName=self._table,
-                Key={"leaseKey": {"S": shard}},
-                UpdateExpression="SET epoch = if_not_exists(epoch, :now) + :one",
-                ConditionExpression="leaseOwner = :me AND attribute_not_exists(checkpointOwner)",
-                ExpressionAttributeValues={
-                    ":me": {"S": self._worker_id},
-                    ":now": {"N": str(time.time_ns() // 1_000_000)},
-                    ":one": {"N": "1"},
-                },
-                ReturnValues="ALL_NEW",
-            )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return None
-        row = answer["Attributes"]
-        return Claim(int(row["epoch"]["N"]), position(row))
 
     async def rows(self) -> dict[str, Mapping[str, Any]]:
         """The rows of all shards, by shard, without what only the KCL needs."""

@@ -1,10 +1,12 @@
-"""The checkpoint: the last step of a commit, sent to the daemon over the shard's conversation."""
+"""The checkpoint: the last step of a commit, sent to the daemon over the shard's conversation; and what follows it."""
 
 import asyncio
 import logging
+from functools import partial
 from typing import Final
 
-from consumer.aws.retry import delay
+from consumer.archive.compression import Compression
+from consumer.aws.retry import delay, unguarded, until_done
 from consumer.kcl.protocol import CheckpointRefused, Conversation
 from consumer.pipeline.components import Components
 from consumer.pipeline.ownership import Event, OwnershipLost
@@ -40,3 +42,16 @@ async def checkpoint(conversation: Conversation, position: Position | None, comp
         else:
             components.metrics.checkpoints.inc()
             return
+
+
+async def next_compression(shard: str, epoch: int, last: Compression, components: Components) -> Compression:
+    """The compression of the archive object behind our checkpoint; `last` is that of the object before it.
+
+    The setting takes effect here: no other owner has begun that object. Raises OwnershipLost.
+    """
+    claims = components.claims
+    if last != claims.compression:
+        change = partial(claims.change_compression, shard, epoch)
+        if not await until_done("leases", change, components.metrics, unguarded):
+            raise OwnershipLost(Event.FENCED)
+    return claims.compression

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from consumer.archive.store import Archive
 from consumer.archive.writer import RotationPolicy
-from consumer.kcl.lease_table import Leases
+from consumer.kcl.claims import Claims
 from consumer.payload.contracts import Contracts
 from consumer.pipeline.reads import Reads
 from consumer.pipeline.shard_end import Ends
@@ -43,7 +43,7 @@ class Components:
 
     contracts: Contracts
     rotation: RotationPolicy
-    leases: Leases
+    claims: Claims
     table: Table
     archive: Archive
     ends: Ends

@@ -7,11 +7,22 @@ from consumer.payload.contracts import Contracts
 from consumer.payload.decode import decode
 from consumer.payload.reading import Decoded
 from consumer.record import Record
+from consumer.telemetry.metrics import Metrics
 
 
-async def decode_all(records: Sequence[Record], contracts: Contracts) -> list[Decoded]:
-    """Decodes them in their order. With a decoder of the operator's own, which may be slow, others get their turn after
-    each record."""
+async def decode_all(records: Sequence[Record], contracts: Contracts, metrics: Metrics) -> list[Decoded]:
+    """Decodes them in their order, and counts readings and rejects."""
+    decoded = await _decode_all(records, contracts)
+    metrics.decoded.inc(sum(len(found.readings) for found in decoded))
+    for found in decoded:
+        if found.rejected:
+            for reason, count in found.reasons.items():
+                metrics.rejected.labels(reason).inc(count)
+    return decoded
+
+
+async def _decode_all(records: Sequence[Record], contracts: Contracts) -> list[Decoded]:
+    """With a decoder of the operator's own, which may be slow, others get their turn after each record."""
     if contracts.own is None:
         return [decode(r.data, contracts, r.partition_key, r.approximate_arrival_timestamp) for r in records]
     decoded = []

@@ -11,6 +11,7 @@ import time
 from functools import partial
 from typing import Any, Final
 
+from consumer.archive.compression import Compression
 from consumer.archive.fence import Adopt, Committed, Fenced
 from consumer.archive.format import position_text
 from consumer.archive.writer import ObjectWriter
@@ -28,7 +29,7 @@ from consumer.kcl.protocol import (
     ShutdownRequested,
 )
 from consumer.payload.reading import Decoded
-from consumer.pipeline.checkpoint import checkpoint
+from consumer.pipeline.checkpoint import checkpoint, next_compression
 from consumer.pipeline.components import Components
 from consumer.pipeline.decoding import decode_all
 from consumer.pipeline.ownership import Event, OwnershipLost, OwnershipState
@@ -50,6 +51,7 @@ class Shard:
         self._working = asyncio.Lock()
         self.ownership = OwnershipState(components.ownership.running, components.metrics)
         self._epoch = 0
+        self._compression: Compression = "gzip"  # of the next archive object
         self._writer: ObjectWriter | None = None
         self._opened = 0.0  # when the object writer was created
         self._in_hand: int | None = None  # arrival of the first record of the delivery in progress
@@ -109,19 +111,20 @@ class Shard:
         self.name = action.shard_id
         bind(shard=self.name)
         await self._components.ownership.replace_older(self)
-        leases, metrics = self._components.leases, self._components.metrics
-        claim = await until_done("leases", partial(leases.claim, self.name), metrics, unguarded)
+        claims, metrics = self._components.claims, self._components.metrics
+        claim = await until_done("leases", partial(claims.claim, self.name), metrics, unguarded)
         if claim is None:
             self.ownership.on(Event.CLAIM_REFUSED)
             return
-        self._epoch, self.last = claim.epoch, claim.checkpoint
+        self._epoch, self._compression, self.last = claim.epoch, claim.compression, claim.checkpoint
         self.ownership.on(Event.CLAIMED)
         if self.ownership.live:  # not replaced meanwhile
             log.info("claimed", extra={"epoch": claim.epoch, "checkpoint": claim.checkpoint[0]})
 
     async def _process(self, delivery: ProcessRecords) -> None:
         self.behind = delivery.millis_behind_latest
-        fresh = [record for record in delivery.records if record.position > self.last]
+        taken = [(position, record) for record in delivery.records if (position := record.position) > self.last]
+        fresh = [record for _, record in taken]
         metrics = self._components.metrics
         metrics.redelivered.inc(len(delivery.records) - len(fresh))
         if not fresh:
@@ -132,12 +135,11 @@ class Shard:
         metrics.batches.inc()
         metrics.records.inc(len(fresh))
         with metrics.stage.labels("decode").time():
-            decoded = await decode_all(fresh, self._components.contracts)
+            decoded = await decode_all(fresh, self._components.contracts, metrics)
         with metrics.stage.labels("rows").time():
             await self._rows(fresh, decoded)
         with metrics.stage.labels("archive").time():
-            for record, found in zip(fresh, decoded, strict=True):
-                await self._pack(record, found)
+            await self._archive(taken, decoded)
         self._in_hand = None
         self.records += len(fresh)
         self.bytes += sum(len(record.data) for record in fresh)
@@ -148,25 +150,22 @@ class Shard:
             for record, found in zip(records, decoded, strict=True)
             for reading in found.readings
         ]
-        metrics = self._components.metrics
-        for found in decoded:
-            for reason, count in found.reasons.items():
-                metrics.rejected.labels(reason).inc(count)
-        metrics.decoded.inc(len(arrived))
         await self._components.table.put(arrived, self.ownership.guard)
         self._components.written(arrived)
 
-    async def _pack(self, record: Record, decoded: Decoded) -> None:
-        if self._writer and not self._writer.fits(record):
-            await self._commit()
-        if self._writer is None:
-            self.ownership.guard()
-            self._writer = ObjectWriter(self.name, self._epoch, self._components.rotation, record)
-            self._opened = time.monotonic()
-        self._writer.take(record, decoded)
-        self.last = record.position
-        if self._writer.full:
-            await self._commit()
+    async def _archive(self, records: list[tuple[Position, Record]], decoded: list[Decoded]) -> None:
+        for (position, record), found in zip(records, decoded, strict=True):
+            if self._writer and not self._writer.fits(record):
+                await self._commit()
+            if self._writer is None:
+                self.ownership.guard()
+                rotation = self._components.rotation
+                self._writer = ObjectWriter(self.name, self._epoch, self._compression, rotation, position, record)
+                self._opened = time.monotonic()
+            self._writer.take(position, record, found)
+            self.last = position
+            if self._writer.full:
+                await self._commit()
 
     async def _commit(self, within: float | None = None) -> None:
         """Commits the open archive object, each step when the one before is done:
@@ -196,6 +195,7 @@ class Shard:
             case Committed():
                 await checkpoint(self._conversation, self._writer.last, self._components)
                 self._writer = None
+                self._compression = await next_compression(self.name, self._epoch, self._compression, self._components)
 
     async def _hand_off(self) -> None:
         """The lease is about to move: commits what it can in time; the next owner reads the rest again."""

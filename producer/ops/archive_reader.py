@@ -1,7 +1,8 @@
-"""Reads what the consumer keeps in the archive bucket: archive objects and dead letters, gzip NDJSON."""
+"""Reads what the consumer keeps in the archive bucket: archive objects and dead letters, NDJSON in zstd or gzip."""
 
 import gzip
 import io
+import sys
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +19,11 @@ from consumer.aws.codes import NO_SUCH_OBJECT, code
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 PREFETCHED, PREFETCHED_BYTES = 8, 32 * 1024 * 1024  # objects that are fetched before they are read
 SomeLine = TypeVar("SomeLine")
@@ -58,7 +64,7 @@ SomeObject = TypeVar("SomeObject", bound=Sized)
 
 class Opened(NamedTuple):
     """An object's metadata and its lines without line breaks; the iterator raises UnreadableLine when the object
-    is not a complete gzip file, or was deleted after it was listed."""
+    is incomplete, or was deleted after it was listed."""
 
     metadata: dict[str, str]
     lines: Iterator[bytes]
@@ -81,7 +87,7 @@ class Bucket:
     def open(self, key: str) -> Opened:
         """One object, unpacked while its lines are read."""
         answer = self._s3.get_object(Bucket=self._name, Key=key)
-        return Opened(answer["Metadata"], _lines(answer["Body"]))
+        return Opened(answer["Metadata"], _lines(key, answer["Body"]))
 
     def open_each(
         self, objects: Iterable[SomeObject], fetch: Callable[[str], Opened] | None = None
@@ -145,7 +151,7 @@ class Bucket:
             answer = self._s3.get_object(Bucket=self._name, Key=key)
         except self._s3.exceptions.NoSuchKey:
             return Opened({}, _Failing(UnreadableLine("it was taken away after it was listed")))
-        return Opened(answer["Metadata"], _lines(io.BytesIO(answer["Body"].read())))
+        return Opened(answer["Metadata"], _lines(key, io.BytesIO(answer["Body"].read())))
 
 
 class _Failing(Iterator[bytes]):
@@ -158,10 +164,10 @@ class _Failing(Iterator[bytes]):
         raise self._error
 
 
-def _lines(body: Any) -> Iterator[bytes]:
+def _lines(key: str, body: Any) -> Iterator[bytes]:
     try:
-        with gzip.open(body) as unpacked:
+        with zstd.open(body) if key.endswith(".zst") else gzip.open(body) as unpacked:
             for line in unpacked:
                 yield line.rstrip(b"\n")
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UnreadableLine(f"not a whole gzip file: {error}") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error, zstd.ZstdError) as error:
+        raise UnreadableLine(f"not a whole object: {error}") from None

@@ -122,8 +122,9 @@ class CheckedObject:
             yield f"metadata epoch is {self.metadata.get('epoch')}"
 
     def _of_key(self, first: Position) -> Iterator[str]:
-        shard, _, name = self.key.removesuffix(".ndjson.gz").rpartition("/")
-        if not self.key.endswith(".ndjson.gz") or shard.rpartition("/")[2] != self.shard:
+        path, _, kind = self.key.partition(".")
+        shard, _, name = path.rpartition("/")
+        if kind not in ("ndjson.zst", "ndjson.gz") or shard.rpartition("/")[2] != self.shard:
             yield f"the key does not name the shard {self.shard}"
         if name != f"{first[0]:056d}-{first[1]:010d}":
             yield f"the key does not name the first record {text(first)}"

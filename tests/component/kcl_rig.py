@@ -16,6 +16,7 @@ from aiobotocore.session import get_session
 
 from consumer.aws.credentials import Credentials, Endpoint
 from consumer.kcl import java
+from consumer.kcl.claims import Claims
 from consumer.kcl.daemon import Daemon
 from consumer.kcl.lease_table import Leases
 from consumer.settings import Settings
@@ -74,7 +75,9 @@ class Rig:
         where: Any = {"endpoint_url": self.settings.aws_endpoint_url, "region_name": self.settings.aws_region}
         self.kinesis: Any = await self._stack.enter_async_context(session.create_client("kinesis", **where))
         self.dynamodb: Any = await self._stack.enter_async_context(session.create_client("dynamodb", **where))
-        self.leases = Leases(self.dynamodb, self.settings.application_name, self.settings.worker_id)
+        table = self.settings.application_name
+        self.leases = Leases(self.dynamodb, table, self.settings.worker_id)
+        self.claims = Claims(self.dynamodb, table, self.settings.worker_id, "zstd")
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self.socket_path))
         self._listener.listen()

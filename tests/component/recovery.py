@@ -71,7 +71,7 @@ class Site:
                 found = read_shard(self.session, self.stack.stream, shard)[0]
                 fresh = [record_of(r) for r in found[self.taken.get(shard, 0) :]]
                 self.taken[shard] = len(found)
-                decoded = await decode_all(fresh, settings.reading_contracts)
+                decoded = await decode_all(fresh, settings.reading_contracts, Metrics())
                 arrived = [
                     (reading, record.approximate_arrival_timestamp)
                     for record, found in zip(fresh, decoded, strict=True)
@@ -118,8 +118,8 @@ def packed(
     """Full archive objects, and the rest."""
     writer: ObjectWriter | None = None
     for record, decoded in records:
-        writer = writer or ObjectWriter(shard, epoch, cut, record)
-        writer.take(record, decoded)
+        writer = writer or ObjectWriter(shard, epoch, "zstd", cut, record.position, record)
+        writer.take(record.position, record, decoded)
         if writer.full:
             yield writer
             writer = None

@@ -66,12 +66,12 @@ async def test_the_daemon_delivers_checkpoints_and_ends_gracefully(
         assert rig.daemon.phase == "starting the shards"
         assert len(group_of(java)) == 3  # java and a connector per shard
 
-        claim = await rig.leases.claim("shardId-000000000000")
+        claim = await rig.claims.claim("shardId-000000000000")
         assert claim is not None
         assert claim.checkpoint == next((got.sequence, got.sub) for got in rig.got if text(got) == "low")
         await rig.put(b"more", hash_key="0")
         await rig.until(lambda: "more" in texts(rig))
-        again = await rig.leases.claim("shardId-000000000000")
+        again = await rig.claims.claim("shardId-000000000000")
         assert again is not None
         assert again.epoch == claim.epoch + 1, "the KCL's own updates keep our attribute"
         assert again.checkpoint > claim.checkpoint
@@ -177,7 +177,7 @@ async def test_a_start_time_leaves_older_records_out(
             )
             await rig.daemon.start()
             await rig.until(lambda: rig.got != [] or len(rig.actions) >= 3)  # an empty delivery, or two
-            claim = await rig.leases.claim("shardId-000000000000")
+            claim = await rig.claims.claim("shardId-000000000000")
             assert claim is not None
             assert (claim.checkpoint == START) == (not rig.got)
             return texts(rig)
@@ -202,7 +202,7 @@ async def test_a_split_shard_is_read_to_its_end_and_its_children_follow(endpoint
         assert rig.shards("shardEnded") == {parent}
         assert {got.shard for got in rig.got[1:]} == children
         assert owned_by("rig", await rig.leases.rows()) == children
-        end = await rig.leases.claim(parent)
+        end = await rig.claims.claim(parent)
         assert end is None or end.checkpoint == END
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from aiobotocore.session import get_session
 
-from consumer.kcl.lease_table import END, START, Claim, Leases, owned_by
+from consumer.archive.compression import Compression
+from consumer.kcl.claims import Claim, Claims
+from consumer.kcl.lease_table import END, START, Leases, owned_by
 from consumer.kcl.lease_takeover import Lost
 from infra.local.emulator import Emulator
 
@@ -25,6 +27,9 @@ class Clients:
 
     def worker(self, name: str) -> Leases:
         return Leases(self.dynamodb, self.table, name)
+
+    def claims(self, name: str, compression: Compression = "zstd") -> Claims:
+        return Claims(self.dynamodb, self.table, name, compression)
 
     async def prepare(self, name: str, *, seed: bool = True) -> Leases:
         leases = self.worker(name)
@@ -62,23 +67,23 @@ async def aws(emulator: Emulator, tables: str, monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_every_claim_is_greater_than_all_before(aws: Clients) -> None:
-    leases = await aws.prepare("a")
-    first = await leases.claim(FIRST)
+    await aws.prepare("a")
+    first = await aws.claims("a").claim(FIRST)
     assert first is not None
     assert first.checkpoint == START
     assert first.epoch > 1_700_000_000_000
-    claims = await asyncio.gather(*(leases.claim(FIRST) for _ in range(5)))
+    claims = await asyncio.gather(*(aws.claims("a").claim(FIRST) for _ in range(5)))
     assert {claim.epoch for claim in claims if claim} == set(range(first.epoch + 1, first.epoch + 6))
     await aws.set(FIRST, leaseOwner={"S": "b"})
-    taken = await aws.worker("b").claim(FIRST)
-    assert taken == Claim(first.epoch + 6, START)
+    taken = await aws.claims("b").claim(FIRST)
+    assert taken == Claim(first.epoch + 6, START, "zstd")
 
 
 async def test_a_claim_returns_the_checkpoint(aws: Clients) -> None:
-    leases = await aws.prepare("a")
+    await aws.prepare("a")
     await aws.set(FIRST, checkpoint={"S": "496"}, checkpointSubSequenceNumber={"N": "3"})
     await aws.set(SECOND, checkpoint={"S": "SHARD_END"})
-    one, two = await leases.claim(FIRST), await leases.claim(SECOND)
+    one, two = await aws.claims("a").claim(FIRST), await aws.claims("a").claim(SECOND)
     assert one is not None
     assert two is not None
     assert (one.checkpoint, two.checkpoint) == ((496, 3), END)
@@ -87,18 +92,42 @@ async def test_a_claim_returns_the_checkpoint(aws: Clients) -> None:
 async def test_a_lease_of_another_is_refused_and_left_alone(aws: Clients) -> None:
     leases = await aws.prepare("a")
     before = await aws.rows()
-    assert await aws.worker("b").claim(FIRST) is None
-    assert await leases.claim("shardId-000000000099") is None
+    assert await aws.claims("b").claim(FIRST) is None
+    assert await aws.claims("a").claim("shardId-000000000099") is None
     assert await aws.rows() == before
     await aws.set(FIRST, checkpointOwner={"S": "b"})
-    assert await leases.claim(FIRST) is None, "the old owner is still at it"
+    assert await aws.claims("a").claim(FIRST) is None, "the old owner is still at it"
     assert owned_by("a", await leases.rows()) == {SECOND}
 
 
+async def test_all_owners_begin_with_the_compression_of_the_first(aws: Clients) -> None:
+    await aws.prepare("a")
+    claims = [await aws.claims("a", compression).claim(FIRST) for compression in ("gzip", "zstd")]
+    assert [claim and claim.compression for claim in claims] == ["gzip", "gzip"]
+
+
+async def test_a_shard_that_a_version_without_choice_has_claimed_begins_with_gzip(aws: Clients) -> None:
+    await aws.prepare("a")
+    await aws.set(FIRST, epoch={"N": "1790000000000"})
+    for number in (1, 2):
+        claim = await aws.claims("a").claim(FIRST)
+        assert claim == Claim(1_790_000_000_000 + number, START, "gzip")
+
+
+async def test_only_the_newest_owner_changes_the_compression(aws: Clients) -> None:
+    await aws.prepare("a")
+    gzip, zstd = aws.claims("a", "gzip"), aws.claims("a", "zstd")
+    old, new = await gzip.claim(FIRST), await gzip.claim(FIRST)
+    assert old is not None
+    assert new is not None
+    assert not await zstd.change_compression(FIRST, old.epoch)
+    assert await zstd.change_compression(FIRST, new.epoch)
+    assert await gzip.claim(FIRST) == Claim(new.epoch + 1, START, "zstd")
+
+
 async def test_other_errors_propagate(aws: Clients) -> None:
-    leases = aws.worker("a")
     with pytest.raises(aws.dynamodb.exceptions.ResourceNotFoundException):
-        await leases.claim(FIRST)
+        await aws.claims("a").claim(FIRST)
 
 
 async def test_the_first_worker_fills_the_table_for_all(aws: Clients) -> None:
@@ -128,7 +157,7 @@ async def test_rows_without_an_owner_wait_for_the_leader(aws: Clients) -> None:
     assert rows.keys() == {FIRST, SECOND}
     assert not any("leaseOwner" in row for row in rows.values())
     assert owned_by("a", await leases.rows()) == set()
-    assert await leases.claim(FIRST) is None
+    assert await aws.claims("a").claim(FIRST) is None
 
 
 async def test_without_seeding_the_table_is_only_made(aws: Clients) -> None:
@@ -185,6 +214,6 @@ async def test_a_hand_over_that_stands_still_is_taken_as_it_was_seen(aws: Client
     assert not await us.take(Lost(FIRST, owner, 0, "old"))
     row = (await aws.rows())[FIRST]
     assert row["leaseOwner"] == {"S": "us"}
-    assert (await us.claim(FIRST)) is not None, "a daemon finds it, and it can be claimed"
+    assert (await aws.claims("us").claim(FIRST)) is not None, "a daemon finds it, and it can be claimed"
     if owner is None:
         assert not await us.take(Lost(SECOND, "us", 0)), "a new lease is the leader's to assign"

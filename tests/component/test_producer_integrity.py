@@ -1,7 +1,6 @@
 """The audit of any archive, without a ledger: every fault of an archive object and of its place is found, where it
 is."""
 
-import gzip
 import hashlib
 import json
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from producer.cli import main
 from producer.ops.archive_reader import Bucket
 from tests.component.recovery import Site
 from tests.component.recovery import site as new_site
+from tests.compression import unpacked, zstd
 from tests.conftest import Deployed
 
 T0 = 1_795_345_942_830
@@ -61,13 +61,13 @@ def change(site: Site, key: str, lines: list[bytes] | None = None, to: str = "",
     """Writes an object again with other lines, at another key, or with other metadata."""
     s3 = site.session.client("s3")
     held = s3.get_object(Bucket=site.stack.bucket, Key=key)
-    body = held["Body"].read() if lines is None else gzip.compress(b"".join(lines))
+    body = held["Body"].read() if lines is None else zstd.compress(b"".join(lines))
     s3.put_object(Bucket=site.stack.bucket, Key=to or key, Body=body, Metadata=held["Metadata"] | metadata)
 
 
 def lines(site: Site, key: str) -> list[bytes]:
     body = site.session.client("s3").get_object(Bucket=site.stack.bucket, Key=key)["Body"].read()
-    return gzip.decompress(body).splitlines(keepends=True)
+    return unpacked(body).splitlines(keepends=True)
 
 
 def delete(site: Site, key: str) -> None:

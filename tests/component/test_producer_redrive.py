@@ -1,6 +1,5 @@
 """Dead letters: counted, shown, and sent again once and no more."""
 
-import gzip
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -9,11 +8,13 @@ from unittest import mock
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 
-from consumer.archive.format import Gzip, undeliverable_line
+from consumer.archive.compression import Body
+from consumer.archive.format import undeliverable_line
 from producer.aws import put_records
 from producer.cli import main
 from tests.component.recovery import Site
 from tests.component.recovery import site as new_site
+from tests.compression import unpacked
 from tests.conftest import Deployed
 
 T0 = 1_795_345_942_830
@@ -163,7 +164,7 @@ def test_settings_that_reject_nothing_any_more_leave_no_dead_letter(
         bodies = [
             site.session.client("s3").get_object(Bucket=site.stack.bucket, Key=k) for k in site.keys("dead-letters/")
         ]
-        assert [gzip.decompress(body["Body"].read()) for body in bodies] == [b"", b""]
+        assert [unpacked(body["Body"].read()) for body in bodies] == [b"", b""]
         assert main(["audit", "--stack", site.stack.name]) == 0
         assert len(site.rows()) == 4
 
@@ -244,7 +245,7 @@ def test_two_redrives_never_send_the_same_record(site: Site, capsys: pytest.Capt
 
 
 def test_aggregates_that_cannot_be_deaggregated_are_never_sent(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
-    body = Gzip(0)
+    body = Body("gzip", 0)
     body.write(undeliverable_line(b"\xf3\x89\x9a\xc2broken"))
     key = "dead-letters/date=1970-01-01/hour=00/undeliverable/abc.ndjson.gz"
     site.session.client("s3").put_object(Bucket=site.stack.bucket, Key=key, Body=body.read())
@@ -259,9 +260,9 @@ def test_aggregates_that_cannot_be_deaggregated_are_never_sent(site: Site, capsy
 
 def test_a_dead_letter_object_that_cannot_be_read_is_reported(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     key = site.keys("dead-letters/")[0]
-    site.session.client("s3").put_object(Bucket=site.stack.bucket, Key=key, Body=b"no gzip")
+    site.session.client("s3").put_object(Bucket=site.stack.bucket, Key=key, Body=b"no object")
     assert run(site) == 1
-    assert f"{key}: unreadable: line 1: not a whole gzip file" in capsys.readouterr().out
+    assert f"{key}: unreadable: line 1: not a whole object" in capsys.readouterr().out
 
 
 def test_lost_connections_are_tried_again_and_counted(site: Site, capsys: pytest.CaptureFixture[str]) -> None:

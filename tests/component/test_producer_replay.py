@@ -137,9 +137,9 @@ def test_settings_that_are_not_the_consumers_are_noticed(site: Site, capsys: pyt
 def test_what_cannot_be_read_is_reported_and_the_rest_goes_on(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     fill(site)
     key = site.keys("readings/")[1]
-    site.session.client("s3").put_object(Bucket=site.stack.bucket, Key=key, Body=b"no gzip")
+    site.session.client("s3").put_object(Bucket=site.stack.bucket, Key=key, Body=b"no object")
     assert run(site, "replay", "--to-table") == 1
-    assert f"{key}: unreadable: line 1: not a whole gzip file" in capsys.readouterr().out
+    assert f"{key}: unreadable: line 1: not a whole object" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Table and archive against a real API: the table also on moto, the archive on the emulator's S3."""
 
-import gzip
 import os
 import uuid
 from collections.abc import AsyncIterator
@@ -12,8 +11,9 @@ from unittest import mock
 
 import pytest
 
+from consumer.archive.compression import Body
 from consumer.archive.fence import Adopt, Committed, Fenced, Outcome
-from consumer.archive.format import ArchiveObject, Gzip, ObjectMetadata
+from consumer.archive.format import ArchiveObject, ObjectMetadata
 from consumer.archive.store import Archive, ForeignObject
 from consumer.aws.clients import Clients
 from consumer.payload.reading import Reading
@@ -21,6 +21,7 @@ from consumer.settings import Settings
 from consumer.sinks.table import Table
 from consumer.telemetry.metrics import Metrics, total
 from tests.component.recovery import make_table
+from tests.compression import unpacked
 from tests.conftest import Deployed
 
 T0 = 1_767_268_800_000  # 2026-01-01T12:00:00Z
@@ -79,17 +80,17 @@ def go_on() -> None:
 
 
 def archive_object(key: str, last: int, epoch: int, dead: bool = False) -> ArchiveObject:
-    body = Gzip(epoch)
+    body = Body("zstd", epoch)
     for number in range(1, last + 1):
         body.write(b'{"n":%d}\n' % number)
     metadata = ObjectMetadata((1, 0), (last, 0), last, epoch, last if dead else None)
-    return ArchiveObject(key, metadata, body.read(), body.read() if dead else Gzip(epoch).read())
+    return ArchiveObject(key, metadata, body.read(), body.read() if dead else Body("zstd", epoch).read())
 
 
 def held(stack: Deployed, key: str) -> tuple[int, str]:
     """Lines and epoch of the stored object."""
     answer = stack.session.client("s3").get_object(Bucket=stack.outputs["ArchiveBucket"], Key=f"readings/{key}")
-    return gzip.decompress(answer["Body"].read()).count(b"\n"), answer["Metadata"]["epoch"]
+    return unpacked(answer["Body"].read()).count(b"\n"), answer["Metadata"]["epoch"]
 
 
 async def test_rows_hold_exactly_the_number_sent(stack: Deployed, readings: Readings) -> None:

@@ -1,6 +1,5 @@
 """Where faults happen: the local stack, the proxy, workers with the real daemon, and a fleet that never stops."""
 
-import gzip
 import json
 import os
 import random
@@ -23,6 +22,7 @@ from producer.aws.stack import Stack, devices_dir
 from producer.fleet.ledger import Ledger
 from producer.fleet.provision import provision
 from producer.fleet.simulate import Simulator, Workload
+from tests.compression import unpacked
 from tests.faults.proxy import Proxy
 from tests.faults.view import View
 from tests.faults.worker import Worker
@@ -192,7 +192,7 @@ class Bench:
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=self.stack.bucket, Prefix=prefix):
             for item in page.get("Contents", []):
                 body = s3.get_object(Bucket=self.stack.bucket, Key=item["Key"])["Body"].read()
-                for line in gzip.decompress(body).splitlines():
+                for line in unpacked(body).splitlines():
                     yield json.loads(line) | {"object": item["Key"]}
 
     @contextmanager

@@ -14,8 +14,10 @@ from tests.simulation.network import CONVERSATION, Network, Request
 if TYPE_CHECKING:
     from tests.simulation.ledger import Ledger
 
-_CONDITION = re.compile(r"(\w+) = (:\w+)|attribute_not_exists\((\w+)\)")
+_CONDITION = re.compile(r"(\w+) = (:\w+)|attribute_not_exists\((\w+)\)|attribute_exists\((\w+)\)")
 _CLAIM = "SET epoch = if_not_exists(epoch, :now) + :one"
+_FIRST_CLAIM = f"{_CLAIM}, archiveCompression = if_not_exists(archiveCompression, :compression)"
+_CHANGE = "SET archiveCompression = :compression"
 _TAKE = (
     "SET leaseOwner = :me, leaseCounter = leaseCounter + :one "
     "ADD ownerSwitchesSinceCheckpoint :one REMOVE checkpointOwner"
@@ -35,6 +37,7 @@ class Row:
     handing_since: float = 0.0
     checkpoint: Position = START
     epoch: int | None = None
+    compression: str | None = None
     past: list[Position] = field(default_factory=lambda: [START])
     """All checkpoints so far: an eventually consistent read may give an older one."""
 
@@ -57,6 +60,8 @@ class Row:
             item["checkpointOwner"] = {"S": self.handing}
         if self.epoch is not None:
             item["epoch"] = {"N": str(self.epoch)}
+        if self.compression is not None:
+            item["archiveCompression"] = {"S": self.compression}
         if self.parents:
             item["parentShardId"] = {"SS": list(self.parents)}
         return item
@@ -69,8 +74,9 @@ class LeaseTable:
         self._ledger = ledger
         self.rows: dict[str, Row] = {}
 
-    def create(self, shard: str, parents: tuple[str, ...]) -> None:
-        self.rows.setdefault(shard, Row(shard, parents))
+    def create(self, shard: str, parents: tuple[str, ...], epoch: int | None = None) -> None:
+        """A row, unless there is one; with an epoch as a version has left it that did not know `archiveCompression`."""
+        self.rows.setdefault(shard, Row(shard, parents, epoch=epoch))
 
     def parents_ended(self, row: Row) -> bool:
         return all(self.rows[parent].ended for parent in row.parents)
@@ -92,7 +98,11 @@ class LeaseTable:
         held = row.attributes() if row else {}
         if row is None or not _met(asked.get("ConditionExpression", ""), held, values):
             raise Refused
-        if asked["UpdateExpression"] == _CLAIM:
+        if asked["UpdateExpression"] == _CHANGE:
+            row.compression = values[":compression"]["S"]
+        elif asked["UpdateExpression"] in (_CLAIM, _FIRST_CLAIM):
+            if asked["UpdateExpression"] == _FIRST_CLAIM:
+                row.compression = row.compression or values[":compression"]["S"]
             row.epoch = (int(values[":now"]["N"]) if row.epoch is None else row.epoch) + int(values[":one"]["N"])
             self._ledger.owners.claimed(row.shard, row.epoch)
         else:
@@ -103,13 +113,19 @@ class LeaseTable:
 
 
 def _met(condition: str, held: dict[str, Any], values: dict[str, Any]) -> bool:
-    for term in condition.split(" AND ") if condition else ():
-        found = _CONDITION.fullmatch(term)
-        assert found, term
-        name, value, absent = found.groups()
-        if (absent in held) if absent else held.get(name) != values[value]:
-            return False
-    return True
+    """Whether a row meets the terms, or alternatives in brackets, that AND joins."""
+    groups = condition.split(" AND ") if condition else []
+    return all(
+        any(_holds(term, held, values) for term in (group[1:-1].split(" OR ") if group[0] == "(" else [group]))
+        for group in groups
+    )
+
+
+def _holds(term: str, held: dict[str, Any], values: dict[str, Any]) -> bool:
+    found = _CONDITION.fullmatch(term)
+    assert found, term
+    name, value, absent, present = found.groups()
+    return absent not in held if absent else present in held if present else held.get(name) == values[value]
 
 
 class Refused(ClientError):
@@ -134,14 +150,15 @@ class LeaseClient:
         self._ledger = ledger
 
     async def update_item(self, **asked: Any) -> dict[str, Any]:
-        if asked["UpdateExpression"] == _TAKE:
+        if asked["UpdateExpression"] in (_TAKE, _CHANGE):
             return await self._network.call("leases", lambda _: self._table.update(asked))
         talk, shard = CONVERSATION.get(), asked["Key"]["leaseKey"]["S"]
         self._ledger.owners.claims(talk, shard)
         try:
             answer = await self._network.call("leases", lambda _: self._table.update(asked))
         except Refused:
-            talk.retired = talk.retired or "its claim was refused"
+            if asked["UpdateExpression"] != _FIRST_CLAIM:  # else the other claim follows
+                talk.retired = talk.retired or "its claim was refused"
             raise
         self._ledger.owners.owns(talk, shard, int(answer["Attributes"]["epoch"]["N"]))
         return answer

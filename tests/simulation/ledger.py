@@ -1,6 +1,5 @@
 """The invariants, checked whenever something takes effect; their letters are explained in docs/decisions/0010."""
 
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from consumer.archive.fence import belongs
 from consumer.archive.format import DEAD_LETTERS, READINGS, UNDELIVERABLE
 from consumer.kcl.lease_table import END
 from consumer.record import Position
+from tests.compression import unpacked
 from tests.simulation.network import Request
 from tests.simulation.owners import Owners
 from tests.simulation.stream import Item, Key, Order, Stream
@@ -82,7 +82,7 @@ class Ledger:
     def stored(self, key: str, body: bytes, metadata: dict[str, str]) -> None:
         """An object takes effect, in place of an older one or not."""
         if key.startswith(UNDELIVERABLE):
-            self._undeliverable.add(_bytes(zlib.decompress(body, zlib.MAX_WBITS | 16)[:-1]))
+            self._undeliverable.add(_bytes(unpacked(body)[:-1]))
             return
         dead = key.startswith(DEAD_LETTERS)
         assert dead or key.startswith(READINGS), key
@@ -134,7 +134,7 @@ class Ledger:
     def _positions(self, body: bytes, dead: bool) -> list[Position]:
         """The records of an object; each line must give back the very bytes that were sent."""
         found = []
-        for text in zlib.decompress(body, zlib.MAX_WBITS | 16).splitlines():
+        for text in unpacked(body).splitlines():
             line = _lines.decode(text)
             assert line.sequence_number is not None
             position = int(line.sequence_number), line.sub_sequence_number

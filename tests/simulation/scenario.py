@@ -12,6 +12,7 @@ from tests.simulation.network import NetworkConditions
 from tests.simulation.stream import SETTINGS, Mix
 
 HUGE: Final = 1 << 20
+COMPRESSIONS: Final = ("zstd", "gzip")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,10 @@ class Scenario:
     """Those of its owners: a deploy may change them."""
     contracts: tuple[str, ...]
     """Likewise: they decide what is rejected."""
+    compressions: tuple[str, ...]
+    """Likewise: they are part of the keys of archive objects."""
+    older: bool
+    """The first shards were claimed by a version that knew gzip only."""
     between: float
     """Steps between two injected faults, on average."""
     fault_rate: dict[str, float]
@@ -91,6 +96,8 @@ def _takeovers(rng: random.Random, scenario: Scenario) -> Scenario:
         rotations=rotations,
         mix=replace(scenario.mix, odd=rng.choice((0.0, 0.3))),
         contracts=SETTINGS,
+        compressions=COMPRESSIONS,
+        older=rng.random() < 0.3,
         fault_rate={"s3": 0.2, "table": 0.02, "leases": 0.02, "checkpoint": 0.1, "stream": 0.02},
         between=1000.0,
         faults=tuple(rng.sample(TAKEOVERS, 3)),
@@ -162,6 +169,8 @@ def _anything(rng: random.Random, kinds: list[str]) -> Scenario:
         odd_lag=now_and_then(0.2),
         rotations=tuple(_rotation(rng) for _ in range(rng.choice((1, 2, 2, 3)))),
         contracts=rng.choice((SETTINGS[:1], SETTINGS)),
+        compressions=rng.choice((COMPRESSIONS[:1], COMPRESSIONS[1:], COMPRESSIONS)),
+        older=rng.random() < 0.2,
         between=rng.choice((60.0, 150.0, 400.0, 1000.0)),
         fault_rate=dict.fromkeys((*services, "checkpoint"), rng.choice((0.0, 0.02, 0.05, 0.2))),
         faults=tuple(rng.sample(kinds, rng.randint(1, 5))),

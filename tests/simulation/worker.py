@@ -135,11 +135,12 @@ class SimService(Service):
 class Worker:
     """A container: the service's process and its daemons."""
 
-    def __init__(self, world: "World", name: str, rotation: RotationPolicy, contracts: str) -> None:
+    def __init__(self, world: "World", name: str, rotation: RotationPolicy, contracts: str, compression: str) -> None:
         self.world = world
         self.name = name
         self._rotation = rotation
         self._contracts = contracts
+        self._compression = compression
         self.python = Process(name)
         self.jvms: list[Jvm] = []
         self.pipes: list[Pipe] = []
@@ -166,6 +167,7 @@ class Worker:
             "ARCHIVE_MAX_RECORDS": str(self._rotation.records),
             "ARCHIVE_MAX_BYTES": str(self._rotation.size),
             "ARCHIVE_MAX_SECONDS": str(self._rotation.window_ms // 1000),
+            "ARCHIVE_COMPRESSION": self._compression,
             "READING_CONTRACTS": self._contracts,
         }
 

@@ -110,9 +110,10 @@ class World:
         self.max_records = max(self.max_records, rotation.records)
         self.max_bytes = max(self.max_bytes, rotation.size + 2000)
         contracts = self.rng.choice(self.scenario.contracts)
-        worker = Worker(self, name, rotation, contracts)
+        compression = self.rng.choice(self.scenario.compressions)
+        worker = Worker(self, name, rotation, contracts, compression)
         self.workers.append(worker)
-        self.note(name, f"starts with {rotation}, {contracts}")
+        self.note(name, f"starts with {rotation}, {compression}, {contracts}")
         return worker
 
     def new_name(self) -> str:
@@ -136,7 +137,7 @@ class World:
 
     async def run(self) -> None:
         for first in self.stream.open_shards():
-            self.leases.create(first.name, ())
+            self.leases.create(first.name, (), 1 if self.scenario.older else None)
         for _ in range(self.scenario.workers):
             self.start_worker(self.new_name())
         self.fault_injection.arm()

@@ -1,7 +1,6 @@
 """The whole chain with the real daemon: what goes in comes out once, as a row, an archive line or a dead letter."""
 
 import base64
-import gzip
 import json
 import os
 import signal
@@ -11,6 +10,7 @@ from typing import Any
 
 from consumer.archive.format import UNDELIVERABLE
 from infra.local.process import LOCAL
+from tests.compression import unpacked
 from tests.system.aggregates import aggregate
 from tests.system.conftest import System, wait_for
 from tests.unit.malformed import malformed
@@ -27,7 +27,7 @@ def lines(system: System, prefix: str) -> list[dict[str, Any]]:
     pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
     keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
     bodies = [s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys]
-    return [json.loads(line) for body in bodies for line in gzip.decompress(body).splitlines()]
+    return [json.loads(line) for body in bodies for line in unpacked(body).splitlines()]
 
 
 def rows(system: System, device: str) -> list[Decimal]:

@@ -257,7 +257,8 @@ def foreign_object(system: System) -> dict[str, str]:
     (record,) = kinesis.get_records(ShardIterator=iterator)["Records"]
     position = int(put["SequenceNumber"]), 0
     arrival = round(record["ApproximateArrivalTimestamp"].timestamp() * 1000)
-    where = {"Bucket": system.stack.outputs["ArchiveBucket"], "Key": READINGS + key(put["ShardId"], position, arrival)}
+    name = key(put["ShardId"], position, arrival, "zstd")
+    where = {"Bucket": system.stack.outputs["ArchiveBucket"], "Key": READINGS + name}
     metadata = ObjectMetadata(position, position, 1, epoch=10**15)
     system.client("s3").put_object(**where, Body=b"another owner's", Metadata=metadata.metadata())
     return where

@@ -5,7 +5,6 @@ The real ones are used in tests/component and tests/system; these make orders of
 
 import asyncio
 import base64
-import gzip
 import hashlib
 import json
 import os
@@ -14,11 +13,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from consumer.archive.compression import Compression
 from consumer.archive.store import Archive
 from consumer.archive.writer import RotationPolicy
 from consumer.kcl import protocol
+from consumer.kcl.claims import Claim
 from consumer.kcl.lease_monitor import LeaseMonitor
-from consumer.kcl.lease_table import Claim
 from consumer.kcl.protocol import Conversation
 from consumer.payload.contracts import DEFAULT
 from consumer.pipeline.components import Components
@@ -33,6 +33,7 @@ from consumer.sinks.alerts import Alerts
 from consumer.sinks.statistics import Sums
 from consumer.sinks.table import Table
 from consumer.telemetry.metrics import Metrics
+from tests.compression import unpacked
 
 SHARD = "shardId-000000000000"
 T0 = 1_767_268_800_000  # 2026-01-01T12:00:00Z in ms
@@ -80,7 +81,7 @@ class FakeS3:
 
     def lines(self, prefix: str = "readings/") -> list[dict[str, Any]]:
         found = sorted(key for key in self.objects if key.startswith(prefix))
-        return [json.loads(line) for key in found for line in gzip.decompress(self.objects[key][0]).splitlines()]
+        return [json.loads(line) for key in found for line in unpacked(self.objects[key][0]).splitlines()]
 
 
 class FakeDynamoDB:
@@ -116,12 +117,20 @@ class FakeLeases:
         self.epoch = 0
         self.checkpoint: Position = (-1, -1)
         self.refuse = False
+        self.row: Compression = "zstd"
+        self.compression: Compression = "zstd"
 
     async def claim(self, shard: str) -> Claim | None:
         if self.refuse:
             return None
         self.epoch += 1
-        return Claim(self.epoch, self.checkpoint)
+        return Claim(self.epoch, self.checkpoint, self.row)
+
+    async def change_compression(self, shard: str, epoch: int) -> bool:
+        if epoch != self.epoch:
+            return False
+        self.row = self.compression
+        return True
 
 
 class FakeStream:
@@ -174,7 +183,7 @@ class World:
         return Components(
             contracts=self.contracts,
             rotation=self.cut,
-            leases=self.leases,  # type: ignore[arg-type]
+            claims=self.leases,  # type: ignore[arg-type]
             table=Table(self.dynamodb, "rows", self.ttl_days, 8, self.metrics),  # type: ignore[arg-type]
             archive=Archive(self.s3, "bucket", self.metrics),  # type: ignore[arg-type]
             ends=Ends(self.stream.list_shards, "stream", lambda _: self.stream.gone, self.reads, self.metrics),

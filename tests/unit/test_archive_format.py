@@ -1,7 +1,6 @@
 """Archive objects: where they end, what a line holds, and that the original bytes can be had back from every line."""
 
 import base64
-import gzip
 import json
 from dataclasses import replace
 
@@ -9,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.archive.compression import SUFFIXES, Compression
 from consumer.archive.fence import Adopt, Committed, Fenced, Outcome, Replace, decide
 from consumer.archive.format import (
     DEAD_LETTERS,
     KEY,
     UNDELIVERABLE,
     ArchiveObject,
-    Gzip,
     ObjectMetadata,
     UnreadableLine,
     key,
@@ -48,7 +47,9 @@ def original(text: bytes) -> bytes:
     return text[text.index(b'"payload":') + len(b'"payload":') : text.rindex(b"}")]
 
 
-def pack(records: list[Record], cut: RotationPolicy, epoch: int = 1) -> list[ArchiveObject]:
+def pack(
+    records: list[Record], cut: RotationPolicy, epoch: int = 1, compression: Compression = "zstd"
+) -> list[ArchiveObject]:
     """All archive objects of a shard's records, the last one as it stands."""
     archive_objects: list[ArchiveObject] = []
     writer: ObjectWriter | None = None
@@ -56,8 +57,8 @@ def pack(records: list[Record], cut: RotationPolicy, epoch: int = 1) -> list[Arc
         if writer and not writer.fits(one):
             archive_objects.append(writer.close())
             writer = None
-        writer = writer or ObjectWriter(SHARD, epoch, cut, one)
-        writer.take(one, decode(one.data))
+        writer = writer or ObjectWriter(SHARD, epoch, compression, cut, one.position, one)
+        writer.take(one.position, one, decode(one.data))
         if writer.full:
             archive_objects.append(writer.close())
             writer = None
@@ -129,30 +130,34 @@ def test_an_archive_object_ends_at_its_size_in_bytes() -> None:
 
 
 def test_an_adopted_archive_object_goes_on_to_the_wanted_record_past_its_cut() -> None:
-    writer = ObjectWriter(SHARD, 1, RotationPolicy(2, 1 << 20, 1000), record(1))
+    writer = ObjectWriter(SHARD, 1, "zstd", RotationPolicy(2, 1 << 20, 1000), (1, 0), record(1))
 
     def state() -> tuple[bool, bool, bool]:
         return writer.full, writer.closable, writer.fits(record(9, arrival=T0 + 99_999))
 
     for number in (1, 2):
-        writer.take(record(number), decode(b"{}"))
+        writer.take((number, 0), record(number), decode(b"{}"))
     assert state() == (True, True, False)
     writer.want = (4, 0)
     assert state() == (False, False, True)
     for number in (3, 4):
-        writer.take(record(number), decode(b"{}"))
+        writer.take((number, 0), record(number), decode(b"{}"))
     assert state() == (True, True, True)
 
 
-def test_the_key_is_made_of_the_first_record_alone() -> None:
-    assert key(SHARD, (49, 2), T0 + 3_599_999) == (f"date=2026-01-01/hour=12/{SHARD}/{'0' * 54}49-0000000002.ndjson.gz")
+@pytest.mark.parametrize(("compression", "suffix"), SUFFIXES.items())
+def test_the_key_is_made_of_the_first_record_and_the_compression(compression: Compression, suffix: str) -> None:
+    wanted = f"date=2026-01-01/hour=12/{SHARD}/{'0' * 54}49-0000000002.ndjson.{suffix}"
+    assert key(SHARD, (49, 2), T0 + 3_599_999, compression) == wanted
 
 
-def test_a_key_can_be_read_again_and_sorts_as_the_records_do() -> None:
-    found = KEY.fullmatch(key(SHARD, (49, 2), T0))
+@pytest.mark.parametrize("compression", SUFFIXES)
+def test_a_key_can_be_read_again_and_sorts_as_the_records_do(compression: Compression) -> None:
+    found = KEY.fullmatch(key(SHARD, (49, 2), T0, compression))
     assert found
     assert found.groupdict() == {"date": "2026-01-01", "hour": "12", "shard": SHARD, "first": f"{49:056d}-0000000002"}
-    assert key(SHARD, (9, 0), T0) < key(SHARD, (49, 0), T0) < key(SHARD, (49, 2), T0)
+    keys = [key(SHARD, position, T0, compression) for position in ((9, 0), (49, 0), (49, 2))]
+    assert keys == sorted(keys)
     assert not KEY.fullmatch(UNDELIVERABLE.removeprefix(DEAD_LETTERS) + "0.ndjson.gz")
 
 
@@ -169,20 +174,6 @@ def test_a_line_can_be_read_again(data: bytes, partition_key: str) -> None:
 def test_what_is_no_line_is_unreadable(text: bytes) -> None:
     with pytest.raises(UnreadableLine):
         parse_line(text)
-
-
-def test_equal_lines_of_two_epochs_never_have_one_body() -> None:
-    one, two = (pack([record(1)], RotationPolicy(1, 1 << 20, 1000), epoch)[0].body for epoch in (1, 2))
-    assert one != two
-    assert gzip.decompress(one) == gzip.decompress(two)
-
-
-def test_a_gzip_member_can_be_read_and_continued() -> None:
-    member = Gzip(7)
-    member.write(b"one\n")
-    assert gzip.decompress(member.read()) == b"one\n"
-    member.write(b"two\n")
-    assert gzip.decompress(member.read()) == b"one\ntwo\n"
 
 
 def test_a_stamp_survives_the_objects_metadata() -> None:

@@ -1,5 +1,6 @@
 """docs/archive.md: its SQL as it stands there, over an archive of every odd record, written by the consumer's code."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from consumer.archive.format import DEAD_LETTERS, READINGS, UNDELIVERABLE, Gzip, undeliverable_line
+from consumer.archive.compression import Body, Compression
+from consumer.archive.format import DEAD_LETTERS, READINGS, UNDELIVERABLE, undeliverable_line
 from consumer.archive.writer import ObjectWriter, RotationPolicy
 from consumer.payload.decode import decode
 from consumer.record import Record
@@ -83,6 +85,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder as `aws s3 sync` would make it."""
     folder = tmp_path_factory.mktemp("archive")
     writer: ObjectWriter | None = None
+    compressions: Iterator[Compression] = itertools.cycle(("zstd", "gzip"))
 
     def put(key: str, body: bytes) -> None:
         path = folder / key
@@ -96,17 +99,19 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     for record in records():
         if writer is None:
-            writer = ObjectWriter(SHARD, 7, RotationPolicy(200, 1 << 22, 3_600_000), record)
-        writer.take(record, decode(record.data))
+            compression = next(compressions)
+            rotation = RotationPolicy(200, 1 << 22, 3_600_000)
+            writer = ObjectWriter(SHARD, 7, compression, rotation, record.position, record)
+        writer.take(record.position, record, decode(record.data))
         if writer.full:
             close(writer)
             writer = None
     if writer:
         close(writer)
-    broken = Gzip(0)
+    broken = Body("gzip", 0)
     broken.write(undeliverable_line(b"\xf3\x89\x9a\xc2broken"))
     put(f"{UNDELIVERABLE}abc.ndjson.gz", broken.read())
-    put(f"{DEAD_LETTERS}date=2026-11-25/hour=10/{SHARD}/{'0' * 56}-0000000000.ndjson.gz", Gzip(9).read())
+    put(f"{DEAD_LETTERS}date=2026-11-25/hour=10/{SHARD}/{'0' * 56}-0000000000.ndjson.gz", Body("gzip", 9).read())
     return folder
 
 

@@ -10,7 +10,8 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from consumer.archive.format import ArchiveObject, Gzip, ObjectMetadata
+from consumer.archive.compression import Body
+from consumer.archive.format import ArchiveObject, ObjectMetadata
 from consumer.archive.store import Archive
 from consumer.telemetry.metrics import Metrics
 from producer.aws.errors import UserError
@@ -36,9 +37,9 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def archive_object(epoch: int) -> ArchiveObject:
-    body = Gzip(epoch)
+    body = Body("zstd", epoch)
     body.write(b"{}\n")
-    return ArchiveObject("a", ObjectMetadata((1, 0), (1, 0), 1, epoch), body.read(), Gzip(epoch).read())
+    return ArchiveObject("a", ObjectMetadata((1, 0), (1, 0), 1, epoch), body.read(), Body("zstd", epoch).read())
 
 
 async def commit(s3: FakeS3, epoch: int = 2) -> None:

@@ -18,6 +18,7 @@ from consumer.payload.reading import Decoded
 from consumer.pipeline.decoding import decode_all
 from consumer.record import Record
 from consumer.settings import Settings, SettingsError
+from consumer.telemetry.metrics import Metrics
 from producer.cli import main
 
 ARRIVAL = 1_745_700_010_000
@@ -126,7 +127,7 @@ async def test_a_slow_one_leaves_others_their_turn() -> None:
     contracts = Contracts([SOIL], load("fleet_decoder:soil"))
     records = [Record(b"\x01", "d1", str(number), 0, ARRIVAL) for number in range(20)]
     other = asyncio.create_task(others())
-    assert len(await decode_all(records, contracts)) == 20
+    assert len(await decode_all(records, contracts, Metrics())) == 20
     assert turns >= 20
     other.cancel()
 

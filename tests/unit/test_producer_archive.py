@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.archive import format
+from consumer.archive.compression import SUFFIXES, Compression
 from consumer.archive.format import UnreadableLine
 from producer.ops import audit_format
 from producer.ops.audit_format import CheckedObject, overlaps
@@ -95,12 +96,14 @@ def test_one_number_has_one_text(text: str, same: str) -> None:
     assert normal(text) == same
 
 
-@given(st.integers(0, 10**38), st.integers(0, 10**6), st.integers(0, 2**41))
-def test_the_audits_definitions_are_the_writers(sequence: int, sub: int, arrival: int) -> None:
+@given(st.integers(0, 10**38), st.integers(0, 10**6), st.integers(0, 2**41), st.sampled_from(list(SUFFIXES)))
+def test_the_audits_definitions_are_the_writers(
+    sequence: int, sub: int, arrival: int, compression: Compression
+) -> None:
     first = sequence, sub
     text, data = format.position_text(first), str(first).encode()
     metadata = {"first": text, "last": text, "records": "1", "epoch": "1", "dead-letters": "none"}
-    checked = CheckedObject(format.READINGS + format.key("s", first, arrival), metadata)
+    checked = CheckedObject(format.READINGS + format.key("s", first, arrival, compression), metadata)
     checked.take("s", first, arrival)
     assert list(checked.faults()) == []
     assert audit_format.undeliverable_key(data) == format.undeliverable_key(data)

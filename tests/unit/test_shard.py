@@ -12,7 +12,7 @@ import pytest
 
 from consumer.archive.writer import RotationPolicy
 from consumer.aws import retry
-from consumer.kcl.lease_table import Claim
+from consumer.kcl.claims import Claim
 from consumer.kcl.protocol import CheckpointRefused, ConversationEnded, ProtocolError
 from consumer.pipeline import shard_end as ending
 from consumer.pipeline.shard_end import FalseEnd
@@ -109,6 +109,45 @@ async def test_a_longer_object_of_an_earlier_owner_is_adopted() -> None:
         await daemon.deliver([record(6), record(7)])
         assert daemon.checkpoints == [(6, 0)]
     assert sequence(world) == [str(n) for n in range(1, 7)]
+
+
+def compressions(world: World) -> list[str]:
+    return [key.rpartition(".")[2] for key in sorted(world.s3.objects, key=lambda key: key.rpartition("/")[2])]
+
+
+async def test_the_setting_of_compression_takes_effect_behind_an_owners_own_checkpoint() -> None:
+    world = World(RotationPolicy(2, 1 << 20, 60_000))
+    world.leases.row = "gzip"
+    async with FakeDaemon(world) as daemon:
+        await daemon.start()
+        await daemon.deliver([record(n) for n in range(1, 7)])
+    assert compressions(world) == ["gz", "zst", "zst"]
+    assert sequence(world) == [str(n) for n in range(1, 7)]
+
+
+async def test_owners_of_different_settings_write_an_object_to_one_key() -> None:
+    """Each is lost between its object and its checkpoint."""
+    world = World(RotationPolicy(2, 1 << 20, 60_000))
+    for world.leases.compression in ("gzip", "zstd", "gzip"):
+        async with FakeDaemon(world) as daemon:
+            await daemon.start()
+            daemon.errors = ["ShutdownException"]
+            await daemon.deliver([record(1), record(2)])
+    assert compressions(world) == ["zst"]
+    assert sequence(world) == ["1", "2"]
+
+
+async def test_an_owner_that_finds_a_newer_one_at_a_change_of_compression_writes_nothing_more() -> None:
+    world = World(RotationPolicy(2, 1 << 20, 60_000))
+    world.leases.row = "gzip"
+    async with FakeDaemon(world) as daemon:
+        await daemon.start()
+        world.before_checkpoint = lambda: setattr(world.leases, "epoch", 99)
+        await daemon.deliver([record(n) for n in range(1, 5)])
+        assert daemon.checkpoints == [(2, 0)]
+        assert not daemon.shard.ownership.live
+    assert compressions(world) == ["gz"]
+    assert world.leases.row == "gzip"
 
 
 async def replace(zombie: FakeDaemon, owner: FakeDaemon) -> None:
