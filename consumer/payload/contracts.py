@@ -35,6 +35,7 @@ class Contracts:
             self._reads += [one.read for one in readers] if shared is None else [_each(readers)]
         self.encoding = next((one.contract.encoding for one in self._readers if one.contract.encoding), None)
         """The encoding to try first where the bytes may be CBOR or MessagePack."""
+        self.shortcut = None if own else self._readers[0].shortcut
         self._nested = any(one.levels for one in self._readers)
         self._senml = next((one for one in self._readers if one.contract is senml.CONTRACT), None)
 

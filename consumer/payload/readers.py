@@ -16,6 +16,7 @@ from consumer.payload.each import levels, members, paths
 from consumer.payload.numbers import ALL, NO_VALUE, of_object, with_numbers
 from consumer.payload.paths import ARRIVAL, Find, PathError, find, flat, keys, name
 from consumer.payload.reading import Found, Read, Reading
+from consumer.payload.shortcut import Shortcut, shortcut
 from consumer.payload.times import END_MS, FIRST_MS
 from consumer.payload.usage import Usage
 from consumer.payload.values import MISSING, SHORT, device, fits, number
@@ -31,6 +32,7 @@ class Reader(msgspec.Struct):
     needs: list[tuple[str, Find]]
     numbers: list[tuple[str, Find]] = []
     levels: list[Find] = []
+    shortcut: Shortcut | None = None
 
     @property
     def list_name(self) -> str:
@@ -89,7 +91,9 @@ def reader(contract: Contract, label: str) -> Reader:
         read = _plain(contract, plain, tell, usage) if plain else _placed(contract, fields, tell, usage)
     if contract.encoding is not None:
         read = _only(contract.encoding, read)
-    return Reader(contract, usage, read, needs, numbers, _levels(contract))
+    return Reader(
+        contract, usage, read, needs, numbers, _levels(contract), _shortcut(contract, needs, usage) if plain else None
+    )
 
 
 def _plain(contract: Contract, get: Callable[[Any], tuple[Any, ...]], tell: Clock, usage: Usage) -> Read:
@@ -97,7 +101,7 @@ def _plain(contract: Contract, get: Callable[[Any], tuple[Any, ...]], tell: Cloc
     at_device, at_value = contract.device, contract.value or ""
     first = (keys(at_device) or ("",))[0]
     called = called_value(contract)
-    ahead = contract.max_future_seconds * 1000 if contract.max_past_seconds is None else -(10**15)
+    ahead = _max_ahead_ms(contract)
 
     def read(item: Any, found: Found) -> bool:
         if type(item) is not dict or first not in item:
@@ -123,6 +127,18 @@ def _plain(contract: Contract, get: Callable[[Any], tuple[Any, ...]], tell: Cloc
         return True
 
     return read
+
+
+def _shortcut(contract: Contract, needs: list[tuple[str, Find]], usage: Usage) -> Shortcut | None:
+    if contract.each is not None or contract.encoding is not None or contract.measures or contract.sensors:
+        return None
+    device, time, value = (str((keys(path) or ("",))[0]) for path, _ in needs)
+    return shortcut(contract, (device, time, value), _max_ahead_ms(contract), usage)
+
+
+def _max_ahead_ms(contract: Contract) -> int:
+    """How far ahead of its arrival a whole number of milliseconds is a valid time whatever else the contract says."""
+    return contract.max_future_seconds * 1000 if contract.max_past_seconds is None else -(10**15)
 
 
 def _placed(contract: Contract, fields: tuple[Find, Find, Find], tell: Clock, usage: Usage) -> Read:
