@@ -1,8 +1,8 @@
 """The Prometheus metrics that count what happens; pipeline/gauges.py has those that are read from the live shards.
 
-Base units (seconds, bytes), prefix `sensorstream_`. Counters are raised once per batch, not once per reading. Label
-sets are small and fixed, so the number of series is bounded: docs/metrics.md counts them. Where the labels are
-known, their counters begin at 0: `rate` does not count the first value of a series.
+Base units (seconds, bytes), prefix `sensorstream_`. Counters and histograms are raised once per batch, not once per
+reading. Label sets are small and fixed, so the number of series is bounded: docs/metrics.md counts them. Where the
+labels are known, their counters begin at 0: `rate` does not count the first value of a series.
 """
 
 import platform
@@ -19,6 +19,7 @@ from consumer.payload.reading import REASONS, Reading
 from consumer.pipeline.ownership import ENDS
 from consumer.restarts import Reason
 from consumer.sinks.devices import Devices
+from consumer.telemetry.ages import Ages
 
 # Otherwise each counter and histogram has a second series, which is of no use here.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -29,7 +30,6 @@ OUTCOMES: Final = ("new", "committed", "replaced", "adopted", "fenced")
 SINKS: Final = ("table", "archive", "leases", "stream")
 DROPS: Final = ("full", "end", "refused")
 BOUNDS: Final = ("past", "future", "no-arrival")
-AGE_BUCKETS = (0.1, 0.25, 0.5, 1, 1.5, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400)
 STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
 
 
@@ -51,9 +51,8 @@ class Metrics:
         )
         self.devices = gauge("devices", "Different devices in the last minute, within some percent.")
         self.stage = histogram("stage_seconds", "Time of one batch in a stage.", "stage", buckets=STAGE_BUCKETS)
-        self.event_age = histogram(
-            "event_age_seconds", "Age of readings when their row is durable.", buckets=AGE_BUCKETS
-        )
+        self._ages = Ages()
+        registry.register(self._ages)
         self._seen = Devices()
         self.devices.set_function(lambda: self._seen.count(time.monotonic()))
         self._add_counters(partial(_declare, Counter, registry))
@@ -113,9 +112,7 @@ class Metrics:
 
     def written(self, readings: Sequence[Reading]) -> None:
         """Counts readings whose rows are durable."""
-        now = time.time()
-        for reading in readings:
-            self.event_age.observe(max(0.0, now - reading.time_ms / 1000))
+        self._ages.observe([reading.time_ms for reading in readings], time.time() * 1000)
         self._seen.add([reading.device for reading in readings], time.monotonic())
 
 
