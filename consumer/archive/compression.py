@@ -8,6 +8,7 @@ docs/decisions/0023-zstd.md has the reasons.
 import struct
 import sys
 import zlib
+from collections.abc import Iterable
 from typing import Final, Literal, Protocol
 
 if sys.version_info >= (3, 14):
@@ -89,14 +90,15 @@ class Body:
         self._lines: list[bytes] = []
         self._size = 0  # of the lines that wait
 
-    def write(self, line: bytes) -> None:
-        """Adds a line."""
-        self._lines.append(line)
-        self._size += len(line)
-        if self._size >= PIECE:
-            self._compressed += self._codec.compress(b"".join(self._lines))
-            self._lines.clear()
-            self._size = 0
+    def write(self, lines: Iterable[bytes]) -> None:
+        """Adds lines."""
+        for line in lines:
+            self._lines.append(line)
+            self._size += len(line)
+            if self._size >= PIECE:
+                self._compressed += self._codec.compress(b"".join(self._lines))
+                self._lines.clear()
+                self._size = 0
 
     def read(self) -> bytes:
         """The complete object so far; writing can go on afterwards."""

@@ -65,7 +65,7 @@ class Archive:
     async def put_undeliverable(self, data: bytes, guard: Guard) -> None:
         """Keeps a record that the KCL could not de-aggregate; the same bytes always give the same object."""
         body = Body("gzip", 0)
-        body.write(undeliverable_line(data))
+        body.write([undeliverable_line(data)])
         put = partial(self._client.put_object, Bucket=self._bucket, Key=undeliverable_key(data), Body=body.read())
         await until_done("archive", put, self._metrics, guard)
         self._metrics.dead_letters.inc()

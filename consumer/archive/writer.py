@@ -7,6 +7,7 @@ gives the same objects, and each record is in the archive exactly once. Only an 
 object earlier: see fence.py.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from consumer.archive.compression import Body, Compression
@@ -23,6 +24,10 @@ class RotationPolicy:
     records: int
     size: int
     window_ms: int
+
+
+Item = tuple[Position, Record, Decoded]
+"""A record of the shard, at this position."""
 
 
 class ObjectWriter:
@@ -51,24 +56,29 @@ class ObjectWriter:
         self.want: Position | None = None
         """The last record of an adopted object: ours must not be closed before it holds that record."""
 
-    def fits(self, record: Record) -> bool:
-        """Whether a record belongs to this archive object; if not, it starts the next."""
-        if self.want:
-            return True
-        arrival = record.approximate_arrival_timestamp
-        return arrival is None or arrival - self.arrival < self._rotation.window_ms
+    def take(self, records: Iterable[Item]) -> int:
+        """Adds the next records of the shard, up to where this object ends; returns how many.
 
-    def take(self, position: Position, record: Record, decoded: Decoded) -> None:
-        """Adds the next record of the shard, which stands at `position`."""
-        text = line(self._shard, record, decoded)
-        self._lines.write(text)
-        if decoded.rejected:
-            self._dead = self._dead or Body(self._compression, self._epoch)
-            self._dead.write(text)
-            self._dead_records += 1
-        self.last = position
-        self.records += 1
-        self._size += len(text)
+        It ends with the last of them if it is `full`, else before the next one.
+        """
+        texts: list[bytes] = []
+        for position, record, decoded in records:
+            arrival = record.approximate_arrival_timestamp
+            if arrival is not None and arrival - self.arrival >= self._rotation.window_ms and not self.want:
+                break
+            text = line(self._shard, record, decoded)
+            texts.append(text)
+            if decoded.rejected:
+                self._dead = self._dead or Body(self._compression, self._epoch)
+                self._dead.write([text])
+                self._dead_records += 1
+            self.last = position
+            self.records += 1
+            self._size += len(text)
+            if self.full:
+                break
+        self._lines.write(texts)
+        return len(texts)
 
     @property
     def full(self) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from consumer.archive.compression import Compression
 from consumer.archive.fence import Adopt, Committed, Fenced
 from consumer.archive.format import position_text
-from consumer.archive.writer import ObjectWriter
+from consumer.archive.writer import Item, ObjectWriter
 from consumer.aws.retry import unguarded, until_done
 from consumer.kcl.lease_table import START
 from consumer.kcl.protocol import (
@@ -139,7 +139,7 @@ class Shard:
         with metrics.stage.labels("rows").time():
             await self._rows(fresh, decoded)
         with metrics.stage.labels("archive").time():
-            await self._archive(taken, decoded)
+            await self._archive([(*item, found) for item, found in zip(taken, decoded, strict=True)])
         self._in_hand = None
         self.records += len(fresh)
         self.bytes += sum(len(record.data) for record in fresh)
@@ -153,18 +153,17 @@ class Shard:
         await self._components.table.put(arrived, self.ownership.guard)
         self._components.written(arrived)
 
-    async def _archive(self, records: list[tuple[Position, Record]], decoded: list[Decoded]) -> None:
-        for (position, record), found in zip(records, decoded, strict=True):
-            if self._writer and not self._writer.fits(record):
-                await self._commit()
+    async def _archive(self, records: list[Item]) -> None:
+        while records:
             if self._writer is None:
                 self.ownership.guard()
+                position, first, _ = records[0]
                 rotation = self._components.rotation
-                self._writer = ObjectWriter(self.name, self._epoch, self._compression, rotation, position, record)
+                self._writer = ObjectWriter(self.name, self._epoch, self._compression, rotation, position, first)
                 self._opened = time.monotonic()
-            self._writer.take(position, record, found)
-            self.last = position
-            if self._writer.full:
+            records = records[self._writer.take(records) :]
+            self.last = self._writer.last
+            if records or self._writer.full:
                 await self._commit()
 
     async def _commit(self, within: float | None = None) -> None:

@@ -119,7 +119,7 @@ def packed(
     writer: ObjectWriter | None = None
     for record, decoded in records:
         writer = writer or ObjectWriter(shard, epoch, "zstd", cut, record.position, record)
-        writer.take(record.position, record, decoded)
+        writer.take([(record.position, record, decoded)])
         if writer.full:
             yield writer
             writer = None

@@ -246,7 +246,7 @@ def test_two_redrives_never_send_the_same_record(site: Site, capsys: pytest.Capt
 
 def test_aggregates_that_cannot_be_deaggregated_are_never_sent(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     body = Body("gzip", 0)
-    body.write(undeliverable_line(b"\xf3\x89\x9a\xc2broken"))
+    body.write([undeliverable_line(b"\xf3\x89\x9a\xc2broken")])
     key = "dead-letters/date=1970-01-01/hour=00/undeliverable/abc.ndjson.gz"
     site.session.client("s3").put_object(Bucket=site.stack.bucket, Key=key, Body=body.read())
     counts = reported(site, capsys, "--reason", "bad-aggregate")

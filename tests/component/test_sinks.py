@@ -82,7 +82,7 @@ def go_on() -> None:
 def archive_object(key: str, last: int, epoch: int, dead: bool = False) -> ArchiveObject:
     body = Body("zstd", epoch)
     for number in range(1, last + 1):
-        body.write(b'{"n":%d}\n' % number)
+        body.write([b'{"n":%d}\n' % number])
     metadata = ObjectMetadata((1, 0), (last, 0), last, epoch, last if dead else None)
     return ArchiveObject(key, metadata, body.read(), body.read() if dead else Body("zstd", epoch).read())
 

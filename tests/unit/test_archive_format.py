@@ -52,17 +52,12 @@ def pack(
 ) -> list[ArchiveObject]:
     """All archive objects of a shard's records, the last one as it stands."""
     archive_objects: list[ArchiveObject] = []
-    writer: ObjectWriter | None = None
-    for one in records:
-        if writer and not writer.fits(one):
-            archive_objects.append(writer.close())
-            writer = None
-        writer = writer or ObjectWriter(SHARD, epoch, compression, cut, one.position, one)
-        writer.take(one.position, one, decode(one.data))
-        if writer.full:
-            archive_objects.append(writer.close())
-            writer = None
-    return [*archive_objects, writer.close()] if writer else archive_objects
+    items = [(one.position, one, decode(one.data)) for one in records]
+    while items:
+        writer = ObjectWriter(SHARD, epoch, compression, cut, *items[0][:2])
+        items = items[writer.take(items) :]
+        archive_objects.append(writer.close())
+    return archive_objects
 
 
 payloads = st.one_of(
@@ -132,17 +127,17 @@ def test_an_archive_object_ends_at_its_size_in_bytes() -> None:
 def test_an_adopted_archive_object_goes_on_to_the_wanted_record_past_its_cut() -> None:
     writer = ObjectWriter(SHARD, 1, "zstd", RotationPolicy(2, 1 << 20, 1000), (1, 0), record(1))
 
-    def state() -> tuple[bool, bool, bool]:
-        return writer.full, writer.closable, writer.fits(record(9, arrival=T0 + 99_999))
+    def take(number: int) -> tuple[int, bool, bool]:
+        """A record that arrived after the window; how many were taken, and whether the object is full and may end."""
+        late = record(number, arrival=T0 + 99_999)
+        return writer.take([((number, 0), late, decode(b"{}"))]), writer.full, writer.closable
 
-    for number in (1, 2):
-        writer.take((number, 0), record(number), decode(b"{}"))
-    assert state() == (True, True, False)
+    assert writer.take([((1, 0), record(1), decode(b"{}"))]) == 1
+    assert take(2) == (0, False, True)
     writer.want = (4, 0)
-    assert state() == (False, False, True)
-    for number in (3, 4):
-        writer.take((number, 0), record(number), decode(b"{}"))
-    assert state() == (True, True, True)
+    assert take(2) == (1, False, False)
+    assert take(3) == (1, False, False)
+    assert take(4) == (1, True, True)
 
 
 @pytest.mark.parametrize(("compression", "suffix"), SUFFIXES.items())

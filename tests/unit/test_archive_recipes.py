@@ -102,14 +102,14 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
             compression = next(compressions)
             rotation = RotationPolicy(200, 1 << 22, 3_600_000)
             writer = ObjectWriter(SHARD, 7, compression, rotation, record.position, record)
-        writer.take(record.position, record, decode(record.data))
+        writer.take([(record.position, record, decode(record.data))])
         if writer.full:
             close(writer)
             writer = None
     if writer:
         close(writer)
     broken = Body("gzip", 0)
-    broken.write(undeliverable_line(b"\xf3\x89\x9a\xc2broken"))
+    broken.write([undeliverable_line(b"\xf3\x89\x9a\xc2broken")])
     put(f"{UNDELIVERABLE}abc.ndjson.gz", broken.read())
     put(f"{DEAD_LETTERS}date=2026-11-25/hour=10/{SHARD}/{'0' * 56}-0000000000.ndjson.gz", Body("gzip", 9).read())
     return folder

@@ -28,7 +28,7 @@ compressions = pytest.mark.parametrize("compression", SUFFIXES)
 def body(compression: Compression, lines: list[bytes], epoch: int = 7) -> bytes:
     made = Body(compression, epoch)
     for line in lines:
-        made.write(line)
+        made.write([line])
     return made.read()
 
 
@@ -45,7 +45,7 @@ def test_the_bytes_do_not_depend_on_when_it_was_read_before(compression: Compres
     for number, line in enumerate(LINES):
         if number in reads:
             assert unpacked(made.read()) == b"".join(LINES[:number])
-        made.write(line)
+        made.write([line])
     assert made.read() == made.read() == body(compression, LINES)
 
 
@@ -67,7 +67,7 @@ def test_the_bytes_of_an_object_do_not_depend_on_where_deliveries_end(
         )
         for start, end in pairwise(cuts):
             for record in records[start:end]:
-                writer.take(record.position, record, decode(record.data))
+                writer.take([(record.position, record, decode(record.data))])
             writer.close()
         made = writer.close()
         return made.body, made.dead_letters

@@ -38,7 +38,7 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def archive_object(epoch: int) -> ArchiveObject:
     body = Body("zstd", epoch)
-    body.write(b"{}\n")
+    body.write([b"{}\n"])
     return ArchiveObject("a", ObjectMetadata((1, 0), (1, 0), 1, epoch), body.read(), Body("zstd", epoch).read())
 
 
