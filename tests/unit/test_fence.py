@@ -7,6 +7,8 @@ A second search has owners of whom each rejects other records, and so has dead l
 a checkpointed record must be among the dead letters if and only if its archive object rejects it, by the bare objects;
 and at every moment, checkpointed or not, what a reader takes for a dead letter (`belongs`) must be rejected.
 
+In a third one owners compress differently, and the compression is part of the key (docs/decisions/0023-zstd.md).
+
 That the searches can find faults is shown by leaving out one rule at a time.
 """
 
@@ -22,17 +24,20 @@ Decision = Outcome | Replace
 Decide = Callable[[ObjectMetadata, ObjectMetadata], Decision]
 Rejects = tuple[frozenset[int], ...]
 """Which records each owner rejects."""
+Compressions = tuple[str, ...]
+"""The setting of each owner."""
 
 
 class Owner(NamedTuple):
     lease: int
-    phase: str  # born, open, put, head, swap, checkpoint, out; then put, head, swap of the dead letters: with a "d"
+    phase: str  # born, open, put, head, swap, checkpoint, change, out; of the dead letters: dput, dhead, dswap
     epoch: int = 0
     first: int = 0
     last: int = 0
     want: int = 0  # adopt up to here
     etag: int = 0  # what a swap replaces
     dead: int | None = None  # as its archive object says
+    compression: str = ""
 
 
 class Stored(NamedTuple):
@@ -42,6 +47,7 @@ class Stored(NamedTuple):
     etag: int
     dead: int | None
     rejected: frozenset[int]
+    compression: str
 
     def metadata(self) -> ObjectMetadata:
         return ObjectMetadata((self.first, 0), (self.last, 0), self.last - self.first + 1, self.epoch, self.dead)
@@ -55,6 +61,7 @@ class World(NamedTuple):
     bucket: tuple[Stored, ...]
     dead: tuple[Stored, ...]
     owners: tuple[Owner, ...]
+    compression: str = ""  # on the lease row
 
 
 class Rules(NamedTuple):
@@ -66,11 +73,17 @@ class Rules(NamedTuple):
     claim_epoch: bool = True
     belongs: Callable[[Mapping[str, str] | None, Mapping[str, str]], bool] = belongs
     dead_first: bool = False
+    compress_as_the_row_says: bool = True
+    change_the_row: bool = True
+    change_only_as_owner: bool = True
 
 
-def explore(records: int, cuts: tuple[int, ...], rules: Rules, rejects: Rejects = ()) -> tuple[int, list[str] | None]:
+def explore(
+    records: int, cuts: tuple[int, ...], rules: Rules, rejects: Rejects = (), compressions: Compressions = ()
+) -> tuple[int, list[str] | None]:
     """Number of states, and the shortest path to a fault if there is one. An owner per entry of `cuts`."""
     rejects = rejects or (frozenset(),) * len(cuts)
+    compressions = compressions or ("",) * len(cuts)
     start = World(0, 0, 1, 0, (), (), (Owner(1, "born"),))
     came: dict[World, tuple[World, str] | None] = {start: None}
     queue = [start]
@@ -82,7 +95,7 @@ def explore(records: int, cuts: tuple[int, ...], rules: Rules, rejects: Rejects 
                 at, name = step
                 path.append(name)
             return len(came), path[::-1]
-        for name, following in steps(world, records, cuts, rules, rejects):
+        for name, following in steps(world, records, cuts, rules, rejects, compressions):
             canonical = rename(following)
             if canonical not in came:
                 came[canonical] = (world, name)
@@ -124,7 +137,7 @@ def rename(world: World) -> World:
 
 
 def steps(
-    world: World, records: int, cuts: tuple[int, ...], rules: Rules, rejects: Rejects
+    world: World, records: int, cuts: tuple[int, ...], rules: Rules, rejects: Rejects, compressions: Compressions
 ) -> Iterator[tuple[str, World]]:
     if world.head < records:
         yield "append", world._replace(head=world.head + 1)
@@ -133,15 +146,15 @@ def steps(
         yield f"take{lease}", world._replace(holder=lease, owners=(*world.owners, Owner(lease, "born")))
     for i, owner in enumerate(world.owners):
         at = owner.lease - 1
-        for name, moved, change in moves(world, owner, cuts[at], rules, rejects[at]):
+        for name, moved, change in moves(world, owner, cuts[at], rules, rejects[at], compressions[at]):
             owners = (*world.owners[:i], moved, *world.owners[i + 1 :])
             yield f"{owner.lease}{name}", change._replace(owners=owners)
 
 
 def moves(
-    world: World, me: Owner, cut: int, rules: Rules, rejects: frozenset[int]
+    world: World, me: Owner, cut: int, rules: Rules, rejects: frozenset[int], setting: str
 ) -> Iterator[tuple[str, Owner, World]]:
-    out = me._replace(phase="out", epoch=0, first=0, last=0, want=0, etag=0, dead=None)
+    out = me._replace(phase="out", epoch=0, first=0, last=0, want=0, etag=0, dead=None, compression="")
     match me.phase:
         case "born":  # initialize may come late, when the lease is already another's
             if world.holder != me.lease and rules.conditional_claim:
@@ -149,7 +162,10 @@ def moves(
                 return
             epoch = world.epoch + 1 if rules.claim_epoch else 1
             at = world.checkpoint
-            yield "claim", me._replace(phase="open", epoch=epoch, first=at + 1, last=at), world._replace(epoch=epoch)
+            row = world.compression or setting  # of a row that was never claimed
+            mine = me._replace(compression=row if rules.compress_as_the_row_says else setting)
+            claimed = world._replace(epoch=epoch, compression=row)
+            yield "claim", mine._replace(phase="open", epoch=epoch, first=at + 1, last=at), claimed
         case "open":
             if me.last < world.head and (me.last - me.first + 1 < cut or me.last < me.want):
                 yield "take", me._replace(last=me.last + 1), world
@@ -158,10 +174,17 @@ def moves(
                 yield "close", me._replace(phase="dput" if rules.dead_first and dead else "put", dead=dead), world
         case "checkpoint":
             if world.holder == me.lease:
-                following = me._replace(phase="open", first=me.last + 1, want=0, dead=None)
+                phase = "open" if me.compression == setting else "change"
+                following = me._replace(phase=phase, first=me.last + 1, want=0, dead=None)
                 yield "checkpoint", following, world._replace(checkpoint=me.last)
             else:
                 yield "lost", out, world
+        case "change":
+            if world.epoch == me.epoch or not rules.change_only_as_owner:
+                row = setting if rules.change_the_row else world.compression
+                yield "change", me._replace(phase="open", compression=setting), world._replace(compression=row)
+            else:
+                yield "superseded", out, world
         case _:
             yield from commits(world, me, rules, taken(me, rejects), out)
 
@@ -177,7 +200,7 @@ def commits(
     """The requests for the archive object and, likewise, for its dead letters."""
     letters = me.phase.startswith("d")
     d, phase = ("d", me.phase[1:]) if letters else ("", me.phase)
-    held = next((s for s in (world.dead if letters else world.bucket) if s.first == me.first), None)
+    held = next((s for s in (world.dead if letters else world.bucket) if of_key(s, me)), None)
 
     def done(me: Owner) -> Owner:
         if rules.dead_first:
@@ -211,12 +234,16 @@ def commits(
                 yield f"{d}changed", me._replace(phase=f"{d}head", etag=0), world
 
 
+def of_key(stored: Stored, me: Owner) -> bool:
+    return (stored.first, stored.compression) == (me.first, me.compression)
+
+
 def stored(world: World, me: Owner, rejected: frozenset[int], letters: bool) -> World:
     objects = world.dead if letters else world.bucket
     etag = sum(max((o.etag for o in some), default=0) for some in (world.bucket, world.dead, world.owners)) + 1
-    rest = tuple(s for s in objects if s.first != me.first)
-    made = Stored(me.first, me.last, me.epoch, etag, me.dead, rejected)
-    now = tuple(sorted((*rest, made), key=lambda s: s.first))
+    rest = tuple(s for s in objects if not of_key(s, me))
+    made = Stored(me.first, me.last, me.epoch, etag, me.dead, rejected, me.compression)
+    now = tuple(sorted((*rest, made), key=lambda s: (s.first, s.compression)))
     return world._replace(dead=now) if letters else world._replace(bucket=now)
 
 
@@ -257,6 +284,37 @@ def test_every_checkpointed_record_is_in_exactly_one_object(records: int, cuts: 
 def test_leaving_out_a_rule_breaks_it(rules: Rules) -> None:
     _, path = explore(3, (3, 2, 3), rules)
     assert path is not None
+
+
+COMPRESSIONS = [
+    (3, (2, 2), "zg"),
+    (3, (2, 3), "gz"),
+    (3, (1, 2, 2), "zgz"),
+    (3, (2, 1, 1), "zgg"),
+    (2, (1, 1, 1, 1), "zgzg"),
+]
+
+
+@pytest.mark.parametrize(("records", "cuts", "settings"), COMPRESSIONS)
+def test_owners_that_compress_differently_write_each_object_to_one_key(
+    records: int, cuts: tuple[int, ...], settings: str
+) -> None:
+    states, path = explore(records, cuts, Rules(), compressions=tuple(settings))
+    assert path is None, " ".join(path or [])
+    assert states > 300
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        pytest.param(Rules(compress_as_the_row_says=False), id="as it is told to, from its first object"),
+        pytest.param(Rules(change_the_row=False), id="changed without telling the next owner"),
+        pytest.param(Rules(change_only_as_owner=False), id="changed by an owner that is none any more"),
+    ],
+)
+def test_leaving_out_a_rule_of_compression_breaks_it(rules: Rules) -> None:
+    found = (explore(records, cuts, rules, (), tuple(settings))[1] for records, cuts, settings in COMPRESSIONS)
+    assert any(found)
 
 
 OF_OTHER_SETTINGS = [
