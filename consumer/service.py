@@ -96,7 +96,11 @@ class Service:
                 clients.dynamodb, settings.application_name, settings.worker_id, settings.archive_compression
             ),
             table=Table(
-                clients.dynamodb, settings.sensor_table, settings.row_ttl_days, settings.table_concurrency, metrics
+                clients.batch_write.send,
+                settings.sensor_table,
+                settings.row_ttl_days,
+                settings.table_concurrency,
+                metrics,
             ),
             archive=archive,
             ends=Ends(clients.kinesis.list_shards, settings.stream_name, self.daemon.gone, self._reads, metrics),

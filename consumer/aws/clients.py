@@ -1,4 +1,7 @@
-"""The AWS clients of the service: one connection pool per sink, retries left to consumer/aws/retry.py."""
+"""The AWS clients of the service: one connection pool each, retries left to consumer/aws/retry.py.
+
+Rows are written by `batch_write` (batch_write.py), everything else is asked for by botocore's clients.
+"""
 
 import asyncio
 import contextlib
@@ -9,6 +12,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
+from consumer.aws.batch_write import BatchWrite
 from consumer.aws.credentials import Credentials
 from consumer.aws.errors import NOT_AWS, explain, explain_if_aws, is_credential_error
 from consumer.aws.retry import FAILURES
@@ -40,6 +44,7 @@ class Clients:
 
     credentials: Credentials
     dynamodb: "DynamoDBClient"
+    batch_write: BatchWrite
     kinesis: Any  # no stubs: consumer/kcl/lease_table.py types the one operation that is used
     s3: "S3Client"
     cloudwatch: "CloudWatchClient"
@@ -53,7 +58,10 @@ class Clients:
     async def __aenter__(self) -> "Clients":
         """Raises what the AWS SDK raises where it finds no credentials (see errors.explain_if_aws)."""
         self.credentials = await Credentials.find(self._session, self._settings.aws_region)
-        self.dynamodb = await self._client("dynamodb", pool=self._settings.table_concurrency + 4)
+        self.dynamodb = await self._client("dynamodb")
+        where, ca_bundle = self.dynamodb.meta, self._session.get_config_variable("ca_bundle")
+        self.batch_write = BatchWrite(where.endpoint_url, where.region_name, self.credentials, ca_bundle)
+        self._stack.push_async_callback(self.batch_write.close)
         self.s3 = await self._client("s3")
         self.kinesis = await self._client("kinesis")
         if self._settings.alert_function:
@@ -69,7 +77,7 @@ class Clients:
         return await self._stack.enter_async_context(self._create(service, pool))
 
     def _create(self, service: Service, pool: int = 10) -> Any:
-        # A row is checked by consumer/payload; botocore's own check costs a seventh of the time per reading.
+        # What is sent is made by this program; botocore's check of it would only cost time.
         config = AioConfig(
             retries={"total_max_attempts": 1},
             connect_timeout=5,

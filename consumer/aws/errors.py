@@ -35,6 +35,12 @@ class NotRenewed(BotoCoreError):
     fmt = "the AWS credentials cannot be renewed: {why}"
 
 
+class NotUnderstood(BotoCoreError):
+    """An answer says neither that a request was executed nor that it was refused; `what` is a few words."""
+
+    fmt = "{operation}: the answer cannot be understood: {what}"
+
+
 NOT_AWS: Final = "what answers is not AWS: check AWS_ENDPOINT_URL... and proxies"
 _HEADER: Final = "an AWS key or token holds a character that is not allowed in a header (a line break?); set it again"
 
@@ -172,6 +178,7 @@ _CREDENTIALS: Final = (
 
 _FIXES: Final[tuple[tuple[tuple[type[BaseException], ...], Callable[[BaseException], str]], ...]] = (
     ((NotRenewed,), lambda error: _line(error)),
+    ((NotUnderstood,), _then(NOT_AWS)),
     ((sdk.NoCredentialsError, sdk.NoAuthTokenError), _no_credentials),
     ((sdk.PartialCredentialsError,), _then("set the missing part too, in the environment or in the profile")),
     ((sdk.SSOError, sdk.TokenRetrievalError), _then(lambda: f"the single sign-on is absent or over: {_renew()}")),

@@ -1,25 +1,18 @@
-"""The sensor table: one row per device and measurement time (invariant 3). The only file that knows DynamoDB rows.
+"""The sensor table: one row per device and measurement time (invariant 3). What a row holds: rows.py.
 
-A row holds what was sent: `{SensorId, Timestamp, Value}` and, depending on settings, `Measures`,
-`TimeSource` and `ExpiresAt`.
 Writing a row again is harmless, so it is written again whenever its outcome is unknown (a lost answer, a restart).
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from consumer.aws.retry import Guard, delay, until_done
 from consumer.payload.reading import Reading
-from consumer.payload.times import timestamp
+from consumer.sinks.rows import body, put_request, unprocessed
 from consumer.telemetry.metrics import Metrics
-
-if TYPE_CHECKING:
-    from types_aiobotocore_dynamodb import DynamoDBClient
-    from types_aiobotocore_dynamodb.type_defs import WriteRequestUnionTypeDef
-
-    Requests = Sequence[WriteRequestUnionTypeDef]
 
 BATCH: Final = 25
 """Rows in one BatchWriteItem, the service's limit."""
@@ -27,6 +20,8 @@ DAY: Final = 86_400
 
 Arrived = tuple[Reading, int | None]
 """A reading, and when Kinesis took its record (ms since the epoch)."""
+Send = Callable[[bytes], Awaitable[bytes]]
+"""Sends the body of one BatchWriteItem and returns the answer's body: aws/batch_write.py."""
 
 
 class Expiry(NamedTuple):
@@ -59,12 +54,13 @@ def expiry(arrived: Arrived, days: int) -> Expiry:
 
 
 class Table:
-    """Rows in one table; all shards share its connections and its limit of concurrent requests."""
+    """Rows in one table; all shards share its limit of concurrent requests."""
 
-    def __init__(self, client: "DynamoDBClient", name: str, ttl_days: int, concurrency: int, metrics: Metrics) -> None:
-        self._client = client
+    def __init__(self, send: Send, name: str, ttl_days: int, concurrency: int, metrics: Metrics) -> None:
+        self._send = send
         self._name = name
         self._days = ttl_days
+        self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
         self._metrics = metrics
 
@@ -76,38 +72,37 @@ class Table:
         """
         rows: dict[tuple[str, int], Arrived] = {}
         total = 0
-        for reading, arrival in readings:
-            rows[reading.device, reading.time_ms] = reading, arrival
+        for arrived in readings:
+            reading = arrived[0]
+            rows[reading.device, reading.time_ms] = arrived
             total += 1
-        expiries = [expiry(row, self._days) for row in rows.values()]
-        requests = [self._request(row[0], end.at) for row, end in zip(rows.values(), expiries, strict=True)]
-        batches = [self._put_batch(requests[i : i + BATCH], guard) for i in range(0, len(requests), BATCH)]
-        # Not a TaskGroup: a request that was sent may still take effect, so none is cancelled.
-        for failure in await asyncio.gather(*batches, return_exceptions=True):
-            if isinstance(failure, BaseException):
-                raise failure
+        requests = self._requests(rows.values())
+        batches = iter([requests[i : i + BATCH] for i in range(0, len(requests), BATCH)])
+        workers = min(self._concurrency, -(-len(requests) // BATCH))
+        if workers == 1:
+            await self._put_batches(batches, guard)
+        else:
+            # Not a TaskGroup: a request that was sent may still take effect, so none is cancelled.
+            working = (self._put_batches(batches, guard) for _ in range(workers))
+            for failure in await asyncio.gather(*working, return_exceptions=True):
+                if isinstance(failure, BaseException):
+                    raise failure
         self._metrics.rows.inc(len(rows))
         self._metrics.superseded.inc(total - len(rows))
-        for end in expiries:
-            if end.bound:
-                self._metrics.ttl_bounded.labels(end.bound).inc()
 
-    def _request(self, reading: Reading, expires: int | None) -> "WriteRequestUnionTypeDef":
-        item: dict[str, dict[str, object]] = {
-            "SensorId": {"S": reading.device},
-            "Timestamp": {"S": timestamp(reading.time_ms)},
-        }
-        if reading.value is not None:
-            item["Value"] = {"N": str(reading.value)}
-        if reading.measures:
-            item["Measures"] = {"M": {name: {"N": str(value)} for name, value in reading.measures.items()}}
-        if reading.arrived:
-            item["TimeSource"] = {"S": "arrival"}
-        if expires is not None:
-            item["ExpiresAt"] = {"N": str(expires)}
-        return {"PutRequest": {"Item": item}}
+    def _requests(self, rows: Iterable[Arrived]) -> list[str]:
+        if not self._days:
+            return [put_request(reading, None) for reading, _ in rows]
+        expiries = [(row[0], expiry(row, self._days)) for row in rows]
+        for bound, count in Counter(end.bound for _, end in expiries if end.bound).items():
+            self._metrics.ttl_bounded.labels(bound).inc(count)
+        return [put_request(reading, end.at) for reading, end in expiries]
 
-    async def _put_batch(self, requests: "Requests", guard: Guard) -> None:
+    async def _put_batches(self, batches: Iterator[Sequence[str]], guard: Guard) -> None:
+        for batch in batches:
+            await self._put_batch(batch, guard)
+
+    async def _put_batch(self, requests: Sequence[str], guard: Guard) -> None:
         fruitless = 0  # consecutive requests of which the table took nothing
         while requests:
             left = await until_done("table", partial(self._write, requests, guard), self._metrics, guard)
@@ -117,9 +112,9 @@ class Table:
                 await asyncio.sleep(delay(fruitless))
             requests = left
 
-    async def _write(self, requests: "Requests", guard: Guard) -> "Requests":
+    async def _write(self, requests: Sequence[str], guard: Guard) -> Sequence[str]:
         """One request; returns the rows that were not written: the table takes what its capacity allows."""
         async with self._slots:
             guard()
-            answer = await self._client.batch_write_item(RequestItems={self._name: requests})
-        return answer.get("UnprocessedItems", {}).get(self._name, [])
+            answer = await self._send(body(self._name, requests))
+        return unprocessed(answer, self._name, len(requests))

@@ -142,7 +142,11 @@ async def _write(source: Source, settings: Settings, pace: Pace, report: Replaye
     chunks = _chunks(source, settings, pace.most(CHUNK), report)
     async with Clients(settings) as clients:
         table = Table(
-            clients.dynamodb, settings.sensor_table, settings.row_ttl_days, settings.table_concurrency, metrics
+            clients.batch_write.send,
+            settings.sensor_table,
+            settings.row_ttl_days,
+            settings.table_concurrency,
+            metrics,
         )
         coming = asyncio.create_task(asyncio.to_thread(next, chunks, None))
         while (chunk := await coming) is not None:

@@ -66,7 +66,7 @@ class Site:
     async def _consume(self, settings: Settings) -> None:
         async with Clients(settings) as clients:
             archive = Archive(clients.s3, self.stack.bucket, Metrics())
-            table = Table(clients.dynamodb, self.stack.table, settings.row_ttl_days, 4, Metrics())
+            table = Table(clients.batch_write.send, self.stack.table, settings.row_ttl_days, 4, Metrics())
             for shard in sorted(shards(self.session, self.stack.stream)):
                 found = read_shard(self.session, self.stack.stream, shard)[0]
                 fresh = [record_of(r) for r in found[self.taken.get(shard, 0) :]]

@@ -96,7 +96,7 @@ def held(stack: Deployed, key: str) -> tuple[int, str]:
 async def test_rows_hold_exactly_the_number_sent(stack: Deployed, readings: Readings) -> None:
     values = ["20.1", "-0.000000000000000000000000000000000012345678901234567890", "1E+125", "3"]
     async with clients(stack, readings.address) as aws:
-        table = Table(aws.dynamodb, readings.name, 7, 4, Metrics())
+        table = Table(aws.batch_write.send, readings.name, 7, 4, Metrics())
         sent = [Reading("exact", T0 + i, Decimal(value), None) for i, value in enumerate(values)]
         sent.append(Reading("exact", T0 + len(values), Decimal(1), {"gps.lat": Decimal("47.4979")}))
         await table.put([(reading, T0 + 5000) for reading in sent], go_on)
@@ -110,7 +110,7 @@ async def test_rows_hold_exactly_the_number_sent(stack: Deployed, readings: Read
 async def test_more_rows_than_a_batch_takes_and_keys_that_repeat(stack: Deployed, readings: Readings) -> None:
     metrics = Metrics()
     async with clients(stack, readings.address) as aws:
-        table = Table(aws.dynamodb, readings.name, 0, 4, metrics)
+        table = Table(aws.batch_write.send, readings.name, 0, 4, metrics)
         await table.put([(Reading("many", T0 + i % 90, Decimal(i), None), T0) for i in range(100)], go_on)
     rows = readings.of("many")
     assert [int(row["Value"]["N"]) for row in rows] == [*range(90, 100), *range(10, 90)]

@@ -121,8 +121,13 @@ class SimService(Service):
 
     def __init__(self, worker: "Worker") -> None:
         world, self._worker = worker.world, worker
-        sinks = {"s3": world.bucket, "dynamodb": world.dynamodb, "kinesis": world.kinesis}
-        clients: Any = SimpleNamespace(**sinks, credentials=None)
+        clients: Any = SimpleNamespace(
+            s3=world.bucket,
+            batch_write=world.batch_write,
+            dynamodb=world.dynamodb,
+            kinesis=world.kinesis,
+            credentials=None,
+        )
         parts = (
             (service, "Daemon", lambda *_: SimDaemon(worker)),
             (service, "Listener", lambda _, shards, components: SimListener(worker, shards, components)),

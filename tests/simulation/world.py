@@ -25,17 +25,6 @@ PATIENCE: Final = 300.0
 FAULTLESS: Final = NetworkConditions()
 
 
-class DynamoDB:
-    """One client for both tables."""
-
-    def __init__(self, rows: Rows, leases: LeaseClient) -> None:
-        self.batch_write_item = rows.batch_write_item
-        self.update_item = leases.update_item
-        self.delete_item = leases.delete_item
-        self.get_paginator = leases.get_paginator
-        self.exceptions = leases.exceptions
-
-
 class World:
     """Everything outside the product, and the product's workers in it."""
 
@@ -50,10 +39,10 @@ class World:
         self.ledger = Ledger(self.stream, self.fail)
         self.network = Network(self.clock, rng, dict(self.scenario.conditions), self._inject_at_request)
         self.bucket = Bucket(self.network, self.ledger, rng, self.scenario.conflicts)
-        self._rows = Rows(self.network, self.ledger, rng, self.scenario.unprocessed)
+        self.batch_write = Rows(self.network, self.ledger, rng, self.scenario.unprocessed)
         self.leases = LeaseTable(self.ledger)
         self.kinesis = Listing(self)
-        self.dynamodb = DynamoDB(self._rows, LeaseClient(self.network, self.leases, self.ledger))
+        self.dynamodb = LeaseClient(self.network, self.leases, self.ledger)
         self.fence: Counter[str] = Counter()
         self.calm = False
         self.workers: list[Worker] = []
@@ -181,7 +170,7 @@ class World:
         self.note("world", "faults are over")
         self.calm = True
         self.network.conditions = dict.fromkeys(self.network.conditions, FAULTLESS)
-        self.bucket.conflicts = self._rows.unprocessed = 0.0
+        self.bucket.conflicts = self.batch_write.unprocessed = 0.0
         self.fault_injection.end()
 
     def _busy(self) -> bool:

@@ -48,7 +48,9 @@ def service(tmp_path: Path) -> tuple[Service, Client]:
         worker_id="me",
     )
     kinesis = SimpleNamespace(list_shards=None)
-    clients: Any = SimpleNamespace(s3=None, dynamodb=client, kinesis=kinesis, credentials=None)
+    clients: Any = SimpleNamespace(
+        s3=None, batch_write=SimpleNamespace(send=None), dynamodb=client, kinesis=kinesis, credentials=None
+    )
     return Service(settings, Path("java"), clients), client
 
 

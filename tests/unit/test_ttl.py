@@ -67,7 +67,7 @@ async def test_rows_of_wrong_clocks_are_counted() -> None:
     table, metrics = FakeDynamoDB(), Metrics()
     times = [ARRIVAL - 1000, 0, 946_684_800_000, 4_102_444_799_999]
     rows = [(reading(time), ARRIVAL) for time in times]
-    await Table(table, "rows", 30, 8, metrics).put([*rows, (reading(5), None)], lambda: None)  # type: ignore[arg-type]
+    await Table(table.send, "rows", 30, 8, metrics).put([*rows, (reading(5), None)], lambda: None)
     counts = {
         bound: metrics.registry.get_sample_value("sensorstream_rows_ttl_bounded_total", {"bound": bound})
         for bound in ("past", "future", "no-arrival")

@@ -1,0 +1,82 @@
+"""DynamoDB's BatchWriteItem without botocore, whose request costs 12 times as much CPU: most of what a reading cost.
+
+Endpoint, region, credentials, trusted certificates and proxies are those that botocore finds, and failures are its
+exceptions with its codes, so that retries, metrics and explanations are those of every other request.
+See docs/decisions/0023-rows-without-botocore.md.
+"""
+
+import time
+import zlib
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+from botocore.exceptions import ChecksumError, ClientError
+from botocore.parsers import create_parser
+
+from consumer.aws import codes
+from consumer.aws.connections import Answer, Connections
+from consumer.aws.credentials import Credentials
+from consumer.aws.errors import NotUnderstood
+from consumer.aws.signature import Signature
+
+OPERATION: Final = "BatchWriteItem"
+_HEADERS: Final = {"content-type": "application/x-amz-json-1.0", "x-amz-target": f"DynamoDB_20120810.{OPERATION}"}
+_CLOCK: Final = codes.CLOCK_SKEW | {"InvalidSignatureException"}
+"""Codes of a refusal for the time of the signature; DynamoDB says the latter, also for wrong keys."""
+
+
+class BatchWrite:
+    """Sends bodies of BatchWriteItem to one endpoint, by its own kept connections."""
+
+    def __init__(self, url: str, region: str, credentials: Credentials, ca_bundle: str | None) -> None:
+        self._url, self._region = url, region
+        self._credentials = credentials
+        self._connections = Connections(url, ca_bundle)
+        self._parse: Any = create_parser("json").parse
+        self._second = 0
+        self._ahead = 0.0  # seconds that the service's clock is ahead of this machine's
+        self._signature: Signature | None = None
+
+    async def send(self, body: bytes) -> bytes:
+        """Sends one request, once; returns the answer's body, whose checksum was right.
+
+        Raises ClientError for a refusal; BotoCoreError without an answer or with one that cannot be relied on: the
+        request may have been executed or not.
+        """
+        now = time.time() + self._ahead
+        signature = self._signature
+        if signature is None or int(now) != self._second:
+            keys = await self._credentials.keys()
+            signature = Signature(self._url, "dynamodb", self._region, _HEADERS, keys, now)
+            self._signature, self._second = signature, int(now)
+        answer = await self._connections.exchange(signature.request(body))
+        _check(answer)
+        if answer.status != 200:
+            raise self._refusal(answer)
+        return answer.body
+
+    async def close(self) -> None:
+        await self._connections.close()
+
+    def _refusal(self, answer: Answer) -> Exception:
+        if answer.status < 301:  # no error to botocore's parser, and no success that BatchWriteItem has
+            return NotUnderstood(operation=OPERATION, what=f"status {answer.status}")
+        document = {"status_code": answer.status, "headers": answer.headers, "body": answer.body}
+        error = ClientError(self._parse(document, None), OPERATION)
+        if codes.code(error) in _CLOCK:
+            self._set_clock(answer.headers.get("date", ""))
+        return error
+
+    def _set_clock(self, date: str) -> None:
+        try:
+            self._ahead = parsedate_to_datetime(date).timestamp() - time.time()
+        except (ValueError, OverflowError):
+            return  # the answer does not say when it was sent
+        self._signature = None
+
+
+def _check(answer: Answer) -> None:
+    """Raises ChecksumError; an answer without a checksum (from a proxy, or another DynamoDB) passes."""
+    said, counted = answer.headers.get("x-amz-crc32"), str(zlib.crc32(answer.body))
+    if said is not None and said.strip() != counted:
+        raise ChecksumError(checksum_type="crc32", expected_checksum=said, actual_checksum=counted)
