@@ -10,13 +10,14 @@ import zlib
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+import msgspec
 from botocore.exceptions import ChecksumError, ClientError
-from botocore.parsers import create_parser
 
 from consumer.aws import codes
-from consumer.aws.connections import Answer, Connections
+from consumer.aws.connections import Connections
 from consumer.aws.credentials import Credentials
 from consumer.aws.errors import NotUnderstood
+from consumer.aws.http1 import Answer
 from consumer.aws.signature import Signature
 
 OPERATION: Final = "BatchWriteItem"
@@ -32,7 +33,6 @@ class BatchWrite:
         self._url, self._region = url, region
         self._credentials = credentials
         self._connections = Connections(url, ca_bundle)
-        self._parse: Any = create_parser("json").parse
         self._second = 0
         self._ahead = 0.0  # seconds that the service's clock is ahead of this machine's
         self._signature: Signature | None = None
@@ -59,10 +59,9 @@ class BatchWrite:
         await self._connections.close()
 
     def _refusal(self, answer: Answer) -> Exception:
-        if answer.status < 301:  # no error to botocore's parser, and no success that BatchWriteItem has
+        if answer.status < 300:
             return NotUnderstood(operation=OPERATION, what=f"status {answer.status}")
-        document = {"status_code": answer.status, "headers": answer.headers, "body": answer.body}
-        error = ClientError(self._parse(document, None), OPERATION)
+        error = _error(answer)
         if codes.code(error) in _CLOCK:
             self._set_clock(answer.headers.get("date", ""))
         return error
@@ -80,3 +79,17 @@ def _check(answer: Answer) -> None:
     said, counted = answer.headers.get("x-amz-crc32"), str(zlib.crc32(answer.body))
     if said is not None and said.strip() != counted:
         raise ChecksumError(checksum_type="crc32", expected_checksum=said, actual_checksum=counted)
+
+
+def _error(answer: Answer) -> ClientError:
+    """As botocore makes it: its code is DynamoDB's, or the status where something else has answered."""
+    try:
+        said: Any = msgspec.json.decode(answer.body)
+    except ValueError:
+        said = None
+    said = said if isinstance(said, dict) else {}
+    name = str(said.get("__type", "")).partition(":")[0].rpartition("#")[2] or str(answer.status)
+    message = str(said.get("message") or said.get("Message") or "")
+    metadata = {"HTTPStatusCode": answer.status, "RequestId": answer.headers.get("x-amzn-requestid", "")}
+    response: Any = {"Error": {"Code": name, "Message": message}, "ResponseMetadata": metadata}
+    return ClientError(response, OPERATION)

@@ -1,4 +1,4 @@
-"""Pure: the JSON of BatchWriteItem: requests from readings, and what an answer leaves unwritten.
+"""The JSON of BatchWriteItem: requests from readings, and what an answer leaves unwritten. No I/O.
 
 A row holds what was sent: `{SensorId, Timestamp, Value}` and, depending on settings, `Measures`, `TimeSource` and
 `ExpiresAt`. The texts are put together by hand: a tenth of the time of a serializer.
