@@ -2,7 +2,7 @@
 
 Endpoint, region, credentials, trusted certificates and proxies are those that botocore finds, and failures are its
 exceptions with its codes, so that retries, metrics and explanations are those of every other request.
-See docs/decisions/0023-rows-without-botocore.md.
+See docs/decisions/0024-rows-without-botocore.md.
 """
 
 import time

@@ -1,7 +1,7 @@
 """Kept HTTP/1.1 connections to one address, for requests that are many, small and alike.
 
 Nothing is sent again here: who asks knows whether that is harmless. When a connection is used again: http1.py. Why not
-by aiohttp: docs/decisions/0023-rows-without-botocore.md.
+by aiohttp: docs/decisions/0024-rows-without-botocore.md.
 """
 
 import asyncio
