@@ -8,12 +8,18 @@ import base64
 import json
 import os
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from unittest import mock
 
 import pytest
+from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
 
+from consumer.aws.batch_write import BatchWrite
+from consumer.aws.credentials import Credentials
+from consumer.payload.reading import Reading
+from consumer.sinks.rows import body, put_request, unprocessed
 from producer.cli import main
 from tests.component.strict import Strict, records
 
@@ -177,6 +183,25 @@ def test_a_role_may_do_its_work_and_not(strict: Strict, case: Case) -> None:
         changed = allowed | changed
     with pytest.raises((ClientError, PermissionError), match=REFUSED):
         strict.call(case.role, service, operation, **changed)
+
+
+async def test_the_request_that_writes_rows_is_authorized_as_the_sdks_are(
+    strict: Strict, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+    for name, value in zip(names, strict.task_keys("TaskDefinitionArn"), strict=True):
+        monkeypatch.setenv(name, str(value))
+    emulator, table = strict.emulator, strict.names["SensorTable"]
+    credentials = await Credentials.find(get_session(), emulator.region)
+    client = BatchWrite(emulator.endpoint, emulator.region, credentials, str(emulator.ca_file))
+    row = put_request(Reading('so"il é', 1_767_268_800_000, Decimal("1.5"), {"\n": Decimal(2)}), None)
+    assert unprocessed(await client.send(body(table, [row])), table, 1) == []
+    with pytest.raises(ClientError, match=REFUSED):
+        await client.send(body("other", [row]))
+    await client.close()
+    key = {"SensorId": {"S": 'so"il é'}, "Timestamp": {"S": "2026-01-01T12:00:00.000Z"}}
+    item = strict.client("dynamodb").get_item(TableName=table, Key=key)["Item"]
+    assert item == key | {"Value": {"N": "1.5"}, "Measures": {"M": {"\n": {"N": "2"}}}}
 
 
 def test_the_functions_do_their_work(strict: Strict) -> None:
