@@ -30,7 +30,7 @@ class BatchWrite:
     """Sends bodies of BatchWriteItem to one endpoint, by its own kept connections."""
 
     def __init__(self, url: str, region: str, credentials: Credentials, ca_bundle: str | None) -> None:
-        self._url, self._region = url, region
+        self.url, self._region = url, region
         self._credentials = credentials
         self._connections = Connections(url, ca_bundle)
         self._second = 0
@@ -47,7 +47,7 @@ class BatchWrite:
         signature = self._signature
         if signature is None or int(now) != self._second:
             keys = await self._credentials.keys()
-            signature = Signature(self._url, "dynamodb", self._region, _HEADERS, keys, now)
+            signature = Signature(self.url, "dynamodb", self._region, _HEADERS, keys, now)
             self._signature, self._second = signature, int(now)
         answer = await self._connections.exchange(signature.request(body))
         _check(answer)

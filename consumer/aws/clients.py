@@ -59,8 +59,7 @@ class Clients:
         """Raises what the AWS SDK raises where it finds no credentials (see errors.explain_if_aws)."""
         self.credentials = await Credentials.find(self._session, self._settings.aws_region)
         self.dynamodb = await self._client("dynamodb")
-        where, ca_bundle = self.dynamodb.meta, self._session.get_config_variable("ca_bundle")
-        self.batch_write = BatchWrite(where.endpoint_url, where.region_name, self.credentials, ca_bundle)
+        self.batch_write = await self._batch_write()
         self._stack.push_async_callback(self.batch_write.close)
         self.s3 = await self._client("s3")
         self.kinesis = await self._client("kinesis")
@@ -72,6 +71,13 @@ class Clients:
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
+
+    async def _batch_write(self) -> BatchWrite:
+        # Only the address of a signed request is as the SDK resolves it by all its rules: client.meta has some of them.
+        asked: Any = {"RequestItems": {self._settings.sensor_table: []}}
+        signed = await self.dynamodb.generate_presigned_url("batch_write_item", Params=asked)
+        region, ca_bundle = self.dynamodb.meta.region_name, self._session.get_config_variable("ca_bundle")
+        return BatchWrite(signed.partition("?")[0], region, self.credentials, ca_bundle)
 
     async def _client(self, service: Service, pool: int = 10) -> Any:
         return await self._stack.enter_async_context(self._create(service, pool))
