@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
 
@@ -169,3 +170,47 @@ async def test_rows_that_the_table_leaves_are_sent_again_by_themselves(server: S
     assert rows.values() == [str(n) for n in range(6)]
     assert [len(json.loads(each.body)["RequestItems"]["rows"]) for each in server.requests] == [6, 5, 4, 3, 2, 1]
     assert total(metrics.throttles) == 5 + 4 + 3 + 2 + 1
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_rows_survive_any_sequence_of_faults(server: Server, seed: int) -> None:
+    """Requests of several shards meet all faults, on connections that some of them leave unfit for use."""
+    rng, rows, metrics = random.Random(seed), FakeDynamoDB(), Metrics()
+    rows.unprocessed = lambda items: [item for item in items if rng.random() < 0.3]
+    faults = 60
+
+    async def reply(request: Request) -> None:
+        nonlocal faults
+        kind = rng.randrange(10) if faults else 0
+        faults -= kind > 0
+        if kind in (1, 2):  # before it was executed
+            request.reset() if kind == 1 else request.write(answer(b"{}", "503 Busy"))
+            return
+        said = answer(await rows.send(request.body))
+        await asyncio.sleep(0)
+        match kind:
+            case 3:
+                request.reset()
+            case 4:
+                request.write(said[: rng.randrange(len(said))])
+                request.writer.close()
+            case 5:
+                request.write(said + said)  # the second was not asked for
+            case 6:
+                request.write(said.replace(b"200 OK", b"200 OK\r\nX-Amz-Crc32: 5"))
+            case 7:
+                request.write(said)
+                request.writer.close()
+            case 8:
+                request.write(said.replace(b"{", b"<"))
+            case _:
+                request.write(said)
+
+    server.reply = reply
+    client = BatchWrite(server.url, REGION, Chain(), None)
+    table = Table(client.send, "rows", 0, 4, metrics)
+    shards = [[(Reading(f"d{shard}", T0 + n, Decimal(n), None), T0) for n in range(130)] for shard in range(3)]
+    await asyncio.gather(*(table.put(shard, lambda: None) for shard in shards))
+    await client.close()
+    assert sorted(map(int, rows.values())) == sorted([*range(130)] * 3)
+    assert total(metrics.rows) == 3 * 130
