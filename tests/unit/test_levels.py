@@ -38,6 +38,7 @@ def service(tmp_path: Path) -> tuple[Service, Client]:
         archive_max_bytes=1 << 20,
         archive_max_records=100,
         alert_function=None,
+        archive_compression="zstd",
         cloudwatch_namespace="Sensor",
         reading_contracts=DEFAULT,
         row_ttl_days=0,
