@@ -44,6 +44,9 @@ setup: .venv/ready .local-aws/ready  ## create both environments (every target d
 .local-prometheus/ready: infra/debian.sh
 	@infra/debian.sh .local-prometheus prometheus prometheus promtool
 
+.local-zstd/ready: infra/debian.sh
+	@infra/debian.sh .local-zstd zstd zstd
+
 .local-registry/ready: infra/debian.sh
 	@infra/debian.sh .local-registry docker-registry docker-registry
 
@@ -68,7 +71,7 @@ destroy: .venv/ready  ## take a deployment away: STACK=name [YES=1]; keeps its r
 package: .venv/ready  ## templates with their artifacts for the console or the aws command: [BUCKET=b]
 	@exec $(PY) -m infra package $(given)
 
-test: setup .local-prometheus/ready  ## all tests; at least 95 % of the consumer's branches must have been taken
+test: setup .local-prometheus/ready .local-zstd/ready  ## all tests; at least 95 % of the consumer's branches must have been taken
 	@$(PY) -m pytest --cov --cov-report=term --cov-report=json:build/coverage/report.json
 	@$(PY) -m tests.branches build/coverage/report.json 95
 
@@ -135,6 +138,6 @@ lock: .venv/ready  ## compile the hashed requirements again from pyproject.toml
 	@infra/lock.sh .venv/bin/uv
 
 clean:  ## remove the environments and the local state, but not .local/devices, the keys of devices in the cloud
-	rm -rf .venv .local-aws .lint .local-prometheus .local-registry .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .local-aws .lint .local-prometheus .local-registry .local-zstd .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@if [ -d .local ]; then find .local -mindepth 1 -maxdepth 1 ! -name devices -exec rm -rf {} +; fi
 	@if [ -d .local ]; then find .local -maxdepth 1 -type d -empty -delete; fi
