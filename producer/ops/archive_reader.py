@@ -87,7 +87,7 @@ class Bucket:
     def open(self, key: str) -> Opened:
         """One object, unpacked while its lines are read."""
         answer = self._s3.get_object(Bucket=self._name, Key=key)
-        return Opened(answer["Metadata"], _lines(key, answer["Body"]))
+        return Opened(answer["Metadata"], unpacked(key, answer["Body"]))
 
     def open_each(
         self, objects: Iterable[SomeObject], fetch: Callable[[str], Opened] | None = None
@@ -151,7 +151,7 @@ class Bucket:
             answer = self._s3.get_object(Bucket=self._name, Key=key)
         except self._s3.exceptions.NoSuchKey:
             return Opened({}, _Failing(UnreadableLine("it was taken away after it was listed")))
-        return Opened(answer["Metadata"], _lines(key, io.BytesIO(answer["Body"].read())))
+        return Opened(answer["Metadata"], unpacked(key, io.BytesIO(answer["Body"].read())))
 
 
 class _Failing(Iterator[bytes]):
@@ -164,10 +164,11 @@ class _Failing(Iterator[bytes]):
         raise self._error
 
 
-def _lines(key: str, body: Any) -> Iterator[bytes]:
+def unpacked(key: str, body: Any) -> Iterator[bytes]:
+    """The lines of an object, read from `body`, without line breaks. Raises UnreadableLine."""
     try:
-        with zstd.open(body) if key.endswith(".zst") else gzip.open(body) as unpacked:
-            for line in unpacked:
+        with zstd.open(body) if key.endswith(".zst") else gzip.open(body) as lines:
+            for line in lines:
                 yield line.rstrip(b"\n")
     except (gzip.BadGzipFile, EOFError, zlib.error, zstd.ZstdError) as error:
         raise UnreadableLine(f"not a whole object: {error}") from None

@@ -1,6 +1,7 @@
 """Archive lines, archive objects, and the numbers in them."""
 
 import base64
+import io
 import json
 
 import pytest
@@ -8,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consumer.archive import format
-from consumer.archive.compression import SUFFIXES, Compression
+from consumer.archive.compression import SUFFIXES, Body, Compression
 from consumer.archive.format import UnreadableLine
 from producer.ops import audit_format
+from producer.ops.archive_reader import unpacked
 from producer.ops.audit_format import CheckedObject, overlaps
 from producer.ops.comparison import normal
 
@@ -109,3 +111,18 @@ def test_the_audits_definitions_are_the_writers(
     assert audit_format.undeliverable_key(data) == format.undeliverable_key(data)
     prefixes = format.READINGS, format.DEAD_LETTERS, format.UNDELIVERABLE
     assert prefixes == (audit_format.READINGS, audit_format.DEAD_LETTERS, audit_format.UNDELIVERABLE)
+
+
+@pytest.mark.parametrize(("compression", "suffix"), SUFFIXES.items())
+def test_a_part_of_an_object_is_unreadable(compression: Compression, suffix: str) -> None:
+    made = Body(compression, 1)
+    made.write([b"one\n", b"two\n"])
+    whole = made.read()
+
+    def lines(body: bytes) -> list[bytes]:
+        return list(unpacked(f"readings/a.ndjson.{suffix}", io.BytesIO(body)))
+
+    assert lines(whole) == [b"one", b"two"]
+    for body in (whole[:-1], whole[:-9], b"no object", whole[:20], whole + b"more"):
+        with pytest.raises(UnreadableLine, match="not a whole object"):
+            lines(body)
