@@ -157,9 +157,8 @@ class Shard:
         while records:
             if self._writer is None:
                 self.ownership.guard()
-                position, first, _ = records[0]
-                rotation = self._components.rotation
-                self._writer = ObjectWriter(self.name, self._epoch, self._compression, rotation, position, first)
+                rotation, first = self._components.rotation, records[0][:2]
+                self._writer = ObjectWriter(self.name, self._epoch, self._compression, rotation, *first)
                 self._opened = time.monotonic()
             records = records[self._writer.take(records) :]
             self.last = self._writer.last
@@ -194,7 +193,9 @@ class Shard:
             case Committed():
                 await checkpoint(self._conversation, self._writer.last, self._components)
                 self._writer = None
-                self._compression = await next_compression(self.name, self._epoch, self._compression, self._components)
+                self._compression = await next_compression(
+                    self.name, self._epoch, self._compression, self._components, self.ownership.guard
+                )
 
     async def _hand_off(self) -> None:
         """The lease is about to move: commits what it can in time; the next owner reads the rest again."""
