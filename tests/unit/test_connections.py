@@ -381,6 +381,19 @@ async def test_a_proxy_of_the_environment(proxy: Proxy, authority: trustme.CA, b
         assert server.connections == 1
 
 
+async def test_a_proxy_that_is_spoken_to_by_tls(
+    authority: trustme.CA, bundle: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy, tls = Proxy(), context(authority, "localhost")
+    proxy.reply = proxy.forward
+    async with proxy.running(tls), Server().running(tls) as server:
+        monkeypatch.setenv("HTTPS_PROXY", f"https://localhost:{proxy.port}")
+        async with used(f"https://localhost:{server.port}", bundle) as client:
+            for _ in range(2):
+                assert (await client.exchange(post(bytes(100_000)))).body == b"{}"
+        assert (len(proxy.requests), server.connections) == (1, 1)
+
+
 async def test_a_host_that_needs_no_proxy(proxy: Proxy, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     async with used(server.url) as client:
