@@ -14,7 +14,7 @@ from consumer.payload.values import MISSING, Bad, kind
 
 Own = Callable[[bytes, str], Any]
 """The operator's decoder: (payload, partition key) -> a message or a list of messages; None to have the payload parsed
-as usual. It may raise any exception."""
+as usual; a Bad if it failed. It never raises."""
 
 
 class Contracts:

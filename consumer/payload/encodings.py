@@ -129,8 +129,15 @@ class _Plain:
                 raise Bad("bad-encoding", f"nested deeper than {MAX_DEPTH} levels")
             if kind is list:
                 return [self.value(each, depth + 1) for each in given]
-            return {key: self.value(each, depth + 1) for key, each in given.items()}
+            return {_key(key): self.value(each, depth + 1) for key, each in given.items()}
         return _otherwise(given)
+
+
+def _key(given: Any) -> str | int:
+    # CBOR and MessagePack have keys of all kinds.
+    if type(given) in (str, int):
+        return given  # type: ignore[no-any-return]
+    return given.hex() if isinstance(given, bytes) else str(given)
 
 
 def _otherwise(given: Any) -> Any:
