@@ -21,7 +21,9 @@ from consumer.payload.values import Bad
 from consumer.pipeline.decoding import decode_all
 from consumer.record import Record
 from consumer.settings import Settings, SettingsError
+from infra.local.process import ROOT
 from producer.cli import main
+from tests import decoder_example
 
 ARRIVAL = 1_745_700_010_000
 MODULE = """
@@ -255,3 +257,18 @@ def test_it_can_be_tried(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert json.loads(capsys.readouterr().out)["rows"][0]["Value"] == 40.5
     assert main(["contract", "try", "--payload-decoder", "fleet_decoder:x", "{}"]) == 2
     assert capsys.readouterr().err.startswith("sensorstream: PAYLOAD_DECODER: ")
+
+
+def test_the_example_of_the_page_gives_what_the_page_shows(tmp_path: Path) -> None:
+    shown = decoder_example.write(tmp_path)
+    command = [sys.executable, "-m", "producer", "contract", "try", "--payload-decoder", "lorawan:uplink"]
+    done = subprocess.run(
+        [*command, "--contract", "fleet.json", "uplink.json"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([".", str(ROOT)])},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == (shown, "", 0)
