@@ -17,7 +17,7 @@ from consumer.settings import Settings
 import os
 settings = Settings.load(os.environ | {"STREAM_NAME": "s", "SENSOR_TABLE": "table", "ARCHIVE_BUCKET": "bucket",
                                        "AWS_REGION": "xx-north-1", "READING_CONTRACTS": sys.argv[1]})
-found = decode(sys.argv[2].encode(), settings.reading_contracts, "", 1_795_000_000_000)
+found = decode(sys.argv[2].encode(), settings.reading_contracts, "", 1_796_000_000_000)
 print([(each.device, str(each.value)) for each in found.readings], [each.detail for each in found.rejects])
 """
 

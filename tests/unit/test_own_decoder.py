@@ -98,7 +98,8 @@ def changing(payload, partition_key):
     payload[0] = 0
 
 def inner(payload, partition_key):
-    return [{"id": Odd, "wet": 1}, {"id": "d", "wet": (each for each in "a")}, {(1, 2): 1}, {"id": "d", "wet": 1, 5: 1}]
+    return [{"id": Odd, "wet": 1}, {"id": "d", "wet": (each for each in "a")}, {(1, 2): 1}, {"id": "d", "wet": 1, 5: 1},
+            {"id": "\\ud800", "wet": 1}]
 
 def mixed(payload, partition_key):
     {b"s": asleep, b"g": gone, b"b": busy}.get(payload[:1], soil)(payload, partition_key)
@@ -170,6 +171,7 @@ def test_values_of_other_types_cost_their_own_message_alone() -> None:
         (0, "wrong-type"),
         (1, "wrong-type"),
         (2, "missing-field"),
+        (4, "not-utf8"),
     ]
 
 
