@@ -50,7 +50,7 @@ setup: .venv/ready .local-aws/ready  ## create both environments (every target d
 .local-registry/ready: infra/debian.sh
 	@infra/debian.sh .local-registry docker-registry docker-registry
 
-demo: setup  ## local stack + simulator + audit; FOR=60 DEVICES=50 RATE=100 for a bounded run
+demo: setup  ## local stack + simulator + audit; FOR=60 DEVICES=50 RATE=100 for a bounded run; CONTRACT=zigbee2mqtt for devices of docs/devices
 	@exec $(PY) -m infra.local demo $(given)
 
 up: setup  ## local stack in the foreground until Ctrl-C; writes .local/env; CONSUMER=no for one of your own; [PARAMS="ArchiveMaxSeconds=5"]

@@ -194,11 +194,13 @@ class Service:
 
     def _reap(self) -> None:
         """As PID 1: reaps processes that lost their parent (connectors of a killed daemon)."""
+        decoder = self._settings.payload_decoder
+        own = {self.daemon.pid, decoder.pid if decoder else None}
         with contextlib.suppress(ChildProcessError):
             # macOS has no waitid; this process is never PID 1 there.
             while child := os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT):  # type: ignore[attr-defined,unused-ignore]
-                if child.si_pid == self.daemon.pid:
-                    return  # asyncio reaps it
+                if child.si_pid in own:
+                    return  # asyncio reaps it, or the decoder's next call
                 os.waitpid(child.si_pid, 0)
 
     def state(self) -> dict[str, Any]:

@@ -25,7 +25,7 @@ PLAIN = (
     "audit-dependencies", "lock", "wheel", "clean",
 )  # fmt: skip
 TARGETS = {
-    "demo": (*LOCAL, *FLEET),
+    "demo": (*LOCAL, "CONTRACT", *FLEET),
     "up": (*LOCAL, "CONSUMER"),
     "watch": ("PROMETHEUS_PORT",),
     "deploy": DEPLOY,

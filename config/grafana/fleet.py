@@ -13,6 +13,7 @@ from config.grafana.parts import (
     WORKER,
     YELLOW,
     Query,
+    highest,
     line_panel,
     quantile,
     rate,
@@ -166,6 +167,47 @@ ROWS = line_panel(
     Query(rate("sensorstream_rows_superseded_total", WORKER), "superseded", PURPLE),
 )
 
+CONTRACTS = line_panel(
+    "Messages by contract",
+    "Messages, or readings within them, per second, by the contract that reads them. One at 0: its devices are off, or "
+    "it does not fit what they send.",
+    "ContractUnused",
+    PER_SECOND,
+    Query(highest(rate("sensorstream_contract_messages_total", WORKER, "contract")), "{{contract}}"),
+    table=True,
+)
+LACKING = line_panel(
+    "Messages without a contract, by what they lack",
+    "Messages per second that no contract reads, by the contract that comes nearest and the path that they lack. They "
+    "are kept as dead letters, and can be redriven once a contract reads them.",
+    "MessagesWithoutContract",
+    PER_SECOND,
+    Query(
+        f"{highest(rate('sensorstream_contract_lacking_total', WORKER, 'contract, path'))} > 0",
+        "{{contract}}: {{path}}",
+    ),
+    bars=True,
+    table=True,
+    quiet="each message has a contract",
+)
+WITHOUT_NUMBER = line_panel(
+    "Measures left out",
+    "Measures and sensors per second that were missing in a message of their contract, or no number there. As many as "
+    "the messages of the contract: the path never fits.",
+    "ContractPathMissing",
+    PER_SECOND,
+    Query(
+        f"{highest(rate('sensorstream_contract_missing_total', WORKER, 'contract, path'))} > 0",
+        "missing: {{contract}}: {{path}}",
+    ),
+    Query(
+        f"{highest(rate('sensorstream_contract_unusable_total', WORKER, 'contract, path'))} > 0",
+        "no number: {{contract}}: {{path}}",
+    ),
+    table=True,
+    quiet="none is left out",
+)
+
 
 def fleet() -> dashboard.Dashboard:
     """Readings, devices, their age, dead letters, alerts."""
@@ -176,6 +218,7 @@ def fleet() -> dashboard.Dashboard:
             ("", [OLDEST, READINGS, DEVICES, MEDIAN_AGE, HIGH_AGE, SHARE, CRITICAL, WARNINGS]),
             ("", [READING_RATES, AGES]),
             ("", [DEVICE_COUNT, REASONS, ROWS]),
+            ("Contracts", [CONTRACTS, LACKING, WITHOUT_NUMBER]),
             ("", [ALERT_TIMES]),
         ],
         since="now-6h",

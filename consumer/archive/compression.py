@@ -2,7 +2,7 @@
 
 The lines are compressed in pieces, and where a piece ends depends on the lines alone. So the bytes are a function of
 the lines and the epoch, wherever deliveries end, and an object that was read can be written on (as after Adopt).
-docs/decisions/0023-zstd.md has the reasons.
+docs/decisions/0025-zstd.md has the reasons.
 """
 
 import struct

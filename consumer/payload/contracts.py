@@ -14,7 +14,7 @@ from consumer.payload.values import MISSING, Bad, kind
 
 Own = Callable[[bytes, str], Any]
 """The operator's decoder: (payload, partition key) -> a message or a list of messages; None to have the payload parsed
-as usual. It may raise any exception."""
+as usual; a Bad if it failed. It never raises."""
 
 
 class Contracts:
@@ -122,12 +122,10 @@ def _each(readers: list[Reader]) -> Read:
     levels = readers[0].levels
 
     def read(item: Any, found: Found) -> bool:
-        listed = each.members(levels[0](item, found))
-        if listed is None:
+        if each.members(levels[0](item, found)) is None:
             return False
-        if not listed:
-            raise Bad("empty", f"there is no reading in {readers[0].list_name}")
         found.message = item
+        place = -1
         for place, (key, element, outer) in enumerate(each.elements(levels, item, found)):
             found.key, found.outer = key, outer
             found.index += place > 0
@@ -136,6 +134,8 @@ def _each(readers: list[Reader]) -> Read:
                     raise _why_not(readers, element, found, within=True)
             except Bad as bad:
                 found.reject(bad, found.index)
+        if place < 0:
+            raise Bad("empty", f"there is no reading in {readers[0].list_name}")
         return True
 
     return read

@@ -22,9 +22,14 @@ def decode(data: bytes, contracts: Contracts = DEFAULT, partition_key: str = "",
     """Decodes one record, which arrived at `arrival` (ms since the epoch). Never raises."""
     if contracts.shortcut is not None and (decoded := contracts.shortcut(data, arrival)) is not None:
         return decoded
+    return decode_with(own_message(data, contracts, partition_key), data, contracts, partition_key, arrival)
+
+
+def decode_with(message: Any, data: bytes, contracts: Contracts, partition_key: str, arrival: int | None) -> Decoded:
+    """Decodes one record of which the operator's own decoder has made `message`; None if it has left it to us."""
     found = Found(partition_key, arrival)
-    if contracts.own is not None and (decoded := _by_own(data, contracts, found)):
-        return decoded
+    if message is not None:
+        return _by_own(message, data, contracts, found)
     try:
         document = json_text.strict(data)
     except Bad as bad:
@@ -44,11 +49,7 @@ def _one_line(text: bytes) -> bytes:
     return text.translate(_BREAKS_TO_SPACES)
 
 
-def _by_own(data: bytes, contracts: Contracts, found: Found) -> Decoded | None:
-    """Reads what the operator's own decoder makes of a record; its failure is a reject. None if it leaves it to us."""
-    message = own_message(data, contracts, found.partition_key)
-    if message is None:
-        return None
+def _by_own(message: Any, data: bytes, contracts: Contracts, found: Found) -> Decoded:
     contracts.read(message, found)
     try:
         json_text.strict(data)
@@ -60,15 +61,7 @@ def _by_own(data: bytes, contracts: Contracts, found: Found) -> Decoded | None:
 
 def own_message(data: bytes, contracts: Contracts, partition_key: str) -> Any:
     """What the own decoder answers, in the form of parsed JSON: an object, an array or a Bad; None: nothing of its."""
-    try:
-        answer = contracts.own(data, partition_key) if contracts.own else None
-        if answer is None or type(answer) in (dict, list):
-            return encodings.plain(answer)
-        return Bad("decoder-failed", f"it answers {type(answer).__name__}, neither dict nor list nor None")
-    except Bad as bad:
-        return Bad("decoder-failed", f"its answer is of no use: {bad.detail}")
-    except (Exception, SystemExit) as error:  # noqa: BLE001  # whatever the operator's function raises
-        return Bad("decoder-failed", f"{type(error).__name__}: {str(error)!a}")
+    return contracts.own(data, partition_key) if contracts.own else None
 
 
 def documents(data: bytes, contracts: Contracts, found: Found) -> list[Any]:

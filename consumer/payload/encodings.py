@@ -4,6 +4,7 @@ They are recognised by their first bytes, which cannot begin JSON. Decoded value
 JSON; NaN and values of other types are replaced by a `Bad`.
 """
 
+import re
 import zlib
 from collections.abc import Callable
 from datetime import datetime
@@ -21,6 +22,7 @@ MAX_EXPANDED: Final = 8 * 2**20
 """Bytes that a compressed record may hold. Kinesis takes records of up to 10 MiB, most are of some KiB."""
 MAX_VALUES: Final = 1_000_000
 """Values in one record; CBOR can refer to a value many times."""
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _AUTO: Final = zlib.MAX_WBITS | 32  # zlib's own header or gzip's
 
 
@@ -116,7 +118,9 @@ class _Plain:
         if self._left < 0:
             raise Bad("too-large", f"more than {MAX_VALUES} values")
         kind = type(given)
-        if given is None or kind in (str, bool):
+        if kind is str:
+            return given if _encodes(given) else Bad("not-utf8", "text with half of a surrogate pair")
+        if given is None or kind is bool:
             return given
         if kind is int:
             return given if given.bit_length() < 8192 else Bad("number-out-of-range", "a number of thousands of digits")
@@ -129,8 +133,19 @@ class _Plain:
                 raise Bad("bad-encoding", f"nested deeper than {MAX_DEPTH} levels")
             if kind is list:
                 return [self.value(each, depth + 1) for each in given]
-            return {key: self.value(each, depth + 1) for key, each in given.items()}
+            return {_key(key): self.value(each, depth + 1) for key, each in given.items()}
         return _otherwise(given)
+
+
+def _encodes(text: str) -> bool:
+    """Whether UTF-8 has it. Only the operator's own decoder gives other text."""
+    return text.isascii() or not _SURROGATE.search(text)
+
+
+def _key(given: Any) -> str:
+    """The text of a key; CBOR and MessagePack have them of all kinds, mostly whole numbers."""
+    text = given.hex() if isinstance(given, bytes) else str(given)
+    return text if _encodes(text) else ascii(text)
 
 
 def _otherwise(given: Any) -> Any:

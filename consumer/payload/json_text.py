@@ -19,7 +19,9 @@ MAX_SAVED: Final = 2**20
 """Longest text from which valid parts are recovered, in bytes; it takes about a second."""
 BLANK: Final = b" \t\r\n"
 _SEPARATORS = BLANK + b",\x1e"  # between values of a record; the last one stands before each in RFC 7464
-_VALUE = re.compile(rb"[^ \t\r\n,\x1e]")
+_VALUE = re.compile(rb"[^ \t\r\n,\0\x1e]")
+_LINE = re.compile(rb"[^\n{\[][^\n]*")
+_BETWEEN = re.compile(rb"[^\n{\[]+")
 _ARRAY = ord("[")
 
 # A string, also one that never ends: otherwise each quote in it would start another search to the end.
@@ -73,9 +75,9 @@ def values(text: bytes) -> list[tuple[Any, bytes]]:
     after it. Of an array that is never closed the complete elements are kept.
     """
     found: list[tuple[Any, bytes]] = []
-    place = _skip(text, 0)
+    place = 0 if text.startswith(b"\0") else _skip(text, 0)  # a NUL ends a value; before the first it is none
     while place < len(text):
-        end = _end(text, place)
+        end = _end(text, place, bool(found) and type(found[-1][0]) is not Bad)
         if end is None and text[place] != _ARRAY and b"\n" in text:
             return found + [value for line in text[place:].split(b"\n") for value in values(line)]
         own = text[place:end].rstrip(_SEPARATORS)
@@ -90,11 +92,11 @@ def _skip(text: bytes, place: int) -> int:
     return rest.start() if rest else len(text)
 
 
-def _end(text: bytes, place: int) -> int | None:
-    """Where the value at `place` ends: at its closing bracket (None without one); other text ends with its line."""
-    if text[place] not in b"{[":
-        line = text.find(b"\n", place)
-        return line if line >= 0 else len(text)
+def _end(text: bytes, place: int, after_value: bool) -> int | None:
+    """Where the value at `place` ends: at its closing bracket (None without one); other text ends with its line,
+    `after_value` where a bracket opens: it stands between two values."""
+    if other := (_BETWEEN if after_value else _LINE).match(text, place):
+        return other.end()
     depth = 0
     for token in _BRACKET.finditer(text, place):
         if token[0] in (b"{", b"["):

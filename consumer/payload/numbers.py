@@ -16,6 +16,7 @@ Paths = tuple[tuple[str, Find], ...]
 """Measures or sensors: name and compiled path."""
 ALL: Final = "*"
 """The name of measures or sensors that are all numbers of an object, under their keys there."""
+_NUMBERS: Final = (int, float, Decimal, Bad)
 MAX_ALL: Final = 200
 """Numbers of one object, so that a row stays below DynamoDB's 400 KB."""
 
@@ -96,12 +97,13 @@ def _numbers(paths: Paths, item: Any, found: Found, usage: Usage, named: set[str
 
 
 def _all(given: dict[Any, Any], named: set[str], usage: Usage) -> dict[str, Decimal]:
-    """All numbers of an object but the `named` ones; text and objects beside them are no measures, and not counted."""
+    """All numbers of an object but the `named` ones; text and objects beside them are no measures, and not counted.
+    What is meant as a number is: a NaN, one of too many digits."""
     kept: dict[str, Decimal] = {}
     for key, each in given.items():
         if key in named or (value := measure(each)) is None:
-            continue
-        if type(key) is str and 0 < len(key.encode()) <= MAX_NAME and len(kept) < MAX_ALL:
+            usage.unusable[ALL] += key not in named and type(each) in _NUMBERS
+        elif type(key) is str and 0 < len(key.encode()) <= MAX_NAME and len(kept) < MAX_ALL:
             kept[key] = value
         else:
             usage.unusable[ALL] += 1

@@ -6,6 +6,7 @@ the whole message inside `each`; `$1.path`, of the element of the first of neste
 where `each` is an object.
 """
 
+import json
 import re
 from collections.abc import Callable
 from decimal import Decimal
@@ -174,6 +175,7 @@ def flat(paths: tuple[str, ...]) -> "Callable[[Any], tuple[Any, ...]] | None":
 def _parsed(path: str) -> Any:
     try:
         tree = jmespath.compile(path).parsed
+        json.dumps(tree, ensure_ascii=False).encode()  # a literal may be half of a surrogate pair
     except (ValueError, TypeError, LookupError, RecursionError) as error:  # most are JMESPathErrors, not all
         reason = " ".join(str(error).partition(", for expression")[0].split())[:100]
         raise PathError(f'{shown(path)} is not JMESPath ({reason}); quote a key with other signs: "PM2-5"') from None

@@ -20,7 +20,7 @@ CONTRACT: Final = Contract(name="senml", device="n", time="t", value="v")
 RELATIVE: Final = 2**28
 """Times below it are seconds from now, which is the arrival (RFC 8428, section 4.5.3)."""
 _LABELS: Final = ("n", "u", "v", "vs", "vb", "s", "t", "ut", "vd", "bver", "bn", "bt", "bu", "bv", "bs")
-_OF_CBOR: Final = {**dict(enumerate(_LABELS[:9])), **{-1 - place: label for place, label in enumerate(_LABELS[9:])}}
+_OF_CBOR: Final = {str(n if n < 9 else 8 - n): label for n, label in enumerate(_LABELS)}
 _VALUES: Final = ("v", "vb", "vs", "vd", "s")
 _KNOWN_VERSION: Final = 10
 _SECONDARY_UNITS: Final = 16  # a feature of RFC 9100, which changes no number
@@ -45,7 +45,7 @@ def reader() -> Reader:
         if _record(item, found) is MISSING:
             return False
         before = len(found.readings)
-        _read(_labelled(item), _Base(), found, usage)
+        _read(_labelled(item, found), _Base(), found, usage)
         if len(found.readings) == before:
             raise Bad("missing-field", "a record without any number")
         return True
@@ -55,31 +55,31 @@ def reader() -> Reader:
 
 def read_pack(pack: list[Any], found: Found, usage: Usage) -> None:
     """Reads all records of a pack. An invalid one affects only the records that need its base fields."""
-    base, before = _Base(), len(found.readings) + len(found.reasons)
+    base, before = _Base(), len(found.readings) + sum(found.reasons.values())
     for item in pack:
         try:
             if type(item) is not dict:
                 base.known = False
                 raise item if type(item) is Bad else Bad("not-an-object", f"a record is an object, not {kind(item)}")
-            _read(_labelled(item), base, found, usage)
+            _read(_labelled(item, found), base, found, usage)
         except Bad as bad:
             found.reject(bad, found.index)
         found.index += 1
-    if len(found.readings) + len(found.reasons) == before:
+    if len(found.readings) + sum(found.reasons.values()) == before:
         found.reject(Bad("missing-field", "a pack without any number"), found.index - 1)
 
 
-def _record(item: Any, _: Found) -> Any:
+def _record(item: Any, found: Found) -> Any:
     if type(item) is not dict:
         return MISSING
-    fields = _labelled(item)
+    fields = _labelled(item, found)
     named = "bn" in fields or ("n" in fields and any(label in fields for label in _VALUES))
     return item if named else MISSING
 
 
-def _labelled(item: dict[Any, Any]) -> dict[Any, Any]:
+def _labelled(item: dict[Any, Any], found: Found) -> dict[Any, Any]:
     """A record with the labels of JSON."""
-    return {_OF_CBOR.get(label, label) if type(label) is int else label: given for label, given in item.items()}
+    return item if found.encoding != "cbor" else {_OF_CBOR.get(label, label): given for label, given in item.items()}
 
 
 def _read(fields: dict[Any, Any], base: _Base, found: Found, usage: Usage) -> None:
@@ -158,7 +158,7 @@ def _time(seconds: Decimal, found: Found) -> tuple[int, bool]:
     if relative and arrival is None:
         raise Bad("bad-time", "it is relative to the arrival, which is not known")
     # Beyond these bounds a number may have too many digits to be multiplied exactly, and lies outside of all years.
-    whole = int(seconds * 1000 // 1) if abs(seconds) < 10**12 else 0
+    whole = int(seconds * 1000 // 1) if abs(seconds) < 10**12 else END_MS
     time_ms = whole + arrival if relative and arrival is not None else whole
     if not FIRST_MS <= time_ms < END_MS:
         raise Bad("time-out-of-range", "bt and t are not within the years 2000 to 2099, in seconds")

@@ -22,7 +22,7 @@ _CLOCK = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:[.,][0-9]+)?)?"
 _BASIC = r"(?:[01][0-9]|2[0-3])[0-5][0-9](?:[0-5][0-9](?:[.,][0-9]+)?)?"
 _ISO = re.compile(
     rf"(?P<moment>[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[Tt ]{_CLOCK}|[0-9]{{8}}[Tt]{_BASIC})"
-    r" ?(?P<zone>[Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?"
+    r" ?(?P<zone>[Zz]|UTC|GMT|[+-][0-9]{2}(?::?[0-5][0-9])?)?"
 )
 _USUAL = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?Z")
 """The usual form, which needs no other checks."""
@@ -87,7 +87,8 @@ def _text(given: str, name: str, local: tzinfo | None) -> int:
     found = _ISO.fullmatch(given)
     try:
         if found and found["zone"]:
-            moment = datetime.fromisoformat(f"{found['moment']}{found['zone']}".upper())
+            there = "Z" if found["zone"] in ("UTC", "GMT") else found["zone"]
+            moment = datetime.fromisoformat(f"{found['moment']}{there}".upper())
         elif found and local:
             moment = _localized(datetime.fromisoformat(found["moment"].upper()), local)
         elif found:

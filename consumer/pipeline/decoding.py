@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from consumer.payload.contracts import Contracts
-from consumer.payload.decode import decode
+from consumer.payload.decode import decode, decode_with, own_message
 from consumer.payload.reading import Decoded
 from consumer.record import Record
 from consumer.telemetry.metrics import Metrics
@@ -22,12 +22,12 @@ async def decode_all(records: Sequence[Record], contracts: Contracts, metrics: M
 
 
 async def _decode_all(records: Sequence[Record], contracts: Contracts) -> list[Decoded]:
-    """With a decoder of the operator's own, which may be slow, others get their turn after each record."""
+    """A decoder of the operator's own, which may be slow, is waited for in a thread."""
     if contracts.own is None:
         return [decode(r.data, contracts, r.partition_key, r.approximate_arrival_timestamp) for r in records]
     decoded = []
     for record in records:
         arrival = record.approximate_arrival_timestamp
-        decoded.append(decode(record.data, contracts, record.partition_key, arrival))
-        await asyncio.sleep(0)
+        message = await asyncio.to_thread(own_message, record.data, contracts, record.partition_key)
+        decoded.append(decode_with(message, record.data, contracts, record.partition_key, arrival))
     return decoded

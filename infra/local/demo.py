@@ -35,7 +35,6 @@ LEDGER = LOCAL / "demo.ledger"
 SHARD_SECONDS = 60.0  # for the consumer to own every shard
 STALLED_SECONDS = 45.0  # without any progress until the audit reports what is missing
 ARCHIVE_MAX_SECONDS = "10"  # so that a person sees archive objects come; the default of the service is longer
-MOST_SIMULATED = 1000  # the template's bound; it is only about whether there is a simulator
 
 
 class Demo:
@@ -85,7 +84,12 @@ class Demo:
         self._latency_probe = LatencyProbe(onlooker)
         resources.callback(self._latency_probe.close)
         self._simulator = Simulator(
-            self._stack, self._settings.workload, self._ledger, self._latency_probe.offer, self._local.env
+            self._stack,
+            self._settings.workload,
+            self._ledger,
+            self._latency_probe.offer,
+            self._local.env,
+            self._settings.fleet(self._stack.alerts),
         )
 
     def _wait_for_shards(self) -> None:
@@ -101,7 +105,8 @@ class Demo:
         """Until the workload ends, or until interrupted."""
         load = self._settings.workload
         until = f"for {load.seconds:g} s" if load.seconds else "until Ctrl-C"
-        self._view.say(f"publishing {load.rate:g} readings/s of {load.devices} devices over {load.via}, {until}")
+        what, kind = ("messages", f"{page.name} ") if (page := self._settings.page) else ("readings", "")
+        self._view.say(f"publishing {load.rate:g} {what}/s of {load.devices} {kind}devices over {load.via}, {until}")
         self._publishing = time.monotonic()
         self._running = background(lambda: self._simulator.run(stop))
         try:
@@ -138,7 +143,8 @@ class Demo:
         self._ledger.flush()
         report = audit(replace(self._stack, session=self._local.session_as("operator")), LEDGER)
         seen = self._latency_probe.first_seen
-        outcome: dict[str, Any] = {**report.summary()}
+        outcome: dict[str, Any] = {"contract": page.name} if (page := self._settings.page) else {}
+        outcome |= report.summary()
         outcome["publish_to_row_ms"] = {
             "p50": self._latency_probe.percentile(0.5),
             "p99": self._latency_probe.percentile(0.99),
@@ -206,7 +212,7 @@ def main(given: Mapping[str, str]) -> int:
 
 
 def _run(settings: Settings, options: Options, view: View, started: float) -> tuple[AuditResult, dict[str, Any]]:
-    options = _fitted(options, settings)
+    options = replace(options, parameters=settings.parameters(options.parameters))
     settings = settings.under(f"{options.name}-simulated-")
     stack = LocalStack(options, lambda text: demo.say(text))
     demo = Demo(settings, stack, view, started)
@@ -222,13 +228,6 @@ def _run(settings: Settings, options: Options, view: View, started: float) -> tu
 
 def _options(given: Mapping[str, str]) -> Options:
     return Options.load({"ARCHIVE_MAX_SECONDS": ARCHIVE_MAX_SECONDS, **given})
-
-
-def _fitted(options: Options, settings: Settings) -> Options:
-    parameters = {**options.parameters, "ShardCount": str(settings.shards)}
-    if settings.workload.via == "mqtt":
-        parameters["SimulatorDevices"] = str(min(settings.workload.devices, MOST_SIMULATED))
-    return replace(options, parameters=parameters)
 
 
 def listen_again() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple, Self
 
-from producer.fleet.message import Message
+from producer.fleet.message import ARRIVAL, Message
 
 NAMES = ("Source", "Field", "When", "Threshold", "MaxAge")
 _SQL_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE]-?\d+)?")
@@ -41,8 +41,8 @@ class Condition(NamedTuple):
         The consumer looks at every reading; the rule at single messages, and only where they came through it.
         """
         if self.source == "consumer":
-            rows = (row for row in message.rows if self._young(at, row.time_ms))
-            return [(row.device, row.value) for row in rows if self.meets(Decimal(row.value))]
+            numbers = [(row.device, row.number(self.field)) for row in message.rows if self._young(at, row.time_ms)]
+            return [(device, number) for device, number in numbers if number and self.meets(Decimal(number))]
         found = self.of_payload(message.payload, message.device) if through_rules else None
         old = any(not self._young(at, row.time_ms) for row in message.rows)
         return [found] if found and not old else []
@@ -67,7 +67,7 @@ class Condition(NamedTuple):
         return (str(document.get("name", device)), str(value)) if self.meets(Decimal(value)) else None
 
     def _young(self, at: int, time_ms: int) -> bool:
-        return not self.max_age or at - time_ms <= self.max_age * 1000
+        return not self.max_age or time_ms == ARRIVAL or at - time_ms <= self.max_age * 1000
 
 
 def _no_number(name: str) -> None:

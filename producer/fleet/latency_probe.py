@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from producer.aws.errors import AWS_ERRORS, explain
 from producer.aws.stack import Stack
-from producer.fleet.message import Message, iso_utc
+from producer.fleet.message import ARRIVAL, Message, iso_utc
 
 if TYPE_CHECKING:
     from types_boto3_dynamodb.type_defs import KeysAndAttributesTypeDef
@@ -40,9 +40,9 @@ class LatencyProbe:
         self._thread.start()
 
     def offer(self, message: Message, at_ms: int) -> None:
-        """Cheap; a reading whose key was used before says nothing and is not taken."""
+        """Cheap; a reading whose key was used before, or is not known yet, says nothing and is not taken."""
         now = time.monotonic()
-        if now < self._next_sample or message.repeats or not message.rows:
+        if now < self._next_sample or message.repeats or not message.rows or message.rows[-1].time_ms == ARRIVAL:
             return
         with self._lock:
             if len(self._open) < AT_ONCE:

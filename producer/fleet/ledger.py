@@ -3,8 +3,9 @@
     {"n":1732270000000001,"device":"soilSensor1","at":1732270000123,"rows":[["soilSensor1",1732270000120,"41.3"]],
      "rejects":[],"alerts":[["soilSensor1","20"]],"crc":123,"ack":true,"attempts":1}
 
-`at` is the time of the first publish (ms). `alerts` are those that must be raised; `crc` (CRC-32 of the
-payload) when the payload must arrive byte for byte, as it does without a rule engine in between. `ack`
+`at` is the time of the first publish (ms). A row is device, time (ms; 0 for that of its arrival) and `row_text`.
+`alerts` are those that must be raised; `crc` (CRC-32 of the payload) when the payload must arrive byte for byte, as it
+does without a rule engine in between, else `document`, the `document_crc` of its JSON. `ack`
 false: it is unknown whether the message is in the stream. An entry is written when the fate of its message
 is known, so a crash loses the entries of messages in flight and never invents one; a line torn by a crash
 is skipped.
@@ -22,6 +23,7 @@ import msgspec
 from producer.aws.errors import UserError
 from producer.fleet.condition import Condition
 from producer.fleet.message import Message
+from producer.fleet.normal import document_crc, row_text
 
 FLUSH_LINES = 500
 
@@ -36,6 +38,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     rejects: list[str] = []
     alerts: list[tuple[str, str]] = []
     crc: int | None = None
+    document: int | None = None
     ack: bool = True
     attempts: int = 1
 
@@ -48,10 +51,11 @@ def entry(
         n=message.number,
         device=message.device,
         at=at,
-        rows=[(row.device, row.time_ms, row.value) for row in message.rows],
+        rows=[(row.device, row.time_ms, row_text(row.value, row.measures)) for row in message.rows],
         rejects=list(message.rejects),
         alerts=condition.expected(message, at, through_rules=through_rules) if condition else [],
         crc=None if through_rules else zlib.crc32(message.payload),
+        document=document_crc(message.payload) if through_rules else None,
         ack=ack,
         attempts=attempts,
     )

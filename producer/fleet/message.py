@@ -4,30 +4,45 @@ A `Message` travels with its expectation: the rows it must leave in the table, o
 readings must be rejected. The ledger keeps that, the audit compares it with
 what is there.
 
-Every message carries its number as the field `n` (also the malformed ones, as text), so that it can be
-found again in the stream and in the archive however it was wrapped on the way: see `number_of`.
+Every message carries its number as the field `n` (also the malformed ones, as text), or where another contract reads
+it, as the text `"message":"#..."`, which no contract takes for a number. So it can be found again in the stream and in
+the archive however it was wrapped on the way: see `number_of`.
 """
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
 Shape = Literal["humidity", "sensorid"]
 
-_NUMBER = re.compile(rb'"n\\?"\s*:\s*(\d+)')
+ARRIVAL = 0
+"""Instead of a reading's time: it is that of its arrival in the stream."""
+
+_NUMBER = re.compile(rb'"(?:n|message)\\?"\s*:\s*(?:"#)?(\d+)')
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """One measurement: device name, time in ms since the epoch, the value exactly as it is sent."""
+    """One measurement: device name, time in ms since the epoch or ARRIVAL, the value exactly as it is sent.
+
+    `value` is "" for a reading that has `measures` alone. `value_name` is what alerts call the value; "" for any name.
+    """
 
     device: str
     time_ms: int
     value: str
     quoted: bool = False  # sent as a JSON string, as the first message of each device
+    measures: Mapping[str, str] = field(default_factory=dict)
+    value_name: str = ""
+
+    def number(self, name: str) -> str | None:
+        """What an alert on a field of this name looks at; None where the reading has no such number."""
+        if name in self.measures:
+            return self.measures[name]
+        return self.value if self.value and (name == "value" or self.value_name in ("", name)) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +56,7 @@ class Message:
     rows: tuple[Measurement, ...]
     rejects: tuple[str, ...] = ()
     repeats: bool = False  # uses a key (device, time) that was sent before
+    pattern: int = 0  # which of the topic patterns it is published on, or the last one
 
 
 def encode(reading: Measurement, number: int, shape: Shape) -> str:

@@ -92,7 +92,7 @@ def _made(host: str, port: int, ca: Path | None, device: Credentials, bootstrap:
 
 class MqttTransport:
     """The connections of a fleet on one event loop thread. A publish counts when its PUBACK says
-    success. `topic` gives what a device of a name publishes on."""
+    success. `topic` gives what a message is published on."""
 
     def __init__(
         self,
@@ -100,7 +100,7 @@ class MqttTransport:
         port: int,
         ca: Path | None,
         devices: list[Credentials],
-        topic: Callable[[str], str],
+        topic: Callable[[Message], str],
         done: Done,
     ) -> None:
         self._topic = topic
@@ -162,7 +162,7 @@ class MqttTransport:
     def _attempt(self, message: Message, at: int, attempt: int) -> None:
         with self._change:
             self._open[message.number] = (message, at, attempt)
-        future = self._connections[message.device].publish(self._topic(message.device), message.payload)
+        future = self._connections[message.device].publish(self._topic(message), message.payload)
         future.add_done_callback(lambda f: self._answered(f, message, at, attempt))
 
     def _answered(self, future: "Future[mqtt5.PublishCompletionData]", message: Message, at: int, attempt: int) -> None:

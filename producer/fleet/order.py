@@ -4,6 +4,7 @@ import random
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from producer.fleet.device import Device, Profile
 from producer.fleet.malformed import malformed
@@ -24,6 +25,16 @@ class Mix:
     late: float = 0.0
     disorder: float = 0.0
     binary: bool = False  # malformed payloads may be no text at all
+
+
+class Speaking(Protocol):
+    """Whoever has the messages of a fleet."""
+
+    def next_message(self, now_ms: int) -> Message:
+        """The message of the device whose turn it is."""
+
+    def remaining(self) -> Iterator[Message]:
+        """The messages still held back; to be sent at the end."""
 
 
 class Fleet:

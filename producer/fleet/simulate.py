@@ -17,7 +17,7 @@ from producer.fleet.kinesis import KinesisTransport
 from producer.fleet.ledger import Ledger, entry
 from producer.fleet.message import Message
 from producer.fleet.mqtt import PER_CONNECTION, MqttTransport
-from producer.fleet.order import Fleet, Mix
+from producer.fleet.order import Fleet, Mix, Speaking
 from producer.fleet.schedule import due_times
 from producer.fleet.transport import Transport
 
@@ -56,9 +56,16 @@ class Workload:
             )
 
 
+def first_number() -> int:
+    """The number of a run's first message: microseconds, so that a later run cannot reach back into the numbers of an
+    earlier one."""
+    return time.time_ns() // 1000
+
+
 class Simulator:
     """Connects on creation (raises UserError when it cannot), publishes in `run`. The ledger keeps the sums. `environ`
-    says where the devices' keys and the MQTT endpoint's CA are."""
+    says where the devices' keys and the MQTT endpoint's CA are; `fleet` is one of the workload's devices that speaks
+    otherwise than its mix says."""
 
     def __init__(
         self,
@@ -67,16 +74,16 @@ class Simulator:
         ledger: Ledger,
         on_publish: Callable[[Message, int], None] = lambda message, at_ms: None,
         environ: Mapping[str, str] = os.environ,
+        fleet: Speaking | None = None,
     ) -> None:
         workload.check()
         self._workload = workload
         self._ledger = ledger
         self._on_publish = on_publish
-        self._fleet = Fleet(
+        self._fleet = fleet or Fleet(
             names(workload.prefix, workload.devices),
             workload.mix,
-            # Microseconds: a later run cannot reach back into the numbers of an earlier one.
-            first_number=time.time_ns() // 1000,
+            first_number=first_number(),
             seed=workload.seed,
         )
         given = workload.threshold
@@ -124,15 +131,16 @@ class Simulator:
         devices = saved(devices_dir(environ), self._workload.prefix, self._workload.devices, stack.name)
         return MqttTransport(stack.iot_host, stack.iot_port, ca_file(environ), devices, self._topics(stack), self._done)
 
-    def _topics(self, stack: Stack) -> Callable[[str], str]:
-        """What a device publishes on, by its name. Raises UserError when it may not."""
+    def _topics(self, stack: Stack) -> Callable[[Message], str]:
+        """What a message is published on. Raises UserError when it may not."""
         if not self._workload.basic_ingest:
-            return stack.topics[0].topic
+            known, last = stack.topics, len(stack.topics) - 1
+            return lambda message: known[min(message.pattern, last)].topic(message.device)
         if not stack.basic_ingest:
             raise UserError(
                 f"devices of {stack.name} may not publish by Basic Ingest; deploy it with PARAMS=BasicIngest=true"
             )
-        return lambda device: f"{BASIC_INGEST}{stack.readings_rule}/{stack.topics[0].topic(device)}"
+        return lambda message: f"{BASIC_INGEST}{stack.readings_rule}/{stack.topics[0].topic(message.device)}"
 
     def _done(self, message: Message, at: int, acknowledged: bool, attempts: int) -> None:
         through_rules = self._workload.via == "mqtt"

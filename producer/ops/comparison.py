@@ -4,19 +4,17 @@ A database, because a run of ten minutes may have a million readings. The compar
 """
 
 import sqlite3
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
 from producer.fleet.ledger import Entry
-from producer.fleet.message import iso_utc
+from producer.fleet.message import ARRIVAL, iso_utc
+from producer.fleet.normal import normal
 
 HERE = Path(__file__).parent
 PLACES = 20  # of each kind of finding that a report shows
-MAX_DIGITS = 20  # digits beyond which a number is written with an exponent
 
 
 @dataclass(slots=True)
@@ -53,6 +51,11 @@ class Findings(dict[str, Finding]):
                 yield f"  ... and {finding.untold} more"
 
 
+Archived = tuple[str, str, int, int | None, str, int, int | None, str, int | None]
+"""An archive line: shard, sequence number, sub-sequence number, message number, reasons joined by commas, CRC-32 of the
+original bytes, `document_crc` or None, object key, arrival (ms)."""
+
+
 class Comparison:
     """Filled by the `add_*` methods, then `compare`d once."""
 
@@ -69,7 +72,7 @@ class Comparison:
 
     def add_sent(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
-            rows = [(device, iso_utc(ms), normal(value)) for device, ms, value in entry.rows]
+            rows = [(device, "" if ms == ARRIVAL else iso_utc(ms), normal(value)) for device, ms, value in entry.rows]
             self._db.execute(
                 "INSERT OR REPLACE INTO sent VALUES (?,?,?,?,?,?,?)",
                 (
@@ -79,7 +82,7 @@ class Comparison:
                     entry.ack,
                     ",".join(entry.rejects),
                     entry.crc,
-                    content(rows) if entry.crc is None else None,
+                    entry.document,
                 ),
             )
             alerts = ((entry.n, i, device, normal(value)) for i, (device, value) in enumerate(entry.alerts))
@@ -94,11 +97,18 @@ class Comparison:
             "INSERT INTO streamed VALUES (?,?,?)", ((shard, padded(sequence), n) for shard, sequence, n in records)
         )
 
-    def add_lines(self, lines: Iterable[tuple[str, str, int, int | None, str, int, int | None, str]]) -> None:
-        """(shard, sequence number, sub-sequence number, message number, reasons joined by commas, CRC-32 of the
-        original bytes, `content` of the readings or None, object key) of archive lines."""
+    def add_lines(self, lines: Iterable[Archived]) -> None:
         self._db.executemany(
-            "INSERT INTO line VALUES (?,?,?,?,?,?,?,?)", ((a, padded(b), *rest) for a, b, *rest in lines)
+            "INSERT INTO line VALUES (?,?,?,?,?,?,?,?,?)",
+            ((*each[:1], padded(each[1]), *each[2:-1], each[-1] and iso_utc(each[-1])) for each in lines),
+        )
+
+    def settle_times(self) -> None:
+        """Gives readings without a time of their own that of their arrival, once all lines are there."""
+        self._db.executescript(
+            "CREATE INDEX line_n ON line (n);"
+            "UPDATE expected SET time = coalesce((SELECT min(arrival) FROM line WHERE n = expected.n), '')"
+            "  WHERE time = '';"
         )
 
     def add_dead(self, lines: Iterable[tuple[str, str, int, int | None, str]]) -> None:
@@ -106,7 +116,7 @@ class Comparison:
         self._db.executemany("INSERT INTO dead VALUES (?,?,?,?,?)", ((a, padded(b), *rest) for a, b, *rest in lines))
 
     def add_rows(self, rows: Iterable[tuple[str, str, str]]) -> None:
-        """(device, time, value) of the table's rows."""
+        """(device, time, `row_text`) of the table's rows."""
         self._db.executemany("INSERT OR REPLACE INTO row VALUES (?,?,?)", ((d, t, normal(v)) for d, t, v in rows))
 
     def add_alerts(self, alerts: Iterable[tuple[str, str]]) -> None:
@@ -119,12 +129,14 @@ class Comparison:
         return None if first is None else (first, last)
 
     def changed_on_the_way(self) -> bool:
-        """Whether messages went through the IoT rules, so that their readings and not their bytes are compared."""
+        """Whether messages went through the IoT rules, so that their JSON and not their bytes is compared."""
         return bool(self._one("SELECT EXISTS (SELECT * FROM sent WHERE crc IS NULL)")[0])
 
     def keys(self) -> Iterator[tuple[str, str, str]]:
         """(device, first time, last time) of the rows to look for."""
-        yield from self._db.execute("SELECT device, min(time), max(time) FROM expected GROUP BY device")
+        yield from self._db.execute(
+            "SELECT device, min(time), max(time) FROM expected WHERE time <> '' GROUP BY device"
+        )
 
     def compare(self) -> tuple[dict[str, int], Findings]:
         """The counts, and what was found."""
@@ -148,22 +160,3 @@ class Comparison:
 
 def padded(sequence: str) -> str:
     return sequence.zfill(56)
-
-
-def normal(value: str) -> str:
-    """One text for one number (20.10 and 2.01e1 are 20.1); other values are unchanged."""
-    try:
-        number = Decimal(value)
-    except InvalidOperation:
-        return value
-    if not number.is_finite():
-        return value
-    if not number:
-        return "0"
-    number = Context(prec=len(value), Emax=MAX_EMAX, Emin=MIN_EMIN).normalize(number)  # the usual one keeps 28 digits
-    return f"{number:f}" if abs(number.adjusted()) < MAX_DIGITS else str(number)
-
-
-def content(rows: Iterable[tuple[str, str, str]]) -> int:
-    """A checksum of readings (device, time, value), to compare what an IoT rule has re-encoded."""
-    return zlib.crc32("\n".join("\t".join(row) for row in rows).encode())

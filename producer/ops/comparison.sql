@@ -1,7 +1,6 @@
 -- The comparison of an audit, made when the tables of tables.sql are filled. Every view `found_<kind>` gives one line
 -- for people per fault (`place`), every view `count_<name>` one number (`n`).
 
-CREATE INDEX line_n ON line (n);
 CREATE INDEX line_position ON line (shard, sequence, sub);
 CREATE INDEX dead_position ON dead (shard, sequence, sub);
 CREATE INDEX streamed_n ON streamed (n);
@@ -32,12 +31,12 @@ CREATE VIEW found_archive_duplicates AS
   SELECT shard || ' ' || ltrim(sequence, '0') || '.' || sub || ' stands in ' || group_concat(object, ' and in ') AS place
   FROM line GROUP BY shard, sequence, sub HAVING count(*) > 1;
 
--- Byte for byte, or by its readings when an IoT rule has re-encoded it.
+-- Byte for byte, or as JSON when an IoT rule has re-encoded it.
 CREATE VIEW found_archive_different AS
   SELECT l.shard || ' ' || ltrim(l.sequence, '0') || ' (message ' || l.n || ') is not what was published; it is in '
          || l.object AS place
   FROM line l JOIN sent s ON s.n = l.n
-  WHERE CASE WHEN s.crc IS NOT NULL THEN s.crc <> l.crc ELSE s.rejects = '' AND s.content IS NOT l.content END;
+  WHERE CASE WHEN s.crc IS NOT NULL THEN s.crc <> l.crc ELSE s.rejects = '' AND s.document IS NOT NULL AND s.document IS NOT l.document END;
 
 CREATE VIEW found_row_missing AS
   SELECT k.device || ' ' || k.time || ' = ' || k.value || ' (message ' || k.n || ')' AS place

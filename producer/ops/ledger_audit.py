@@ -1,23 +1,21 @@
 """One audit of what a ledger says was published: stream, archive, table, dead letters and alerts, beside it."""
 
-import json
 import zlib
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from consumer.archive.fence import belongs
 from producer.aws.errors import UserError
 from producer.aws.stack import Stack
 from producer.aws.stream_reader import Stream
 from producer.fleet import ledger
-from producer.fleet.message import iso_utc, number_of
+from producer.fleet.message import number_of
+from producer.fleet.normal import document_crc, row_text
 from producer.ops.alerts import Subscriber, alerts_file, received
 from producer.ops.archive_reader import Bucket
 from producer.ops.audit_format import DEAD_LETTERS, READINGS, UNDELIVERABLE, CheckedObject, overlaps
-from producer.ops.comparison import Comparison, Findings, content, normal
+from producer.ops.comparison import Archived, Comparison, Findings
 
 CLOCK_SKEW_MS = 300_000  # between this machine and the services
 
@@ -41,6 +39,7 @@ class LedgerAudit:
                 raise UserError(f"the ledger {self._ledger} is empty; was anything published?")
             self._read_alerts(self._ledger)
             self._read_archive(span)
+            self._all.settle_times()
             self._all.add_streamed(_stream(self._stack, span[0]))
             self._all.add_rows(_rows(self._stack, list(self._all.keys())))
             counts, findings = self._all.compare()
@@ -60,11 +59,11 @@ class LedgerAudit:
         self._all.add_alerts(received(file))
 
     def _read_archive(self, span: tuple[int, int]) -> None:
-        with_content = self._all.changed_on_the_way()
+        with_document = self._all.changed_on_the_way()
         for key in self._keys(READINGS, span):
             checked, lines = self._open(key)
             self._objects.append(checked)
-            self._all.add_lines(_archived(checked, lines, with_content))
+            self._all.add_lines(_archived(checked, lines, with_document))
         archived = {checked.key: checked.metadata for checked in self._objects}
         for key in self._keys(DEAD_LETTERS, span):
             checked, lines = self._open(key)
@@ -92,15 +91,12 @@ class LedgerAudit:
         return CheckedObject(key, metadata), lines
 
 
-Archived = tuple[str, str, int, int | None, str, int, int | None, str]
-
-
-def _archived(checked: CheckedObject, lines: Iterable[bytes], with_content: bool) -> Iterator[Archived]:
+def _archived(checked: CheckedObject, lines: Iterable[bytes], with_document: bool) -> Iterator[Archived]:
     for line, data in checked.read(lines):
         reasons = ",".join(r.reason for r in line.rejects)
-        readings = _content(data) if with_content and not line.rejected else None
+        document = document_crc(data) if with_document and not line.rejected else None
         place = line.shard, line.sequence_number, line.sub_sequence_number
-        yield *place, number_of(data), reasons, zlib.crc32(data), readings, checked.key
+        yield *place, number_of(data), reasons, zlib.crc32(data), document, checked.key, line.arrival
 
 
 def _dead(checked: CheckedObject, lines: Iterable[bytes]) -> Iterator[tuple[str, str, int, int | None, str]]:
@@ -108,41 +104,21 @@ def _dead(checked: CheckedObject, lines: Iterable[bytes]) -> Iterator[tuple[str,
         yield line.shard, line.sequence_number, line.sub_sequence_number, number_of(data), checked.key
 
 
-def _content(payload: bytes) -> int | None:
-    """`content` of the readings in a payload of either shape; None when there are none to be found."""
-    try:
-        document = json.loads(payload, parse_float=Decimal)
-    except ValueError:
-        try:
-            document = [json.loads(line, parse_float=Decimal) for line in payload.splitlines() if line.strip()]
-        except ValueError:
-            return None
-    try:
-        return content(_fields(d) for d in (document if isinstance(document, list) else [document]))
-    except (KeyError, TypeError):
-        return None
-
-
-def _fields(document: Any) -> tuple[str, str, str]:
-    if "sensorid" in document:
-        return document["sensorid"], document["timestamp"], normal(str(document["value"]))
-    return document["name"], iso_utc(document["timeStampEpoch"]), normal(str(document["humidity"]))
-
-
 def _rows(stack: Stack, keys: list[tuple[str, str, str]]) -> Iterator[tuple[str, str, str]]:
-    """(device, time, value) of the rows of each (device, first time, last time)."""
+    """(device, time, `row_text`) of the rows of each (device, first time, last time)."""
     pages = stack.session.client("dynamodb").get_paginator("query")
     for device, first, last in keys:
         for page in pages.paginate(
             TableName=stack.table,
             ConsistentRead=True,
             KeyConditionExpression="SensorId = :d AND #t BETWEEN :a AND :b",
-            ProjectionExpression="#t, #v",
+            ProjectionExpression="#t, #v, Measures",
             ExpressionAttributeNames={"#t": "Timestamp", "#v": "Value"},
             ExpressionAttributeValues={":d": {"S": device}, ":a": {"S": first}, ":b": {"S": last}},
         ):
             for item in page["Items"]:
-                yield device, item["Timestamp"]["S"], item["Value"]["N"]
+                measures = {name: number["N"] for name, number in item.get("Measures", {"M": {}})["M"].items()}
+                yield device, item["Timestamp"]["S"], row_text(item.get("Value", {"N": ""})["N"], measures)
 
 
 def _stream(stack: Stack, since_ms: int) -> Iterator[tuple[str, str, int | None]]:

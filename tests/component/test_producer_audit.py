@@ -17,7 +17,7 @@ from producer.fleet.condition import Condition
 from producer.fleet.latency_probe import LatencyProbe
 from producer.fleet.ledger import Ledger, entry
 from producer.fleet.malformed import malformed
-from producer.fleet.message import Measurement, Message, iso_utc, single
+from producer.fleet.message import ARRIVAL, Measurement, Message, iso_utc, single
 from producer.ops.alerts import Subscriber, alerts_file, unsubscribe
 from producer.ops.archive_index import Span
 from producer.ops.audit import AuditResult, audit, audit_archive
@@ -40,7 +40,7 @@ class World:
     twice: set[int] = field(default_factory=set)  # lines to stand in a second archive object, too
     metadata: dict[str, str] = field(default_factory=dict)
 
-    def publish(self) -> None:
+    def publish(self, *, through_rules: bool = False) -> None:
         """Into the real stream and the ledger; what must become of it is worked out from the answers."""
         kinesis = self.stack.session.client("kinesis")
         with Ledger(self.ledger) as book:
@@ -48,11 +48,13 @@ class World:
                 put = kinesis.put_record(StreamName=self.stack.stream, PartitionKey="one", Data=message.payload)
                 self.lines[message.number] = self._line(message, put["ShardId"], put["SequenceNumber"])
                 for row in message.rows:
-                    self.rows[row.device, iso_utc(row.time_ms)] = row.value
+                    if row.time_ms != ARRIVAL:
+                        self.rows[row.device, iso_utc(row.time_ms)] = row.value
                 if message.rejects:
                     self.dead.add(message.number)
                 at = int(datetime.now(UTC).timestamp() * 1000)
-                book.record(entry(message, at, ack=True, attempts=1, condition=Condition(), through_rules=False))
+                condition = Condition()
+                book.record(entry(message, at, ack=True, attempts=1, condition=condition, through_rules=through_rules))
 
     def _line(self, message: Message, shard: str, sequence: str) -> dict[str, Any]:
         line: dict[str, Any] = {
@@ -200,6 +202,33 @@ def test_every_fault_is_found_at_its_place(world: World, spoil: Callable[[World,
     assert set(report.findings) == kinds
     assert all(finding.places for finding in report.findings.values())
     assert not report.as_json()["ok"]
+
+
+def test_a_row_of_measures_at_its_arrival_and_a_re_encoded_message_are_compared(world: World) -> None:
+    number, arrival = world.messages[-1].number + 1, int(datetime.now(UTC).timestamp() * 1000)
+    row = Measurement(f"m{number}", ARRIVAL, "", measures={"t": "1.50", "u": "7"})
+    world.messages = [Message(number, row.device, b'{"message": "#%d", "t": 1.50, "u": 7}' % number, (row,))]
+    world.publish(through_rules=True)
+    respelled = f'{{"u":7.0,"message":"#{number}","t":1.5}}'
+    world.lines[number] |= {"payload": respelled, "arrival": arrival}
+    assert set(judged(world).findings) == {"row_missing"}
+
+    def with_measures(t: str) -> AuditResult:
+        measures: Any = {"M": {"u": {"N": "7"}, "t": {"N": t}}}
+        item: Any = {"SensorId": {"S": row.device}, "Timestamp": {"S": iso_utc(arrival)}, "Measures": measures}
+        world.stack.session.client("dynamodb").put_item(TableName=world.stack.table, Item=item)
+        return judged(world)
+
+    assert with_measures("1.5").findings == {}
+    assert (
+        with_measures("1.6")
+        .findings["row_different"]
+        .places[0]
+        .startswith(f"{row.device} {iso_utc(arrival)} is t=1.6 u=7, the latest is t=1.5 u=7 ")
+    )
+    with_measures("1.5")
+    world.lines[number]["payload"] = respelled.replace("1.5", "1.51")
+    assert set(judged(world).findings) == {"archive_different"}
 
 
 def test_a_torn_object_is_reported_with_its_key(world: World) -> None:

@@ -5,6 +5,8 @@ import os
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from infra.local.emulator import free_port
 from infra.local.process import ROOT
 
@@ -29,17 +31,20 @@ KEYS = {
 }
 
 
-def test_the_demo_ends_with_one_json_line_and_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.parametrize("page", [None, "the-things-network", "shelly"])  # alerts by the rule and by the consumer
+def test_the_demo_ends_with_one_json_line_and_leaves_nothing_behind(tmp_path: Path, page: str | None) -> None:
     ports = {name: str(free_port()) for name in ("AWS_PORT", "MQTT_PORT", "HTTP_PORT")}
-    chosen = ports | {"FOR": "5", "DEVICES": "10", "RATE": "50"}
+    chosen = ports | {"FOR": "5", "DEVICES": "10", "RATE": "50"} | ({"CONTRACT": page} if page else {})
     of_others = {"PROFILE": "prod", "STACK": "Not_Ours", "RATE": "none", "IMAGE": "none", "YES": "perhaps"}
     env = os.environ | of_others | {"LOCAL_DIR": str(tmp_path)}
     command = ["make", "demo", *(f"{name}={value}" for name, value in chosen.items())]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     outcome = json.loads(done.stdout.splitlines()[-1])
-    assert outcome.keys() == KEYS
+    assert outcome.keys() == KEYS | ({"contract"} if page else set())
+    assert outcome.get("contract") == page
     assert outcome["ok"] is True
+    assert 0 < outcome["alerts_expected"] <= outcome["alerts"]
     assert outcome["published"] == outcome["archived"] == outcome["stream_records"] >= 200
     assert not (tmp_path / "env").exists()
     for process in Path("/proc").glob("[0-9]*/environ"):

@@ -182,6 +182,7 @@ def test_a_contract_reads_the_messages_of_its_fleet(payload: object, entry: obje
 @pytest.mark.parametrize("time", [SECONDS, TIME, TIME * 1000 + 7, TIME * 10**6 + 7, f"{TIME}", SECONDS + 0.0,
                                   f"{SECONDS}.0004", "2025-04-26T20:40:05Z", "2025-04-26 22:40:05+0200",
                                   "2025-04-26T20:40:05.00000000001Z", "20250426T204005Z", "2025-04-26T20:40:05 +00",
+                                  "2025-04-26 20:40:05 UTC", "2025-04-26T20:40:05GMT",
                                   "Sat, 26 Apr 2025 20:40:05 GMT", "26 Apr 2025 16:40:05 -0400"])  # fmt: skip
 def test_the_unit_of_a_time_follows_from_its_magnitude_and_its_form_from_itself(time: object) -> None:
     assert rows(read(BUILT_IN | {"timeStampEpoch": time})) == [("s1", TIME, "41.5", None)]
@@ -255,6 +256,14 @@ def test_an_inner_list_that_is_missing_costs_its_element_alone() -> None:
         contracts(nested | {"device": "$2.n"})
 
 
+def test_lists_within_lists_without_any_element_are_told_as_an_empty_list_is() -> None:
+    nested = {"each": ["gates", "list"], "device": "n", "time": "$arrival", "value": "v"}
+    assert reasons(read({"gates": []}, nested)) == ["empty"]
+    assert reasons(read({"gates": [{"list": []}, {"list": []}]}, nested)) == ["empty"]
+    found = read({"gates": [{"list": []}, {"list": [{"n": "a", "v": 1}]}]}, nested)
+    assert (rows(found), found.rejects) == ([("a", ARRIVAL, "1", None)], [])
+
+
 def test_numbers_are_counted_by_what_became_of_them() -> None:
     several = contracts({"name": "soil", **SOIL, "measures": ["t", "u", "v"]})
     for t in (1, "N/A", None):
@@ -271,6 +280,8 @@ def test_all_numbers_of_a_message_are_bounded() -> None:
     [reading] = decode(json.dumps(many).encode(), everything, KEY, ARRIVAL).readings
     assert list(reading.measures or {}) == [f"n{place}" for place in range(200)]
     assert everything.usages()[0].unusable == {"*": 101}
+    decode(b'{"a":NaN,"b":1e200,"c":null,"d":"C","e":1}', everything, KEY, ARRIVAL)
+    assert everything.usages()[0].unusable == {"*": 103}  # what is no number to its sender is not counted
     assert reasons(decode(b'{"unit":"C"}', everything, KEY, ARRIVAL)) == ["missing-field"]
     assert reasons(decode(b"21.5", everything, KEY, ARRIVAL)) == ["not-an-object"]  # it has no name
     assert reasons(decode(b"online", everything, KEY, ARRIVAL)) == ["not-json"]
@@ -317,6 +328,13 @@ def test_what_json_has_no_kind_for_is_text_a_time_or_no_value() -> None:
     assert reasons(read(msgspec.msgpack.encode([deep]), fleet)) == ["bad-encoding"]
 
 
+def test_a_key_that_is_a_whole_number_is_its_text() -> None:
+    fleet = {"device": '"0"', "time": "$arrival", "value": 'data."1"', "measures": {"*": "data"}}
+    for encode in (cbor2.dumps, msgspec.msgpack.encode):
+        found = read(encode({0: "a", "data": {1: 5, -2: 6}}), fleet)
+        assert rows(found) == [("a", ARRIVAL, "5", {"-2": "6"})]
+
+
 def test_a_contract_may_be_for_one_encoding() -> None:
     binary = SOIL | {"encoding": "cbor"}
     message: dict[str, Any] = {"id": "a", "at": TIME, "wet": 1}
@@ -334,6 +352,7 @@ def test_a_contract_may_be_for_one_encoding() -> None:
         ({"device": "a", "time": "b", "value": "PM2-5"}, "quote a key with other signs"),
         ({"device": "a", "time": "b", "value": "median(c)"}, "[0].value: there is no function median()"),
         ({"device": "{a", "time": "b", "value": "c"}, "[0].device: '{a' is no template"),
+        ({"device": '`"\\ud800"`', "time": "b", "value": "c"}, "[0].device: "),
         ({"device": "$arrival", "time": "b", "value": "c"}, "[0].device: $arrival is for a time only"),
         ({"device": "$key", "time": "b", "value": "c"}, "[0].device: '$key' is none of"),
         ({"device": "a", "time": "b", "value": "c", "time_zone": "CEST"}, "[0].time_zone: 'CEST' is no time zone"),

@@ -8,6 +8,7 @@ from prometheus_client import generate_latest
 from consumer.telemetry.metrics import Metrics
 from infra.deploy.cloudformation import InputError
 from infra.local.choices import Settings
+from infra.local.cookbook import pages
 from infra.local.live import Consumer, Speed, View, line, read
 from infra.local.options import Options
 
@@ -91,6 +92,46 @@ def test_a_stack_that_cannot_be_is_refused_by_the_variables_name(given: dict[str
 def test_a_wrong_choice_is_named(name: str, value: str) -> None:
     with pytest.raises(InputError, match=f"^{name}={value} "):
         Settings.load({name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "page"), [("zigbee2mqtt", "zigbee2mqtt"), ("TTN", "the-things-network"), ("rtl_433", "rtl-433")]
+)
+def test_a_page_of_the_cookbook_is_chosen_by_its_file_or_its_contract(name: str, page: str) -> None:
+    settings = Settings.load({"CONTRACT": name})
+    assert settings.page is not None
+    assert (settings.page.name, settings.workload.via, settings.workload.rate) == (page, "mqtt", 50)
+
+
+def test_producers_of_records_go_past_iot_core_unless_told_otherwise() -> None:
+    assert Settings.load({"CONTRACT": "kinesis"}).workload.via == "kinesis"
+    assert Settings.load({"CONTRACT": "kinesis", "VIA": "mqtt", "RATE": "7"}).workload.via == "mqtt"
+
+
+@pytest.mark.parametrize(
+    ("given", "reported"),
+    [
+        ({"CONTRACT": "nonsense"}, "CONTRACT=nonsense is no page of docs/devices; choose one of aws-iot-lorawan (lor"),
+        ({"CONTRACT": "ttn", "BATCH": "5"}, "BATCH is of the built-in contracts and does not go with CONTRACT=ttn"),
+    ],
+)
+def test_a_contract_that_cannot_be_simulated_is_refused(given: dict[str, str], reported: str) -> None:
+    with pytest.raises(InputError) as error:
+        Settings.load(given)
+    assert str(error.value).startswith(reported)
+    assert "\n" not in str(error.value)
+
+
+def test_no_two_pages_share_a_name() -> None:
+    names = [name for page in pages().values() for name in page.names]
+    assert len(names) == len(set(names)) >= len(pages())
+
+
+def test_a_parameter_of_the_command_line_takes_the_place_of_the_pages() -> None:
+    given = {"CONTRACT": "esphome", "PARAMS": "AlertThreshold=50", "SHARDS": "3"}
+    parameters = Settings.load(given).parameters(Options.load(given).parameters)
+    assert (parameters["AlertThreshold"], parameters["AlertField"], parameters["ShardCount"]) == ("50", "humidity", "3")
+    assert parameters["ReadingContracts"].startswith('[{"name":"esphome","device":')
 
 
 def test_the_live_line_shows_the_consumers_own_metrics() -> None:

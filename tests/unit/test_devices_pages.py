@@ -1,12 +1,8 @@
-"""The cookbook, docs/devices/: each page's contract gives the page's rows, and a deployment takes its parameters.
-
-A page holds blocks `json payload <partition key>`, one `json contract`, one `json rows` and one `make deploy`.
-"""
+"""The cookbook, docs/devices/: each page's contract gives the page's rows, and a deployment takes its parameters."""
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -21,13 +17,12 @@ from consumer.payload.reading import Decoded
 from consumer.settings import Settings
 from consumer.sinks.alert_condition import Condition
 from infra.deploy.parameters import MAX_LENGTH, assignments, require_valid
-from infra.local.process import ROOT
+from infra.local import cookbook
+from infra.local.cookbook import FOLDER, Page, pages
 from producer.fleet.topics import device_levels, patterns
 
-FOLDER = ROOT / "docs/devices"
 INDEX = (FOLDER / "README.md").read_text()
-FENCE = re.compile(r"^```(\w+)(?: ([^\n]*))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-ARRIVAL = 1_777_888_802_000  # 2026-05-04T10:00:02Z
+ARRIVAL = cookbook.ARRIVAL * 1000
 TIME = ARRIVAL - 2000
 LATER = TIME + 1000
 ALERTS = {"AlertField", "AlertWhen", "AlertThreshold", "AlertSource"}
@@ -35,43 +30,18 @@ REQUIRED = {"STREAM_NAME": "s", "SENSOR_TABLE": "table", "ARCHIVE_BUCKET": "buck
 Row = list[Any]
 
 
-@dataclass(frozen=True)
-class Page:
-    name: str
-    text: str
-
-    def blocks(self, kind: str) -> list[tuple[str, str]]:
-        """What stands behind the kind of each such block, and its content."""
-        found = [(words.partition(" "), body) for _, words, body in FENCE.findall(self.text)]
-        return [(rest, body) for (first, _, rest), body in found if first == kind]
-
-    @property
-    def payloads(self) -> list[tuple[str, str]]:
-        return self.blocks("payload")
-
-    @property
-    def contract(self) -> str:
-        [(_, body)] = self.blocks("contract")
-        return body
-
-    @property
-    def rows(self) -> list[Row]:
-        [(_, body)] = self.blocks("rows")
-        rows: list[Row] = json.loads(body, parse_float=Decimal, parse_int=Decimal)
-        return [shown(*row) for row in rows]
-
-    @property
-    def params(self) -> str:
-        [given] = re.findall(r'^\$ make deploy STACK=\w+ PARAMS="([^"]+)"$', self.text, re.MULTILINE | re.DOTALL)
-        return str(given).replace("\\\n", "")  # as a shell joins lines
-
-    def decoded(self, payload: str | bytes, key: str) -> Decoded:
-        data = payload.encode() if isinstance(payload, str) else payload
-        return decode(data, Contracts(parse(self.contract.encode())), key, ARRIVAL)
-
-
-PAGES = {path.stem: Page(path.stem, path.read_text()) for path in sorted(FOLDER.glob("*.md")) if path.stem != "README"}
+PAGES = pages()
 each_page = pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+
+
+def read(page: Page, payload: str | bytes, key: str, arrival: int = ARRIVAL) -> Decoded:
+    data = payload.encode() if isinstance(payload, str) else payload
+    return decode(data, Contracts(parse(page.contract.encode())), key, arrival)
+
+
+def stated(text: str) -> list[Row]:
+    """The rows of a page's block."""
+    return [shown(*row) for row in json.loads(text, parse_float=Decimal, parse_int=Decimal)]
 
 
 def shown(device: str, time_ms: int, value: Decimal | None, measures: Mapping[str, Decimal] | None) -> Row:
@@ -90,10 +60,11 @@ def test_the_index_names_each_page_and_no_other() -> None:
 
 @each_page
 def test_the_contract_gives_the_rows_of_the_page(page: Page) -> None:
-    assert page.payloads
-    read = [page.decoded(payload, key) for key, payload in page.payloads]
-    assert [reject for one in read for reject in one.rejects] == []
-    assert [row for one in read for row in rows(one)] == page.rows
+    assert page.examples
+    for each in page.examples:
+        decoded = read(page, each.payload, each.names[0])
+        assert decoded.rejects == []
+        assert rows(decoded) == stated(each.rows)
 
 
 @pytest.fixture
@@ -111,6 +82,7 @@ def params(page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[
 def test_deploy_takes_topic_contract_and_alert(page: Page, params: dict[str, str]) -> None:
     assert params.keys() >= ALERTS | {"TopicPattern"}
     require_valid(params)
+    assert page.parameters == params
     assert len(params["ReadingContracts"]) <= MAX_LENGTH
     assert device_levels(params["TopicPattern"])
     assert all(len(pattern.levels) > 1 for pattern in patterns(params["TopicPattern"]))  # else it sees all devices
@@ -118,9 +90,9 @@ def test_deploy_takes_topic_contract_and_alert(page: Page, params: dict[str, str
 
 @each_page
 def test_the_alert_looks_at_a_number_of_the_messages(page: Page, params: dict[str, str]) -> None:
-    field, payloads = params["AlertField"], [payload for _, payload in page.payloads]
+    field = params["AlertField"]
     if params["AlertSource"] == "rule":
-        messages = [json.loads(payload) for payload in payloads]
+        messages = [json.loads(each.payload) for each in page.examples]
         assert any(isinstance(jmespath.search(field, message), int | float) for message in messages)
         for name in params.keys() & {"AlertDeviceField", "AlertTimeField"}:
             assert all(jmespath.search(params[name], message) for message in messages)
@@ -129,7 +101,7 @@ def test_the_alert_looks_at_a_number_of_the_messages(page: Page, params: dict[st
         REQUIRED | {"READING_CONTRACTS": params["ReadingContracts"], "ALERT_FIELD": field, "ALERT_FUNCTION": "alert"}
     )
     conditions = [Condition(field, "above", Decimal(-(10**9)), 0), Condition(field, "below", Decimal(10**9), 0)]
-    readings = [one for key, payload in page.payloads for one in page.decoded(payload, key).readings]
+    readings = [one for each in page.examples for one in read(page, each.payload, each.names[0]).readings]
     assert all(any(condition.alert(one, ARRIVAL) for one in readings) for condition in conditions)
 
 
@@ -301,7 +273,7 @@ SHAPES = [
 def test_further_messages_of_the_family(
     page: Page, payload: str | bytes, key: str, wanted: list[Row], reasons: list[str]
 ) -> None:
-    decoded = page.decoded(payload, key)
+    decoded = read(page, payload, key)
     assert (rows(decoded), [reject.reason for reject in decoded.rejects]) == (wanted, reasons)
 
 
@@ -326,5 +298,5 @@ def test_pages_may_be_combined_but_two_that_fit_nearly_every_object(last: str) -
     entries = [entry for name in names for entry in json.loads(PAGES[name].contract)]
     together = Contracts(parse(json.dumps(entries).encode()))
     for page in map(PAGES.__getitem__, names):
-        read = [decode(payload.encode(), together, key, ARRIVAL) for key, payload in page.payloads]
-        assert [row for one in read for row in rows(one)] == page.rows, page.name
+        for each in page.examples:
+            assert rows(decode(each.payload.encode(), together, each.names[0], ARRIVAL)) == stated(each.rows), page.name

@@ -7,7 +7,7 @@ A second search has owners of whom each rejects other records, and so has dead l
 a checkpointed record must be among the dead letters if and only if its archive object rejects it, by the bare objects;
 and at every moment, checkpointed or not, what a reader takes for a dead letter (`belongs`) must be rejected.
 
-In a third one owners compress differently, and the compression is part of the key (docs/decisions/0023-zstd.md).
+In a third one owners compress differently, and the compression is part of the key (docs/decisions/0025-zstd.md).
 
 That the searches can find faults is shown by leaving out one rule at a time.
 """

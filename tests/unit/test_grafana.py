@@ -15,6 +15,8 @@ from config.grafana.__main__ import FOLDER, RULES, documents, main
 from config.grafana.__main__ import rules as alert_rules
 from config.grafana.parts import anchor
 from consumer.kcl.process import DaemonProcess
+from consumer.payload.contracts import Contracts
+from consumer.telemetry.contracts import ContractCounters
 from consumer.telemetry.metrics import Metrics
 from infra.local.process import ROOT
 from tests.grafana import BOARDS, Panel, expressions, panels, substituted
@@ -198,6 +200,7 @@ def known() -> set[str]:
     """What a scrape of the service gives, with what Prometheus adds."""
     made = Metrics()
     made.registry.register(DaemonProcess(os.getpid))
+    made.registry.register(ContractCounters(Contracts()))
     register_gauges(made)
     found = {"up", "ALERTS"} | {rule.name for rule in rules("record")}
     for family in made.registry.collect():

@@ -62,7 +62,7 @@ def test_a_reading_that_is_no_json_costs_itself_alone(broken: str) -> None:
     assert names(broken)[0] == []
 
 
-@pytest.mark.parametrize("between", ["", " ", ",", "\n", "\r\n", " ,\n", "\x1e", "\t"])
+@pytest.mark.parametrize("between", ["", " ", ",", "\n", "\r\n", " ,\n", "\x1e", "\t", "\0"])
 def test_values_one_after_the_other_are_each_read(between: str) -> None:
     assert names(between.join([A, B, C])) == (["a", "b", "c"], [])
     assert names(between.join([A, f"[{B},{C}]"])) == (["a", "b", "c"], [])
@@ -81,6 +81,11 @@ def test_what_follows_a_value_and_is_none_is_a_reject_of_its_own() -> None:
     for rest in ("}", "]", ";", "//", "x", "{", '"', "NaN", "\x1a"):
         assert names(A + rest) == (["a"], [(1, "not-json")])
     assert names(A + "{}") == (["a"], [(1, "missing-field")])
+
+
+def test_what_stands_between_two_values_costs_neither() -> None:
+    for between in ("}", "]", ";", " // ", '"'):
+        assert names(A + between + B + C) == (["a", "b", "c"], [(1, "not-json")])
 
 
 def test_what_was_cut_off_keeps_what_is_whole() -> None:

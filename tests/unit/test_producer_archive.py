@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from consumer.archive import format
 from consumer.archive.compression import SUFFIXES, Body, Compression
 from consumer.archive.format import UnreadableLine
+from producer.fleet.normal import normal
 from producer.ops import audit_format
 from producer.ops.archive_reader import unpacked
 from producer.ops.audit_format import CheckedObject, overlaps
-from producer.ops.comparison import normal
 
 HEAD = '{"shard":"shardId-000000000000","sequenceNumber":"49","subSequenceNumber":0,"partitionKey":%s,"arrival":17,'
 

@@ -47,6 +47,16 @@ def test_times_below_2_to_the_28_are_relative_to_the_arrival() -> None:
     assert [reject.reason for reject in read(pack, arrival=None).rejects] == ["bad-time"] * 3
 
 
+def test_a_time_beyond_all_years_is_none() -> None:
+    for time in (-1e11, -1e12, -1e100, 1e12, 1e100):
+        assert [reject.reason for reject in read([{"n": "x", "v": 1, "t": time}]).rejects] == ["time-out-of-range"]
+
+
+def test_of_several_packs_each_record_counts_once() -> None:
+    found = read(b'[{"n":"a","v":"x"}][{"n":"b","v":"x"}]')
+    assert [(reject.index, reject.reason) for reject in found.rejects] == [(0, "wrong-type"), (1, "wrong-type")]
+
+
 def test_booleans_sums_and_what_is_no_number() -> None:
     pack = [
         {"bn": "x", "bt": T, "n": "open", "vb": True},

@@ -34,8 +34,9 @@ def test_a_task_gets_credentials_of_its_role(strict: Running, name: str) -> None
 
 def test_a_role_that_does_not_trust_tasks_gives_no_credentials_to_one(strict: Running, name: str) -> None:
     address = task(strict, name, make_role(strict, name, "lambda.amazonaws.com", LIST))
-    with pytest.raises(urllib.error.HTTPError, match="404"):
+    with pytest.raises(urllib.error.HTTPError, match="404") as refused:
         urllib.request.urlopen(address)  # noqa: S310 - own address
+    refused.value.close()
 
 
 def test_the_account_cannot_assume_a_role_that_trusts_a_service(strict: Running, name: str) -> None:
