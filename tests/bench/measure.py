@@ -75,9 +75,7 @@ def _line(path: str, name: str) -> str:
 
 def summary(found: dict[str, Any]) -> dict[str, Any]:
     """The last line of `make bench`."""
-    python = {
-        name: sizes[REFERENCE if REFERENCE in sizes else 100]["median"] for name, sizes in found["python"].items()
-    }
+    python = {name: (sizes.get(REFERENCE) or sizes["100"])["median"] for name, sizes in found["python"].items()}
     task = {name: figures["us"]["median"] for name, figures in found["task"].items()}
     shards = found["shards"]
     few, many = min(shards, key=int), max(shards, key=int)

@@ -12,6 +12,7 @@ from consumer.archive.writer import RotationPolicy
 from consumer.payload.contracts import DEFAULT
 from consumer.pipeline.decoding import decode_all
 from consumer.record import Record
+from consumer.telemetry.metrics import Metrics
 from infra.local.process import ROOT
 from tests.bench.effort import Effort
 from tests.bench.paths import PAST_MS
@@ -78,7 +79,7 @@ def _stack(servers: Servers) -> None:
 def _archive(servers: Servers, lines: int) -> int:
     """Archive objects of the recorded input, made with the consumer's own code; returns the dead letters in it."""
     found = list(_records(lines))
-    decoded = asyncio.run(decode_all(found, DEFAULT))
+    decoded = asyncio.run(decode_all(found, DEFAULT, Metrics()))
     s3 = servers.emulator.session().client("s3")
     for writer in packed(SHARD, ROTATION, list(zip(found, decoded, strict=True)), 1):
         made = writer.close()

@@ -164,8 +164,8 @@ def _latency(found: dict[str, Any]) -> str:
         for rate, seconds in rates.items()
         if rate.isdecimal()
     ]
-    text = """ms from a reading's publication to its row. The local stream sends an event of enhanced fan-out at once;
-AWS takes about 70 ms."""
+    text = """ms from a reading's publication to its row. With enhanced fan-out the local stream sends
+an event every 70 ms at most, which is about what AWS takes."""
     return f"## From publication to row\n\n{text}\n\n{table(('', 'readings', 'p50', 'p99', 'p99.9'), rows)}"
 
 

@@ -3,8 +3,7 @@
     .local-aws/bin/python -m tests.bench.stream PORT
 
 A stream named `bench-N` has N shards. The KCL speaks CBOR over HTTP/2, others JSON over HTTP/1.1. There are no
-limits of rate, and events of enhanced fan-out are sent at once, so that what reads is the limit. The bench says what is
-in it:
+limits of rate, so that what reads is the limit. The bench says what is in it:
 
     POST /bench/load {"stream": S, "part": N, "readings": R, "since": MS, "per_record": P}   the same into every shard
     POST /bench/live {"stream": S, "rate": R, "seconds": T}   readings of now, R a second, over all shards in turn
@@ -32,6 +31,8 @@ TICK = 0.01
 IDLE_SECONDS = 5.0
 """Seconds after which a fan-out subscription gets an event without records."""
 EVENT_RECORDS = 1000
+EVENT_SECONDS = 0.07
+"""Least time between two events of a subscription: Kinesis takes about so long to deliver a record."""
 ARRIVAL = "ApproximateArrivalTimestamp"
 
 
@@ -252,10 +253,9 @@ class Server(Connection):
             page = shard.page(place, EVENT_RECORDS, ending)
             self._http2.send(stream, event("SubscribeToShardEvent", as_json(page)), end=False)
             place = end
+            await asyncio.sleep(EVENT_SECONDS)
             if place == len(shard.records):
-                await asyncio.wait([asyncio.ensure_future(changed.wait())], timeout=IDLE_SECONDS)
-            else:
-                await asyncio.sleep(0)
+                await asyncio.wait([asyncio.ensure_future(changed.wait())], timeout=IDLE_SECONDS - EVENT_SECONDS)
 
     def request(self, head: bytes, low: bytes, body: bytes) -> None:
         asked = json.loads(body or b"{}")

@@ -84,7 +84,7 @@ def test_requests_are_cut_wherever_their_bytes_are() -> None:
     ("innermost", "expected"),
     [
         ("write (consumer/archive/format.py:1)", "archive: line"),
-        ("Gzip.write (consumer/archive/format.py:1)", "archive: compression"),
+        ("Body.write (consumer/archive/compression.py:1)", "archive: compression"),
         ("decode (consumer/payload/decode.py:1)", "decode by contract"),
         ("put (consumer/sinks/table.py:1)", "rows: body"),
         ("Conversation._read (consumer/kcl/protocol.py:1)", "protocol"),
