@@ -51,7 +51,8 @@ def sections(found: dict[str, Any]) -> list[str]:
 
 def _intro(found: dict[str, Any]) -> str:
     made = found["machine"]
-    few = " It was a quick run with few repetitions, on a machine with other work to do." * (found["effort"] == "quick")
+    rough = " A quick run with few repetitions, on a machine with other work to do: its figures are rough."
+    few = rough * (found["effort"] == "quick")
     return f"""# Performance
 
 <!-- Written by `make bench` from tests/bench/results/performance.json. -->
