@@ -2,7 +2,6 @@
 
 import json
 import os
-import platform
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,10 +56,9 @@ def machine() -> dict[str, Any]:
     commit = subprocess.run(revision, cwd=ROOT, capture_output=True, text=True, check=True)
     version = subprocess.run([PYTHON, "--version"], capture_output=True, text=True, check=True)
     return {
-        "processor": _line("/proc/cpuinfo", "model name") or platform.processor(),
+        "processor": _line("/proc/cpuinfo", "model name"),
         "cores": os.cpu_count(),
         "memory_gb": round(int(_line("/proc/meminfo", "MemTotal").split()[0]) / 2**20),
-        "system": f"{platform.system()} {platform.release()}",
         "python": version.stdout.split()[1],
         "commit": commit.stdout.strip(),
         "date": f"{datetime.now(UTC):%Y-%m-%d}",

@@ -60,8 +60,8 @@ def _intro(found: dict[str, Any]) -> str:
 What a reading costs, beside the usual ways to consume a stream. Run it yourself: `make bench` (half an hour, writes
 this page), `make bench QUICK=1` (five minutes, writes nothing), `make profile` (a flame graph of the hot path).
 
-All figures are of one run on {made["processor"]}, {made["cores"]} cores, {made["memory_gb"]} GB, {made["system"]},
-Python {made["python"]}, of {made["date"]}, commit {made["commit"]}. Other machines give other microseconds; trust the
+All figures are of one run on {made["processor"]}, {made["cores"]} cores, {made["memory_gb"]} GB, Linux, Python
+{made["python"]}, of {made["date"]}, commit {made["commit"]}. Other machines give other microseconds; trust the
 ratios.{few}
 
 How it is measured:
@@ -75,9 +75,14 @@ How it is measured:
 - This service is the whole of `python -m consumer` with default settings. For the Python path its Java process is
   replaced by a program that speaks the daemon's protocol; the whole task runs the real daemon, on a lean local stream.
 
-The peers (`tests/bench/peers/`), each as its own documents teach: {NAMES["sample_like"]} ("sample-like", a process
-per shard); {NAMES["seed_like"]} ("seed-like"); {NAMES["aiobotocore_plain"]}; async-kinesis, which only consumes and
-decodes. Benthos is not among them: `github.com/redpanda-data/benthos/v4` itself is under the MIT licence, but has no
+The peers (`tests/bench/peers/`), each as its own documents teach:
+
+- *sample-like*: {NAMES["sample_like"]}, a process per shard
+- *seed-like*: {NAMES["seed_like"]}
+- {NAMES["aiobotocore_plain"]}
+- async-kinesis, which only consumes and decodes
+
+Benthos is not among them: `github.com/redpanda-data/benthos/v4` itself is under the MIT licence, but has no
 component for AWS. Its Kinesis input and DynamoDB output are in Redpanda Connect, whose module also holds parts under
 the Redpanda Community License, which is no open-source licence. Bento, a fork under the MIT licence that kept those
 components, could not be had as a module where this was measured."""
@@ -88,10 +93,10 @@ def _summary(found: dict[str, Any]) -> str:
     ratios, drain = total["ratios"], found["drain"]
     rows = [
         ("Python path, deliveries of 500", f"{total['python_us']['ours']:.1f} us a reading"),
-        ("... than sample-like, less by", f"{ratios['python_vs_sample']:.1f} times"),
-        ("... than seed-like, less by", f"{ratios['python_vs_seed']:.0f} times"),
+        ("... times less than sample-like", f"{ratios['python_vs_sample']:.1f}"),
+        ("... times less than seed-like", f"{ratios['python_vs_seed']:.0f}"),
         ("Whole task with Java, draining", f"{total['task_us']['ours']:.1f} us a reading"),
-        ("... than sample-like at the same fetch settings, less by", f"{ratios['task_vs_sample']:.1f} times"),
+        ("... times less than sample-like at the same fetch settings", f"{ratios['task_vs_sample']:.1f}"),
         ("Drained by one core, service and daemon", f"{drain['1']['readings_s']:,} readings/s"),
         ("... with 10 readings in a record", f"{drain['10']['readings_s']:,} readings/s"),
         ("CPU per reading, from 1 to 128 shards", f"{total['cpu_growth_1_to_128']:+.0%}"),
@@ -109,12 +114,12 @@ def _deliveries(found: dict[str, Any]) -> str:
         [name, *(spread(figures[size]) if size in figures else "-" for size in sizes)]
         for name, figures in found["python"].items()
     ]
-    rows.append(["async-kinesis, consume and decode only", *("" for _ in sizes[:-1]), spread(found["async_kinesis"])])
     more = [(NAMES[name], spread(found["tls"][name]), spread(found["batches"][name])) for name in found["tls"]]
     return "\n\n".join(
         [
             "## The Python path\n\nus of CPU per reading, by the records in a delivery:",
             table(["", *map(str, sizes)], [[NAMES.get(str(row[0]), row[0]), *row[1:]] for row in rows]),
+            f"async-kinesis, which only consumes and decodes: {spread(found['async_kinesis'])}.",
             "![CPU per reading by size of delivery](performance/python.svg)",
             "Deliveries of 500 over TLS, and with 10 readings in each record (a gateway's batch):",
             table(("", "TLS", "10 readings a record"), more),

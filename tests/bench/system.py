@@ -16,6 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
+from consumer.kcl import java
 from consumer.kcl.first_leases import first_row
 from infra.local.emulator import ACCESS_KEY, HOST, SECRET_KEY, Emulator, free_port
 from infra.local.process import LOCAL, ROOT, Child, Running
@@ -52,6 +53,7 @@ class Servers(Running):
         self.folder = Path(tempfile.mkdtemp(prefix="sensorstream-bench-"))
         self.emulator = Emulator(log=LOCAL / "log/bench-emulator.log")
         self._tls, self._delay = tls, delay_ms
+        self._java = java.find()  # also the one of a wheel that only this environment has
         self._children: list[Child] = []
         self.sink = f"{'https' if tls else 'http'}://{HOST}:{free_port()}"
         self.stream = f"http://{HOST}:{free_port()}"
@@ -89,7 +91,8 @@ class Servers(Running):
 
     def variables(self) -> dict[str, str]:
         """The environment of a peer."""
-        made = {name: os.environ[name] for name in ("PATH", "HOME", "JAVA", "JAVA_HOME") if name in os.environ} | {
+        made = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | {
+            "JAVA": str(self._java),
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
             "AWS_DEFAULT_REGION": self.emulator.region,
