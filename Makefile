@@ -25,7 +25,7 @@ $(foreach name,$(foreign),$(eval override $(name) :=) $(eval unexport $(name)))
 # The chosen ones as words for a command.
 given = $(foreach name,$(filter $(answer),$(named)),$(call quoted,$(name)=$(value $(name))))
 
-.PHONY: help setup demo up watch deploy plan destroy package wheel image image-test push sbom test crashtest crashtest-mutants faults check lint types imports audit-dependencies format lock docs dashboards clean
+.PHONY: help setup demo up watch deploy plan destroy package wheel image image-test push sbom test crashtest crashtest-mutants faults bench profile check lint types imports audit-dependencies format lock docs dashboards clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':[^#]*## ' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -40,6 +40,9 @@ setup: .venv/ready .local-aws/ready  ## create both environments (every target d
 
 .lint/%/ready: requirements/lint-%.txt infra/setup.sh
 	@infra/setup.sh $(PYTHON) .lint/$* requirements/lint-$*.txt "$*"
+
+.bench/ready: requirements/bench.txt infra/setup.sh
+	@infra/setup.sh $(PYTHON) .bench requirements/bench.txt "bench"
 
 .local-prometheus/ready: infra/debian.sh
 	@infra/debian.sh .local-prometheus prometheus prometheus promtool
@@ -103,6 +106,12 @@ crashtest-mutants: setup  ## the same around deliberately broken code: each must
 faults: setup  ## the real daemon under load, fault by fault, audited after each; ROUNDS=1 SEED=n ONLY=name,name
 	@LOCAL_DIR=$${LOCAL_DIR:-$(CURDIR)/.local/faults} exec $(PY) -m tests.faults
 
+bench: setup .bench/ready  ## CPU per reading beside the usual ways, half an hour; writes docs/performance.md; QUICK=1 takes 5 minutes and writes nothing
+	@exec $(PY) -m tests.bench $(given)
+
+profile: setup .bench/ready  ## build/bench/flame.svg: a flame graph of the hot path
+	@exec $(PY) -m tests.bench profile
+
 docs: .venv/ready  ## generate the parts of docs/ about resources, permissions, parameters and cost, from templates and prices
 	@$(PY) -m infra.docs
 
@@ -138,6 +147,6 @@ lock: .venv/ready  ## compile the hashed requirements again from pyproject.toml
 	@infra/lock.sh .venv/bin/uv
 
 clean:  ## remove the environments and the local state, but not .local/devices, the keys of devices in the cloud
-	rm -rf .venv .local-aws .lint .local-prometheus .local-registry .local-zstd .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .local-aws .bench .lint .local-prometheus .local-registry .local-zstd .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@if [ -d .local ]; then find .local -mindepth 1 -maxdepth 1 ! -name devices -exec rm -rf {} +; fi
 	@if [ -d .local ]; then find .local -maxdepth 1 -type d -empty -delete; fi

@@ -112,7 +112,7 @@ class Settings:
     initial_position: datetime | None = _setting(position, None)  # noqa: RUF009  # in UTC; None: TRIM_HORIZON
     retrieval_mode: str = _choice("POLLING", "FANOUT")
     stream_consumer: str = _setting(_stream_name, "")  # derived
-    max_records: int = _whole(500, 1, 10_000)
+    max_records: int = _whole(1_500, 1, 10_000)
     poll_millis: int = _whole(250, 200, 10_000)
     failover_seconds: int = _whole(10, 2, 300)
     lease_tables: str = _choice("existing", "create")

@@ -17,3 +17,4 @@ compile "$1" requirements/lint-sbom.in -o requirements/lint-sbom.txt
 compile "$1" pyproject.toml -o requirements/service.txt
 compile "$1" pyproject.toml --extra tools -c requirements/service.txt -o requirements/tools.txt
 compile "$1" pyproject.toml --extra tools --extra dev -c requirements/tools.txt -o requirements/dev.txt
+compile "$1" pyproject.toml --extra bench -c requirements/dev.txt -o requirements/bench.txt

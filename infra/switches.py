@@ -22,7 +22,7 @@ FLEET = (
 DEPLOY = ("STACK", "REGION", "EMAIL", "PARAMS", "IMAGE", "ROLE")
 PLAIN = (
     "help", "setup", "test", "docs", "check", "lint", "types", "imports", "format",
-    "audit-dependencies", "lock", "wheel", "clean",
+    "audit-dependencies", "lock", "wheel", "profile", "clean",
 )  # fmt: skip
 TARGETS = {
     "demo": (*LOCAL, "CONTRACT", *FLEET),
@@ -39,6 +39,7 @@ TARGETS = {
     "crashtest": ("SCHEDULES", "SEED"),
     "crashtest-mutants": ("SCHEDULES", "SEED"),
     "faults": ("ROUNDS", "SEED", "ONLY"),
+    "bench": ("QUICK",),
     "dashboards": ("RUNBOOK",),
     **dict.fromkeys(PLAIN, ()),
 }  # type: Dict[str, Tuple[str, ...]]

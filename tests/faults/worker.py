@@ -31,6 +31,7 @@ class Worker:
         self.env: dict[str, str] = {"WORKER_ID": name, "RUN_DIR": str(run_dir), "HTTP_HOST": HOST, **env}
         self.launcher: list[str] = []
         """What starts the service's command, such as a program that sets limits."""
+        self.command = [str(ROOT / ".venv/bin/python"), "-m", "consumer"]
         self.url = ""
         self.pid = 0
         self.lives = 0
@@ -42,8 +43,9 @@ class Worker:
         self.lives += 1
         port = free_port()
         self.url = f"http://{HOST}:{port}"
-        command = [*self.launcher, str(ROOT / ".venv/bin/python"), "-m", "consumer"]
-        self._child = Child(self.name, command, {**self.env, "HTTP_PORT": str(port)}, self.log_file)
+        self._child = Child(
+            self.name, [*self.launcher, *self.command], {**self.env, "HTTP_PORT": str(port)}, self.log_file
+        )
         self._child.wait_until(lambda: self.state() is not None, 30)
         self.pid = int(self.require()["pid"])
         if wait:

@@ -63,6 +63,13 @@ def test_the_properties_carry_the_settings() -> None:
     }
 
 
+def test_by_default_a_full_shard_catches_up_at_five_times_its_rate() -> None:
+    """1,000 records a second come into a shard; an answer of 50 ms comes on top of the pause."""
+    found = properties()
+    rate = int(found["maxRecords"]) / (int(found["idleTimeBetweenReadsInMillis"]) + 50) * 1000
+    assert rate >= 5 * 1000
+
+
 def test_a_start_time_is_in_whole_seconds() -> None:
     found = properties(INITIAL_POSITION="AT_TIMESTAMP:2026-11-22T10:48:16.900+01:00")
     assert found["initialPositionInStreamExtended"] == "1795340896"
