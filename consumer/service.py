@@ -63,10 +63,12 @@ class Service:
         self._reads = Reads()
         self._keys = Endpoint(clients.credentials)
         self.daemon = Daemon(settings, java, socket_path, run_dir, self._keys.environment, self._reads.failed)
-        self._leases = Leases(clients.dynamodb, settings.application_name, settings.worker_id)
-        self._lease_monitor = LeaseMonitor(settings.worker_id, settings.failover_seconds, self._leases, metrics)
         stall_detector = StallDetector(settings.failover_seconds)
         self.shards = Shards(stall_detector, self._reads)
+        self._leases = Leases(clients.dynamodb, settings.application_name, settings.worker_id, metrics)
+        self._lease_monitor = LeaseMonitor(
+            settings.worker_id, settings.failover_seconds, self._leases, lambda: self.shards.served, metrics
+        )
         self._health = Health(self.daemon, self.shards, self._lease_monitor, self._reads)
         self._alerts = self._alert_sink()
         self._sums = Sums(settings.cloudwatch_per_sensor)
@@ -130,7 +132,7 @@ class Service:
             }
             log.info("started", extra=start)
             await self._keys.start()
-            await self._clients.prepare(self._leases)
+            await self._clients.prepare()
             await self.work()
         finally:
             await self._keys.stop()
@@ -227,10 +229,10 @@ class Service:
             ServiceMetric.OWNED_SHARDS: float(len(live)),
             ServiceMetric.READ_AGE: max(map(self._reads.age, held), default=0.0),
         }
-        if self._lease_monitor.owned is not None:  # else the lease table has not been seen yet
+        if leases := self._lease_monitor.leases():
             levels |= {
-                ServiceMetric.OPEN_SHARDS: float(len(self._lease_monitor.readable)),
-                ServiceMetric.UNOWNED_SHARDS: float(self._lease_monitor.unowned(self.shards.served)),
+                ServiceMetric.OPEN_SHARDS: float(leases["open"]),
+                ServiceMetric.UNOWNED_SHARDS: float(leases["unowned"]),
             }
         return levels | {
             ServiceMetric.ALERTS_FAILED: total(self._metrics.alert_errors) + total(self._metrics.alerts_dropped),

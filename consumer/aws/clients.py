@@ -16,6 +16,7 @@ from consumer.aws.batch_write import BatchWrite
 from consumer.aws.credentials import Credentials
 from consumer.aws.errors import NOT_AWS, explain, explain_if_aws, is_credential_error
 from consumer.aws.retry import FAILURES
+from consumer.kcl.first_leases import create, seed
 from consumer.settings import Service, Settings
 from consumer.sinks.alerts import AT_ONCE
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3 import S3Client
 
     from consumer.kcl.first_leases import ListShards
-    from consumer.kcl.lease_table import Leases
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +120,7 @@ class Clients:
         if expected not in answer:
             raise Unreachable(f"{variable}: {name}: {NOT_AWS}")
 
-    async def prepare(self, leases: "Leases") -> None:
+    async def prepare(self) -> None:
         """Gives an empty lease table its first rows; creates it first where LEASE_TABLES=create.
 
         Raises Unreachable where it has to create the table and cannot.
@@ -129,17 +129,17 @@ class Clients:
         makes = settings.lease_tables == "create"
         try:
             async with asyncio.timeout(CREATE_SECONDS if makes else SEED_SECONDS), self._create("kinesis") as kinesis:
-                await self._prepare(leases, kinesis.list_shards)
+                await self._prepare(kinesis.list_shards)
         except FAILURES as error:
             why = explain_if_aws(error) or str(error) or "no answer in time"
             if makes:
                 raise Unreachable(f"APPLICATION_NAME: {settings.application_name}: no lease table: {why}") from error
             log.warning("no first leases written: %s", why)  # the KCL writes them, later
 
-    async def _prepare(self, leases: "Leases", list_shards: "ListShards") -> None:
-        settings = self._settings
-        from_oldest = settings.initial_position is None
-        if settings.lease_tables == "create":
-            await leases.prepare(settings.stream_name, list_shards, seed=from_oldest)
-        elif from_oldest:
-            await leases.seed(settings.stream_name, list_shards)
+    async def _prepare(self, list_shards: "ListShards") -> None:
+        settings, makes = self._settings, self._settings.lease_tables == "create"
+        table, stream = settings.application_name, settings.stream_name
+        if makes:
+            await create(self.dynamodb, table)
+        if settings.initial_position is None:  # without an owner the leader assigns them
+            await seed(self.dynamodb, table, stream, list_shards, settings.worker_id if makes else None)

@@ -1,4 +1,4 @@
-"""Reads the lease table periodically, and takes over the leases of lost workers.
+"""Reads the lease table periodically; where this worker watches, also gives the leases of lost workers to others.
 
 Nothing waits for a read: each has a time limit, and other components use the last result.
 """
@@ -8,41 +8,63 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Set
+from collections.abc import Awaitable, Callable, Iterable, Set
 from functools import partial
 from typing import Final, TypeVar
 
 from consumer.aws.codes import THROTTLED, code
 from consumer.aws.retry import FAILURES
 from consumer.kcl.lease_table import Leases, owned_by, readable
-from consumer.kcl.lease_takeover import LOOK_SECONDS, Takeover
+from consumer.kcl.lease_takeover import LOOK_SECONDS, Lost, Takeover
+from consumer.kcl.lease_watch import watches
 from consumer.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
+OWN_SECONDS: Final = 30.0
+"""Seconds between two looks of a worker that does not watch."""
 REQUEST_SECONDS: Final = 10.0
-"""Limit of one request to the lease table."""
+"""Limit of one look at the lease table, and of one write."""
+AT_ONCE: Final = 8
+"""Takeovers under way at the same time."""
 MAX_LOOK_AGE: Final = 60.0
 """Seconds without a look at the lease table after which the owners of others' leases count as unknown."""
+UNREADABLE: Final = "the lease table does not answer"
 
 
 class LeaseMonitor:
-    """The lease table as the worker `worker_id` sees it. The lost worker may be the KCL's own leader."""
+    """The lease table as the worker `worker_id` sees it. The lost worker may be the KCL's own leader.
 
-    def __init__(self, worker_id: str, lease_seconds: float, leases: Leases, metrics: Metrics) -> None:
+    A worker that watches reads all rows, every LOOK_SECONDS. The others read what is theirs, every OWN_SECONDS, and all
+    rows when half of their life has passed since the last time, to know who the workers are.
+    """
+
+    def __init__(
+        self,
+        worker_id: str,
+        lease_seconds: float,
+        leases: Leases,
+        served: Callable[[], Set[str]],
+        metrics: Metrics,
+    ) -> None:
+        """`served` gives the shards that have a live conversation."""
         self._takeover = Takeover(worker_id, lease_seconds)
         self._worker_id = worker_id
+        self._lease_seconds = lease_seconds
         self._leases = leases
+        self._served = served
         self._metrics = metrics
         self._without_leader: set[str] = set()  # lost workers whose leader lock may still exist
         self._failures: Counter[str] = Counter()
         self.owned: frozenset[str] | None = None
         """The shards that this worker should read, by the last look; None before the first."""
-        self.readable: Set[str] = frozenset()
-        """The shards that can be read now, by the last look."""
+        self.doubtful = False
+        """Whether this worker does not know why it cannot read: then it watches, to see if any lease is renewed."""
+        self._readable: Set[str] = frozenset()
         self._unowned: Set[str] = frozenset()
-        self._looked_at = math.inf
+        self._started = time.monotonic()
+        self._watched_at = self._looked_at = -math.inf
         self.failing: str | None = None
         """Why the table cannot be read now; None as long as it can."""
         self._failed_at = -math.inf
@@ -54,17 +76,22 @@ class LeaseMonitor:
 
     @property
     def renewed(self) -> bool:
-        """Whether the last look found a lease, of any worker, that is being renewed."""
+        """Whether the last look at all rows found a lease, of any worker, that is being renewed."""
         return self._takeover.renewed
 
-    def unowned(self, served: Set[str]) -> int:
-        """How many of the `readable` shards no living worker is known to hold; `served` are those of this worker.
+    def leases(self) -> dict[str, int]:
+        """How many shards can be read now (`open`), and how many of them no living worker is known to hold (`unowned`).
+        Empty where other workers watch.
 
-        When the last look is too old, all shards that this worker does not serve: the death of another worker would
-        not have been noticed, nor its leases taken over.
+        When the table cannot be read for too long, all shards that this worker does not serve count as unowned: the
+        death of another worker would not have been noticed, nor its leases taken over.
         """
-        old = time.monotonic() - self._looked_at > MAX_LOOK_AGE
-        return len(self.readable - served) if old else len(self._unowned)
+        now = time.monotonic()
+        if self.owned is not None and now - self._looked_at > MAX_LOOK_AGE:
+            return {"open": len(self._readable), "unowned": len(self._readable - self._served())}
+        if now - self._watched_at > MAX_LOOK_AGE:
+            return {}
+        return {"open": len(self._readable), "unowned": len(self._unowned)}
 
     async def run(self) -> None:
         """Looks every LOOK_SECONDS, until cancelled."""
@@ -74,29 +101,66 @@ class LeaseMonitor:
 
     async def look(self) -> None:
         """One look at the table, and the takeovers that follow. What fails is tried again at the next look."""
-        rows = await self._try("the lease table does not answer", self._leases.rows)
+        now = time.monotonic()
+        if self._watches(now):
+            await self._watch()
+        elif now - self._looked_at >= OWN_SECONDS:
+            own = await self._read(partial(self._leases.own, self._served()))
+            self.owned = self.owned if own is None else own
+
+    def _watches(self, now: float) -> bool:
+        forgotten = now - self._watched_at >= (now - self._started) / 2
+        if forgotten or self.doubtful or self._without_leader:
+            return True
+        return watches(self._worker_id, self._takeover.workers, time.time(), self._lease_seconds)
+
+    async def _watch(self) -> None:
+        rows = await self._read(self._leases.rows)
         if rows is None:
             return
-        self.failing, self._looked_at = None, time.monotonic()
+        self._watched_at = self._looked_at
         lost = self._takeover.look(rows, self._looked_at)
         self.owned = frozenset(owned_by(self._worker_id, rows))
-        self.readable = readable(rows)
-        self._unowned = self.readable & self._takeover.unowned(rows)
-        for lease in lost:
-            taken = await self._try("a lease cannot be taken over", partial(self._leases.take, lease))
-            why = f"of lost worker {lease.worker}" if lease.worker else f"not handed over by {lease.old_owner}"
-            log.warning("lease %s %s: %s", lease.shard, why, "taken over" if taken else "another worker was first")
-            if taken:
-                self._metrics.taken_over.inc()
-            if taken and lease.worker:
-                self._without_leader.add(lease.worker)
-        for owner in sorted(self._without_leader):
-            if await self._try("the leader's lock cannot be released", partial(self._release, owner)):
-                self._without_leader.discard(owner)
+        self._readable = readable(rows)
+        self._unowned = self._readable & self._takeover.unowned(rows)
+        await self._few_at_once(self._take, lost)
+        await self._few_at_once(self._release, sorted(self._without_leader))
 
-    async def _release(self, owner: str) -> bool:
-        await self._leases.release_leadership(owner)
-        return True
+    async def _take(self, lease: Lost) -> None:
+        taken = await self._try("a lease cannot be taken over", partial(self._leases.take, lease))
+        why = f"of lost worker {lease.worker}" if lease.worker else f"not handed over by {lease.old_owner}"
+        outcome = f"given to {lease.new_owner}" if taken else "another worker was first"
+        log.warning("lease %s %s: %s", lease.shard, why, outcome)
+        if taken:
+            self._metrics.taken_over.inc()
+        if taken and lease.worker:
+            self._without_leader.add(lease.worker)
+
+    async def _release(self, owner: str) -> None:
+        async def release() -> bool:
+            await self._leases.release_leadership(owner)
+            return True
+
+        if await self._try("the leader's lock cannot be released", release):
+            self._without_leader.discard(owner)
+
+    @staticmethod
+    async def _few_at_once(request: Callable[[T], Awaitable[None]], subjects: Iterable[T]) -> None:
+        """All requests, AT_ONCE at a time: a lost zone leaves thousands of leases."""
+        limit = asyncio.Semaphore(AT_ONCE)
+
+        async def limited(subject: T) -> None:
+            async with limit:
+                await request(subject)
+
+        await asyncio.gather(*map(limited, subjects))
+
+    async def _read(self, request: Callable[[], Awaitable[T]]) -> T | None:
+        """One try to read the table; None when it failed."""
+        answer = await self._try(UNREADABLE, request)
+        if answer is not None:
+            self.failing, self._looked_at = None, time.monotonic()
+        return answer
 
     async def _try(self, failed: str, request: Callable[[], Awaitable[T]]) -> T | None:
         """One try, with a time limit; None when it failed, which is logged at intervals as `failed`."""
@@ -108,7 +172,7 @@ class LeaseMonitor:
             self._metrics.retries.labels("leases", name).inc()
             if name in THROTTLED:
                 self._metrics.throttles.labels("leases").inc()
-            if request == self._leases.rows:
+            if failed == UNREADABLE:
                 self.failing, self._failed_at = str(error) or name, time.monotonic()
             failures = self._failures[failed]
             if failures in (0, 5) or failures % 50 == 0:

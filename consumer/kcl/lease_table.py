@@ -1,4 +1,4 @@
-"""The KCL's tables: first rows, leases of this worker, the leader's lock. Only claims.py knows them, too.
+"""The KCL's tables: leases of all workers, the leader's lock. Only claims.py and first_leases.py know them, too.
 
 One row per shard, key `leaseKey`; the KCL changes its rows by UpdateItem only, so that what claims.py adds stays. The
 KCL owns everything else. We read `leaseOwner` (worker id), `leaseCounter` (counts the renewals), `checkpointOwner`
@@ -7,17 +7,17 @@ constant such as TRIM_HORIZON), `parentShardId` (a set).
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import TYPE_CHECKING, Any, Final
 
-from botocore.exceptions import ClientError
-
-from consumer.kcl.first_leases import ListShards, first_row, shards_at_horizon
+from consumer.kcl.first_leases import OWNER_INDEX
 from consumer.kcl.lease_takeover import Lost
 from consumer.record import Position
 
 if TYPE_CHECKING:
     from types_aiobotocore_dynamodb import DynamoDBClient
+
+    from consumer.telemetry.metrics import Metrics
 
 START: Final[Position] = (-1, -1)
 """Before every record: nothing has been checkpointed yet."""
@@ -25,33 +25,73 @@ START: Final[Position] = (-1, -1)
 END: Final[Position] = (10**57, 0)
 """After every record: the shard is finished (sequence numbers have at most 56 digits)."""
 
-OWNER_INDEX: Final = "LeaseOwnerToLeaseKeyIndex"
-_MAX_SEEDS: Final = 100  # a transaction's limit; a partial set of rows would leave shards unread
+_PAGE: Final = 1000  # rows: parsed in some 13 ms, during which the event loop does nothing else
+_ATTRIBUTES: Final = "leaseKey, leaseOwner, leaseCounter, checkpointOwner, checkpoint, parentShardId"
 
 
 class Leases:
     """The lease table `table` as the worker `worker_id` sees it. Errors of DynamoDB propagate."""
 
-    def __init__(self, client: "DynamoDBClient", table: str, worker_id: str) -> None:
+    def __init__(self, client: "DynamoDBClient", table: str, worker_id: str, metrics: "Metrics") -> None:
         self._client = client
         self._table = table
         self._worker_id = worker_id
+        self._metrics = metrics
 
     async def rows(self) -> dict[str, Mapping[str, Any]]:
         """The rows of all shards, by shard, without what only the KCL needs."""
         rows: dict[str, Mapping[str, Any]] = {}
         pages = self._client.get_paginator("scan").paginate(
             TableName=self._table,
-            ProjectionExpression="leaseKey, leaseOwner, leaseCounter, checkpointOwner, checkpoint, parentShardId",
+            ProjectionExpression=_ATTRIBUTES,
             FilterExpression="attribute_exists(checkpoint)",  # the KCL may keep other things there
+            ReturnConsumedCapacity="TOTAL",
+            PaginationConfig={"PageSize": _PAGE},
         )
         async for page in pages:
+            self._count("table", page)
             rows.update((row["leaseKey"]["S"], row) for row in page["Items"])
         return rows
 
+    async def own(self, served: Set[str]) -> frozenset[str]:
+        """What `owned_by` says of this worker, without reading all rows: the index names its leases, and of those that
+        are not `served` anyway the rows, and their parents' rows, tell whether they should be."""
+        keys: set[str] = set()
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName=OWNER_INDEX,
+            KeyConditionExpression="leaseOwner = :me",
+            ExpressionAttributeValues={":me": {"S": self._worker_id}},
+            ReturnConsumedCapacity="TOTAL",
+        )
+        async for page in pages:
+            self._count("index", page)
+            keys.update(row["leaseKey"]["S"] for row in page["Items"])
+        rows = await self._get(keys - served)
+        parents = {parent for row in rows.values() for parent in _parents(row)}
+        return frozenset(keys & served | owned_by(self._worker_id, await self._get(parents) | rows))
+
+    async def _get(self, shards: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+        rows: dict[str, Mapping[str, Any]] = {}
+        for shard in sorted(shards):
+            answer = await self._client.get_item(
+                TableName=self._table,
+                Key={"leaseKey": {"S": shard}},
+                ProjectionExpression=_ATTRIBUTES,
+                ReturnConsumedCapacity="TOTAL",
+            )
+            self._count("row", answer)
+            if "checkpoint" in answer.get("Item", ()):
+                rows[shard] = answer["Item"]
+        return rows
+
+    def _count(self, kind: str, answer: Mapping[str, Any]) -> None:
+        units = answer.get("ConsumedCapacity", {}).get("CapacityUnits", 0.0)
+        self._metrics.lease_reads.labels(kind).inc(units)
+
     async def take(self, lease: Lost) -> bool:
-        """Takes over a lost worker's lease, or one whose hand-over makes no progress, as the KCL's leader would; the
-        daemon finds it within seconds.
+        """Gives a lost worker's lease, or one whose hand-over makes no progress, to another worker as the KCL's leader
+        would; that one's daemon finds it within seconds.
 
         False when an owner of it, the leader or another worker was first. Every renewal and assignment changes the
         counter; the beginning of a hand-over does not, but changes the owners.
@@ -63,12 +103,12 @@ class Leases:
                 TableName=self._table,
                 Key={"leaseKey": {"S": lease.shard}},
                 UpdateExpression=(
-                    "SET leaseOwner = :me, leaseCounter = leaseCounter + :one "
+                    "SET leaseOwner = :new, leaseCounter = leaseCounter + :one "
                     "ADD ownerSwitchesSinceCheckpoint :one REMOVE checkpointOwner"
                 ),
                 ConditionExpression=" AND ".join(["leaseCounter = :counter", *owners]),
                 ExpressionAttributeValues={
-                    ":me": {"S": self._worker_id},
+                    ":new": {"S": lease.new_owner},
                     ":counter": {"N": str(lease.counter)},
                     ":one": {"N": "1"},
                     **{f":{name}": {"S": owner} for name, owner in seen.items() if owner},
@@ -96,65 +136,6 @@ class Leases:
                 ExpressionAttributeValues={":owner": {"S": lost or self._worker_id}},
             )
 
-    async def prepare(self, stream: str, list_shards: ListShards, *, seed: bool) -> None:
-        """Creates the lease table if it does not exist; with `seed`, fills an empty one with a row for every shard,
-        owned by this worker.
-
-        Only for LEASE_TABLES=create.
-        """
-        with contextlib.suppress(self._client.exceptions.ResourceInUseException):  # it is there
-            await self._client.create_table(
-                TableName=self._table,
-                KeySchema=[{"AttributeName": "leaseKey", "KeyType": "HASH"}],
-                AttributeDefinitions=[
-                    {"AttributeName": "leaseKey", "AttributeType": "S"},
-                    {"AttributeName": "leaseOwner", "AttributeType": "S"},
-                ],
-                GlobalSecondaryIndexes=[
-                    {
-                        "IndexName": OWNER_INDEX,
-                        "KeySchema": [
-                            {"AttributeName": "leaseOwner", "KeyType": "HASH"},
-                            {"AttributeName": "leaseKey", "KeyType": "RANGE"},
-                        ],
-                        "Projection": {"ProjectionType": "KEYS_ONLY"},
-                    }
-                ],
-                BillingMode="PAY_PER_REQUEST",
-            )
-        await self._client.get_waiter("table_exists").wait(
-            TableName=self._table, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
-        )
-        if seed:
-            await self.seed(stream, list_shards, self._worker_id)
-
-    async def seed(self, stream: str, list_shards: ListShards, owner: str | None = None) -> None:
-        """Fills an empty lease table with a row for every shard; the leader assigns them where there is no `owner`.
-
-        The KCL itself would first wait up to 30 s, at random, for another worker to do that. Only for consumers that
-        start at the oldest record.
-        """
-        shards = await shards_at_horizon(stream, list_shards)
-        page = await self._client.scan(TableName=self._table, Limit=1, ConsistentRead=True)
-        if page["Items"] or not 0 < len(shards) <= _MAX_SEEDS:
-            return  # the KCL writes them, later
-        try:
-            await self._client.transact_write_items(
-                TransactItems=[
-                    {
-                        "Put": {
-                            "TableName": self._table,
-                            "Item": first_row(shard, owner),
-                            "ConditionExpression": "attribute_not_exists(leaseKey)",
-                        }
-                    }
-                    for shard in shards
-                ]
-            )
-        except self._client.exceptions.TransactionCanceledException as error:
-            if not _lost_a_race(error):
-                raise
-
 
 def owned_by(worker_id: str, rows: Mapping[str, Mapping[str, Any]]) -> set[str]:
     """A worker's leases, without those that are not readable and those that are still being handed over."""
@@ -168,14 +149,12 @@ def owned_by(worker_id: str, rows: Mapping[str, Mapping[str, Any]]) -> set[str]:
 def readable(rows: Mapping[str, Mapping[str, Any]]) -> set[str]:
     """The shards that should be read now: unfinished, and all their parents finished."""
     unfinished = {shard for shard, row in rows.items() if row["checkpoint"]["S"] != "SHARD_END"}
-    return {shard for shard in unfinished if unfinished.isdisjoint(rows[shard].get("parentShardId", {}).get("SS", ()))}
+    return {shard for shard in unfinished if unfinished.isdisjoint(_parents(rows[shard]))}
 
 
-def _lost_a_race(error: ClientError) -> bool:
-    """True when another worker has put such a row meanwhile, or is about to."""
-    reasons = error.response.get("CancellationReasons", [])
-    codes = {reason.get("Code") for reason in reasons} - {"None"}
-    return bool(codes) and codes <= {"ConditionalCheckFailed", "TransactionConflict"}
+def _parents(row: Mapping[str, Any]) -> Iterable[str]:
+    parents: Iterable[str] = row.get("parentShardId", {}).get("SS", ())
+    return parents
 
 
 def position(row: Mapping[str, Any]) -> Position:

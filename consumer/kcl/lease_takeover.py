@@ -3,7 +3,8 @@
 A worker's daemon renews each of its leases three times per lease duration by incrementing `leaseCounter`. A worker none
 of whose counters has changed for longer than the lease duration is considered lost; by the KCL's own rule its leases
 then go to other workers. In the KCL only the leader applies that rule, and if the leader was lost, there is none for
-two minutes. So every worker applies it, each to a part of the leases. Times are seconds of a monotonic clock.
+two minutes. So the workers that watch (lease_watch.py) apply it, and share the leases among all workers, as the leader
+would. Times are seconds of a monotonic clock.
 
 A lease that is being handed over (it has a `checkpointOwner`, the old owner, who renews it until it releases it) is
 judged by its own counter, whatever its owners' other leases show: a daemon that was restarted under its worker id
@@ -12,7 +13,7 @@ than the KCL allows, renewed or not: an old owner that waits for the shard's par
 See docs/decisions/0013-ends-and-hand-overs.md.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -34,11 +35,12 @@ Holder = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """A lease to take over, as it was last seen: the first worker to change it gets it."""
+    """A lease to take over, as it was last seen: the first change of it is the only one that succeeds."""
 
     shard: str
     owner: str | None
     counter: int
+    new_owner: str
     old_owner: str | None = None
     """The `checkpointOwner` of a hand-over that makes no progress."""
 
@@ -51,6 +53,9 @@ class Lost:
 class Takeover:
     """What the worker `me` has seen of the other workers' leases."""
 
+    workers: Set[str] = frozenset()
+    """The living workers that had a lease at the last look."""
+
     def __init__(self, me: str, lease_seconds: float) -> None:
         self._me = me
         self._lease_seconds = lease_seconds
@@ -60,7 +65,7 @@ class Takeover:
         self._looked = -MAX_GAP
 
     def look(self, rows: Rows, now: float) -> list[Lost]:
-        """Called with each look at the table; returns the leases that this worker should take over now."""
+        """Called with each look at the table; returns the leases to take over now, shared among all living workers."""
         if now - self._looked > MAX_GAP:
             self._seen.clear()
             self._handed.clear()
@@ -73,18 +78,18 @@ class Takeover:
         }
         held, me = _held(rows), (self._me, "")
         self._still = still = {holder: self._still_for(shards, now) for holder, shards in held.items()}
-        # Our own leases are renewed three times per lease duration. If not, the fault is the table's or our own.
-        if still.get(me, 0.0) > max(LOOK_SECONDS, self._lease_seconds / 2):
-            return []
         lost = {holder for holder, seconds in still.items() if seconds > self._lease_seconds and holder != me}
-        candidates = sorted({worker for worker, handed in still.keys() - lost if not handed} | {self._me})
-        found = sorted((shard, still[holder]) for holder in lost for shard in held[holder])
-        return [
-            _lost(shard, rows[shard])
-            for index, (shard, seconds) in enumerate(found)
-            # From look to look the next candidate, in case the first does not take it.
-            if candidates[(index + int((seconds - self._lease_seconds) / LOOK_SECONDS)) % len(candidates)] == self._me
-        ]
+        self.workers = frozenset(worker for worker, _ in still.keys() - lost if worker)
+        # Leases are renewed three times per lease duration. If ours are not, the fault is the table's or our own.
+        recently = max(LOOK_SECONDS, self._lease_seconds / 2)
+        if still.get(me, 0.0) > recently:
+            return []
+        heirs = sorted(
+            {worker for worker in self.workers if still[worker, ""] <= recently} | {self._me},
+            key=lambda worker: (len(held.get((worker, ""), ())), worker),
+        )
+        found = sorted(shard for holder in lost for shard in held[holder])
+        return [_lost(shard, rows[shard], heirs[index % len(heirs)]) for index, shard in enumerate(found)]
 
     def _since(self, shard: str, counter: int, now: float) -> tuple[int, float]:
         seen = self._seen.get(shard)
@@ -127,9 +132,9 @@ def _held(rows: Rows) -> dict[Holder, list[str]]:
     return held
 
 
-def _lost(shard: str, row: Mapping[str, Any]) -> Lost:
+def _lost(shard: str, row: Mapping[str, Any], new_owner: str) -> Lost:
     owner, old_owner = (row[name]["S"] if name in row else None for name in ("leaseOwner", "checkpointOwner"))
-    return Lost(shard, owner, _counter(row), old_owner)
+    return Lost(shard, owner, _counter(row), new_owner, old_owner)
 
 
 def _counter(row: Mapping[str, Any]) -> int:

@@ -44,14 +44,8 @@ class ShardGauges(Collector):
         yield _gauge("read_age_seconds", text, "shard", {name: self._reads.age(name) for name in held})
         text = "Shards of this worker that cannot be read now."
         yield _gauge("reads_failing", text, "reason", self._reads.failing())
-        text = "Leases of shards that can be read now, as this worker sees them."
-        yield _gauge("leases", text, "state", self._leases())
-
-    def _leases(self) -> dict[str, int]:
-        monitor = self._lease_monitor
-        if monitor.owned is None:  # the lease table has not been seen yet
-            return {}
-        return {"open": len(monitor.readable), "unowned": monitor.unowned(self._shards.served)}
+        text = "Leases of shards that can be read now, where this worker watches."
+        yield _gauge("leases", text, "state", self._lease_monitor.leases())
 
 
 def _gauge(name: str, text: str, label: str, values: Mapping[str, float]) -> Family:

@@ -61,6 +61,7 @@ class Health:
         self._reads.hold(self._shards.served | (self._lease_monitor.owned or frozenset()))
         self._was_ready = self.ready
         unread = self._reads.unread()
+        self._lease_monitor.doubtful = any(each.failure is None for each in unread)
         now = {each.shard for each in unread}
         if new := [each for each in unread if each.shard not in self._reported]:
             log.error("%s", _text(new))
@@ -73,7 +74,8 @@ class Health:
         """Whether a shard has been read, or the lease table has shown that other workers hold all leases. Leases
         without a worker, as at a first start, may come to this worker."""
         monitor = self._lease_monitor
-        spare = monitor.owned == frozenset() and bool(monitor.readable) and monitor.unowned(self._shards.served) == 0
+        leases = monitor.leases()
+        spare = monitor.owned == frozenset() and bool(leases.get("open")) and leases["unowned"] == 0
         return self._was_ready or self._reads.ever or spare
 
     @property

@@ -28,6 +28,7 @@ M = TypeVar("M", Counter, Gauge, Histogram)
 VERSION: Final = metadata.version("sensorstream")
 OUTCOMES: Final = ("new", "committed", "replaced", "adopted", "fenced")
 SINKS: Final = ("table", "archive", "leases", "stream")
+LEASE_READS: Final = ("table", "index", "row")
 DROPS: Final = ("full", "end", "refused")
 BOUNDS: Final = ("past", "future", "no-arrival")
 STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
@@ -86,7 +87,8 @@ class Metrics:
         self.alerts_sent = counter("alerts_sent", "Alerts accepted by Lambda for the alert function.")
         self.alerts_dropped = counter("alerts_dropped", "Alerts lost before Lambda accepted them.", "reason")
         self.alert_errors = counter("alert_errors", "Failed calls of the alert function; sent again.", "error")
-        self.taken_over = counter("leases_taken_over", "Leases taken over from lost workers and hand-overs.")
+        self.taken_over = counter("leases_taken_over", "Leases of lost workers and hand-overs given to a worker.")
+        self.lease_reads = counter("lease_read_units", "DynamoDB's read units for looks at the lease table.", "kind")
 
     def _begin(self) -> None:
         """Initializes counters with known labels to 0, and sets the versions."""
@@ -98,6 +100,7 @@ class Metrics:
             (self.ttl_bounded, BOUNDS),
             (self.alerts_dropped, DROPS),
             (self.ownership_ended, ENDS),
+            (self.lease_reads, LEASE_READS),
         ):
             for label in known:
                 reasons.labels(label)

@@ -18,8 +18,10 @@ from consumer.aws.credentials import Credentials, Endpoint
 from consumer.kcl import java
 from consumer.kcl.claims import Claims
 from consumer.kcl.daemon import Daemon
+from consumer.kcl.first_leases import create, seed
 from consumer.kcl.lease_table import Leases
 from consumer.settings import Settings
+from consumer.telemetry.metrics import Metrics
 
 LINE_LIMIT = 1 << 26
 PR_SET_CHILD_SUBREAPER = 36
@@ -76,7 +78,7 @@ class Rig:
         self.kinesis: Any = await self._stack.enter_async_context(session.create_client("kinesis", **where))
         self.dynamodb: Any = await self._stack.enter_async_context(session.create_client("dynamodb", **where))
         table = self.settings.application_name
-        self.leases = Leases(self.dynamodb, table, self.settings.worker_id)
+        self.leases = Leases(self.dynamodb, table, self.settings.worker_id, Metrics())
         self.claims = Claims(self.dynamodb, table, self.settings.worker_id, "zstd")
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self.socket_path))
@@ -104,7 +106,15 @@ class Rig:
         )
 
     async def prepare(self) -> None:
-        await self.leases.prepare(self.settings.stream_name, self.kinesis.list_shards, seed=True)
+        settings = self.settings
+        await create(self.dynamodb, settings.application_name)
+        await seed(
+            self.dynamodb,
+            settings.application_name,
+            settings.stream_name,
+            self.kinesis.list_shards,
+            settings.worker_id,
+        )
 
     async def put(self, *data: bytes, key: str = "key", hash_key: str | None = None) -> None:
         placed = {"ExplicitHashKey": hash_key} if hash_key else {}

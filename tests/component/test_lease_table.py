@@ -10,8 +10,10 @@ from aiobotocore.session import get_session
 
 from consumer.archive.compression import Compression
 from consumer.kcl.claims import Claim, Claims
+from consumer.kcl.first_leases import create, seed
 from consumer.kcl.lease_table import END, START, Leases, owned_by
 from consumer.kcl.lease_takeover import Lost
+from consumer.telemetry.metrics import Metrics
 from infra.local.emulator import Emulator
 
 FIRST, SECOND = "shardId-000000000000", "shardId-000000000001"
@@ -26,15 +28,16 @@ class Clients:
         self.table = table
 
     def worker(self, name: str) -> Leases:
-        return Leases(self.dynamodb, self.table, name)
+        return Leases(self.dynamodb, self.table, name, Metrics())
 
     def claims(self, name: str, compression: Compression = "zstd") -> Claims:
         return Claims(self.dynamodb, self.table, name, compression)
 
-    async def prepare(self, name: str, *, seed: bool = True) -> Leases:
-        leases = self.worker(name)
-        await leases.prepare(self.table, self.kinesis.list_shards, seed=seed)
-        return leases
+    async def prepare(self, name: str, *, owner: bool = True) -> Leases:
+        """A table with first rows, owned by the worker `name` or by none."""
+        await create(self.dynamodb, self.table)
+        await seed(self.dynamodb, self.table, self.table, self.kinesis.list_shards, name if owner else None)
+        return self.worker(name)
 
     async def set(self, shard: str, **values: dict[str, str]) -> None:
         await self.dynamodb.update_item(
@@ -142,17 +145,20 @@ async def test_the_first_worker_fills_the_table_for_all(aws: Clients) -> None:
     assert await aws.rows() == rows
 
 
-async def test_a_table_with_rows_is_never_filled_up(aws: Clients) -> None:
+async def test_what_is_missing_is_added_only_before_anything_has_been_read(aws: Clients) -> None:
     leases = await aws.prepare("a")
     await aws.dynamodb.delete_item(TableName=aws.table, Key={"leaseKey": {"S": SECOND}})
-    await aws.prepare("a")
+    await aws.prepare("b")
+    assert owned_by("b", await leases.rows()) == {SECOND}
+    await aws.dynamodb.delete_item(TableName=aws.table, Key={"leaseKey": {"S": SECOND}})
+    await aws.set(FIRST, checkpoint={"S": "496"})
+    await aws.prepare("b")
     assert (await aws.rows()).keys() == {FIRST}
     assert owned_by("a", await leases.rows()) == {FIRST}
 
 
 async def test_rows_without_an_owner_wait_for_the_leader(aws: Clients) -> None:
-    leases = await aws.prepare("a", seed=False)
-    await leases.seed(aws.table, aws.kinesis.list_shards)
+    leases = await aws.prepare("a", owner=False)
     rows = await aws.rows()
     assert rows.keys() == {FIRST, SECOND}
     assert not any("leaseOwner" in row for row in rows.values())
@@ -160,10 +166,16 @@ async def test_rows_without_an_owner_wait_for_the_leader(aws: Clients) -> None:
     assert await aws.claims("a").claim(FIRST) is None
 
 
-async def test_without_seeding_the_table_is_only_made(aws: Clients) -> None:
-    leases = await aws.prepare("a", seed=False)
-    assert await aws.rows() == {}
-    assert owned_by("a", await leases.rows()) == set()
+async def test_the_index_names_the_leases_of_a_worker(aws: Clients) -> None:
+    """Of those that it does not serve the rows tell which it should: not what is handed over, nor what has ended."""
+    a, b = await aws.prepare("a"), aws.worker("b")
+    assert await a.own(set()) == await a.own({FIRST}) == {FIRST, SECOND}
+    assert await b.own(set()) == set()
+    await aws.set(FIRST, leaseOwner={"S": "b"}, checkpointOwner={"S": "a"})
+    assert await a.own({FIRST}) == {SECOND}
+    assert await b.own(set()) == set()
+    await aws.set(SECOND, checkpoint={"S": "SHARD_END"})
+    assert await a.own(set()) == set()
 
 
 async def test_only_a_leader_lock_in_our_name_is_given_up(aws: Clients) -> None:
@@ -187,9 +199,9 @@ async def test_a_lost_workers_lease_is_taken_once_and_only_as_it_was_seen(aws: C
     lost = await aws.prepare("lost")
     await aws.set(FIRST, checkpointOwner={"S": "lost"}, checkpoint={"S": "496"})
     assert (await lost.rows())[FIRST]["leaseCounter"] == {"N": "0"}
-    assert not await aws.worker("a").take(Lost(FIRST, "lost", 0)), "it is being handed over by now"
-    seen = Lost(FIRST, "lost", 0, "lost")
-    taken = await asyncio.gather(*(aws.worker(name).take(seen) for name in ("a", "b", "c")))
+    assert not await aws.worker("a").take(Lost(FIRST, "lost", 0, "a")), "it is being handed over by now"
+    seen = [Lost(FIRST, "lost", 0, name, "lost") for name in "abc"]
+    taken = await asyncio.gather(*(aws.worker("watcher").take(each) for each in seen))
     assert sorted(taken) == [False, False, True]
     row = (await aws.rows())[FIRST]
     assert row["leaseOwner"]["S"] in "abc"
@@ -197,23 +209,21 @@ async def test_a_lost_workers_lease_is_taken_once_and_only_as_it_was_seen(aws: C
     assert row["checkpoint"] == {"S": "496"}
     assert "checkpointOwner" not in row
     await aws.set(SECOND, leaseCounter={"N": "1"})
-    assert not await aws.worker("a").take(Lost(SECOND, "lost", 0)), "it lives: it has renewed"
+    assert not await aws.worker("a").take(Lost(SECOND, "lost", 0, "a")), "it lives: it has renewed"
 
 
 @pytest.mark.parametrize("owner", ["next", "old", None])
 async def test_a_hand_over_that_stands_still_is_taken_as_it_was_seen(aws: Clients, owner: str | None) -> None:
-    await aws.prepare(owner or "old", seed=owner is not None)
-    if owner is None:
-        await aws.worker("old").seed(aws.table, aws.kinesis.list_shards)
+    await aws.prepare(owner or "old", owner=owner is not None)
     await aws.set(FIRST, checkpointOwner={"S": "old"})
     us = aws.worker("us")
-    assert not await us.take(Lost(FIRST, "next" if owner == "old" else "old", 0, "old")), "another got it"
-    assert not await us.take(Lost(FIRST, owner, 0, "other")), "another hands it over"
-    assert not await us.take(Lost(FIRST, owner, 1, "old")), "it is renewed"
-    assert await us.take(Lost(FIRST, owner, 0, "old"))
-    assert not await us.take(Lost(FIRST, owner, 0, "old"))
+    assert not await us.take(Lost(FIRST, "next" if owner == "old" else "old", 0, "us", "old")), "another got it"
+    assert not await us.take(Lost(FIRST, owner, 0, "us", "other")), "another hands it over"
+    assert not await us.take(Lost(FIRST, owner, 1, "us", "old")), "it is renewed"
+    assert await us.take(Lost(FIRST, owner, 0, "us", "old"))
+    assert not await us.take(Lost(FIRST, owner, 0, "us", "old"))
     row = (await aws.rows())[FIRST]
     assert row["leaseOwner"] == {"S": "us"}
     assert (await aws.claims("us").claim(FIRST)) is not None, "a daemon finds it, and it can be claimed"
     if owner is None:
-        assert not await us.take(Lost(SECOND, "us", 0)), "a new lease is the leader's to assign"
+        assert not await us.take(Lost(SECOND, "us", 0, "us")), "a new lease is the leader's to assign"

@@ -3,10 +3,12 @@
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from consumer.kcl.first_leases import OWNER_INDEX
 from consumer.kcl.lease_table import END, START
 from consumer.record import Position
 from tests.simulation.network import CONVERSATION, Network, Request
@@ -19,7 +21,7 @@ _CLAIM = "SET epoch = if_not_exists(epoch, :now) + :one"
 _FIRST_CLAIM = f"{_CLAIM}, archiveCompression = if_not_exists(archiveCompression, :compression)"
 _CHANGE = "SET archiveCompression = :compression"
 _TAKE = (
-    "SET leaseOwner = :me, leaseCounter = leaseCounter + :one "
+    "SET leaseOwner = :new, leaseCounter = leaseCounter + :one "
     "ADD ownerSwitchesSinceCheckpoint :one REMOVE checkpointOwner"
 )
 
@@ -107,7 +109,7 @@ class LeaseTable:
             self._ledger.owners.claimed(row.shard, row.epoch)
         else:
             assert asked["UpdateExpression"] == _TAKE, asked["UpdateExpression"]
-            row.owner, row.handing = values[":me"]["S"], None
+            row.owner, row.handing = values[":new"]["S"], None
             row.counter += 1
         return {"Attributes": row.attributes()}
 
@@ -171,10 +173,20 @@ class LeaseClient:
     def _refuse(request: Request) -> None:
         raise Refused
 
-    def get_paginator(self, operation: str) -> "LeaseClient":
-        assert operation == "scan"
-        return self
+    async def get_item(self, **asked: Any) -> dict[str, Any]:
+        row = self._table.rows.get(asked["Key"]["leaseKey"]["S"])
+        return await self._network.call("leases", lambda _: {"Item": row.attributes()} if row else {})
 
-    async def paginate(self, **_: Any) -> AsyncIterator[dict[str, Any]]:
+    def get_paginator(self, operation: str) -> Any:
+        return SimpleNamespace(paginate={"scan": self._scan, "query": self._query}[operation])
+
+    async def _scan(self, **_: Any) -> AsyncIterator[dict[str, Any]]:
         rows = self._table.rows.values()
         yield {"Items": await self._network.call("leases", lambda _: [row.attributes() for row in rows])}
+
+    async def _query(self, **asked: Any) -> AsyncIterator[dict[str, Any]]:
+        assert (asked["IndexName"], asked["KeyConditionExpression"]) == (OWNER_INDEX, "leaseOwner = :me")
+        owner, rows = asked["ExpressionAttributeValues"][":me"]["S"], self._table.rows.values()
+        yield {
+            "Items": await self._network.call("leases", lambda _: [r.attributes() for r in rows if r.owner == owner])
+        }

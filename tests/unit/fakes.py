@@ -200,7 +200,7 @@ def register_gauges(metrics: Metrics, reads: Reads | None = None, leases: Any = 
     """A service's shards, and what it sees in its lease table, with their gauges."""
     reads = reads or Reads()
     shards = Shards(StallDetector(10.0), reads)
-    monitor = LeaseMonitor("me", 10.0, leases, metrics)
+    monitor = LeaseMonitor("me", 10.0, leases, lambda: shards.served, metrics)
     metrics.registry.register(ShardGauges(shards, reads, monitor))
     return shards, monitor
 

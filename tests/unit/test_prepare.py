@@ -12,22 +12,6 @@ from consumer.aws import clients as module
 from consumer.aws.clients import Clients, Unreachable
 from tests.unit.fakes import error
 
-
-class Leases:
-    """A lease table that cannot be reached, or with None does not answer."""
-
-    def __init__(self, failure: Exception | None) -> None:
-        self._failure = failure
-
-    async def seed(self, *_: object, **__: object) -> None:
-        if self._failure is None:
-            await asyncio.Event().wait()
-        assert self._failure
-        raise self._failure
-
-    prepare = seed
-
-
 OUTAGES = [error("ThrottlingException"), OSError("refused"), TimeoutError(), None]
 
 
@@ -37,15 +21,22 @@ def prepare(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setattr(module, "SEED_SECONDS", 0.01)
 
     async def run(tables: str, failure: Exception | None) -> None:
+        async def fail(*_: object) -> None:
+            if failure is None:
+                await asyncio.Event().wait()
+            assert failure
+            raise failure
+
+        monkeypatch.setattr(module, "create", fail)
+        monkeypatch.setattr(module, "seed", fail)
         settings: Any = SimpleNamespace(
-            lease_tables=tables, initial_position=None, stream_name="s", application_name="sensors"
+            lease_tables=tables, initial_position=None, stream_name="s", application_name="sensors", worker_id="me"
         )
         clients = Clients(settings)
-        client = SimpleNamespace(list_shards=None)
-        clients.kinesis = client
+        client: Any = SimpleNamespace(list_shards=None)
+        clients.kinesis = clients.dynamodb = client
         monkeypatch.setattr(clients, "_create", lambda service: contextlib.nullcontext(client))
-        leases: Any = Leases(failure)
-        await clients.prepare(leases)
+        await clients.prepare()
 
     return run
 
