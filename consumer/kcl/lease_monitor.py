@@ -120,9 +120,10 @@ class LeaseMonitor:
             return
         self._watched_at = self._looked_at
         lost = self._takeover.look(rows, self._looked_at)
+        await asyncio.sleep(0)  # thousands of rows take a while
         self.owned = frozenset(owned_by(self._worker_id, rows))
         self._readable = readable(rows)
-        self._unowned = self._readable & self._takeover.unowned(rows)
+        self._unowned = self._readable - self._takeover.held
         await self._few_at_once(self._take, lost)
         await self._few_at_once(self._release, sorted(self._without_leader))
 

@@ -139,21 +139,21 @@ class Leases:
 
 def owned_by(worker_id: str, rows: Mapping[str, Mapping[str, Any]]) -> set[str]:
     """A worker's leases, without those that are not readable and those that are still being handed over."""
-    return {
-        shard
-        for shard in readable(rows)
-        if rows[shard].get("leaseOwner") == {"S": worker_id} and "checkpointOwner" not in rows[shard]
-    }
+    me = {"S": worker_id}
+    own = {shard: row for shard, row in rows.items() if row.get("leaseOwner") == me and "checkpointOwner" not in row}
+    parents = {parent for row in own.values() for parent in _parents(row)} & rows.keys()
+    return own.keys() & readable(own | {parent: rows[parent] for parent in parents})
 
 
 def readable(rows: Mapping[str, Mapping[str, Any]]) -> set[str]:
     """The shards that should be read now: unfinished, and all their parents finished."""
-    unfinished = {shard for shard, row in rows.items() if row["checkpoint"]["S"] != "SHARD_END"}
-    return {shard for shard in unfinished if unfinished.isdisjoint(_parents(rows[shard]))}
+    unfinished = {shard: row for shard, row in rows.items() if row["checkpoint"]["S"] != "SHARD_END"}
+    waiting = {shard for shard, row in unfinished.items() if any(parent in unfinished for parent in _parents(row))}
+    return unfinished.keys() - waiting
 
 
 def _parents(row: Mapping[str, Any]) -> Iterable[str]:
-    parents: Iterable[str] = row.get("parentShardId", {}).get("SS", ())
+    parents: Iterable[str] = row["parentShardId"]["SS"] if "parentShardId" in row else ()
     return parents
 
 

@@ -61,6 +61,7 @@ class Takeover:
         self._lease_seconds = lease_seconds
         self._seen: dict[str, tuple[int, float]] = {}  # by shard, its counter and since when it has that value
         self._handed: dict[str, tuple[str, float]] = {}  # by shard, its old owner and since when it is handed over
+        self._held: dict[Holder, list[str]] = {}
         self._still: dict[Holder, float] = {}
         self._looked = -MAX_GAP
 
@@ -70,13 +71,14 @@ class Takeover:
             self._seen.clear()
             self._handed.clear()
         self._looked = now
-        self._seen = {shard: self._since(shard, _counter(row), now) for shard, row in rows.items()}
+        self._seen = self._since(rows, now)
         self._handed = {
             shard: self._handed_since(shard, row["checkpointOwner"]["S"], now)
             for shard, row in rows.items()
             if "checkpointOwner" in row
         }
-        held, me = _held(rows), (self._me, "")
+        self._held = held = _held(rows)
+        me = (self._me, "")
         self._still = still = {holder: self._still_for(shards, now) for holder, shards in held.items()}
         lost = {holder for holder, seconds in still.items() if seconds > self._lease_seconds and holder != me}
         self.workers = frozenset(worker for worker, _ in still.keys() - lost if worker)
@@ -91,9 +93,12 @@ class Takeover:
         found = sorted(shard for holder in lost for shard in held[holder])
         return [_lost(shard, rows[shard], heirs[index % len(heirs)]) for index, shard in enumerate(found)]
 
-    def _since(self, shard: str, counter: int, now: float) -> tuple[int, float]:
-        seen = self._seen.get(shard)
-        return seen if seen and seen[0] == counter else (counter, now)
+    def _since(self, rows: Rows, now: float) -> dict[str, tuple[int, float]]:
+        since: dict[str, tuple[int, float]] = {}
+        for shard, row in rows.items():
+            counter, seen = _counter(row), self._seen.get(shard)
+            since[shard] = seen if seen and seen[0] == counter else (counter, now)
+        return since
 
     def _handed_since(self, shard: str, old_owner: str, now: float) -> tuple[str, float]:
         seen = self._handed.get(shard)
@@ -111,12 +116,12 @@ class Takeover:
         no lease has an owner, or the table has not been read yet."""
         return not self._still or any(seconds <= self._lease_seconds for seconds in self._still.values())
 
-    def unowned(self, rows: Rows) -> set[str]:
-        """The shards in `rows` (those of the last look) that no living worker holds: their lease has no owner, or one
-        whose counters have not changed for a lease duration (this worker included)."""
-        held = _held(rows)
-        alive = {holder for holder, seconds in self._still.items() if seconds <= self._lease_seconds}
-        return rows.keys() - {shard for holder in alive for shard in held.get(holder, ())}
+    @property
+    def held(self) -> set[str]:
+        """The shards that a living worker held at the last look: their lease has an owner whose counters have changed
+        within a lease duration."""
+        alive = [holder for holder, seconds in self._still.items() if seconds <= self._lease_seconds]
+        return {shard for holder in alive for shard in self._held[holder]}
 
 
 def _held(rows: Rows) -> dict[Holder, list[str]]:

@@ -103,7 +103,7 @@ def test_a_hand_over_that_never_ends_is_taken_although_it_is_renewed() -> None:
     for number in range(25):
         rows = {"a": row("other", number, **HANDED), "b": row("me", number), "c": row("old", number)}
         taken[number * LOOK_SECONDS] = takeover.look(rows, 1000 + number * LOOK_SECONDS)
-        owned[number * LOOK_SECONDS] = takeover.unowned(rows) == set()
+        owned[number * LOOK_SECONDS] = takeover.held == rows.keys()
     first = min(seconds for seconds, found in taken.items() if found)
     assert 30 + LEASE < MAX_HAND_OVER + 3 * LEASE < first <= MAX_HAND_OVER + 3 * LEASE + 3 * LOOK_SECONDS
     assert taken[first] == [Lost("a", "other", int(first / LOOK_SECONDS), "me", "old")]
@@ -147,12 +147,12 @@ def test_the_living_workers_are_known() -> None:
 def test_leases_without_a_living_owner_are_known_ours_too() -> None:
     tables = [{"a": row("lost", 7), "b": row("other", n), "c": row(None, 1), "d": row("me", 7)} for n in range(4)]
     takeover = Takeover("me", LEASE)
-    unowned = []
+    held = []
     for number, rows in enumerate(tables):
         takeover.look(rows, 1000 + number * LOOK_SECONDS)
-        unowned.append(takeover.unowned(rows))
-    assert unowned[:3] == [{"c"}] * 3
-    assert unowned[3] == {"a", "c", "d"}
+        held.append(takeover.held)
+    assert held[:3] == [{"a", "b", "d"}] * 3
+    assert held[3] == {"b"}
 
 
 @pytest.mark.parametrize("owner", ["me", "other", None])
@@ -161,4 +161,4 @@ def test_a_lease_that_is_being_handed_over_has_an_owner_as_long_as_it_is_renewed
     for number, counter in enumerate((7, 8, 9, 10, 11, 11, 11, 11)):
         rows = {"a": row(owner, counter, checkpointOwner={"S": "other"})}
         takeover.look(rows, 1000 + number * LOOK_SECONDS)
-        assert takeover.unowned(rows) == (set() if number < 7 else {"a"})
+        assert takeover.held == ({"a"} if number < 7 else set())
