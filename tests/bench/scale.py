@@ -1,0 +1,212 @@
+"""What the control plane costs, and how long shards are not read, by the size of the fleet: tests/bench/fleet.py.
+
+    python -m tests.bench.scale [WORKERSxSHARDS ...]
+
+Without sizes it runs all of them and writes results/scale.json, from which docs/performance.md is made. The clock is
+virtual, so the speed of the machine has no part in the figures.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import statistics
+import sys
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+from infra.prices import HOURS, PRICES
+from tests.bench.fleet import LEASE, ROW, Fleet, Worker, units
+from tests.simulation.clock import Clock
+from tests.simulation.seams import replaced
+
+RESULT: Final = Path(__file__).with_name("results") / "scale.json"
+SIZES: Final = (
+    *((1, 10), (1, 100)),
+    *((10, 10), (10, 100), (10, 1000)),
+    *((100, 10), (100, 100), (100, 1000), (100, 10_000)),
+    *((1000, 1000), (1000, 10_000)),
+)
+AGE: Final = 86_400.0
+"""Seconds that a fleet has lived when it is looked at."""
+STEADY: Final = 600.0
+EPOCH: Final = 1_800_000_000.0
+STARTUP: Final = 45.0
+"""Seconds from the start of a task to its first look."""
+
+Scenario = Callable[[Fleet], Coroutine[Any, Any, dict[str, Any]]]
+
+
+async def steady(fleet: Fleet) -> dict[str, Any]:
+    """Read and write units a second of a fleet in which nothing happens."""
+    table, size = fleet.table, (len(fleet.workers), len(fleet.table.rows))
+    table.reads.clear()
+    table.writes.clear()
+    await asyncio.sleep(STEADY)
+    reads = {kind: number / STEADY for kind, number in sorted(table.reads.items())}
+    writes = {kind: number / STEADY for kind, number in sorted(table.writes.items())}
+    ours, theirs = _split(reads)
+    before = size[0] * units(size[1] * ROW) / 5
+    return {
+        "reads_s": _rounded(reads),
+        "writes_s": _rounded(writes),
+        "ours_per_shard_minute": round(60 * ours / size[1], 3),
+        "ours_per_worker_minute": round(60 * ours / size[0], 3),
+        "before_reads_s": round(before, 3),
+        "before_per_shard_minute": round(60 * before / size[1], 3),
+        "usd_month": _rounded(
+            {
+                "ours": _month(ours, 0),
+                "before": _month(before, 0),
+                "kcl": _month(theirs, sum(writes.values())),
+            }
+        ),
+    }
+
+
+async def lost_worker(fleet: Fleet) -> dict[str, Any]:
+    return await _lose(fleet, 5, lambda: [fleet.rng.choice(_reading(fleet))])
+
+
+async def lost_leader(fleet: Fleet) -> dict[str, Any]:
+
+    def leader() -> list[Worker]:
+        found = [worker for worker in _reading(fleet) if worker.name == fleet.table.leader]
+        if not found:  # it reads no shard: another leads
+            found = [fleet.rng.choice(_reading(fleet))]
+            fleet.table.leader = found[0].name
+        return found
+
+    return await _lose(fleet, 5, leader)
+
+
+async def lost_zone(fleet: Fleet) -> dict[str, Any]:
+    """30 % of the workers at once."""
+    return await _lose(fleet, 3, lambda: fleet.rng.sample(_reading(fleet), round(0.3 * len(_reading(fleet)))))
+
+
+async def deploy(fleet: Fleet) -> dict[str, Any]:
+    """A tenth of the workers after the other is replaced: the new ones start, then the old ones stop gracefully."""
+    fleet.table.reads.clear()
+    began, old = fleet.now(), list(fleet.workers)
+    step = max(1, len(old) // 10)
+    for start in range(0, len(old), step):
+        for _ in old[start : start + step]:
+            fleet.add().start()
+        await asyncio.sleep(STARTUP)
+        await asyncio.gather(*(worker.stop() for worker in old[start : start + step]))
+    gaps = await fleet.recovered()
+    ours, _ = _split({kind: float(number) for kind, number in fleet.table.reads.items()})
+    return {
+        "seconds": round(fleet.now() - began, 1),
+        "unread_s": {"median": round(statistics.median(gaps), 1), "max": round(max(gaps), 1)},
+        "ours_per_worker": round(ours / len(old), 1),
+    }
+
+
+def _reading(fleet: Fleet) -> list[Worker]:
+    return [worker for worker in fleet.workers if worker.served]
+
+
+async def _lose(fleet: Fleet, times: int, whom: Callable[[], Sequence[Worker]]) -> dict[str, Any]:
+    """Workers die at once, again and again; each time as many new ones come after the shards are read again."""
+    seconds: list[float] = []
+    for _ in range(times):
+        await asyncio.sleep(fleet.rng.uniform(120.0, 240.0))
+        for worker in (lost := list(whom())):
+            worker.kill()
+        seconds.append(max(await fleet.recovered()))
+        await fleet.replace(len(lost))
+    return {"seconds": [round(each, 1) for each in seconds]}
+
+
+SCENARIOS: Final[dict[str, Scenario]] = {
+    each.__name__: each for each in (steady, lost_worker, lost_leader, lost_zone, deploy)
+}
+
+
+def run(name: str, workers: int, shards: int, seed: int) -> dict[str, Any]:
+    """One scenario in a world of its own."""
+    clock = Clock(lambda process: None)
+    logging.getLogger("consumer").setLevel(logging.CRITICAL)
+    found: dict[str, Any] = {}
+
+    async def live() -> None:
+        fleet = Fleet(clock, workers, shards, seed)
+        clock.now = AGE
+        for worker in fleet.workers:
+            worker.start()
+        await asyncio.sleep(60)
+        found.update(await SCENARIOS[name](fleet))
+        for worker in list(fleet.workers):
+            worker.kill()
+
+    with _virtual(clock):
+        main = clock.create_task(live())
+        main.add_done_callback(lambda _: clock.stop())
+        clock.run_forever()
+        main.result()
+        clock.call_soon(clock.stop)
+        clock.run_forever()
+    clock.close()
+    return found
+
+
+def _virtual(clock: Clock) -> contextlib.AbstractContextManager[None]:
+    return replaced(
+        (time, "monotonic", lambda: clock.now),
+        (time, "time", lambda: EPOCH + clock.now),
+        (asyncio, "sleep", clock.sleep),
+        (asyncio.events, "get_running_loop", lambda: clock),
+    )
+
+
+def measure(workers: int, shards: int) -> dict[str, Any]:
+    """All scenarios of one size; those of several seeds where workers are lost."""
+    found: dict[str, Any] = {"workers": workers, "shards": shards, **run("steady", workers, shards, 1)}
+    seeds = range(1, 5 if workers * shards <= 100_000 else 2)
+    for name in ("lost_worker", "lost_leader", "lost_zone"):
+        if workers > 1:
+            seconds = [each for seed in seeds for each in run(name, workers, shards, seed)["seconds"]]
+            found[name] = {"median": statistics.median(seconds), "max": max(seconds), "times": len(seconds)}
+    found["deploy"] = run("deploy", workers, shards, 1)
+    return found
+
+
+def _split(reads: dict[str, float]) -> tuple[float, float]:
+    """Ours, and the KCL's."""
+    theirs = sum(number for kind, number in reads.items() if kind.startswith("KCL"))
+    return sum(reads.values()) - theirs, theirs
+
+
+def _month(reads: float, writes: float) -> float:
+    million = 1_000_000 / (3600 * HOURS)
+    return reads / million * PRICES["dynamodb_million_reads"] + writes / million * PRICES["dynamodb_million_writes"]
+
+
+def _rounded(numbers: dict[str, float]) -> dict[str, float]:
+    return {name: round(number, 3) for name, number in numbers.items()}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Runs the sizes given, or all, largest first, one on each core; all are written to RESULT."""
+    sizes = [(int(workers), int(shards)) for workers, _, shards in (each.partition("x") for each in arguments)]
+    with ProcessPoolExecutor() as processes:
+        found = list(processes.map(_measured, sorted(sizes or SIZES, key=lambda size: -size[0] * size[1])))
+    found.sort(key=lambda each: (each["workers"], each["shards"]))
+    if not sizes:
+        RESULT.write_text(json.dumps({"lease_seconds": LEASE, "row_bytes": ROW, "sizes": found}, indent=1) + "\n")
+    print(json.dumps(found))
+
+
+def _measured(size: tuple[int, int]) -> dict[str, Any]:
+    found = measure(*size)
+    print(json.dumps(found), file=sys.stderr, flush=True)
+    return found
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
