@@ -25,7 +25,7 @@ $(foreach name,$(foreign),$(eval override $(name) :=) $(eval unexport $(name)))
 # The chosen ones as words for a command.
 given = $(foreach name,$(filter $(answer),$(named)),$(call quoted,$(name)=$(value $(name))))
 
-.PHONY: help setup demo up watch deploy plan destroy package wheel image image-test push sbom test crashtest crashtest-mutants faults bench profile check lint types imports audit-dependencies format lock docs dashboards clean
+.PHONY: help setup demo up watch deploy plan destroy package wheel image image-test push sbom test crashtest crashtest-mutants faults bench bench-scale profile check lint types imports audit-dependencies format lock docs dashboards clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':[^#]*## ' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -111,6 +111,8 @@ bench: setup .bench/ready  ## CPU per reading beside the usual ways, half an hou
 
 profile: setup .bench/ready  ## build/bench/flame.svg: a flame graph of the hot path
 	@exec $(PY) -m tests.bench profile
+bench-scale: setup  ## what leases cost and how fast they move, by the size of the fleet, in virtual time: half an hour; ONLY="10x100 100x1000" takes a minute and writes nothing
+	@exec $(PY) -m tests.bench.scale $(ONLY)
 
 docs: .venv/ready  ## generate the parts of docs/ about resources, permissions, parameters and cost, from templates and prices
 	@$(PY) -m infra.docs

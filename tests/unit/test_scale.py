@@ -1,0 +1,40 @@
+"""What docs/performance.md says of the size of a fleet: the goals, by the committed result, and that it can be had."""
+
+import pytest
+
+from tests.bench import scale
+from tests.bench.scale_report import load, section
+
+
+@pytest.mark.parametrize("size", load()["sizes"], ids=lambda size: f"{size['workers']}x{size['shards']}")
+def test_reads_do_not_grow_faster_than_the_fleet_and_losses_are_noticed_in_time(size: dict[str, object]) -> None:
+    found = dict(size)
+    if found["workers"] < found["shards"]:  # type: ignore[operator]
+        assert found["ours_per_shard_minute"] <= 2  # type: ignore[operator]
+    for name in ("lost_worker", "lost_leader"):
+        if name in found:
+            assert found[name]["max"] <= 30  # type: ignore[index]
+
+
+def test_the_reads_of_a_worker_depend_on_its_leases_and_not_on_the_fleet() -> None:
+    ten_each = [size for size in load()["sizes"] if size["shards"] == 10 * size["workers"] > 10]
+    assert len(ten_each) == 3
+    each = [size["ours_per_worker_minute"] for size in ten_each]
+    assert max(each) < 1.1 * min(each)
+
+
+def test_the_section_has_a_line_for_each_size() -> None:
+    text = section(load())
+    assert all(text.count(f"| {size['workers']:,} | {size['shards']:,} |") == 2 for size in load()["sizes"])
+
+
+@pytest.mark.parametrize("name", ["lost_worker", "lost_leader", "lost_zone"])
+def test_a_small_fleet_recovers(name: str) -> None:
+    assert max(scale.run(name, 7, 21, 1)["seconds"]) < 60
+
+
+def test_the_result_can_be_had_again() -> None:
+    """The clock is virtual and the chances are drawn from a seed."""
+    committed = next(size for size in load()["sizes"] if (size["workers"], size["shards"]) == (10, 10))
+    found = scale.run("steady", 10, 10, 1)
+    assert found == {name: committed[name] for name in found}
