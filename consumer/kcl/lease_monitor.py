@@ -109,7 +109,7 @@ class LeaseMonitor:
             self.owned = self.owned if own is None else own
 
     def _watches(self, now: float) -> bool:
-        forgotten = now - self._watched_at >= (now - self._started) / 2
+        forgotten = now - self._watched_at >= max(OWN_SECONDS, (now - self._started) / 2)
         if forgotten or self.doubtful or self._without_leader:
             return True
         return watches(self._worker_id, self._takeover.workers, time.time(), self._lease_seconds)

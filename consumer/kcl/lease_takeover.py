@@ -13,6 +13,7 @@ than the KCL allows, renewed or not: an old owner that waits for the shard's par
 See docs/decisions/0013-ends-and-hand-overs.md.
 """
 
+from collections import defaultdict
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Final
@@ -59,7 +60,7 @@ class Takeover:
     def __init__(self, me: str, lease_seconds: float) -> None:
         self._me = me
         self._lease_seconds = lease_seconds
-        self._seen: dict[str, tuple[int, float]] = {}  # by shard, its counter and since when it has that value
+        self._seen: dict[str, tuple[str, float]] = {}  # by shard, its counter and since when it has that value
         self._handed: dict[str, tuple[str, float]] = {}  # by shard, its old owner and since when it is handed over
         self._held: dict[Holder, list[str]] = {}
         self._still: dict[Holder, float] = {}
@@ -93,10 +94,11 @@ class Takeover:
         found = sorted(shard for holder in lost for shard in held[holder])
         return [_lost(shard, rows[shard], heirs[index % len(heirs)]) for index, shard in enumerate(found)]
 
-    def _since(self, rows: Rows, now: float) -> dict[str, tuple[int, float]]:
-        since: dict[str, tuple[int, float]] = {}
+    def _since(self, rows: Rows, now: float) -> dict[str, tuple[str, float]]:
+        since: dict[str, tuple[str, float]] = {}
         for shard, row in rows.items():
-            counter, seen = _counter(row), self._seen.get(shard)
+            counter = row["leaseCounter"]["N"] if "leaseCounter" in row else "0"
+            seen = self._seen.get(shard)
             since[shard] = seen if seen and seen[0] == counter else (counter, now)
         return since
 
@@ -106,8 +108,8 @@ class Takeover:
 
     def _still_for(self, shards: list[str], now: float) -> float:
         """Seconds since a holder's last sign of life; a hand-over that takes too long counts as if there were none."""
-        still = now - max(self._seen[shard][1] for shard in shards)
-        handed = max((now - self._handed[shard][1] for shard in shards if shard in self._handed), default=0.0)
+        still = now - max([self._seen[shard][1] for shard in shards])
+        handed = max([now - self._handed[shard][1] for shard in shards if shard in self._handed], default=0.0)
         return max(still, handed - MAX_HAND_OVER - 2 * self._lease_seconds)
 
     @property
@@ -126,21 +128,17 @@ class Takeover:
 
 def _held(rows: Rows) -> dict[Holder, list[str]]:
     """The unfinished shards of each holder, without new leases, which have no owner: the leader assigns those."""
-    held: dict[Holder, list[str]] = {}
+    held: defaultdict[Holder, list[str]] = defaultdict(list)
     for shard, row in rows.items():
         if row["checkpoint"]["S"] == "SHARD_END":
             continue
         if "checkpointOwner" in row:
             held["", shard] = [shard]
         elif "leaseOwner" in row:
-            held.setdefault((row["leaseOwner"]["S"], ""), []).append(shard)
+            held[row["leaseOwner"]["S"], ""].append(shard)
     return held
 
 
 def _lost(shard: str, row: Mapping[str, Any], new_owner: str) -> Lost:
     owner, old_owner = (row[name]["S"] if name in row else None for name in ("leaseOwner", "checkpointOwner"))
-    return Lost(shard, owner, _counter(row), new_owner, old_owner)
-
-
-def _counter(row: Mapping[str, Any]) -> int:
-    return int(row.get("leaseCounter", {"N": "0"})["N"])
+    return Lost(shard, owner, int(row.get("leaseCounter", {"N": "0"})["N"]), new_owner, old_owner)
