@@ -33,7 +33,6 @@ def service(tmp_path: Path) -> tuple[Service, Client]:
         archive_bucket="bucket",
         cloudwatch_per_sensor=False,
         failover_seconds=10,
-        archive_compression="zstd",
         archive_max_seconds=60,
         run_dir=str(tmp_path),
         archive_max_bytes=1 << 20,
