@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 OWN_SECONDS: Final = 30.0
 """Seconds between two looks of a worker that does not watch."""
+NEWS_SECONDS: Final = 10.0
+"""Seconds, times the number of workers, after which a worker that does not watch reads all rows."""
 REQUEST_SECONDS: Final = 10.0
 """Limit of one look at the lease table, and of one write."""
 AT_ONCE: Final = 8
@@ -36,8 +38,8 @@ UNREADABLE: Final = "the lease table does not answer"
 class LeaseMonitor:
     """The lease table as the worker `worker_id` sees it. The lost worker may be the KCL's own leader.
 
-    A worker that watches reads all rows, every LOOK_SECONDS. The others read what is theirs, every OWN_SECONDS, and all
-    rows when half of their life has passed since the last time, to know who the workers are.
+    A worker that watches reads all rows, every LOOK_SECONDS. The others read what is theirs, every OWN_SECONDS, and now
+    and then all rows, to know who the workers are: one in the fleet every NEWS_SECONDS, and new workers more often.
     """
 
     def __init__(
@@ -109,10 +111,11 @@ class LeaseMonitor:
             self.owned = self.owned if own is None else own
 
     def _watches(self, now: float) -> bool:
-        forgotten = now - self._watched_at >= max(OWN_SECONDS, (now - self._started) / 2)
-        if forgotten or self.doubtful or self._without_leader:
+        others = self._takeover.workers
+        known_for = max(OWN_SECONDS, min((now - self._started) / 2, NEWS_SECONDS * len(others)))
+        if now - self._watched_at >= known_for or self.doubtful or self._without_leader:
             return True
-        return watches(self._worker_id, self._takeover.workers, time.time(), self._lease_seconds)
+        return watches(self._worker_id, others, time.time(), self._lease_seconds)
 
     async def _watch(self) -> None:
         rows = await self._read(self._leases.rows)

@@ -2,8 +2,8 @@
 
     python -m tests.bench.scale [WORKERSxSHARDS ...]
 
-Without sizes it runs all of them and writes results/scale.json, from which docs/performance.md is made. The clock is
-virtual, so the speed of the machine has no part in the figures.
+Without sizes it runs all of them and writes results/scale.json, and docs/scale.md from it. The clock is virtual, so the
+speed of the machine has no part in the figures.
 """
 
 import asyncio
@@ -15,15 +15,14 @@ import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
 from typing import Any, Final
 
 from infra.prices import HOURS, PRICES
+from tests.bench import scale_report
 from tests.bench.fleet import LEASE, ROW, Fleet, Worker, units
 from tests.simulation.clock import Clock
 from tests.simulation.seams import replaced
 
-RESULT: Final = Path(__file__).with_name("results") / "scale.json"
 SIZES: Final = (
     *((1, 10), (1, 100)),
     *((10, 10), (10, 100), (10, 1000)),
@@ -203,7 +202,9 @@ def main(arguments: Sequence[str]) -> None:
         found = list(processes.map(_measured, sorted(sizes or SIZES, key=lambda size: -size[0] * size[1])))
     found.sort(key=lambda each: (each["workers"], each["shards"]))
     if not sizes:
-        RESULT.write_text(json.dumps({"lease_seconds": LEASE, "row_bytes": ROW, "sizes": found}, indent=1) + "\n")
+        result = {"lease_seconds": LEASE, "row_bytes": ROW, "sizes": found}
+        scale_report.RESULT.write_text(json.dumps(result, indent=1) + "\n")
+        scale_report.PAGE.write_text(scale_report.page(result))
     print(json.dumps(found))
 
 

@@ -1,10 +1,11 @@
-"""The section "Scale" of docs/performance.md, from results/scale.json."""
+"""docs/scale.md from the committed result, results/scale.json: the page is never written by hand."""
 
 import json
+from pathlib import Path
 from typing import Any, Final
 
-from tests.bench.scale import RESULT
-
+RESULT: Final = Path(__file__).with_name("results") / "scale.json"
+PAGE: Final = Path(__file__).parents[2] / "docs/scale.md"
 STEADY: Final = (
     *("workers", "shards", "reads/s", "before", "the KCL's", "reads a shard and minute", "a worker and minute"),
     *("the KCL's writes/s", "USD a month", "before", "the KCL's"),
@@ -18,6 +19,12 @@ def load() -> dict[str, Any]:
     """The committed result."""
     found: dict[str, Any] = json.loads(RESULT.read_text())
     return found
+
+
+def page(found: dict[str, Any]) -> str:
+    """The whole document."""
+    note = "<!-- Written by `make bench-scale` from tests/bench/results/scale.json. -->"
+    return section(found).replace("## Scale", f"# Scale\n\n{note}") + "\n"
 
 
 def section(found: dict[str, Any]) -> str:
@@ -61,7 +68,8 @@ def _steady(size: dict[str, Any]) -> list[str]:
 
 def _lost(size: dict[str, Any]) -> list[str]:
     lost = [_spread(size[name]) if name in size else "" for name in ("lost_worker", "lost_leader", "lost_zone")]
-    return [*_size(size), *lost, _spread(size["deploy"]["unread_s"]), _number(size["deploy"]["seconds"])]
+    made = size.get("deploy")
+    return [*_size(size), *lost, *([_spread(made["unread_s"]), _number(made["seconds"])] if made else ["", ""])]
 
 
 def _size(size: dict[str, Any]) -> list[str]:
