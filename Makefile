@@ -111,9 +111,8 @@ bench: setup .bench/ready  ## CPU per reading beside the usual ways, half an hou
 
 profile: setup .bench/ready  ## build/bench/flame.svg: a flame graph of the hot path
 	@exec $(PY) -m tests.bench profile
-bench-scale: setup  ## what leases cost and how fast they move, by the size of the fleet, in virtual time: half an hour; ONLY="10x100 100x1000" takes a minute and writes nothing
-	@exec $(PY) -m tests.bench.scale $(ONLY)
-bench-scale: setup  ## what leases cost and how fast they move, by the size of the fleet, in virtual time: half an hour
+
+bench-scale: setup .bench/ready  ## what leases cost and how fast they move, by the size of the fleet, in virtual time, half an hour; writes docs/performance.md
 	@exec $(PY) -m tests.bench.scale
 
 docs: .venv/ready  ## generate the parts of docs/ about resources, permissions, parameters and cost, from templates and prices

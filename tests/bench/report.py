@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.local.process import ROOT
+from tests.bench import scale_report
 
 RESULT = Path(__file__).parent / "results/performance.json"
 PAGE = ROOT / "docs/performance.md"
@@ -28,7 +29,8 @@ def load() -> dict[str, Any]:
 
 def page(found: dict[str, Any]) -> str:
     """The whole document."""
-    return "\n\n".join([_intro(found), *(part.strip() for part in sections(found))]) + "\n"
+    scale = scale_report.section(scale_report.load())
+    return "\n\n".join([_intro(found), *(part.strip() for part in sections(found)), scale]) + "\n"
 
 
 def tables(found: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
     python -m tests.bench.scale [WORKERSxSHARDS ...]
 
-Without sizes it runs all of them and writes results/scale.json, and docs/scale.md from it. The clock is virtual, so the
+Without sizes it runs all of them and writes results/scale.json, and docs/performance.md. The clock is virtual, so the
 speed of the machine has no part in the figures.
 """
 
@@ -11,14 +11,16 @@ import contextlib
 import json
 import logging
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, Final
 
+from infra.local.process import ROOT
 from infra.prices import HOURS, PRICES
-from tests.bench import scale_report
+from tests.bench import report, scale_report
 from tests.bench.fleet import LEASE, ROW, Fleet, Worker, units
 from tests.simulation.clock import Clock
 from tests.simulation.seams import replaced
@@ -204,7 +206,9 @@ def main(arguments: Sequence[str]) -> None:
     if not sizes:
         result = {"lease_seconds": LEASE, "row_bytes": ROW, "sizes": found}
         scale_report.RESULT.write_text(json.dumps(result, indent=1) + "\n")
-        scale_report.PAGE.write_text(scale_report.page(result))
+        command = [".bench/bin/python", "-m", "tests.bench.scale_plot", "docs/performance"]
+        subprocess.run(command, input=json.dumps(result), text=True, cwd=ROOT, check=True)
+        report.PAGE.write_text(report.page(report.load()))
     print(json.dumps(found))
 
 

@@ -1,11 +1,10 @@
-"""docs/scale.md from the committed result, results/scale.json: the page is never written by hand."""
+"""The section "Scale" of docs/performance.md, from the committed result, results/scale.json."""
 
 import json
 from pathlib import Path
 from typing import Any, Final
 
 RESULT: Final = Path(__file__).with_name("results") / "scale.json"
-PAGE: Final = Path(__file__).parents[2] / "docs/scale.md"
 STEADY: Final = (
     *("workers", "shards", "reads/s", "before", "the KCL's", "reads a shard and minute", "a worker and minute"),
     *("the KCL's writes/s", "USD a month", "before", "the KCL's"),
@@ -19,12 +18,6 @@ def load() -> dict[str, Any]:
     """The committed result."""
     found: dict[str, Any] = json.loads(RESULT.read_text())
     return found
-
-
-def page(found: dict[str, Any]) -> str:
-    """The whole document."""
-    note = "<!-- Written by `make bench-scale` from tests/bench/results/scale.json. -->"
-    return section(found).replace("## Scale", f"# Scale\n\n{note}") + "\n"
 
 
 def section(found: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ ROOT = INFRA.parent
 CALL = re.compile(
     r"(?:python3?|\(PY\)|python\") -m (?P<module>(?:infra|tests|consumer|producer)[\w.]*)(?P<words>[^;&|)\n]*)"
 )
-VALUES = {"config.grafana", "tests.branches"}  # the first word is a value, or missing
+VALUES = {"config.grafana", "tests.bench", "tests.branches"}  # the first word is a value, or missing
 
 
 def calls() -> Iterator[tuple[str, str, list[str]]]:
