@@ -14,7 +14,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, Final
 
@@ -136,7 +136,6 @@ SCENARIOS: Final[dict[str, Scenario]] = {
 def run(names: Sequence[str], workers: int, shards: int, seed: int) -> dict[str, Any]:
     """Scenarios, one after the other in one world; what each found, by name."""
     clock = Clock(lambda process: None)
-    logging.getLogger("consumer").setLevel(logging.CRITICAL)
     found: dict[str, Any] = {}
 
     async def live() -> None:
@@ -150,7 +149,7 @@ def run(names: Sequence[str], workers: int, shards: int, seed: int) -> dict[str,
         for worker in list(fleet.workers):
             worker.kill()
 
-    with _virtual(clock):
+    with _virtual(clock), _silent(logging.getLogger("consumer")):
         main = clock.create_task(live())
         main.add_done_callback(lambda _: clock.stop())
         clock.run_forever()
@@ -159,6 +158,16 @@ def run(names: Sequence[str], workers: int, shards: int, seed: int) -> dict[str,
         clock.run_forever()
     clock.close()
     return found
+
+
+@contextlib.contextmanager
+def _silent(log: logging.Logger) -> Iterator[None]:
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _virtual(clock: Clock) -> contextlib.AbstractContextManager[None]:
