@@ -39,7 +39,7 @@ def test_a_call_names_a_program_and_a_command_that_it_knows(caller: str, module:
     assert spec.origin
     program = Path(spec.origin)
     assert '__name__ == "__main__"' in program.read_text() or program.name == "__main__.py"
-    if words and module not in VALUES:
+    if words and not words[0].startswith("$") and module not in VALUES:
         assert re.fullmatch(r"[a-z-]+", words[0]), f"{caller} gives {module} {words[0]} where a command must be"
         assert words[0] in commands.commands if module == "infra" else f'"{words[0]}"' in program.read_text()
 
