@@ -85,8 +85,9 @@ class Strict:
             )
         asked = {"service": service, "operation": operation, "request": request}
         answer = functions.invoke(FunctionName=name, Payload=json.dumps(asked).encode())
+        said = answer["Payload"].read().decode()  # always: an answer that is not read keeps its socket open
         if "FunctionError" in answer:
-            raise PermissionError(answer["Payload"].read().decode())
+            raise PermissionError(said)
 
     @property
     def deployed(self) -> Deployed:

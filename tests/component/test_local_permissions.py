@@ -212,7 +212,8 @@ def test_the_functions_do_their_work(strict: Strict) -> None:
         answer = strict.client("lambda").invoke(
             FunctionName=strict.names[function], Payload=json.dumps(request).encode()
         )
-        assert "FunctionError" not in answer, answer["Payload"].read()
+        said = answer["Payload"].read()
+        assert "FunctionError" not in answer, said
 
 
 def test_the_operator_redrives_what_was_not_delivered(strict: Strict, capsys: pytest.CaptureFixture[str]) -> None:

@@ -271,7 +271,8 @@ def test_an_event_that_lambda_gave_up_goes_to_the_alert_function(
         MaximumRetryAttempts=0,
         DestinationConfig={"OnFailure": {"Destination": place.arn(place.queue)}},
     )
-    functions.invoke(FunctionName=name, InvocationType="Event", Payload=b'{"name":"late","humidity":7}')
+    asked = functions.invoke(FunctionName=name, InvocationType="Event", Payload=b'{"name":"late","humidity":7}')
+    assert asked["Payload"].read() == b""
     until_there(place)
     assert reported(place, capsys, "--send")["to_function"] == 1
     [alert] = received(stack, place.alerts, 1)
