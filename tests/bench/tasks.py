@@ -18,7 +18,7 @@ from tests.bench.system import PYTHON, Servers, cpu_seconds, worker
 from tests.faults.worker import Worker, group
 
 SHARDS = 4
-FETCH = {"maxRecords": 500, "idleTimeBetweenReadsInMillis": 250}
+FETCH = {"maxRecords": 1_500, "idleTimeBetweenReadsInMillis": 250}
 """The fetch settings of the service by default, for the other task, too."""
 SOON = {
     "shardSyncIntervalMillis": 1,
@@ -122,6 +122,7 @@ def cost(rows: Rows, readings: int, alive: Callable[[], bool], pids: Callable[[]
     first, cpu = rows.count(), [cpu_seconds(python), cpu_seconds(daemon)]
     ended = rows.wait(readings * 9 // 10, alive)
     last = rows.count()
+    assert last > first, f"{readings} readings are too few: all came between two looks"
     used = [cpu_seconds(python) - cpu[0], cpu_seconds(daemon) - cpu[1]]
     each = [seconds / (last - first) * 1e6 for seconds in used]
     return {"us": sum(each), "python": each[0], "java": each[1], "rate": (last - first) / (ended - began)}
