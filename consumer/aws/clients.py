@@ -50,8 +50,10 @@ class Clients:
     cloudwatch: "CloudWatchClient"
     functions: Any  # no stubs: consumer/sinks/alerts.py uses one operation
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, only_rows: bool = False) -> None:
+        """`only_rows` is for a program that has no use for other clients than those that write rows."""
         self._settings = settings
+        self._only_rows = only_rows
         self._session = get_session()
         self._stack = contextlib.AsyncExitStack()
 
@@ -61,6 +63,8 @@ class Clients:
         self.dynamodb = await self._client("dynamodb")
         self.batch_write = await self._batch_write()
         self._stack.push_async_callback(self.batch_write.close)
+        if self._only_rows:
+            return self
         self.s3 = await self._client("s3")
         self.kinesis = await self._client("kinesis")
         if self._settings.alert_function:

@@ -26,6 +26,7 @@ else:
     from backports import zstd
 
 PREFETCHED, PREFETCHED_BYTES = 8, 32 * 1024 * 1024  # objects that are fetched before they are read
+PIECE = 1 << 20  # bytes of lines that are unpacked at once: one by one they cost twice as much
 SomeLine = TypeVar("SomeLine")
 
 
@@ -85,9 +86,10 @@ class Bucket:
                 yield Listed(item["Key"], item["Size"], item["LastModified"])
 
     def open(self, key: str) -> Opened:
-        """One object, unpacked while its lines are read."""
+        """One object, fetched whole, so that no connection waits for who reads only its first lines; unpacked while
+        they are read."""
         answer = self._s3.get_object(Bucket=self._name, Key=key)
-        return Opened(answer["Metadata"], unpacked(key, answer["Body"]))
+        return Opened(answer["Metadata"], unpacked(key, io.BytesIO(answer["Body"].read())))
 
     def open_each(
         self, objects: Iterable[SomeObject], fetch: Callable[[str], Opened] | None = None
@@ -148,10 +150,9 @@ class Bucket:
 
     def _fetch(self, key: str) -> Opened:
         try:
-            answer = self._s3.get_object(Bucket=self._name, Key=key)
+            return self.open(key)
         except self._s3.exceptions.NoSuchKey:
             return Opened({}, _Failing(UnreadableLine("it was taken away after it was listed")))
-        return Opened(answer["Metadata"], unpacked(key, io.BytesIO(answer["Body"].read())))
 
 
 class _Failing(Iterator[bytes]):
@@ -167,8 +168,12 @@ class _Failing(Iterator[bytes]):
 def unpacked(key: str, body: Any) -> Iterator[bytes]:
     """The lines of an object, read from `body`, without line breaks. Raises UnreadableLine."""
     try:
-        with zstd.open(body) if key.endswith(".zst") else gzip.open(body) as lines:
-            for line in lines:
-                yield line.rstrip(b"\n")
+        with zstd.open(body) if key.endswith(".zst") else gzip.open(body) as text:
+            begun = b""  # of a line
+            while piece := text.read1(PIECE):
+                *lines, begun = (begun + piece).split(b"\n")
+                yield from lines
+        if begun:
+            yield begun
     except (gzip.BadGzipFile, EOFError, zlib.error, zstd.ZstdError) as error:
         raise UnreadableLine(f"not a whole object: {error}") from None

@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from consumer.archive.format import READINGS, Line, UnreadableLine, parse_line, position_text
@@ -89,21 +90,25 @@ class Source:
                 report.findings.add("archive_object_wrong", f"{key}: is not named as an archive object")
             done = 0
             for item, (_, lines) in self._bucket.open_each(index.by_time()):
-                for line, data in self._read(item, lines):
-                    share = f"archive object {report.archive_objects} of {index.objects}, {done / index.bytes:.0%}"
-                    self._line.say(lambda: f"{share}, {item.hour} {item.shard}: {report.records} records")  # noqa: B023
-                    yield line, data
+                report.archive_objects += 1
+                share = f"archive object {report.archive_objects} of {index.objects}, {done / index.bytes:.0%}"
+                shown = partial(self._shown, f"{share}, {item.hour} {item.shard}")
+                for found in self._read(item, lines):
+                    self._line.say(shown)
+                    yield found
                 done += item.size
+
+    def _shown(self, where: str) -> str:
+        return f"{where}: {self._report.records} records"
 
     def _read(self, item: Item, lines: Iterator[bytes]) -> Iterator[tuple[Line, bytes]]:
         """An archive object's records that belong to the span."""
         report = self._report
-        report.archive_objects += 1
         try:
-            for line, data in parsed(lines, parse_line):
-                if self._span.holds(line.arrival):
+            for found in parsed(lines, parse_line):
+                if self._span.holds(found[0].arrival):
                     report.records += 1
-                    yield line, data
+                    yield found
         except UnreadableLine as error:
             report.findings.add("archive_object_wrong", f"{item.key}: unreadable: {error}")
 
@@ -140,7 +145,7 @@ def to_table(stack: Stack, settings: Settings, span: Span, pace: Pace) -> Replay
 async def _write(source: Source, settings: Settings, pace: Pace, report: Replayed) -> None:
     metrics = Metrics()
     chunks = _chunks(source, settings, pace.most(CHUNK), report)
-    async with Clients(settings) as clients:
+    async with Clients(settings, only_rows=True) as clients:
         table = Table(
             clients.batch_write.send,
             settings.sensor_table,
@@ -172,7 +177,7 @@ def _chunks(source: Source, settings: Settings, most: int, report: Replayed) -> 
         report.otherwise += decoded.rejected != line.rejected
         for reading in decoded.readings:
             arrived = reading, line.arrival
-            if _expired(arrived, ttl_days, now):
+            if ttl_days and _expired(arrived, ttl_days, now):
                 report.expired += 1
                 continue
             chunk.append(arrived)

@@ -3,6 +3,7 @@ is."""
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -77,6 +78,15 @@ def delete(site: Site, key: str) -> None:
 def place(line: bytes) -> str:
     head = json.loads(line)
     return f"{head['shard']} {head['sequenceNumber']}"
+
+
+def test_an_object_whose_lines_nobody_reads_holds_no_connection(whole: Site) -> None:
+    bucket, key = Bucket(whole.session, whole.stack.bucket), whole.keys("readings/")[0]
+    held = [bucket.open(key)]
+    before = len(os.listdir("/dev/fd"))
+    held += [bucket.open(key) for _ in range(5)]
+    assert len(os.listdir("/dev/fd")) == before
+    assert len({b"\n".join(each.lines) for each in held}) == 1
 
 
 def test_a_whole_archive_is_clean_and_compared_with_the_stream(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
