@@ -11,6 +11,8 @@ CONFIG = next(folder for folder in (HERE.parent / "config", HERE.parents[1] / "c
 """The folder of the configuration files, in a wheel or in a checkout."""
 PROPERTIES = "kcl.properties"
 CONNECTOR = "connector.sh"
+OWN_CLASSES = HERE / "classes.jar"
+"""What stands before the KCL's classes; its sources are in the folder `classes`. Made by `infra/classes.sh`."""
 
 
 def kcl_properties(settings: Settings) -> str:
@@ -59,13 +61,15 @@ def java_command(java: Path, heap_mb: int) -> list[str]:
         # C1 compiler only: two thirds of the CPU time until the first record, half of it when idle. C2 makes a record
         # cheaper, but only after some 100,000 of them (decision 27).
         "-XX:TieredStopAtLevel=1",
+        # What runs 40 times is compiled, not what runs 200 times: an idle daemon does little, but for ever.
+        "-XX:CompileThresholdScaling=0.2",
         # The KCL catches Throwable in places where continuing would lose records.
         "-XX:+ExitOnOutOfMemoryError",
         # Its messages are written in the platform's encoding, which LC_ALL=C would make ASCII.
         "-Dfile.encoding=UTF-8",
         f"-Dlogback.configurationFile={CONFIG / 'logback.xml'}",
         "-cp",
-        f"{HERE / 'jaxb'}:{jars()}/*",
+        f"{OWN_CLASSES}:{jars()}/*",
         "software.amazon.kinesis.multilang.MultiLangDaemon",
         "--properties-file",
         PROPERTIES,

@@ -15,7 +15,7 @@ from consumer.kcl.read_errors import REASONS
 
 FRESH_SECONDS: Final = 30.0
 """Seconds since the last read during which a shard that was caught up still counts as caught up. POLL_MILLIS is at most
-10 s, and an idle enhanced fan-out subscription sends an event about every five seconds."""
+10 s, a silent shard's pause two, and an idle enhanced fan-out subscription sends an event about every five seconds."""
 UNREAD_SECONDS: Final = 60.0
 """Seconds without a successful read after which a shard counts as unreadable; a restart of the daemon takes less."""
 MAX_NAMES: Final = 5

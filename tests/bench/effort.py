@@ -25,6 +25,9 @@ class Effort:
     drain_shards: int = 32
     latency_rates: tuple[int, ...] = (100, 2000)
     latency_seconds: int = 60
+    warm_seconds: int = 90
+    """From ready to warm, before an idle task is looked at."""
+    idle_seconds: int = 60
     recoveries: int = 3
     lines: int = 200_000
     """Lines of the archive for audit, replay and redrive."""
@@ -42,6 +45,8 @@ QUICK = Effort(
     drain_readings=100_000,
     drain_shards=16,
     latency_seconds=8,
+    warm_seconds=60,
+    idle_seconds=15,
     recoveries=1,
     lines=50_000,
 )

@@ -46,6 +46,8 @@ def whole_task(effort: Effort, say: Say) -> dict[str, Any]:
         say(f"drain: {found['drain']}")
         modes = {"polling": "POLLING", "fanout": "FANOUT"}
         found["latency"] = {name: tasks.latency(servers, effort, mode, say) for name, mode in modes.items()}
+        found["idle_percent"] = tasks.idle(servers, effort)
+        say(f"idle: {found['idle_percent']} % of a core")
         found["recovery_s"] = tasks.recovery(servers, effort)
     return found
 
@@ -77,7 +79,7 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
     task = {name: figures["us"]["median"] for name, figures in found["task"].items()}
     shards = found["shards"]
     few, many = min(shards, key=int), max(shards, key=int)
-    rates = {mode: max((rate for rate in each if rate.isdecimal()), key=int) for mode, each in found["latency"].items()}
+    rates = {mode: max(each, key=int) for mode, each in found["latency"].items()}
     return {
         "python_us": python,
         "task_us": task,
@@ -93,6 +95,6 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
         "drain_readings_s_per_core": found["drain"]["1"]["readings_s"],
         "drain_readings_s_per_core_batched": found["drain"]["10"]["readings_s"],
         "archive_bytes_per_reading": found["archive_bytes"],
-        "idle_percent": found["latency"]["polling"]["idle_percent"],
+        "idle_percent": found["idle_percent"],
         "programs_lines_s": found["programs"],
     }

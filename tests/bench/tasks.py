@@ -181,7 +181,7 @@ def drain(servers: Servers, effort: Effort, per_record: int) -> dict[str, float]
 
 
 def latency(servers: Servers, effort: Effort, mode: str, say: Say) -> dict[str, Any]:
-    """Seconds from a reading's publication to its row, by readings a second; then CPU of an idle task, in per cent."""
+    """Seconds from a reading's publication to its row, by readings a second."""
     found: dict[str, Any] = {}
     stream = f"bench-{SHARDS}-{mode.lower()}"
     with service(servers, stream, RETRIEVAL_MODE=mode) as task:
@@ -193,7 +193,6 @@ def latency(servers: Servers, effort: Effort, mode: str, say: Say) -> dict[str, 
             rows.wait(servers.ask_stream("live", order)["published"], lambda: task.running)
             found[str(rate)] = percentiles(servers.ages())
             say(f"latency {mode} at {rate}/s: {found[str(rate)]}")
-        found["idle_percent"] = idle(task, effort.latency_seconds / 2)
     return found
 
 
@@ -203,12 +202,15 @@ def percentiles(ages: Sequence[int]) -> dict[str, float]:
     return {name: round(cuts[place - 1] / 1000, 3) for name, place in (("p50", 500), ("p99", 990), ("p99.9", 999))}
 
 
-def idle(task: Worker, seconds: float) -> float:
-    """Per cent of a core that service and daemon take while there is nothing to read."""
-    pids = [task.pid, *group(task.daemon())]
-    before, began = cpu_seconds(pids), time.monotonic()
-    time.sleep(seconds)
-    return round((cpu_seconds(pids) - before) / (time.monotonic() - began) * 100, 2)
+def idle(servers: Servers, effort: Effort) -> float:
+    """Per cent of a core that service and daemon take while four shards are silent, as a deployment runs them, warm."""
+    with service(servers, f"bench-{SHARDS}-idle", FAST_START="false") as task:
+        task.start()
+        time.sleep(effort.warm_seconds)
+        pids = [task.pid, *group(task.daemon())]
+        before, began = cpu_seconds(pids), time.monotonic()
+        time.sleep(effort.idle_seconds)
+        return round((cpu_seconds(pids) - before) / (time.monotonic() - began) * 100, 2)
 
 
 def recovery(servers: Servers, effort: Effort) -> dict[str, Any]:

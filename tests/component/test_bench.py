@@ -19,6 +19,8 @@ SMALL = replace(
     task_readings=30_000,  # several polls of all shards
     latency_rates=(50,),
     latency_seconds=2,
+    warm_seconds=1,
+    idle_seconds=2,
     lines=2_000,
 )
 
@@ -60,6 +62,10 @@ def test_both_tasks_drain_the_stream_with_the_real_daemon(servers: Servers) -> N
 def test_latency_is_taken_in_both_modes(servers: Servers, mode: str) -> None:
     found = tasks.latency(servers, SMALL, mode, lambda line: None)
     assert 0 < found["50"]["p50"] <= found["50"]["p99"]
+
+
+def test_an_idle_task_is_measured(servers: Servers) -> None:
+    assert tasks.idle(servers, SMALL) > 0
 
 
 def test_the_commands_read_the_archive_that_the_bench_makes(servers: Servers) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from consumer.kcl import daemon as daemon_module
-from consumer.kcl.daemon_config import HERE, java_command
+from consumer.kcl.daemon_config import OWN_CLASSES, java_command
 from consumer.kcl.daemon_log import AGGREGATE_MAGIC, BatchSkipped
 from consumer.kcl.lease_table import END, START, owned_by
 from infra.local.emulator import Emulator
@@ -136,15 +136,15 @@ async def test_a_skipped_batch_forbids_checkpoints_and_kills_the_daemon(
 ) -> None:
     """Without the class that Java 11 dropped, the KCL skips the batch around a broken aggregate and goes on."""
 
-    def without_jaxb(java: Path, heap_mb: int) -> list[str]:
-        return [part.replace(f"{HERE / 'jaxb'}:", "") for part in java_command(java, heap_mb)]
+    def without_own_classes(java: Path, heap_mb: int) -> list[str]:
+        return [part.replace(f"{OWN_CLASSES}:", "") for part in java_command(java, heap_mb)]
 
     async with Rig(endpoint, tmp_path / "run", "skipped") as rig:
         await rig.create_stream(1)
         await rig.prepare()
         await rig.put(b"lost", poison(b"d"), b"lost")
         with monkeypatch.context() as patch:
-            patch.setattr(daemon_module, "java_command", without_jaxb)
+            patch.setattr(daemon_module, "java_command", without_own_classes)
             await rig.daemon.start()
         assert await rig.daemon.wait() == -9
         with pytest.raises(BatchSkipped):

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# classes.sh FILE: the jar of consumer/kcl/classes, the classes that stand before the KCL's on the daemon's class path. The
+# same bytes from the same sources, by the tools of JDK 17 (17.0.3 or later: an entry's date).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+made=$(mktemp -d)
+trap 'rm -rf "$made"' EXIT
+mapfile -t sources < <(cd consumer/kcl/classes && find . -name '*.java' | LC_ALL=C sort)
+jars=$(.venv/bin/python -c 'from consumer.kcl.daemon_config import jars; print(jars())')
+(cd consumer/kcl/classes && javac --release 11 -g:none -cp "$jars/*" -proc:none -d "$made" "${sources[@]}")
+mapfile -t classes < <(cd "$made" && find . -name '*.class' -printf '%P\n' | LC_ALL=C sort)
+cd "$made"
+jar --create --file classes.jar --no-manifest --no-compress --date 2026-01-01T00:00:00Z "${classes[@]}"
+cd - >/dev/null
+mv "$made/classes.jar" "$1"
