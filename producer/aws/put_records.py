@@ -30,11 +30,13 @@ GIVE_UP_SECONDS = 120.0  # without a single record taken
 
 
 class Outgoing(NamedTuple):
-    """A record to send; `name` is the caller's, to know it again."""
+    """A record to send; `name` is the caller's, to know it again. The partition key places it unless there is an
+    explicit hash key."""
 
     name: str
     key: str
     data: bytes
+    hash_key: int | None = None
 
 
 class Sent(NamedTuple):
@@ -86,7 +88,7 @@ class PutRecords:
 
     def __call__(self, batch: Sequence[Outgoing]) -> Answer:
         """One request. Raises ClientError when the stream refuses for good."""
-        records = [{"Data": record.data, "PartitionKey": record.key} for record in batch]
+        records = [_request(record) for record in batch]
         try:
             results = self._client.put_records(StreamName=self._stream, Records=records)["Records"]
         except ClientError as error:
@@ -104,6 +106,11 @@ class PutRecords:
             if "ErrorCode" not in result
         ]
         return Answer(sent, known=True)
+
+
+def _request(record: Outgoing) -> dict[str, Any]:
+    placed = {} if record.hash_key is None else {"ExplicitHashKey": str(record.hash_key)}
+    return {"Data": record.data, "PartitionKey": record.key, **placed}
 
 
 class Sender:

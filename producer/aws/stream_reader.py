@@ -9,9 +9,6 @@ from typing import Any, NamedTuple
 import boto3
 from botocore.config import Config
 
-AGGREGATED = b"\xf3\x89\x9a\xc2"
-"""How a record begins that the KPL packed several into; the archive holds them one by one."""
-
 MARGIN = timedelta(minutes=10)
 """What is about to fall out of the stream is left alone: it might be gone before it is read."""
 

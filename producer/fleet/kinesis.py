@@ -8,39 +8,42 @@ from collections import deque
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from producer.aws.put_records import MAX_RECORDS, Outgoing, PutRecords, fitting, pause
+from producer.aws.put_records import MAX_RECORDS, PutRecords, fitting, pause
 from producer.fleet.message import Message
+from producer.fleet.packing import Aggregator, Packed, Packing, one_each
 from producer.fleet.transport import Done
 
 log = logging.getLogger(__name__)
 
 LINGER = 0.05  # seconds to gather a batch
+AGGREGATE_LINGER = 0.1  # the KPL's own, RecordMaxBufferedTime
 MAX_PENDING = 50_000
 GIVE_UP_SECONDS = 60.0
 
 
 class _Flight:
-    """A message on its way."""
+    """A record on its way."""
 
-    __slots__ = ("at", "attempts", "message", "record")
+    __slots__ = ("at", "attempts", "messages", "record")
 
-    def __init__(self, message: Message) -> None:
-        self.message = message
-        self.record = Outgoing(str(message.number), message.device, message.payload)
+    def __init__(self, packed: Packed) -> None:
+        self.record, self.messages = packed
         self.at = 0
         self.attempts = 0
 
 
 class KinesisTransport:
-    """One thread gathers messages for `LINGER` seconds and puts them; records refused one by one are put
-    again, with backoff.
+    """One thread gathers messages for some time and puts them, up to `most` in a record; records refused one by one are
+    put again, with backoff.
 
     A call whose answer is lost is made again, so its messages may be in the stream twice (attempts > 1)."""
 
-    def __init__(self, session: boto3.Session, stream: str, done: Done) -> None:
+    def __init__(self, session: boto3.Session, stream: str, done: Done, most: int = 1) -> None:
         self._put_records = PutRecords(session, stream)
+        self._pack: Packing = one_each if most == 1 else Aggregator.of(session, stream, most)
+        self._linger = LINGER if most == 1 else AGGREGATE_LINGER
         self._done = done
-        self._queue: deque[_Flight] = deque()
+        self._queue: deque[Message] = deque()
         self._change = threading.Condition()
         self._pending = 0
         self._closing = False
@@ -58,7 +61,7 @@ class KinesisTransport:
             self._change.wait_for(lambda: self._pending < MAX_PENDING or self._failure)
             if self._failure:
                 raise self._failure
-            self._queue.append(_Flight(message))
+            self._queue.append(message)
             self._pending += 1
 
     def close(self, seconds: float) -> None:
@@ -72,22 +75,26 @@ class KinesisTransport:
 
     def _run(self) -> None:
         try:
-            while batch := self._gather():
-                self._deliver(batch)
+            while messages := self._gather():
+                flights = deque(_Flight(packed) for packed in self._pack(messages))
+                while flights:
+                    count = len(fitting(flight.record for flight in flights))
+                    self._deliver([flights.popleft() for _ in range(count)])
         except ClientError as error:  # not transient: `publish` and `close` raise it
             with self._change:
                 self._failure = error
                 self._change.notify_all()
 
-    def _gather(self) -> list[_Flight]:
-        """The next batch within the limits of PutRecords; empty when closed and done."""
+    def _gather(self) -> list[Message]:
+        """What has come meanwhile; empty when closed and done."""
         with self._change:
             while not self._queue and not self._closing:
                 self._change.wait(LINGER)
             if not self._closing and len(self._queue) < MAX_RECORDS:
-                self._change.wait(LINGER)  # nothing notifies here but `close`: this is the lingering
-            count = len(fitting(flight.record for flight in self._queue))
-            return [self._queue.popleft() for _ in range(count)]
+                self._change.wait(self._linger)  # nothing notifies here but `close`: this is the lingering
+            messages = list(self._queue)
+            self._queue.clear()
+            return messages
 
     def _deliver(self, batch: list[_Flight]) -> None:
         """Puts the batch until every record is in the stream or time is up."""
@@ -95,7 +102,7 @@ class KinesisTransport:
         attempt = 0
         while batch := self._put(batch):
             if time.monotonic() >= min(started + GIVE_UP_SECONDS, self._deadline):
-                log.warning("gave %d messages up after %d attempts", len(batch), attempt + 1)
+                log.warning("gave %d records up after %d attempts", len(batch), attempt + 1)
                 self._report(batch, acknowledged=False)
                 return
             time.sleep(pause(attempt))
@@ -120,7 +127,8 @@ class KinesisTransport:
 
     def _report(self, flights: list[_Flight], *, acknowledged: bool) -> None:
         for flight in flights:
-            self._done(flight.message, flight.at, acknowledged, flight.attempts)
+            for message in flight.messages:
+                self._done(message, flight.at, acknowledged, flight.attempts)
         with self._change:
-            self._pending -= len(flights)
+            self._pending -= sum(len(flight.messages) for flight in flights)
             self._change.notify_all()

@@ -56,6 +56,13 @@ SIMULATOR: list[Parameter] = [
     Option(["--shape"], type=Choice(["humidity", "sensorid"]), default="humidity", help="form of the payload"),
     Option(["--batch"], type=Whole(1, 500), default=1, metavar="K", help="K readings a message, as a gateway"),
     Option(["--batch-style"], type=Choice(["array", "lines"]), default="array", help="one array, or lines"),
+    Option(
+        ["--aggregate"],
+        type=Whole(1, 500),
+        default=1,
+        metavar="M",
+        help="up to M messages in a record of the stream, packed as by the KPL; with --via kinesis",
+    ),
     _share("--malformed", "not readable as a reading"),
     _share("--duplicates", "same device and time again"),
     _share("--late", "a minute to an hour old"),
@@ -74,6 +81,8 @@ def chosen_workload(chosen: Mapping[str, Any]) -> "Workload":
         raise click.UsageError("--rate and --interval: one of them")
     if chosen.get("basic_ingest") and chosen["via"] == "kinesis":
         raise click.UsageError("--basic-ingest goes with --via mqtt only; it is a way through IoT Core")
+    if chosen["aggregate"] > 1 and chosen["via"] == "mqtt":
+        raise click.UsageError("--aggregate goes with --via kinesis only; over MQTT a message of several is a --batch")
     rate = chosen["rate"] or (chosen["devices"] / chosen["interval"] if chosen["interval"] else 1.0)
     mix = Mix(**_of(Mix, chosen), lines=chosen["batch_style"] == "lines", binary=chosen["via"] == "kinesis")
     return Workload(**{**_of(Workload, chosen), "rate": rate, "mix": mix})

@@ -38,6 +38,7 @@ class Workload:
     jitter: float = 0.0  # seconds
     seconds: float | None = None  # None: until stopped
     via: Via = "mqtt"
+    aggregate: int = 1  # most messages in a record of the stream, past IoT Core
     basic_ingest: bool = False  # to the readings rule itself
     seed: int | None = None
     threshold: float | None = None  # of alerts; None: the stack's
@@ -121,7 +122,7 @@ class Simulator:
 
     def _open(self, stack: Stack, environ: Mapping[str, str]) -> Transport:
         if self._workload.via == "kinesis":
-            return KinesisTransport(stack.session, stack.stream, self._done)
+            return KinesisTransport(stack.session, stack.stream, self._done, self._workload.aggregate)
         room = descriptors.raise_limit() - descriptors.OTHER_DESCRIPTORS
         if self._workload.devices > room:
             raise UserError(

@@ -184,16 +184,19 @@ def query(name: str, sensorid: str, limit: int, as_json: bool) -> int:
     params=[
         Argument(["sensorid"]),
         Argument(["value"], nargs=-1, required=True),
+        Option(
+            ["--aggregate", "aggregated"], is_flag=True, help="all in one record of the stream, packed as by the KPL"
+        ),
         JSON,
         STACK,
     ],
     context_settings={"ignore_unknown_options": True},  # a value may be negative
 )
-def publish(name: str, sensorid: str, value: tuple[str, ...], as_json: bool) -> int:
+def publish(name: str, sensorid: str, value: tuple[str, ...], aggregated: bool, as_json: bool) -> int:
     """Put readings onto the stream, now, a millisecond apart."""
     from producer.ops import console
 
-    written = console.publish(session.stack(name), sensorid, list(value))
+    written = console.publish(session.stack(name), sensorid, list(value), aggregated)
     if as_json:
         click.echo(json.dumps(written))
         return 0

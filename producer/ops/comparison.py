@@ -91,10 +91,11 @@ class Comparison:
                 "INSERT INTO expected VALUES (?,?,?,?,?)", ((entry.n, i, *row) for i, row in enumerate(rows))
             )
 
-    def add_streamed(self, records: Iterable[tuple[str, str, int | None]]) -> None:
-        """(shard, sequence number, message number) of stream records."""
+    def add_streamed(self, records: Iterable[tuple[str, str, int, int | None]]) -> None:
+        """(shard, sequence number, sub-sequence number, message number) of stream records."""
         self._db.executemany(
-            "INSERT INTO streamed VALUES (?,?,?)", ((shard, padded(sequence), n) for shard, sequence, n in records)
+            "INSERT INTO streamed VALUES (?,?,?,?)",
+            ((shard, padded(sequence), sub, n) for shard, sequence, sub, n in records),
         )
 
     def add_lines(self, lines: Iterable[Archived]) -> None:

@@ -23,8 +23,10 @@ CREATE VIEW found_archive_missing AS
   WHERE ack AND NOT EXISTS (SELECT * FROM line l WHERE l.n = sent.n)
     AND NOT EXISTS (SELECT * FROM streamed r WHERE r.n = sent.n)
   UNION ALL
-  SELECT r.shard || ' ' || ltrim(r.sequence, '0') || ' (message ' || r.n || ') is in the stream, not in the archive'
-  FROM streamed r JOIN sent s ON s.n = r.n LEFT JOIN line l ON l.shard = r.shard AND l.sequence = r.sequence
+  SELECT r.shard || ' ' || ltrim(r.sequence, '0') || '.' || r.sub || ' (message ' || r.n
+         || ') is in the stream, not in the archive'
+  FROM streamed r JOIN sent s ON s.n = r.n
+  LEFT JOIN line l ON l.shard = r.shard AND l.sequence = r.sequence AND l.sub = r.sub
   WHERE l.shard IS NULL;
 
 CREATE VIEW found_archive_duplicates AS

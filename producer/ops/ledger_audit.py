@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from consumer.archive.fence import belongs
+from producer.aws.aggregation import unpacked
 from producer.aws.errors import UserError
 from producer.aws.stack import Stack
 from producer.aws.stream_reader import Stream
@@ -121,9 +122,11 @@ def _rows(stack: Stack, keys: list[tuple[str, str, str]]) -> Iterator[tuple[str,
                 yield device, item["Timestamp"]["S"], row_text(item.get("Value", {"N": ""})["N"], measures)
 
 
-def _stream(stack: Stack, since_ms: int) -> Iterator[tuple[str, str, int | None]]:
-    """(shard, sequence number, message number) of the records that came since then, as far as they are still kept."""
+def _stream(stack: Stack, since_ms: int) -> Iterator[tuple[str, str, int, int | None]]:
+    """(shard, sequence number, sub-sequence number, message number) of the records that came since then, as far as they
+    are still kept."""
     stream = Stream(stack.session, stack.stream)
     for shard in sorted(stream.shards):
         for record in stream.shard(shard, since_ms - CLOCK_SKEW_MS).rest():
-            yield shard, str(record.sequence), number_of(record.data)
+            for sub, data in enumerate(unpacked(record.data)):
+                yield shard, str(record.sequence), sub, number_of(data)

@@ -4,8 +4,11 @@ yielded; nothing else is changed."""
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from producer.aws.stream_reader import AGGREGATED, StreamRecord, StreamShard
+from producer.aws.aggregation import AGGREGATED, unpacked
+from producer.aws.stream_reader import StreamRecord, StreamShard
 from producer.ops.audit_format import CheckedObject, Position, text
+
+CHILDREN = "at the end of a shard whose children are archived"
 
 
 class Fault(NamedTuple):
@@ -63,9 +66,8 @@ class StreamCheck:
         self._shard = shard
         self._reader = reader
         self._undeliverable = undeliverable
-        self._record = reader.next()
+        self._advance()
         self._first = self._record.sequence if self._record else None
-        self._met = False  # the record has a line
         self._gap: list[StreamRecord] = []  # first and last of the records that are missing here
         self._lost = 0
         self.compared = 0
@@ -77,30 +79,39 @@ class StreamCheck:
         if self._first is None or sequence < self._first:
             return  # the stream does not keep it any more
         while (record := self._record) and record.sequence < sequence:
-            if not self._met:
-                self._missing(record)
+            yield from self._unmet(record, f"before {text(position)} in {key}")
             self._advance()
         yield from self._gaps(f"before {text(position)} in {key}")
         if record is None or record.sequence > sequence:
             yield Fault("record_unknown", f"{self._shard} {text(position)} in {key} is not in the stream")
             return
-        self._met = True
+        self._met = position[1] + 1
         self.compared += 1
-        if data != record.data and not record.data.startswith(AGGREGATED):
+        if [data] != self._parts[position[1] : self._met]:
             yield Fault("record_different", f"{self._shard} {text(position)} in {key} has other bytes")
 
     def rest(self, end: int | None, finished: bool) -> Iterator[Fault]:
         """Takes the records up to `end` (ms) that follow the last line. In a finished shard there may be none."""
         while (record := self._record) and (end is None or record.arrival < end):
-            if not self._met and finished:
-                self._missing(record)
-            elif not self._met:
+            if finished:
+                yield from self._unmet(record, CHILDREN)
+            elif self._met < len(self._parts):
                 self.waiting += 1
             self._advance()
-        yield from self._gaps("at the end of a shard whose children are archived")
+        yield from self._gaps(CHILDREN)
 
     def _advance(self) -> None:
-        self._record, self._met = self._reader.next(), False
+        """To the next record, which is several where it is an aggregate; `_met` of them had their lines."""
+        self._record, self._met = self._reader.next(), 0
+        self._parts = unpacked(self._record.data) if self._record else []
+
+    def _unmet(self, record: StreamRecord, where: str) -> Iterator[Fault]:
+        """What of the record has no line; the records of an aggregate before the last line are looked at by order."""
+        if not self._met:
+            self._missing(record)
+        elif (left := len(self._parts) - self._met) > 0:
+            place = f"{self._shard} {record.sequence}.{self._met} up to .{len(self._parts) - 1} of an aggregate"
+            yield Fault("record_missing", f"{place}, {where}", left)
 
     def _missing(self, record: StreamRecord) -> None:
         if record.data.startswith(AGGREGATED) and self._undeliverable(record.data):

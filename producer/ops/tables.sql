@@ -7,7 +7,7 @@ CREATE TABLE sent (
 );
 CREATE TABLE alerting (n INTEGER, i INTEGER, device TEXT, value TEXT, PRIMARY KEY (n, i)) WITHOUT ROWID;
 CREATE TABLE expected (n INTEGER, i INTEGER, device TEXT, time TEXT, value TEXT);
-CREATE TABLE streamed (shard TEXT, sequence TEXT, n INTEGER);
+CREATE TABLE streamed (shard TEXT, sequence TEXT, sub INTEGER, n INTEGER);
 CREATE TABLE line (
   shard TEXT, sequence TEXT, sub INTEGER, n INTEGER, rejects TEXT, crc INTEGER, document INTEGER, object TEXT,
   arrival TEXT

@@ -65,6 +65,8 @@ class Rig:
         self.got: list[Got] = []
         self.actions: list[tuple[str, str]] = []
         self.failures: list[BaseException] = []
+        self.first: int | None = None
+        """Take and checkpoint only so many records of a delivery, and never answer it."""
         self._changed = asyncio.Condition()
         self._conversations: set[asyncio.Task[None]] = set()
         self._stack = AsyncExitStack()
@@ -173,7 +175,15 @@ class Rig:
             os.close(pipes[1])
             connection.close()
 
+    async def forget(self) -> None:
+        """Once the daemon has ended: its conversations, and what went wrong in them. From now on all is taken."""
+        await asyncio.gather(*self._conversations)
+        self._conversations.clear()
+        self.failures.clear()
+        self.first = None
+
     async def _take(self, shard: str, records: list[dict[str, Any]], reader: asyncio.StreamReader, out: int) -> None:
+        records = records[: self.first]
         last = records[-1]
         self.daemon.drain_log()
         numbers = {name: last[name] for name in ("sequenceNumber", "subSequenceNumber")}
@@ -188,6 +198,10 @@ class Rig:
             )
             for record in records
         ]
+        if self.first is not None:
+            async with self._changed:
+                self._changed.notify_all()
+            await reader.read()  # until the daemon has ended
 
     async def _checkpoint(self, numbers: dict[str, Any], reader: asyncio.StreamReader, out: int) -> None:
         _send(out, {"action": "checkpoint", "sequenceNumber": None, **numbers})

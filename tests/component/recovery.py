@@ -21,6 +21,7 @@ from consumer.record import Record
 from consumer.settings import Settings
 from consumer.sinks.table import Table
 from consumer.telemetry.metrics import Metrics
+from producer.aws.aggregation import unpacked
 from producer.aws.stack import Stack
 from tests.component.streams import read_shard, shards
 from tests.conftest import Deployed
@@ -69,7 +70,7 @@ class Site:
             table = Table(clients.batch_write.send, self.stack.table, settings.row_ttl_days, 4, Metrics())
             for shard in sorted(shards(self.session, self.stack.stream)):
                 found = read_shard(self.session, self.stack.stream, shard)[0]
-                fresh = [record_of(r) for r in found[self.taken.get(shard, 0) :]]
+                fresh = [each for r in found[self.taken.get(shard, 0) :] for each in records_of(r)]
                 self.taken[shard] = len(found)
                 decoded = await decode_all(fresh, settings.reading_contracts, Metrics())
                 arrived = [
@@ -107,9 +108,11 @@ class Site:
         return [r for s in sorted(shards(self.session, stream)) for r in read_shard(self.session, stream, s)[0]]
 
 
-def record_of(record: dict[str, Any]) -> Record:
+def records_of(record: dict[str, Any]) -> Iterator[Record]:
+    """Several of an aggregate, all of them under its partition key."""
     arrival = int(record["ApproximateArrivalTimestamp"].timestamp() * 1000)
-    return Record(record["Data"], record["PartitionKey"], record["SequenceNumber"], 0, arrival)
+    for sub, data in enumerate(unpacked(record["Data"])):
+        yield Record(data, record["PartitionKey"], record["SequenceNumber"], sub, arrival)
 
 
 def packed(

@@ -13,6 +13,8 @@ from consumer.kcl.daemon_config import OWN_CLASSES, java_command
 from consumer.kcl.daemon_log import AGGREGATE_MAGIC, BatchSkipped
 from consumer.kcl.lease_table import END, START, owned_by
 from infra.local.emulator import Emulator
+from producer.fleet.message import Message
+from producer.fleet.packing import Aggregator
 from tests.component.kcl_rig import Clock, Got, Rig, as_first_process, gone, group_of
 
 
@@ -84,6 +86,34 @@ async def test_the_daemon_delivers_checkpoints_and_ends_gracefully(
         assert gone(java)
         assert not group_of(java)
         assert rig.daemon.pid is None
+
+
+async def test_the_producers_aggregates_are_delivered_once_also_from_the_middle_of_one(
+    endpoint: str, tmp_path: Path
+) -> None:
+    """Killed while its last checkpoint in each shard stands within an aggregate."""
+    messages = [Message(n, f"device-{n % 9}", b"%d" % n, ()) for n in range(60)]
+    packed = list(Aggregator([0, 2**127], 10)(messages))
+    assert len(packed) in (6, 7)
+    async with Rig(endpoint, tmp_path / "run", "aggregates") as rig:
+        await rig.create_stream(2)
+        await rig.prepare()
+        for record, _ in packed:
+            await rig.put(record.data, key=record.key, hash_key=str(record.hash_key))
+        rig.first = 7
+        await rig.daemon.start()
+        await rig.until(lambda: len(rig.got) == 14)
+        rig.daemon.kill()
+        await rig.daemon.wait()
+        await rig.forget()
+        assert {got.sub for got in rig.got} == set(range(7))
+
+        await rig.daemon.start()
+        await rig.until(lambda: len(rig.got) == 60)
+        assert {(text(got), got.key) for got in rig.got} == {(str(m.number), m.device) for m in messages}
+        for device in {m.device for m in messages}:
+            numbers = [int(text(got)) for got in rig.got if got.key == device]
+            assert numbers == sorted(numbers)
 
 
 async def test_a_killed_daemon_resumes_with_the_same_worker_id_and_leaves_no_zombie(

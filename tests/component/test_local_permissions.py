@@ -58,7 +58,9 @@ ARCHIVED = BUCKET | {"Key": "readings/x"}
 CASES = [
     # the client publishes and queries
     Case("publishes to another stream", "client", "kinesis.put_record", STREAM | RECORD, {"StreamName": "other"}),
-    Case("reads the stream", "client", "kinesis.put_record", STREAM | RECORD, STREAM, "kinesis.list_shards"),
+    Case("reads the stream", "client", "kinesis.put_record", STREAM | RECORD,
+         STREAM | {"ShardId": "shardId-000000000000", "ShardIteratorType": "LATEST"}, "kinesis.get_shard_iterator"),
+    Case("looks at another stream's shards", "client", "kinesis.list_shards", STREAM, {"StreamName": "other"}),
     Case("calls another function", "client", "lambda.invoke", {"FunctionName": "{ApiFunction}", "Payload": b"{}"},
          {"FunctionName": "{AlertFunction}"}),
     Case("reads all parameters", "client", "ssm.get_parameters_by_path", PATH, {"Path": "/"}),

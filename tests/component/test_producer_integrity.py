@@ -4,12 +4,13 @@ is."""
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from producer.aws.stream_reader import AGGREGATED
+from producer.aws.aggregation import AGGREGATED, aggregate, hash_of
 from producer.cli import main
 from producer.ops.archive_reader import Bucket
 from tests.component.recovery import Site
@@ -263,3 +264,25 @@ def test_a_hole_in_an_aggregate_is_found(site: Site, capsys: pytest.CaptureFixtu
     number = json.loads(last)["sequenceNumber"]
     places = found(site, capsys, "--no-stream")
     assert f"{number}.0 up to .1 of an aggregate, before a record in {key}" in places["record_missing"][0]
+
+
+def test_aggregates_are_compared_record_by_record(stack: Deployed, capsys: pytest.CaptureFixture[str]) -> None:
+    """Archive objects of three records, so that one ends within the first aggregate."""
+    with new_site(stack) as fresh:
+        payloads = [b'{"name":"a","humidity":%d,"timeStampEpoch":%d}' % (n, T0 + n) for n in range(7)]
+        for part in (payloads[:4], payloads[4:]):
+            fresh.put("a", aggregate([("a", data) for data in part], hash_of("a")))
+        fresh.consume()
+        report = audited(fresh, capsys)
+        assert (report["lines"], report["compared"], report["waiting"]) == (7, 7, 0)
+        first, second, last = fresh.keys("readings/")
+        whole = lines(fresh, second)
+        change(fresh, second, whole[1:], records="2")
+        [reported] = found(fresh, capsys)["record_missing"]
+        assert re.search(r"\.3 up to \.3 of an aggregate, before \d+\.0 in ", reported)
+        change(fresh, second, whole, records="3")
+        delete(fresh, last)
+        assert audited(fresh, capsys)["waiting"] == 1
+        one, two, three = lines(fresh, first)
+        change(fresh, first, [one, two.replace(b'"humidity":1', b'"humidity":8'), three])
+        assert [text.split()[1] for text in found(fresh, capsys)["record_different"]] == [place(two).split()[1] + ".1"]

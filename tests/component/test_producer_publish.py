@@ -1,5 +1,6 @@
 """Devices and readings against the local stack: what was acknowledged is in the stream, once."""
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import boto3
 import pytest
 
 from producer.aws import put_records
+from producer.aws.aggregation import hash_of, unpacked
 from producer.aws.errors import UserError
 from producer.aws.stack import Stack
 from producer.cli import main
@@ -22,6 +24,7 @@ from producer.fleet.message import Measurement, Message, number_of, single
 from producer.fleet.order import Mix
 from producer.fleet.simulate import Simulator, Workload
 from producer.fleet.transport import Done
+from tests.component.streams import read_shard, shards
 from tests.conftest import Deployed
 
 
@@ -48,16 +51,16 @@ def devices(names: Stack, tmp_path: Path) -> Iterator[list[Credentials]]:
 
 def stream_numbers(names: Stack) -> Counter[int]:
     """How often each message number stands in the stream."""
-    kinesis, stream = names.session.client("kinesis"), names.stream
-    found: Counter[int] = Counter()
-    for shard in kinesis.list_shards(StreamName=stream)["Shards"]:
-        iterator = kinesis.get_shard_iterator(
-            StreamName=stream, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
-        )["ShardIterator"]
-        while records := (answer := kinesis.get_records(ShardIterator=iterator))["Records"]:
-            found.update(n for record in records if (n := number_of(record["Data"])) is not None)
-            iterator = answer["NextShardIterator"]
-    return found
+    found = (number_of(data) for _, record in stream_records(names) for data in unpacked(record["Data"]))
+    return Counter(number for number in found if number is not None)
+
+
+def stream_records(names: Stack) -> Iterator[tuple[range, Any]]:
+    """All records of the stream, and the hash keys of their shard."""
+    for name, shard in shards(names.session, names.stream).items():
+        first, last = (int(shard["HashKeyRange"][f"{end}HashKey"]) for end in ("Starting", "Ending"))
+        for record in read_shard(names.session, names.stream, name)[0]:
+            yield range(first, last + 1), record
 
 
 def run(names: Stack, plan: Workload, path: Path) -> list[Entry]:
@@ -81,6 +84,24 @@ def test_acknowledged_records_are_in_the_stream_once(names: Stack, tmp_path: Pat
     entries = run(names, plan, tmp_path / "ledger")
     assert len(entries) == 1000
     assert {len(entry.rows) for entry in entries} == {3}
+    found = stream_numbers(names)
+    assert [found[entry.n] for entry in entries] == [1] * len(entries)
+
+
+def test_aggregates_hold_what_was_acknowledged_once_each_in_the_shard_of_its_devices(
+    names: Stack, tmp_path: Path
+) -> None:
+    plan = Workload(devices=50, rate=3000, seconds=1, via="kinesis", aggregate=10, mix=Mix(malformed=0.1, binary=True))
+    entries = run(names, plan, tmp_path / "ledger")
+    assert len(entries) == 3000
+    assert {entry.ack for entry in entries} == {True}
+    ours, records = {entry.n: entry.device for entry in entries}, Counter[int]()
+    for hash_keys, record in stream_records(names):
+        parts = [n for data in unpacked(record["Data"]) if (n := number_of(data)) in ours]
+        records[len(parts)] += 1
+        assert all(hash_of(ours[n]) in hash_keys for n in parts if n is not None)
+    assert max(records) == 10
+    assert records[10] > 150
     found = stream_numbers(names)
     assert [found[entry.n] for entry in entries] == [1] * len(entries)
 
@@ -173,6 +194,16 @@ def test_what_time_does_not_allow_is_reported_as_uncertain() -> None:
 
 def message(number: int) -> Message:
     return single(Measurement("d", 1_795_345_942_830, "50"), number, "humidity")
+
+
+def test_console_packs_values_into_one_record(
+    stack: Deployed, names: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["publish", "--aggregate", "--stack", stack.name, "--json", "packed", "1", "2", "3"]) == 0
+    written = json.loads(capsys.readouterr().out)
+    [record] = [record for _, record in stream_records(names) if record["PartitionKey"] == "packed"]
+    assert {each["sequenceNumber"] for each in written} == {record["SequenceNumber"]}
+    assert [json.loads(data)["value"] for data in unpacked(record["Data"])] == [1, 2, 3]
 
 
 def test_console_publishes_and_queries(stack: Deployed, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from producer.fleet.order import Mix
 from producer.fleet.simulate import Workload
 from tests.faults.bench import Bench, NotHeld, Setup
 from tests.faults.case import LEASES_EXPIRE, Case, nothing
+from tests.faults.process_cases import kill_service
 from tests.system.aggregates import aggregate, mixed_aggregate
 from tests.unit.malformed import malformed
 
@@ -19,6 +20,8 @@ RESHARD = 60.0
 POISONS = 10_000
 BROKEN = 20
 LARGEST = 1 << 20
+AGGREGATES = Workload(devices=40, rate=320, via="kinesis", aggregate=7, mix=Mix(malformed=0.01))
+"""Checkpoints stand within aggregates."""
 FANOUT = Setup({"RETRIEVAL_MODE": "FANOUT"})
 RESTARTS = "sensorstream_daemon_restarts_total"
 
@@ -166,6 +169,8 @@ def none_ended(bench: Bench) -> None:
 
 CASES = (
     Case("split", split, within=RESHARD),
+    Case("split-under-aggregates", split, within=RESHARD, plan=AGGREGATES),
+    Case("kill-under-aggregates", kill_service, plan=AGGREGATES),
     Case("merge", merge, within=RESHARD),
     Case("update-shard-count", up_and_down, within=RESHARD),
     Case("consumer-deregistered", deregistered, check=none_ended, within=LEASES_EXPIRE, setup=FANOUT),

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import time
+from collections import Counter
 from decimal import Decimal
 from typing import Any
 
@@ -73,6 +74,25 @@ def test_gateway_batches_of_both_generations_arrive_whole(system: System, ledger
     report = audit(system, ledger)
     assert report["ok"]
     assert report["rows"] > 5_000
+
+
+def test_aggregates_of_a_fleet_arrive_whole_through_a_crash(system: System, ledger: str) -> None:
+    """Archive objects of 500 records, and with them checkpoints, end within aggregates of 7."""
+    load = ["--via", "kinesis", "--devices", "20", "--rate", "1500", "--for", "12", "--prefix", "packed"]
+    faults = ["--malformed", "0.02", "--duplicates", "0.02"]
+    simulation = system.start("simulate", *load, *faults, "--aggregate", "7", "--ledger", ledger, "--json")
+    decoded = system.metric("sensorstream_readings_decoded_total")
+    wait_for(lambda: system.metric("sensorstream_readings_decoded_total") > decoded + 3000, "readings")
+    os.kill(system.shards()["daemonPid"], signal.SIGKILL)
+    sums = system.finish(simulation)
+    report = audit(system, ledger)
+    assert report["ok"]
+    assert report["published"] == report["archived"] == report["stream_records"] == sums["published"] > 10_000
+    ours = [line for line in lines(system, "readings/") if line["partitionKey"].startswith("packed")]
+    records = Counter((line["shard"], line["sequenceNumber"]) for line in ours)
+    assert max(records.values()) == 7
+    assert sum(records.values()) / len(records) > 5
+    assert system.producer("audit", "--wait", "30")["ok"]
 
 
 def test_aggregates_are_deaggregated_and_a_broken_one_affects_no_other_record(system: System) -> None:

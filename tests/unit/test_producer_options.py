@@ -74,6 +74,7 @@ def test_every_variable_that_is_read_is_looked_after() -> None:
         (["redrive", "--reason", "wet"], "'wet' is not one of "),
         (["redrive", "--reason", "not-jsn"], "Did you mean not-json?"),
         (["provision", "--devices", "many"], "'--devices': 'many' is not a valid whole number"),
+        (["simulate", "--aggregate", "10"], "--aggregate goes with --via kinesis only"),
         (["simulate", "--batch", "501"], "'--batch': 501 is not in the range 1<=x<=500"),
         (["simulate", "--for", "soon"], "'--for': soon is not a duration such as 90, 90s, 1.5m or 2h"),
         (["simulate", "--rate", "fast"], "'--rate': 'fast' is not a valid number"),
