@@ -1,17 +1,26 @@
 """Where the certificates and keys of devices are kept: in a private folder, whole or not at all.
 
-<folder>/<name>/certificate.pem, private.key, device.json (certificate id and ARN)
+<folder>/<name>/certificate.pem, private.key, device.json (certificate id and ARN, and whether it was never active)
 """
 
-import json
 import os
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from producer.aws.errors import UserError
 
 SPARE_BYTES = 16 * 1024  # more than certificate, key and identity take
+
+
+class Saved(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A saved certificate. `pending`: it was never active, since its device is not finished."""
+
+    certificate_id: str
+    certificate_arn: str
+    pending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +42,19 @@ class Credentials:
     def identity(self) -> Path:
         return self.folder / "device.json"
 
-    def certificate_id(self) -> str | None:
+    def saved(self) -> Saved | None:
         """None when nothing, or not everything, is saved."""
         if not (self.certificate.is_file() and self.key.is_file() and self.identity.is_file()):
             return None
         try:
-            return str(json.loads(self.identity.read_text())["certificateId"])
-        except (ValueError, KeyError, TypeError):  # torn by a crash
+            return msgspec.json.decode(self.identity.read_bytes(), type=Saved)
+        except msgspec.DecodeError:  # torn by a crash
             return None
+
+    def certificate_id(self) -> str | None:
+        """That of the certificate that is saved."""
+        found = self.saved()
+        return found.certificate_id if found else None
 
     def check_space(self) -> None:
         """Raises UserError when certificate and key could not be saved."""
@@ -62,12 +76,15 @@ class Credentials:
             "make room there, or choose another folder with DEVICES_DIR=..."
         )
 
-    def save(self, certificate: str, key: str, certificate_id: str, arn: str) -> None:
+    def save(self, certificate: str, key: str, identity: Saved) -> None:
         """Raises OSError when it cannot."""
         _write_private(self.certificate, certificate)
         _write_private(self.key, key)
-        identity = {"certificateId": certificate_id, "certificateArn": arn}
-        _write_private(self.identity, json.dumps(identity))  # last: only then the three are complete
+        self.note(identity)  # last: only then the three are complete
+
+    def note(self, identity: Saved) -> None:
+        """Whose certificate and key these are. Raises OSError when it cannot."""
+        _write_private(self.identity, msgspec.json.encode(identity).decode())
 
     def forget(self) -> None:
         """Deletes what is saved of it."""

@@ -1,9 +1,11 @@
 """A fleet's things, certificates and keys: made in AWS IoT, kept in a private folder, taken away again.
 
-A device is made in an order in which a crash leaves nothing that could connect, and nothing that `make destroy` does
-not find: the thing, marked as this deployment's; the certificate, inactive; its policy; the thing's attachment; the
-saved key; and last of all the certificate is activated. A crash within the one request between the certificate and its
-policy leaves an inactive certificate without any right: AWS IoT names certificates itself and keeps no tags of them.
+A device is made in an order in which a crash leaves nothing that could connect, and from which the next run goes on
+with the same thing, certificate and key: the thing, marked as this deployment's; the certificate, inactive; its key,
+saved with a note that it is not active yet; its policy; the thing's attachment; the certificate is activated; and the
+note is taken back. A crash within the request for the certificate, or before it is saved, leaves an inactive one
+without any right, and another is made: AWS IoT names certificates itself and keeps no tags of them. `make destroy`
+finds a certificate once it has its policy.
 """
 
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from producer.aws.errors import UserError
 from producer.fleet.credentials import Credentials, private_folder
 from producer.fleet.registry import (
     OWNER,
+    TEMPORARY,
     attach,
     deactivate,
     delete_certificate,
@@ -32,8 +35,12 @@ from producer.fleet.registry import (
 
 if TYPE_CHECKING:
     from types_boto3_iot import IoTClient
+    from types_boto3_iot.type_defs import PaginatorConfigTypeDef
 
 AT_ONCE = 8
+"""Enough for the ten certificates a second that AWS IoT makes, at 0.1 s a request; more would only be throttled."""
+PAGE: "PaginatorConfigTypeDef" = {"PageSize": 250}
+"""The most that AWS IoT lists at once."""
 
 
 def provision(
@@ -44,14 +51,40 @@ def provision(
     progress: Callable[[int], None] = lambda _: None,
 ) -> list[Credentials]:
     """Makes what is missing of each device and leaves the rest alone. `progress` is called with how many are
-    done."""
+    done. It may be called again after any failure, and goes on."""
     client = iot_client(session)
     private_folder(folder)
     devices = [Credentials(name, folder / name) for name in wanted]
+    ready = _ready(client, policy, devices)
+    missing = [device for device in devices if device.name not in ready]
+    progress(len(ready))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for count, _ in enumerate(pool.map(lambda d: _provision(client, d, policy), devices), 1):
+        for count, _ in enumerate(pool.map(lambda d: _provision(client, d, policy), missing), len(ready) + 1):
             progress(count)
     return devices
+
+
+def _ready(client: "IoTClient", policy: str, devices: list[Credentials]) -> set[str]:
+    """Names of the devices that need nothing: saved as finished, the policy still attached, their thing there.
+
+    Asked for all at once, since AWS IoT describes only ten certificates a second.
+    """
+    saved = {
+        device.name: found.certificate_arn for device in devices if (found := device.saved()) and not found.pending
+    }
+    if not saved:
+        return set()
+    pages = client.get_paginator("list_targets_for_policy").paginate(policyName=policy, PaginationConfig=PAGE)
+    attached = {target for page in pages for target in page["targets"]}
+    marked = client.get_paginator("list_things")
+    things = marked.paginate(attributeName=OWNER, attributeValue=policy, PaginationConfig=PAGE)
+    there = {
+        thing["thingName"]
+        for page in things
+        for thing in page["things"]
+        if not TEMPORARY.items() <= thing["attributes"].items()
+    }
+    return {name for name, arn in saved.items() if arn in attached and name in there}
 
 
 def _provision(client: "IoTClient", device: Credentials, policy: str) -> None:
@@ -64,7 +97,7 @@ def _provision(client: "IoTClient", device: Credentials, policy: str) -> None:
                 "choose another --prefix, or take such devices away: .venv/bin/sensorstream deprovision with the "
                 "same --stack, --prefix and --devices"
             ) from None
-    arn = known_certificate(client, device.certificate_id())
+    arn = known_certificate(client, device)
     if arn is None:
         new_certificate(client, device, policy)
     else:

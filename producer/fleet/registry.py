@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from consumer.aws.codes import code
 from producer.aws.errors import AWS_ERRORS, explain
-from producer.fleet.credentials import Credentials
+from producer.fleet.credentials import Credentials, Saved
 
 if TYPE_CHECKING:
     from types_boto3_iot import IoTClient
@@ -51,19 +51,22 @@ def policies(client: "IoTClient", certificate: str) -> list[str]:
     return [each["policyName"] for each in client.list_attached_policies(target=certificate)["policies"]]
 
 
-def known_certificate(client: "IoTClient", certificate_id: str | None) -> str | None:
-    """ARN of the saved certificate when this account knows it and it is active."""
-    if certificate_id is None:
+def known_certificate(client: "IoTClient", device: Credentials) -> str | None:
+    """ARN of the saved certificate when this account knows it, and it is active or was never: one that somebody has
+    deactivated stays so."""
+    saved = device.saved()
+    if saved is None:
         return None
     try:
-        description = client.describe_certificate(certificateId=certificate_id)["certificateDescription"]
+        description = client.describe_certificate(certificateId=saved.certificate_id)["certificateDescription"]
     except client.exceptions.ResourceNotFoundException:
         return None  # saved from another account, or from a local stack that is gone
-    return description["certificateArn"] if description["status"] == "ACTIVE" else None
+    good = {"ACTIVE", "INACTIVE"} if saved.pending else {"ACTIVE"}
+    return description["certificateArn"] if description["status"] in good else None
 
 
 def new_certificate(client: "IoTClient", device: Credentials, policy: str) -> str:
-    """Makes a certificate for a thing that is there, with its policy, saves it with its key, and returns its ARN.
+    """Makes a certificate for a thing that is there, saves it with its key, attaches it, and returns its ARN.
 
     When any step fails it is taken back. Raises UserError when it cannot be saved, or one of AWS_ERRORS.
     """
@@ -71,9 +74,9 @@ def new_certificate(client: "IoTClient", device: Credentials, policy: str) -> st
     made = client.create_keys_and_certificate(setAsActive=False)
     arn = made["certificateArn"]
     try:
+        identity = Saved(made["certificateId"], arn, pending=True)
+        device.save(made["certificatePem"], made["keyPair"]["PrivateKey"], identity)
         attach(client, device, policy, arn)
-        device.save(made["certificatePem"], made["keyPair"]["PrivateKey"], made["certificateId"], arn)
-        client.update_certificate(certificateId=made["certificateId"], newStatus="ACTIVE")
     except BaseException as error:
         problem = _take_back(client, device, policy, arn)
         if isinstance(error, OSError):
@@ -83,16 +86,20 @@ def new_certificate(client: "IoTClient", device: Credentials, policy: str) -> st
 
 
 def attach(client: "IoTClient", device: Credentials, policy: str, arn: str) -> None:
-    """Gives a certificate the deployment's policy, and the thing its certificate."""
+    """Gives the saved certificate the deployment's policy, and the thing its certificate; one that was never active
+    becomes it."""
     client.attach_policy(policyName=policy, target=arn)
     client.attach_thing_principal(thingName=device.name, principal=arn)
+    saved = device.saved()
+    if saved and saved.pending:
+        client.update_certificate(certificateId=saved.certificate_id, newStatus="ACTIVE")
+        device.note(Saved(saved.certificate_id, arn))
 
 
 def _take_back(client: "IoTClient", device: Credentials, policy: str, arn: str) -> str | None:
-    """Removes what `new_certificate` has made so far; what is left, in words, when that fails too."""
+    """Removes what `new_certificate` has made so far; what is left, in words, when that fails too. What is saved then
+    stays, for the next run to go on."""
     gone = client.exceptions.ResourceNotFoundException
-    with suppress(OSError):  # the disk may be the reason for all this
-        device.forget()
     try:
         with suppress(gone):
             client.detach_thing_principal(thingName=device.name, principal=arn)
@@ -102,6 +109,8 @@ def _take_back(client: "IoTClient", device: Credentials, policy: str, arn: str) 
         delete_certificate(client, arn)
     except AWS_ERRORS as error:
         return f"and its certificate {arn.rpartition('/')[2]} could not be taken back: {explain(error)}"
+    with suppress(OSError):  # the disk may be the reason for all this
+        device.forget()
     return None
 
 
@@ -109,8 +118,12 @@ def remove(client: "IoTClient", device: Credentials) -> bool:
     """Takes the thing away, every certificate attached to it, and what is saved; whether there was anything in AWS
     IoT."""
     certificates = principals(client, device.name)
+    saved = device.saved()
+    if saved and saved.pending and saved.certificate_arn not in certificates and known_certificate(client, device):
+        certificates.append(saved.certificate_arn)  # of a run that was killed before it was attached
     for arn in certificates:
-        client.detach_thing_principal(thingName=device.name, principal=arn)
+        with suppress(client.exceptions.ResourceNotFoundException):
+            client.detach_thing_principal(thingName=device.name, principal=arn)
         for policy in policies(client, arn):
             client.detach_policy(policyName=policy, target=arn)
         deactivate(client, arn)

@@ -20,8 +20,9 @@ What `simulate --provision` asks of AWS, and for which resource a role needs the
     iot:DescribeCertificate    cert/*             only where certificates are saved already: never in a fresh task
 
 (*) IoT's developer guide names the resource, IAM's service reference says that these know none.
-`provision` asks for DescribeCertificate, Create..., Attach... and DescribeThing; `deprovision` for List..., Detach...,
-Update..., Delete... and DescribeThing. Devices connect by their certificates; a role plays no part in that.
+`provision` asks for DescribeCertificate, Create..., Attach..., UpdateCertificate and DescribeThing, and to go on for
+ListTargetsForPolicy and ListThings; `deprovision` for List..., Detach..., Update..., Delete..., DescribeThing and
+DescribeCertificate. Devices connect by their certificates; a role plays no part in that.
 """
 
 import threading
@@ -96,11 +97,12 @@ class TemporaryDevices:
         if temporary is not False:  # there is none, or none any more
             self._client.create_thing(thingName=device.name, attributePayload={"attributes": self._marks})
             made.thing = True
-        arn = registry.known_certificate(self._client, device.certificate_id())
+        saved = device.saved()
+        arn = registry.known_certificate(self._client, device)
         if arn is None:
             made.certificate, made.new = registry.new_certificate(self._client, device, self._policy), True
-        elif made.thing:
-            made.certificate = arn
+        elif made.thing or (saved and saved.pending):
+            made.certificate = arn if made.thing else None
             registry.attach(self._client, device, self._policy, arn)
 
     def _detach(self, made: _Made) -> None:
