@@ -18,7 +18,12 @@ DOCS = INFRA.parent / "docs"
 def made() -> dict[Path, str]:
     """Every file as it should be. Raises ValueError for a file without a place for its tables."""
     found = templates()
-    deploy = {"parameters": parameter_table(), "resources": resource_counts(), "cost": "\n".join(cost.table())}
+    deploy = {
+        "parameters": parameter_table(),
+        "resources": resource_counts(),
+        "cost": "\n".join(cost.table()),
+        "fleet": cost.fleet(),
+    }
     return {
         DOCS / "resources.md": resources(found),
         DOCS / "security.md": filled(DOCS / "security.md", {"permissions": f"\n{permissions(found)}\n"}),

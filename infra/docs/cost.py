@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
+from textwrap import fill
 from typing import Final
 
 from infra.prices import HOURS, PRICES, filled, task_month
@@ -17,7 +18,12 @@ RECORD_BYTES = 200  # on the stream
 ALERT_SHARE = 0.01
 RULES = 2  # that each message meets: readings and low humidity
 TIERED_KB = 128  # below it S3's lifecycle moves no object to intelligent tiering
-MILLION_ALERTS = 0.25  # Lambda: 128 MB for some ten milliseconds, and the call
+ALERT_CPU_MS = 2.2  # of the alert function and the SDK, by python -m tests.bench.alert
+ALERT_ANSWER_MS = 10  # until SNS has answered
+LAMBDA_MB, VCPU_MB = 128, 1769  # the function's memory; with so much one has a whole vCPU, with less a part of it
+ALERT_LOG_KB = 0.4  # that Lambda itself writes about a call
+DEVICES = 10_000  # of the estimate for a fleet
+REGISTRY_CALLS = 2  # of making a device: its thing, and the certificate's attachment; AWS charges for no others
 FIXED = 9.0  # alarms, metrics, logs, keys' requests
 
 
@@ -69,6 +75,33 @@ def row_month() -> float:
     return ROW_BYTES / 1000 * (PRICES["dynamodb_gb_month"] + PRICES["dynamodb_backup_gb_month"])
 
 
+def alert_seconds() -> float:
+    """What Lambda bills of an alert."""
+    return (ALERT_CPU_MS * VCPU_MB / LAMBDA_MB + ALERT_ANSWER_MS) / 1000
+
+
+def million_alerts() -> float:
+    """Dollars a million alerts, without the mails: the call, its seconds, SNS, the log."""
+    seconds = 1e6 * alert_seconds() * LAMBDA_MB / 1024 * PRICES["lambda_gb_second"]
+    log = ALERT_LOG_KB * PRICES["logs_gb_in"]
+    return PRICES["lambda_million_calls"] + seconds + PRICES["sns_million_requests"] + log
+
+
+def fleet() -> str:
+    """What a fleet's devices cost beside their readings, in some sentences."""
+    alerts = millions(DEVICES / 60 * ALERT_SHARE)
+    made = DEVICES * REGISTRY_CALLS / 1e6 * PRICES["iot_million_registry_calls"]
+    each, seconds, part = million_alerts(), alert_seconds(), VCPU_MB / LAMBDA_MB
+    return fill(
+        f"**{DEVICES:,} devices** cost {made:.3f} once, when they are made: {REGISTRY_CALLS} calls of the registry "
+        f"each. With a reading a minute, of which 1 % raises an alert, their {alerts:.1f} million alerts a month cost "
+        f"{alerts * each:.2f} without the mails, {each:.2f} a million. The function needs {ALERT_CPU_MS} ms of CPU "
+        f"for an alert (`python -m tests.bench.alert`); with {LAMBDA_MB} MB it has 1/{part:.0f} of a vCPU, so that "
+        f"Lambda bills about {seconds * 1000:.0f} ms, {seconds * LAMBDA_MB / 1024:.4f} GB seconds.",
+        120,
+    )
+
+
 ITEMS: Final = (
     Item(
         "IoT Core: messages, two rules with an action each",
@@ -117,7 +150,10 @@ ITEMS: Final = (
         ),
     ),
     Item(
-        "Lambda: alerts of 1 % of the readings", "M x 0.01 x 0.25", lambda r: millions(r * ALERT_SHARE) * MILLION_ALERTS
+        "Alerts of 1 % of the readings: Lambda, SNS, log",
+        "M x 0.01 x ({lambda_million_calls} + 5,050 GB s x {lambda_gb_second} + {sns_million_requests}"
+        " + 0.4 GB x {logs_gb_in})",
+        lambda r: millions(r * ALERT_SHARE) * million_alerts(),
     ),
     Item("Alarms, metrics, logs", "9", lambda _: FIXED),
 )

@@ -109,8 +109,10 @@ class PutRecords:
 
 
 def _request(record: Outgoing) -> dict[str, Any]:
-    placed = {} if record.hash_key is None else {"ExplicitHashKey": str(record.hash_key)}
-    return {"Data": record.data, "PartitionKey": record.key, **placed}
+    request: dict[str, Any] = {"Data": record.data, "PartitionKey": record.key}
+    if record.hash_key is not None:
+        request["ExplicitHashKey"] = str(record.hash_key)
+    return request
 
 
 class Sender:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.bench import paths, programs, tasks
+from tests.bench import alert, paths, programs, tasks
 from tests.bench.effort import QUICK
 from tests.bench.system import Servers
 
@@ -70,3 +70,9 @@ def test_an_idle_task_is_measured(servers: Servers) -> None:
 
 def test_the_commands_read_the_archive_that_the_bench_makes(servers: Servers) -> None:
     assert all(rate > 0 for rate in programs.lines_per_second(servers, SMALL).values())
+
+
+def test_the_alert_function_is_measured() -> None:
+    found = alert.measure(20)
+    assert found["start_ms"] > 0
+    assert found["alert_ms"] > 0

@@ -17,6 +17,15 @@ def test_each_message_pays_for_every_rule_that_it_meets() -> None:
     assert messages.dollars(MILLION_A_MONTH) == pytest.approx(1.00 + 2 * (0.15 + 0.15))
 
 
+def test_an_alert_pays_for_its_call_its_time_its_message_and_its_log() -> None:
+    """At 128 MB a function has 1/14 of a vCPU: Lambda bills 14 times the CPU time, and the wait for SNS."""
+    assert cost.alert_seconds() == pytest.approx(2.2e-3 * 1769 / 128 + 0.010)
+    seconds = cost.alert_seconds() * 1e6 * 0.125
+    assert seconds == pytest.approx(5_050, abs=5), "as the table's formula says"
+    assert cost.million_alerts() == pytest.approx(0.20 + seconds * 0.0000133334 + 0.50 + 0.2)
+    assert "10,000 devices" in cost.fleet()
+
+
 def test_it_says_which_archive_objects_are_too_small_for_tiering() -> None:
     """60 s of one shard, or 10,000 records."""
     assert [round(cost.object_kb(rate)) for rate in (10, 100, 1_000)] == [12, 117, 195]
