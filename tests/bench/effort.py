@@ -28,6 +28,8 @@ class Effort:
     warm_seconds: int = 90
     """From ready to warm, before an idle task is looked at."""
     idle_seconds: int = 60
+    live_seconds: int = 180
+    """Of the measurement at a low rate; its warm-up takes as long, but half a minute at most."""
     recoveries: int = 3
     lines: int = 200_000
     """Lines of the archive for audit, replay and redrive."""
@@ -47,6 +49,7 @@ QUICK = Effort(
     latency_seconds=8,
     warm_seconds=60,
     idle_seconds=15,
+    live_seconds=20,
     recoveries=1,
     lines=50_000,
 )

@@ -48,6 +48,8 @@ def whole_task(effort: Effort, say: Say) -> dict[str, Any]:
         found["latency"] = {name: tasks.latency(servers, effort, mode, say) for name, mode in modes.items()}
         found["idle_percent"] = tasks.idle(servers, effort)
         say(f"idle: {found['idle_percent']} % of a core")
+        found["live_us"] = tasks.live(servers, effort)
+        say(f"live: {found['live_us']} us")
         found["recovery_s"] = tasks.recovery(servers, effort)
     return found
 
@@ -79,7 +81,6 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
     task = {name: figures["us"]["median"] for name, figures in found["task"].items()}
     shards = found["shards"]
     few, many = min(shards, key=int), max(shards, key=int)
-    rates = {mode: max(each, key=int) for mode, each in found["latency"].items()}
     return {
         "python_us": python,
         "task_us": task,
@@ -90,7 +91,8 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
         },
         "mb_per_extra_shard": round((shards[many]["mb"] - shards[few]["mb"]) / max(1, int(many) - int(few)), 3),
         "cpu_growth_1_to_128": round(shards[many]["us"]["median"] / shards[few]["us"]["median"] - 1, 3),
-        "latency_s": {mode: each[rates[mode]] for mode, each in found["latency"].items()},
+        "latency_s": {mode: _latency(each) for mode, each in found["latency"].items()},
+        **({"live_us": found["live_us"]} if "live_us" in found else {}),
         "recovery_s": found["recovery_s"]["median"],
         "drain_readings_s_per_core": found["drain"]["1"]["readings_s"],
         "drain_readings_s_per_core_batched": found["drain"]["10"]["readings_s"],
@@ -98,3 +100,8 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
         "idle_percent": found["idle_percent"],
         "programs_lines_s": found["programs"],
     }
+
+
+def _latency(rates: dict[str, Any]) -> dict[str, Any]:
+    """The percentiles at the highest rate, and of every rate by its readings a second."""
+    return {**rates[max(rates, key=int)], "by_rate": rates}

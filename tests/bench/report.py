@@ -93,6 +93,8 @@ components, could not be had as a module where this was measured."""
 def _summary(found: dict[str, Any]) -> str:
     total = found["summary"]
     ratios, drain = total["ratios"], found["drain"]
+    low = "The service alone at 400 readings/s on 2 shards, warm"
+    live = [(low, f"{total['live_us']:.1f} us a reading")] if "live_us" in total else []
     rows = [
         ("Python path, deliveries of 500", f"{total['python_us']['ours']:.1f} us a reading"),
         ("... times less than sample-like", f"{ratios['python_vs_sample']:.1f}"),
@@ -101,6 +103,7 @@ def _summary(found: dict[str, Any]) -> str:
         ("... times less than sample-like at the same fetch settings", f"{ratios['task_vs_sample']:.1f}"),
         ("Drained by one core, service and daemon", f"{drain['1']['readings_s']:,} readings/s"),
         ("... with 10 readings in a record", f"{drain['10']['readings_s']:,} readings/s"),
+        *live,
         ("CPU per reading, from 1 to 128 shards", f"{total['cpu_growth_1_to_128']:+.0%}"),
         ("Memory per further shard", f"{total['mb_per_extra_shard']:.2f} MB"),
         ("First row after SIGKILL", f"{total['recovery_s']:.1f} s"),

@@ -28,6 +28,8 @@ SOON = {
 }
 """Shortens the other task's start as FAST_START does ours; no figure is taken then."""
 START_SECONDS = 240.0
+LIVE_SHARDS, LIVE_RATE, LIVE_WARM_UP = 2, 400, 30
+"""Shards, readings a second, and seconds before the measurement at most: what a small fleet pays for most of the day."""
 PERIOD = 0.05
 """Seconds between two questions to the sink."""
 RECOVERY_SECONDS = 30
@@ -194,6 +196,23 @@ def latency(servers: Servers, effort: Effort, mode: str, say: Say) -> dict[str, 
             found[str(rate)] = percentiles(servers.ages())
             say(f"latency {mode} at {rate}/s: {found[str(rate)]}")
     return found
+
+
+def live(servers: Servers, effort: Effort) -> float:
+    """us of the service's CPU per reading, warm, at LIVE_RATE: deliveries of some 50 records, and all that it does by
+    the clock. The daemon's CPU does not count."""
+    stream = f"bench-{LIVE_SHARDS}-live"
+    with service(servers, stream, FAST_START="false") as task:
+        task.start()
+        used = published = 0.0
+        for seconds in (min(LIVE_WARM_UP, effort.live_seconds), effort.live_seconds):
+            rows, before = Rows(servers), cpu_seconds([task.pid])
+            published = servers.ask_stream("live", {"stream": stream, "rate": LIVE_RATE, "seconds": seconds})[
+                "published"
+            ]
+            rows.wait(int(published), lambda: task.running)
+            used = cpu_seconds([task.pid]) - before
+    return round(used / published * 1e6, 1)
 
 
 def percentiles(ages: Sequence[int]) -> dict[str, float]:

@@ -21,6 +21,7 @@ SMALL = replace(
     latency_seconds=2,
     warm_seconds=1,
     idle_seconds=2,
+    live_seconds=2,
     lines=2_000,
 )
 
@@ -66,6 +67,8 @@ def test_latency_is_taken_in_both_modes(servers: Servers, mode: str) -> None:
 
 def test_an_idle_task_is_measured(servers: Servers) -> None:
     assert tasks.idle(servers, SMALL) > 0
+def test_the_service_is_measured_at_a_low_rate(servers: Servers) -> None:
+    assert tasks.live(servers, SMALL) > 0
 
 
 def test_the_commands_read_the_archive_that_the_bench_makes(servers: Servers) -> None:
