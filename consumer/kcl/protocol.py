@@ -14,11 +14,16 @@ from typing import Final
 
 import msgspec
 
+from consumer.kcl.budget import Budget, Share
 from consumer.record import Position, Record
 from consumer.restarts import Reason, RunFailed
 
 LINE_LIMIT: Final = 1 << 27
 """Bytes; GetRecords returns at most 10 MB, de-aggregation and base64 make a delivery several times longer."""
+PART: Final = 1 << 16
+"""Bytes of a line that are read without asking: the deliveries of most of the day."""
+LINES_BYTES: Final = 1 << 26
+"""Bytes of the longer lines of all conversations, from their beginning until the delivery is answered."""
 
 
 class Initialize(msgspec.Struct, tag_field="action", tag="initialize", rename="camel"):
@@ -75,9 +80,10 @@ class CheckpointRefused(RunFailed):
 class Conversation:
     """One shard's dialogue over the pipes that its connector handed us."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.WriteTransport) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.WriteTransport, budget: Budget) -> None:
         self._reader = reader
         self._writer = writer
+        self._share = Share(budget)
 
     async def receive(self) -> Action:
         """Waits for the daemon's next action.
@@ -91,6 +97,7 @@ class Conversation:
 
     def answer(self, action: Action) -> None:
         """Reports that an action is done; the daemon then sends the next."""
+        self._share.give_back()
         self._send({"action": "status", "responseFor": action.__struct_config__.tag})
 
     async def checkpoint(self, position: Position | None) -> None:
@@ -108,19 +115,35 @@ class Conversation:
 
     def close(self) -> None:
         """Closes the pipes, which ends the conversation for the daemon."""
+        self._share.give_back()
         self._writer.close()
 
     async def _read(self) -> Action | Checkpointed:
         try:
-            line = await self._reader.readuntil(b"\n")
+            line = await self._line()
         except (asyncio.IncompleteReadError, OSError) as ended:
             raise ConversationEnded("end of the pipe") from ended
-        except asyncio.LimitOverrunError as error:
-            raise ProtocolError(f"a line of more than {LINE_LIMIT} bytes") from error
         try:
             return _decoder.decode(line)
         except msgspec.MsgspecError as error:
-            raise ProtocolError(f"{error}: {line[:200]!r}") from error
+            raise ProtocolError(f"{error}: {bytes(line[:200])!r}") from error
+
+    async def _line(self) -> bytes | bytearray:
+        """The next line; all but a short one in parts, each as soon as the budget has room for it."""
+        line = bytearray()
+        while True:
+            try:
+                end = await self._reader.readuntil(b"\n")
+            except asyncio.LimitOverrunError as longer:
+                await self._share.take(longer.consumed)
+                line += await self._reader.readexactly(longer.consumed)
+                if len(line) > LINE_LIMIT:
+                    raise ProtocolError(f"a line of more than {LINE_LIMIT} bytes") from longer
+            else:
+                if not line:
+                    return end
+                line += end
+                return line
 
     def _send(self, message: dict[str, str | int | None]) -> None:
         if self._writer.is_closing():
@@ -129,7 +152,7 @@ class Conversation:
         self._writer.write(b"\n" + msgspec.json.encode(message) + b"\n")
 
 
-async def accept(connection: socket.socket) -> Conversation:
+async def accept(connection: socket.socket, budget: Budget) -> Conversation:
     """Takes the pipes that a connector sends over its socket (see connector.py).
 
     Raises ConversationEnded when the connector went away before it sent them, OSError (EMFILE) when no more
@@ -145,10 +168,10 @@ async def accept(connection: socket.socket) -> Conversation:
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         raise ConversationEnded("the connector sent no pipes")
     stdin, stdout = os.fdopen(fds[0], "rb", 0), os.fdopen(fds[1], "wb", 0)
-    reader = asyncio.StreamReader(limit=LINE_LIMIT)
+    reader = asyncio.StreamReader(limit=PART)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), stdin)
     writer, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, stdout)
-    return Conversation(reader, writer)
+    return Conversation(reader, writer, budget)
 
 
 async def disconnected(connection: socket.socket) -> None:

@@ -1,12 +1,14 @@
 """The records of a delivery, decoded."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from consumer.archive.writer import Item
 from consumer.payload.contracts import Contracts
 from consumer.payload.decode import decode, decode_with, own_message
 from consumer.payload.reading import Decoded
 from consumer.record import Record
+from consumer.sinks.table import Arrived
 from consumer.telemetry.metrics import Metrics
 
 
@@ -19,6 +21,13 @@ async def decode_all(records: Sequence[Record], contracts: Contracts, metrics: M
             for reason, count in found.reasons.items():
                 metrics.rejected.labels(reason).inc(count)
     return decoded
+
+
+def readings(records: Iterable[Item]) -> list[Arrived]:
+    """What they hold, in their order."""
+    return [
+        (reading, record.approximate_arrival_timestamp) for _, record, found in records for reading in found.readings
+    ]
 
 
 async def _decode_all(records: Sequence[Record], contracts: Contracts) -> list[Decoded]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from consumer import descriptors
 from consumer.kcl import protocol
+from consumer.kcl.budget import Budget
 from consumer.pipeline.components import Components
 from consumer.pipeline.shard import Shard
 from consumer.pipeline.shards import Shards
@@ -21,6 +22,7 @@ class Listener:
         self._path = path
         self._shards = shards
         self._components = components
+        self._budget = Budget(protocol.LINES_BYTES)
 
     async def serve(self, until: asyncio.Event) -> None:
         """Accepts connectors `until` that event, then returns once the last conversation has ended.
@@ -45,7 +47,7 @@ class Listener:
         shard: Shard | None = None
         with connection, self._limit_explained():
             try:
-                shard = Shard(await protocol.accept(connection), self._components)
+                shard = Shard(await protocol.accept(connection, self._budget), self._components)
                 async with background(_connector(connection, shard)):
                     await shard.run()
             finally:

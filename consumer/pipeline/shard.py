@@ -8,6 +8,7 @@ the service then restarts the daemon from the checkpoint. Invariant 5: the answe
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -28,12 +29,12 @@ from consumer.kcl.protocol import (
     ShardEnded,
     ShutdownRequested,
 )
-from consumer.payload.reading import Decoded
 from consumer.pipeline.checkpoint import checkpoint, next_compression
 from consumer.pipeline.components import Components
-from consumer.pipeline.decoding import decode_all
+from consumer.pipeline.decoding import decode_all, readings
 from consumer.pipeline.ownership import Event, OwnershipLost, OwnershipState
-from consumer.record import Position, Record
+from consumer.pipeline.pieces import Taken, pieces
+from consumer.record import Position
 from consumer.telemetry.log import bind
 
 log = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class Shard:
                 async with self._working:
                     await self._handle(action)
                 self._conversation.answer(action)
+                del action  # its records, while the next one is waited for
         finally:
             self.ownership.on(Event.CONVERSATION_ENDED)
             self._conversation.close()
@@ -124,34 +126,31 @@ class Shard:
     async def _process(self, delivery: ProcessRecords) -> None:
         self.behind = delivery.millis_behind_latest
         taken = [(position, record) for record in delivery.records if (position := record.position) > self.last]
-        fresh = [record for _, record in taken]
-        metrics = self._components.metrics
-        metrics.redelivered.inc(len(delivery.records) - len(fresh))
-        if not fresh:
+        self._components.metrics.delivered(len(delivery.records), len(taken))
+        if not taken:
             if self._writer and self.behind == 0 and self._writer.expired(time.time() * 1000):
                 await self._commit()
             return
-        self._in_hand = fresh[0].approximate_arrival_timestamp
-        metrics.batches.inc()
-        metrics.records.inc(len(fresh))
-        with metrics.stage.labels("decode").time():
-            decoded = await decode_all(fresh, self._components.contracts, metrics)
-        with metrics.stage.labels("rows").time():
-            await self._rows(fresh, decoded)
-        with metrics.stage.labels("archive").time():
-            await self._archive([(*item, found) for item, found in zip(taken, decoded, strict=True)])
+        self._in_hand = taken[0][1].approximate_arrival_timestamp
+        for place, piece in enumerate(pieces(taken)):
+            if place:
+                await asyncio.sleep(0)  # also where nothing had to be waited for
+            await self._store(piece)
         self._in_hand = None
-        self.records += len(fresh)
-        self.bytes += sum(len(record.data) for record in fresh)
 
-    async def _rows(self, records: list[Record], decoded: list[Decoded]) -> None:
-        arrived = [
-            (reading, record.approximate_arrival_timestamp)
-            for record, found in zip(records, decoded, strict=True)
-            for reading in found.readings
-        ]
-        await self._components.table.put(arrived, self.ownership.guard)
-        self._components.written(arrived)
+    async def _store(self, taken: Sequence[Taken]) -> None:
+        """Makes rows of records, and puts them into the archive object."""
+        metrics = self._components.metrics
+        with metrics.stage["decode"].time():
+            decoded = await decode_all([record for _, record in taken], self._components.contracts, metrics)
+        records = [(*item, found) for item, found in zip(taken, decoded, strict=True)]
+        with metrics.stage["rows"].time():
+            await self._components.table.put(arrived := readings(records), self.ownership.guard)
+            self._components.written(arrived)
+        with metrics.stage["archive"].time():
+            await self._archive(records)
+        self.records += len(taken)
+        self.bytes += sum(len(record.data) for _, record in taken)
 
     async def _archive(self, records: list[Item]) -> None:
         while records:

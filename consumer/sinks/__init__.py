@@ -16,7 +16,7 @@
 raises and never delays a delivery.
 
 To add a sink: a module here, the only one that knows its system; a client in `aws/clients.py`; a field of
-`pipeline/components.py`, filled in `service.py`; one line in `Shard._rows` (readings) or `Shard._archive` (records);
+`pipeline/components.py`, filled in `service.py`; one line in `Shard._store`;
 its name in `telemetry/metrics.py` (SINKS), its settings in `settings.py`, its permissions in `infra/service.yaml`. Show
 in `tests/simulation`, by a mutant that leaves it out, that no checkpoint passes it.
 """

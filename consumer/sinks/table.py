@@ -4,9 +4,9 @@ Writing a row again is harmless, so it is written again whenever its outcome is 
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Final, NamedTuple
 
 from consumer.aws.retry import Guard, delay, until_done
@@ -76,9 +76,8 @@ class Table:
             reading = arrived[0]
             rows[reading.device, reading.time_ms] = arrived
             total += 1
-        requests = self._requests(rows.values())
-        batches = iter([requests[i : i + BATCH] for i in range(0, len(requests), BATCH)])
-        workers = min(self._concurrency, -(-len(requests) // BATCH))
+        batches = self._batches(rows.values())
+        workers = min(self._concurrency, -(-len(rows) // BATCH))
         if workers == 1:
             await self._put_batches(batches, guard)
         else:
@@ -90,13 +89,18 @@ class Table:
         self._metrics.rows.inc(len(rows))
         self._metrics.superseded.inc(total - len(rows))
 
-    def _requests(self, rows: Iterable[Arrived]) -> list[str]:
-        if not self._days:
-            return [put_request(reading, None) for reading, _ in rows]
-        expiries = [(row[0], expiry(row, self._days)) for row in rows]
-        for bound, count in Counter(end.bound for _, end in expiries if end.bound).items():
-            self._metrics.ttl_bounded.labels(bound).inc(count)
-        return [put_request(reading, end.at) for reading, end in expiries]
+    def _batches(self, rows: Iterable[Arrived]) -> Iterator[list[str]]:
+        """Each is made when it is about to be sent: those of a large delivery at once would hold the event loop."""
+        left = iter(rows)
+        make = self._expiring if self._days else _lasting
+        while batch := [make(row) for row in islice(left, BATCH)]:
+            yield batch
+
+    def _expiring(self, row: Arrived) -> str:
+        at, bound = expiry(row, self._days)
+        if bound:
+            self._metrics.ttl_bounded.labels(bound).inc()
+        return put_request(row[0], at)
 
     async def _put_batches(self, batches: Iterator[Sequence[str]], guard: Guard) -> None:
         for batch in batches:
@@ -118,3 +122,7 @@ class Table:
             guard()
             answer = await self._send(body(self._name, requests))
         return unprocessed(answer, self._name, len(requests))
+
+
+def _lasting(row: Arrived) -> str:
+    return put_request(row[0], None)

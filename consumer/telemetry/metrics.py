@@ -31,6 +31,7 @@ SINKS: Final = ("table", "archive", "leases", "stream")
 LEASE_READS: Final = ("table", "index", "row")
 DROPS: Final = ("full", "end", "refused")
 BOUNDS: Final = ("past", "future", "no-arrival")
+STAGES: Final = ("decode", "rows", "archive")
 STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
 
 
@@ -51,7 +52,8 @@ class Metrics:
             "archive_max_seconds", "The window of arrival times of one archive object, as set."
         )
         self.devices = gauge("devices", "Different devices in the last minute, within some percent.")
-        self.stage = histogram("stage_seconds", "Time of one batch in a stage.", "stage", buckets=STAGE_BUCKETS)
+        stage = histogram("stage_seconds", "Time of one batch in a stage.", "stage", buckets=STAGE_BUCKETS)
+        self.stage = {name: stage.labels(name) for name in STAGES}
         self._ages = Ages()
         registry.register(self._ages)
         self._seen = Devices()
@@ -112,6 +114,14 @@ class Metrics:
                 "version": VERSION,
             }
         )
+
+    def delivered(self, records: int, taken: int) -> None:
+        """Counts a delivery's records, and those of them that were not seen before the checkpoint."""
+        if taken:
+            self.batches.inc()
+            self.records.inc(taken)
+        if records > taken:
+            self.redelivered.inc(records - taken)
 
     def written(self, readings: Sequence[Reading]) -> None:
         """Counts readings whose rows are durable."""

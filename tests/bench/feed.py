@@ -7,9 +7,9 @@ connector, from the properties file. For the other peers COMMAND is their progra
 and answers one JSON line for each that it gets:
 
     {"open": SHARDS}           starts the children and initialises them; answers with their process ids
-    {"part": N, "readings": R, "since": MS, "per_record": P, "size": S}
-                               each child gets part N of the recorded input, in deliveries of S records;
-                               answers with the seconds that it took
+    {"part": N, "readings": R, "since": MS, "per_record": P, "size": S, "padding": B}
+                               each child gets part N of the recorded input, in deliveries of S records, B bytes
+                               more in each reading (or none); answers with the seconds that it took
 """
 
 import json
@@ -73,9 +73,9 @@ class Feeder:
         self._each(Child.initialize)
         return [child.pid for child in self._children]
 
-    def feed(self, part: int, readings: int, since: int, per_record: int, size: int) -> float:
+    def feed(self, part: int, readings: int, since: int, per_record: int, size: int, padding: int = 0) -> float:
         """Gives every shard the same part; returns seconds, without those for making it."""
-        lines = deliveries(list(records(part, readings, since, per_record)), size)
+        lines = deliveries(list(records(part, readings, since, per_record, padding)), size)
         began = time.monotonic()
         self._each(lambda child: [child.give(line) for line in lines])
         return time.monotonic() - began

@@ -24,8 +24,8 @@ class Recorded:
     arrival: int
 
 
-def reading(chance: random.Random, device: str, time_ms: int) -> bytes:
-    """A payload of the second generation (docs/payloads.md) of a device at `time_ms`: about 110 bytes."""
+def reading(chance: random.Random, device: str, time_ms: int, padding: int = 0) -> bytes:
+    """A payload of the second generation (docs/payloads.md) of a device at `time_ms`: about 110 bytes, and padding."""
     moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time_ms / 1000))
     payload = {
         "name": device,
@@ -33,10 +33,12 @@ def reading(chance: random.Random, device: str, time_ms: int) -> bytes:
         "timeStampEpoch": time_ms,
         "timeStampIso": f"{moment}.{chance.randint(0, 999999):06d}",
     }
+    if padding:
+        payload["padding"] = "x" * padding
     return json.dumps(payload, separators=(",", ":")).encode()
 
 
-def records(part: int, readings: int, since: int, per_record: int = 1) -> Iterator[Recorded]:
+def records(part: int, readings: int, since: int, per_record: int = 1, padding: int = 0) -> Iterator[Recorded]:
     """`readings` readings, measured and arrived from `since` (ms since the epoch) on, one a millisecond.
 
     `per_record` of them share a record as a JSON array. Parts follow each other in sequence numbers and in time."""
@@ -44,7 +46,7 @@ def records(part: int, readings: int, since: int, per_record: int = 1) -> Iterat
     start = since + part * readings
     for place in range(0, readings, per_record):
         count = min(per_record, readings - place)
-        payloads = [reading(chance, _device(chance), start + place + i) for i in range(count)]
+        payloads = [reading(chance, _device(chance), start + place + i, padding) for i in range(count)]
         data = payloads[0] if per_record == 1 else b"[" + b",".join(payloads) + b"]"
         key = _device(chance)
         yield Recorded(FIRST_SEQUENCE + part * PART + place, key, data, start + place)

@@ -29,7 +29,7 @@ SOON = {
 """Shortens the other task's start as FAST_START does ours; no figure is taken then."""
 START_SECONDS = 240.0
 LIVE_SHARDS, LIVE_RATE, LIVE_WARM_UP = 2, 400, 30
-"""Shards, readings a second, and seconds before the measurement at most: what a small fleet pays for most of the day."""
+"""Shards, readings a second, and seconds before the measurement at most: what a small fleet pays most of the day."""
 PERIOD = 0.05
 """Seconds between two questions to the sink."""
 RECOVERY_SECONDS = 30

@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from consumer.kcl.protocol import LINE_LIMIT, Conversation
+from consumer.kcl.budget import Budget
+from consumer.kcl.protocol import PART, Conversation
 from tests.simulation.clock import Process
 from tests.simulation.network import CONVERSATION
 
@@ -23,7 +24,7 @@ class Pipe:
     def __init__(self, shard: str, python: Process, clock: asyncio.AbstractEventLoop) -> None:
         self.shard = shard
         self.python = python
-        self.reader = asyncio.StreamReader(limit=LINE_LIMIT, loop=clock)
+        self.reader = asyncio.StreamReader(limit=PART, loop=clock)
         self.epoch: int | None = None
         self.retired: str | None = None
         """Why this conversation must not write any more, once it must not."""
@@ -100,10 +101,10 @@ class Pipe:
             self._listening.set_result(None)
 
 
-async def accept(connection: Pipe) -> Conversation:
+async def accept(connection: Pipe, budget: Budget) -> Conversation:
     """In place of protocol.accept: no descriptors are passed here."""
     CONVERSATION.set(connection)
-    return Conversation(connection.reader, connection)  # type: ignore[arg-type]
+    return Conversation(connection.reader, connection, budget)  # type: ignore[arg-type]
 
 
 async def disconnected(connection: Pipe) -> None:

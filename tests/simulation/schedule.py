@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from consumer import service
 from consumer.kcl import protocol
-from consumer.pipeline import listener
+from consumer.pipeline import listener, pieces
 from tests.simulation import pipe
 from tests.simulation.clock import Time
 from tests.simulation.seams import replaced
@@ -44,6 +44,9 @@ class _Unmeasured:
     """In place of every metric: nothing depends on them."""
 
     def __getattr__(self, name: str) -> "_Unmeasured":
+        return self
+
+    def __getitem__(self, name: str) -> "_Unmeasured":
         return self
 
     def __call__(self, *_: object) -> "_Unmeasured":
@@ -113,6 +116,7 @@ def _product_in(world: World) -> contextlib.AbstractContextManager[None]:
         (protocol, "accept", pipe.accept),
         (protocol, "disconnected", pipe.disconnected),
         (listener, "listen", lambda door: door),
+        (pieces, "RECORDS", 1 + world.rng.randrange(4)),
         (asyncio, "sleep", world.clock.sleep),
         # It asks for the process id each time, which takes longer than all else that asyncio does.
         (asyncio.events, "get_running_loop", lambda: world.clock),

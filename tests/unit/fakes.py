@@ -17,6 +17,7 @@ from consumer.archive.compression import Compression
 from consumer.archive.store import Archive
 from consumer.archive.writer import RotationPolicy
 from consumer.kcl import protocol
+from consumer.kcl.budget import Budget
 from consumer.kcl.claims import Claim
 from consumer.kcl.lease_monitor import LeaseMonitor
 from consumer.kcl.protocol import Conversation
@@ -295,10 +296,10 @@ class FakeDaemon:
 
 async def _conversation(to_child: int, from_child: int) -> Conversation:
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=protocol.LINE_LIMIT)
+    reader = asyncio.StreamReader(limit=protocol.PART)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(to_child, "rb", 0))
     writer, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, os.fdopen(from_child, "wb", 0))
-    return Conversation(reader, writer)
+    return Conversation(reader, writer, Budget(protocol.LINES_BYTES))
 
 
 def record(number: int, data: bytes | None = None, arrival: int | None = None) -> dict[str, Any]:

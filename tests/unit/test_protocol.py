@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from consumer.kcl import protocol
+from consumer.kcl.budget import Budget
 from consumer.kcl.protocol import Conversation, ConversationEnded, ProtocolError, accept
 
 
@@ -26,14 +28,14 @@ class Sink:
         self.closing = True
 
 
-def conversation(*lines: bytes, limit: int = 1 << 16) -> Conversation:
+def conversation(*lines: bytes, limit: int = 1 << 16, budget: Budget | None = None) -> Conversation:
     """With a daemon that has sent these lines and ended."""
     reader = asyncio.StreamReader(limit=limit)
     for line in lines:
         reader.feed_data(line + b"\n")
     reader.feed_eof()
     sink: Any = Sink()
-    return Conversation(reader, sink)
+    return Conversation(reader, sink, budget or Budget(limit))
 
 
 @pytest.mark.parametrize(
@@ -50,8 +52,9 @@ async def test_what_is_no_action_ends_the_run(line: bytes) -> None:
         await conversation(line).receive()
 
 
-async def test_a_line_without_an_end_ends_the_run() -> None:
-    with pytest.raises(ProtocolError, match="a line of more than"):
+async def test_a_line_without_an_end_ends_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "LINE_LIMIT", 150)
+    with pytest.raises(ProtocolError, match="a line of more than 150"):
         await conversation(b" " * 200, limit=100).receive()
 
 
@@ -80,7 +83,7 @@ async def test_a_connector_that_does_not_send_both_pipes_leaves_no_descriptor(pi
             socket.send_fds(theirs, [b"\0"], [write])
         theirs.close()
         with pytest.raises(ConversationEnded, match="no pipes"):
-            await accept(ours)
+            await accept(ours, Budget(0))
         assert len(os.listdir("/dev/fd")) == len(before) - 1  # that of theirs
     os.close(read)
     os.close(write)
