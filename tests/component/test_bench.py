@@ -67,6 +67,8 @@ def test_latency_is_taken_in_both_modes(servers: Servers, mode: str) -> None:
 
 def test_an_idle_task_is_measured(servers: Servers) -> None:
     assert tasks.idle(servers, SMALL) > 0
+
+
 def test_the_service_is_measured_at_a_low_rate(servers: Servers) -> None:
     assert tasks.live(servers, SMALL) > 0
 
