@@ -44,6 +44,8 @@ def whole_task(effort: Effort, say: Say) -> dict[str, Any]:
         found["task"] = tasks.draining(servers, effort, say)
         found["drain"] = {str(each): tasks.drain(servers, effort, each) for each in (1, 10)}
         say(f"drain: {found['drain']}")
+        found["catch_up"] = tasks.catch_up(servers, effort)
+        say(f"one shard catches up at {found['catch_up']} times its rate")
         modes = {"polling": "POLLING", "fanout": "FANOUT"}
         found["latency"] = {name: tasks.latency(servers, effort, mode, say) for name, mode in modes.items()}
         found["idle_percent"] = tasks.idle(servers, effort)
@@ -97,6 +99,7 @@ def summary(found: dict[str, Any]) -> dict[str, Any]:
         "drain_readings_s_per_core": found["drain"]["1"]["readings_s"],
         "drain_readings_s_per_core_batched": found["drain"]["10"]["readings_s"],
         "archive_bytes_per_reading": found["archive_bytes"],
+        "catch_up": found["catch_up"],
         "idle_percent": found["idle_percent"],
         "programs_lines_s": found["programs"],
     }

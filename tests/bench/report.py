@@ -104,6 +104,7 @@ def _summary(found: dict[str, Any]) -> str:
         ("Drained by one core, service and daemon", f"{drain['1']['readings_s']:,} readings/s"),
         ("... with 10 readings in a record", f"{drain['10']['readings_s']:,} readings/s"),
         *live,
+        ("A shard filled at 1,000/s catches up at", f"{total['catch_up']:.1f} times its rate"),
         ("CPU per reading, from 1 to 128 shards", f"{total['cpu_growth_1_to_128']:+.0%}"),
         ("Memory per further shard", f"{total['mb_per_extra_shard']:.2f} MB"),
         ("First row after SIGKILL", f"{total['recovery_s']:.1f} s"),

@@ -34,6 +34,8 @@ PERIOD = 0.05
 """Seconds between two questions to the sink."""
 RECOVERY_SECONDS = 30
 """How long readings are published around each SIGKILL."""
+SHARD_RATE = 1_000
+"""Records a second that Kinesis takes into a shard."""
 CORE = 0
 """The processor that a pinned task has for itself."""
 
@@ -147,6 +149,13 @@ def _ours(servers: Servers, stream: str, readings: int) -> dict[str, float]:
     with service(servers, stream) as task:
         task.start(wait=False)
         return cost(rows, readings, lambda: task.running, lambda: ([task.pid], group(task.daemon())))
+
+
+def catch_up(servers: Servers, effort: Effort) -> float:
+    """How many times faster than records can come into a shard one shard's backlog is read."""
+    stream, readings = "bench-1-backlog", effort.task_readings // 2
+    servers.load(stream, part=1, readings=readings, since=Parts().since)
+    return round(_ours(servers, stream, readings)["rate"] / SHARD_RATE, 1)
 
 
 def _sample(servers: Servers, stream: str, readings: int) -> dict[str, float]:

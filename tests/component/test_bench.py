@@ -65,6 +65,10 @@ def test_latency_is_taken_in_both_modes(servers: Servers, mode: str) -> None:
     assert 0 < found["50"]["p50"] <= found["50"]["p99"]
 
 
+def test_the_backlog_of_one_shard_is_read(servers: Servers) -> None:
+    assert tasks.catch_up(servers, SMALL) > 0
+
+
 def test_an_idle_task_is_measured(servers: Servers) -> None:
     assert tasks.idle(servers, SMALL) > 0
 
