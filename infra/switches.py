@@ -16,8 +16,8 @@ from typing import Dict, Iterable, List, Optional, Sequence, Tuple  # noqa: UP03
 PORTS = ("AWS_PORT", "MQTT_PORT", "HTTP_PORT")
 LOCAL = ("STACK", *PORTS, "PARAMS", "ARCHIVE_MAX_SECONDS")
 FLEET = (
-    "FOR", "DEVICES", "RATE", "VIA", "SHARDS", "PROFILE", "SHAPE", "BATCH", "SEED", "MALFORMED", "DUPLICATES", "LATE",
-    "DISORDER",
+    "FOR", "DEVICES", "RATE", "VIA", "SHARDS", "PROFILE", "SHAPE", "BATCH", "AGGREGATE", "SEED", "MALFORMED",
+    "DUPLICATES", "LATE", "DISORDER",
 )  # fmt: skip
 DEPLOY = ("STACK", "REGION", "EMAIL", "PARAMS", "IMAGE", "ROLE")
 PLAIN = (

@@ -52,6 +52,8 @@ class Settings:
         except click.BadParameter as error:
             [name] = [name for name, option in variables.items() if error.param and option in error.param.opts]
             raise InputError(f"{name}={given[name]} is refused: {error.message}") from None
+        except click.UsageError as error:
+            raise InputError(error.message) from None
         except UserError as error:
             raise InputError(str(error)) from None
         return cls(workload, chosen["shards"], page)

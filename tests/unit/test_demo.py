@@ -112,10 +112,11 @@ def test_producers_of_records_go_past_iot_core_unless_told_otherwise() -> None:
     ("given", "reported"),
     [
         ({"CONTRACT": "nonsense"}, "CONTRACT=nonsense is no page of docs/devices; choose one of aws-iot-lorawan (lor"),
+        ({"AGGREGATE": "10"}, "--aggregate goes with --via kinesis only; over MQTT a message of several is a --batch"),
         ({"CONTRACT": "ttn", "BATCH": "5"}, "BATCH is of the built-in contracts and does not go with CONTRACT=ttn"),
     ],
 )
-def test_a_contract_that_cannot_be_simulated_is_refused(given: dict[str, str], reported: str) -> None:
+def test_what_cannot_be_simulated_is_refused(given: dict[str, str], reported: str) -> None:
     with pytest.raises(InputError) as error:
         Settings.load(given)
     assert str(error.value).startswith(reported)
