@@ -16,7 +16,7 @@ from consumer.aws.codes import THROTTLED, code
 from consumer.aws.retry import FAILURES
 from consumer.kcl.lease_table import Leases, owned_by, readable
 from consumer.kcl.lease_takeover import LOOK_SECONDS, Lost, Takeover
-from consumer.kcl.lease_watch import watches
+from consumer.kcl.lease_watch import spread, stands_in_for, watches
 from consumer.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ T = TypeVar("T")
 OWN_SECONDS: Final = 30.0
 """Seconds between two looks of a worker that does not watch."""
 NEWS_SECONDS: Final = 10.0
-"""Seconds, times the number of workers, after which a worker that does not watch reads all rows."""
+"""Seconds, times the number of workers, after which a worker that does not watch reads all rows; times `spread`."""
 REQUEST_SECONDS: Final = 10.0
 """Limit of one look at the lease table, and of one write."""
 AT_ONCE: Final = 8
@@ -39,7 +39,8 @@ class LeaseMonitor:
     """The lease table as the worker `worker_id` sees it. The lost worker may be the KCL's own leader.
 
     A worker that watches reads all rows, every LOOK_SECONDS. The others read what is theirs, every OWN_SECONDS, and now
-    and then all rows, to know who the workers are: one in the fleet every NEWS_SECONDS, and new workers more often.
+    and then all rows, to know who the workers are: one in the fleet every NEWS_SECONDS or two, and new workers more
+    often. A few stand in for the watchers: every LOOK_SECONDS they read a row of theirs.
     """
 
     def __init__(
@@ -67,6 +68,8 @@ class LeaseMonitor:
         self._unowned: Set[str] = frozenset()
         self._started = time.monotonic()
         self._watched_at = self._looked_at = -math.inf
+        self._standing_in_until = -math.inf
+        self._spread = spread(worker_id)
         self.failing: str | None = None
         """Why the table cannot be read now; None as long as it can."""
         self._failed_at = -math.inf
@@ -104,7 +107,7 @@ class LeaseMonitor:
     async def look(self) -> None:
         """One look at the table, and the takeovers that follow. What fails is tried again at the next look."""
         now = time.monotonic()
-        if self._watches(now):
+        if self._watches(now) or await self._stands_in(now):
             await self._watch()
         elif now - self._looked_at >= OWN_SECONDS:
             own = await self._read(partial(self._leases.own, self._served()))
@@ -113,9 +116,22 @@ class LeaseMonitor:
     def _watches(self, now: float) -> bool:
         others = self._takeover.workers
         known_for = max(OWN_SECONDS, min((now - self._started) / 2, NEWS_SECONDS * len(others)))
-        if now - self._watched_at >= known_for or self.doubtful or self._without_leader:
+        if now - self._watched_at >= known_for * self._spread or self.doubtful or self._without_leader:
             return True
-        return watches(self._worker_id, others, time.time(), self._lease_seconds)
+        return now < self._standing_in_until or watches(self._worker_id, others, time.time(), self._lease_seconds)
+
+    async def _stands_in(self, now: float) -> bool:
+        """Whether a watcher for which this worker stands in shows no sign of life: then this one watches in its place
+        until it can tell who is lost."""
+        takeover = self._takeover
+        watchers = stands_in_for(self._worker_id, takeover.workers, time.time(), self._lease_seconds)
+        leases = {worker: shard for worker in watchers if (shard := takeover.lease_of(worker))}
+        if not leases:
+            return False
+        rows = await self._try("the watchers' leases cannot be read", partial(self._leases.some, leases.values()))
+        if rows is not None and not all(takeover.alive(each, rows.get(leases[each], {}), now) for each in leases):
+            self._standing_in_until = now + self._lease_seconds + 2 * LOOK_SECONDS
+        return now < self._standing_in_until
 
     async def _watch(self) -> None:
         rows = await self._read(self._leases.rows)

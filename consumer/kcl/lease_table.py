@@ -67,11 +67,12 @@ class Leases:
         async for page in pages:
             self._count("index", page)
             keys.update(row["leaseKey"]["S"] for row in page["Items"])
-        rows = await self._get(keys - served)
+        rows = await self.some(keys - served)
         parents = {parent for row in rows.values() for parent in _parents(row)}
-        return frozenset(keys & served | owned_by(self._worker_id, await self._get(parents) | rows))
+        return frozenset(keys & served | owned_by(self._worker_id, await self.some(parents) | rows))
 
-    async def _get(self, shards: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+    async def some(self, shards: Iterable[str]) -> dict[str, Mapping[str, Any]]:
+        """The rows of some shards, without those that have none."""
         rows: dict[str, Mapping[str, Any]] = {}
         for shard in sorted(shards):
             answer = await self._client.get_item(
@@ -148,7 +149,8 @@ def owned_by(worker_id: str, rows: Mapping[str, Mapping[str, Any]]) -> set[str]:
 def readable(rows: Mapping[str, Mapping[str, Any]]) -> set[str]:
     """The shards that should be read now: unfinished, and all their parents finished."""
     unfinished = {shard: row for shard, row in rows.items() if row["checkpoint"]["S"] != "SHARD_END"}
-    waiting = {shard for shard, row in unfinished.items() if any(parent in unfinished for parent in _parents(row))}
+    children = {shard: row for shard, row in unfinished.items() if "parentShardId" in row}
+    waiting = {shard for shard, row in children.items() if any(parent in unfinished for parent in _parents(row))}
     return unfinished.keys() - waiting
 
 

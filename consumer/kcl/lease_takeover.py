@@ -60,6 +60,7 @@ class Takeover:
     def __init__(self, me: str, lease_seconds: float) -> None:
         self._me = me
         self._lease_seconds = lease_seconds
+        self._recently = max(LOOK_SECONDS, lease_seconds / 2)  # a lease is renewed three times in its life
         self._seen: dict[str, tuple[str, float]] = {}  # by shard, its counter and since when it has that value
         self._handed: dict[str, tuple[str, float]] = {}  # by shard, its old owner and since when it is handed over
         self._held: dict[Holder, list[str]] = {}
@@ -83,16 +84,28 @@ class Takeover:
         self._still = still = {holder: self._still_for(shards, now) for holder, shards in held.items()}
         lost = {holder for holder, seconds in still.items() if seconds > self._lease_seconds and holder != me}
         self.workers = frozenset(worker for worker, _ in still.keys() - lost if worker)
-        # Leases are renewed three times per lease duration. If ours are not, the fault is the table's or our own.
-        recently = max(LOOK_SECONDS, self._lease_seconds / 2)
-        if still.get(me, 0.0) > recently:
+        if still.get(me, 0.0) > self._recently:  # the fault is the table's or our own
             return []
         heirs = sorted(
-            {worker for worker in self.workers if still[worker, ""] <= recently} | {self._me},
+            {worker for worker in self.workers if still[worker, ""] <= self._recently} | {self._me},
             key=lambda worker: (len(held.get((worker, ""), ())), worker),
         )
         found = sorted(shard for holder in lost for shard in held[holder])
         return [_lost(shard, rows[shard], heirs[index % len(heirs)]) for index, shard in enumerate(found)]
+
+    def lease_of(self, worker: str) -> str | None:
+        """One of the leases that a worker held at the last look."""
+        return next(iter(self._held.get((worker, ""), ())), None)
+
+    def alive(self, worker: str, row: Mapping[str, Any], now: float) -> bool:
+        """Whether `lease_of` a worker, as it is read between two looks, shows that the worker renews it."""
+        if row.get("leaseOwner") != {"S": worker}:
+            return False
+        shard, counter = row["leaseKey"]["S"], row["leaseCounter"]["N"]
+        seen = self._seen.get(shard)
+        if not seen or seen[0] != counter:
+            seen = self._seen[shard] = (counter, now)
+        return now - seen[1] <= self._recently
 
     def _since(self, rows: Rows, now: float) -> dict[str, tuple[str, float]]:
         since: dict[str, tuple[str, float]] = {}

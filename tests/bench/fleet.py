@@ -7,6 +7,7 @@ does with records is left out; so are the consumer's claims and checkpoints, whi
 """
 
 import asyncio
+import heapq
 import math
 import random
 from collections import Counter
@@ -16,8 +17,9 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from consumer.kcl.lease_monitor import LeaseMonitor
+from consumer.kcl.lease_monitor import NEWS_SECONDS, OWN_SECONDS, LeaseMonitor
 from consumer.kcl.lease_table import Leases
+from consumer.kcl.lease_watch import spread
 
 LEASE: Final = 10.0
 """FAILOVER_SECONDS."""
@@ -171,6 +173,11 @@ class Worker:
         work = (self.monitor.run, self._renew, self._discover, self._lead, self._report)
         self._tasks = [asyncio.create_task(self._late(each)) for each in work]
 
+    def aged(self) -> None:
+        """As if it had lived for long: when it read all rows for the last time has nothing to do with the others."""
+        interval = max(OWN_SECONDS, NEWS_SECONDS * len(self._fleet.workers)) * spread(self.name)
+        self.monitor._watched_at -= self._fleet.rng.uniform(0, interval)
+
     def kill(self) -> None:
         for task in self._tasks:
             task.cancel()
@@ -257,11 +264,12 @@ class Worker:
             if "leaseOwner" not in row or now - seen[1] > LEASE:
                 due.append(shard)
         known = [worker.name for worker in self._fleet.known if now - worker.reported <= 2 * REPORT]
-        loads = {name: len(table.owned.get(name, ())) for name in known}
+        loads = [(len(table.owned.get(name, ())), name) for name in known]
+        heapq.heapify(loads)
         for shard in due:
-            name = min(loads, key=lambda each: (loads[each], each))
+            load, name = loads[0]
             table.own(shard, name, "KCL: assignments")
-            loads[name] += 1
+            heapq.heapreplace(loads, (load + 1, name))
 
 
 class Fleet:
@@ -294,12 +302,13 @@ class Fleet:
         for _ in range(number):
             self.add().start()
         share = len(self.table.rows) // len(self.workers)
-        for worker in self.workers:
-            surplus = sorted(worker.held)[max(share, 1) :]
-            for shard in surplus:
-                poorest = min(self.workers, key=lambda each: (len(self.table.owned.get(each.name, ())), each.name))
-                if len(self.table.owned.get(poorest.name, ())) < share:
-                    self.table.own(shard, poorest.name, "KCL: assignments")
+        loads = [(len(self.table.owned.get(worker.name, ())), worker.name) for worker in self.workers]
+        heapq.heapify(loads)
+        for shard in [shard for worker in self.workers for shard in sorted(worker.held)[max(share, 1) :]]:
+            load, poorest = loads[0]
+            if load < share:
+                self.table.own(shard, poorest, "KCL: assignments")
+                heapq.heapreplace(loads, (load + 1, poorest))
         await asyncio.sleep(2 * LEASE)
         await self.recovered()
 

@@ -8,6 +8,7 @@ speed of the machine has no part in the figures.
 
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import statistics
@@ -18,6 +19,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, Final
 
+from consumer.kcl.lease_watch import watches
 from infra.local.process import ROOT
 from infra.prices import HOURS, PRICES
 from tests.bench import report, scale_report
@@ -33,7 +35,8 @@ SIZES: Final = (
 )
 AGE: Final = 86_400.0
 """Seconds that a fleet has lived when it is looked at."""
-STEADY: Final = 600.0
+STEADY: Final = 2000.0
+"""Seconds: of 100 workers each reads all rows at least once in them."""
 SMALL: Final = 100_000
 """Workers x shards up to which losses are simulated in more worlds, with these seeds."""
 SEEDS: Final = range(2, 5)
@@ -59,6 +62,7 @@ async def steady(fleet: Fleet) -> dict[str, Any]:
         "writes_s": _rounded(writes),
         "ours_per_shard_minute": round(60 * ours / size[1], 3),
         "ours_per_worker_minute": round(60 * ours / size[0], 3),
+        "own_per_worker_minute": round(60 * sum(reads.get(kind, 0.0) for kind in ("index", "row")) / size[0], 3),
         "before_reads_s": round(before, 3),
         "before_per_shard_minute": round(60 * before / size[1], 3),
         "usd_month": _rounded(
@@ -85,6 +89,17 @@ async def lost_leader(fleet: Fleet) -> list[float]:
         return found
 
     return await _lose(fleet, 5, leader)
+
+
+async def lost_watchers(fleet: Fleet) -> list[float]:
+    """All that watch, at once; with them the one that is about to."""
+
+    def watching() -> list[Worker]:
+        reading = _reading(fleet)
+        names = {worker.name for worker in reading}
+        return [worker for worker in reading if watches(worker.name, names, time.time(), LEASE)]
+
+    return await _lose(fleet, 5, watching)
 
 
 async def lost_zone(fleet: Fleet) -> list[float]:
@@ -129,7 +144,7 @@ async def _lose(fleet: Fleet, times: int, whom: Callable[[], Sequence[Worker]]) 
 
 
 SCENARIOS: Final[dict[str, Scenario]] = {
-    each.__name__: each for each in (steady, lost_worker, lost_leader, lost_zone, deploy)
+    each.__name__: each for each in (steady, lost_worker, lost_leader, lost_watchers, lost_zone, deploy)
 }
 
 
@@ -144,6 +159,8 @@ def run(names: Sequence[str], workers: int, shards: int, seed: int) -> dict[str,
         for worker in fleet.workers:
             worker.start()
         await asyncio.sleep(60)
+        for worker in fleet.workers:
+            worker.aged()
         for name in names:
             found[name] = await SCENARIOS[name](fleet)
         for worker in list(fleet.workers):
@@ -181,7 +198,7 @@ def _virtual(clock: Clock) -> contextlib.AbstractContextManager[None]:
 
 def measure(workers: int, shards: int) -> dict[str, Any]:
     """All scenarios of one size; the losses in several worlds, where those are small."""
-    losses = ["lost_worker", "lost_leader", "lost_zone"] if workers > 1 else []
+    losses = ["lost_worker", "lost_leader", "lost_watchers", "lost_zone"] if workers > 1 else []
     first = run(["steady", *losses, "deploy"], workers, shards, 1)
     worlds = [first, *(run(losses, workers, shards, seed) for seed in SEEDS if workers * shards <= SMALL)]
     found = {"workers": workers, "shards": shards, **first["steady"], "deploy": first["deploy"]}
@@ -222,6 +239,7 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _measured(size: tuple[int, int]) -> dict[str, Any]:
+    gc.disable()  # it would look through the rows that each worker has seen, again and again
     found = measure(*size)
     print(json.dumps(found), file=sys.stderr, flush=True)
     return found

@@ -3,7 +3,7 @@
 import pytest
 
 from consumer.kcl.lease_takeover import LOOK_SECONDS, MAX_HAND_OVER
-from consumer.kcl.lease_watch import SEATS, term_seconds, watches
+from consumer.kcl.lease_watch import SEATS, STAND_INS, spread, stands_in_for, term_seconds, watches
 
 LEASE = 10.0
 
@@ -40,6 +40,34 @@ def test_when_a_watcher_is_lost_another_has_been_watching_for_longer_than_a_leas
             experienced = [worker for worker, since in began.items() if now - since >= lease]
             assert len(experienced) >= 2 or size == 3, now
             assert experienced
+
+
+@pytest.mark.parametrize("size", [6, 7, 1000])
+def test_each_watcher_has_stand_ins_that_do_not_watch(size: int) -> None:
+    workers = fleet(size)
+    for now in range(1_800_000_000, 1_800_003_000, 61):
+        stand_ins = {worker: stands_in_for(worker, workers, now, LEASE) for worker in workers}
+        watchers = watching(workers, now)
+        assert frozenset[str]().union(*stand_ins.values()) == watchers
+        for watcher in watchers:
+            standing = [worker for worker, of in stand_ins.items() if watcher in of]
+            assert len(standing) >= STAND_INS
+            assert len(set(standing) - watchers) >= STAND_INS - (len(watchers) - SEATS)
+
+
+def test_when_the_watchers_are_gone_their_first_stand_ins_watch() -> None:
+    workers = fleet(50)
+    for now in range(1_800_000_000, 1_800_003_000, 61):
+        watchers = watching(workers, now)
+        heirs = watching(workers - watchers, now)
+        assert all(stands_in_for(heir, workers, now, LEASE) for heir in heirs - watchers)
+
+
+def test_workers_spread_their_looks() -> None:
+    spreads = [spread(worker) for worker in fleet(1000)]
+    assert 1 <= min(spreads) < 1.01
+    assert 1.99 < max(spreads) < 2
+    assert 1.45 < sum(spreads) / 1000 < 1.55
 
 
 def test_a_watcher_stays_long_enough_to_see_a_hand_over_that_does_not_end() -> None:
