@@ -73,7 +73,7 @@ class Takeover:
             self._seen.clear()
             self._handed.clear()
         self._looked = now
-        self._seen = self._since(rows, now)
+        self._seen = {shard: self._counter_since(shard, row, now) for shard, row in rows.items()}
         self._handed = {
             shard: self._handed_since(shard, row["checkpointOwner"]["S"], now)
             for shard, row in rows.items()
@@ -101,19 +101,14 @@ class Takeover:
         """Whether `lease_of` a worker, as it is read between two looks, shows that the worker renews it."""
         if row.get("leaseOwner") != {"S": worker}:
             return False
-        shard, counter = row["leaseKey"]["S"], row["leaseCounter"]["N"]
-        seen = self._seen.get(shard)
-        if not seen or seen[0] != counter:
-            seen = self._seen[shard] = (counter, now)
+        shard = row["leaseKey"]["S"]
+        self._seen[shard] = seen = self._counter_since(shard, row, now)
         return now - seen[1] <= self._recently
 
-    def _since(self, rows: Rows, now: float) -> dict[str, tuple[str, float]]:
-        since: dict[str, tuple[str, float]] = {}
-        for shard, row in rows.items():
-            counter = row["leaseCounter"]["N"] if "leaseCounter" in row else "0"
-            seen = self._seen.get(shard)
-            since[shard] = seen if seen and seen[0] == counter else (counter, now)
-        return since
+    def _counter_since(self, shard: str, row: Mapping[str, Any], now: float) -> tuple[str, float]:
+        counter = row["leaseCounter"]["N"] if "leaseCounter" in row else "0"
+        seen = self._seen.get(shard)
+        return seen if seen and seen[0] == counter else (counter, now)
 
     def _handed_since(self, shard: str, old_owner: str, now: float) -> tuple[str, float]:
         seen = self._handed.get(shard)

@@ -228,14 +228,19 @@ def main(arguments: Sequence[str]) -> None:
     sizes = [(int(workers), int(shards)) for workers, _, shards in (each.partition("x") for each in arguments)]
     with ProcessPoolExecutor() as processes:
         found = list(processes.map(_measured, sorted(sizes or SIZES, key=lambda size: -size[0] * size[1])))
-    found.sort(key=lambda each: (each["workers"], each["shards"]))
     if not sizes:
-        result = {"lease_seconds": LEASE, "row_bytes": ROW, "sizes": found}
-        scale_report.RESULT.write_text(json.dumps(result, indent=1) + "\n")
-        command = [".bench/bin/python", "-m", "tests.bench.scale_plot", "docs/performance"]
-        subprocess.run(command, input=json.dumps(result), text=True, cwd=ROOT, check=True)
-        report.PAGE.write_text(report.page(report.load()))
+        write(found)
     print(json.dumps(found))
+
+
+def write(found: list[dict[str, Any]]) -> None:
+    """RESULT, and the page and the plot that show it."""
+    sizes = sorted(found, key=lambda each: (each["workers"], each["shards"]))
+    result = {"lease_seconds": LEASE, "row_bytes": ROW, "steady_seconds": STEADY, "sizes": sizes}
+    scale_report.RESULT.write_text(json.dumps(result, indent=1) + "\n")
+    command = [".bench/bin/python", "-m", "tests.bench.scale_plot", "docs/performance"]
+    subprocess.run(command, input=json.dumps(result), text=True, cwd=ROOT, check=True)
+    report.PAGE.write_text(report.page(report.load()))
 
 
 def _measured(size: tuple[int, int]) -> dict[str, Any]:

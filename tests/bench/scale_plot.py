@@ -27,7 +27,13 @@ def draw(found: dict[str, Any], folder: Path) -> None:
     reads.plot(names, ours, "o-", color="tab:blue", label="consumers")
     reads.plot(names, theirs, "s:", color="tab:orange", label="the KCL's own")
     reads.set(yscale="log", ylabel="read units a second, whole fleet")
-    for name, text in (("lost_worker", "a worker"), ("lost_leader", "the leader"), ("lost_zone", "30 % at once")):
+    losses = {
+        "lost_worker": "a worker",
+        "lost_leader": "the leader",
+        "lost_watchers": "all that watch",
+        "lost_zone": "30 % at once",
+    }
+    for name, text in losses.items():
         known = [(each, size[name]) for each, size in zip(names, sizes, strict=True) if name in size]
         (line,) = seconds.plot(*zip(*((each, lost["median"]) for each, lost in known), strict=True), "o-", label=text)
         seconds.plot(*zip(*((each, lost["max"]) for each, lost in known), strict=True), "^", color=line.get_color())

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any, Final
 
 RESULT: Final = Path(__file__).with_name("results") / "scale.json"
+LOSSES: Final = ("lost_worker", "lost_leader", "lost_watchers", "lost_zone")
 STEADY: Final = (
     *("workers", "shards", "reads/s", "before", "the KCL's", "reads a shard and minute", "a worker and minute"),
-    *("the KCL's writes/s", "USD a month", "before", "the KCL's"),
+    *("of these what it has of its own", "the KCL's writes/s", "USD a month", "before", "the KCL's"),
 )
 LOST: Final = (
-    *("workers", "shards", "a worker", "the leader", "30 % of the workers", "deployment", "the whole deployment"),
+    *("workers", "shards", "a worker", "the leader", "all that watch", "30 % of the workers"),
+    *("deployment", "the whole deployment"),
 )
 
 
@@ -36,8 +38,12 @@ happens:
 {_table(STEADY, steady)}
 
 *Reads* are the read units of all consumers, *before* what they were when each read the whole table every 5 s
-([decision 26](decisions/0026-watch.md)). Of the KCL's own bill nearly all is the renewal of leases, a write per shard
-every third of `FAILOVER_SECONDS`. The consumer's claims and checkpoints come on top, one for each archive object.
+([decision 26](decisions/0026-watch.md)). The whole table has to be read by someone: that grows with the shards, and is
+the same for any number of workers. What a worker reads *of its own* (its leases in the index, and a row of a watcher if
+it stands in for one) depends on neither. Where there are more workers than shards, reads a shard mean nothing. Of the
+KCL's own bill nearly all is the renewal of leases, a write per shard every third of `FAILOVER_SECONDS`. The consumer's
+claims and checkpoints come on top, one for each archive object. A month is reckoned with the prices of
+`infra/prices.json`.
 
 Seconds until all shards are read again after workers are lost, and seconds that a shard is not read during a
 deployment, which replaces a tenth of the workers at a time; median and greatest:
@@ -46,21 +52,29 @@ deployment, which replaces a tenth of the workers at a time; median and greatest
 
 ![Read units, and seconds until all shards are read again, by size of the fleet](performance/scale.svg)
 
-A loss costs the duration of a lease and two looks or three. Where it takes much longer, both workers that watched were
-among the lost ones. During a deployment a shard waits for the KCL's leader, which assigns free leases every twice
-`FAILOVER_SECONDS`."""
+A loss costs the duration of a lease and two looks or three, and one or two more where all that watched are lost. During
+a deployment a shard waits for the KCL's leader, which assigns free leases every twice `FAILOVER_SECONDS`. Each figure
+is of the {found["steady_seconds"]:,.0f} s after the first minute, or of {_times(sizes)} losses. The workers of a fleet
+are not new to each other: when each has read the whole table for the last time is drawn by lot."""
+
+
+def _times(sizes: list[dict[str, Any]]) -> str:
+    times = [size[name]["times"] for size in sizes for name in LOSSES if name in size]
+    return f"{min(times)} to {max(times)}"
 
 
 def _steady(size: dict[str, Any]) -> list[str]:
     kcl = sum(number for kind, number in size["reads_s"].items() if kind.startswith("KCL"))
     ours = sum(size["reads_s"].values()) - kcl
-    reads = [ours, size["before_reads_s"], kcl, size["ours_per_shard_minute"], size["ours_per_worker_minute"]]
+    reads = [_number(number) for number in (ours, size["before_reads_s"], kcl)]
+    shard = "" if size["workers"] > size["shards"] else _number(size["ours_per_shard_minute"])
+    worker = [size["ours_per_worker_minute"], size["own_per_worker_minute"], sum(size["writes_s"].values())]
     month = [size["usd_month"][group] for group in ("ours", "before", "kcl")]
-    return [*_size(size), *map(_number, reads), _number(sum(size["writes_s"].values())), *map(_number, month)]
+    return [*_size(size), *reads, shard, *map(_number, worker), *map(_number, month)]
 
 
 def _lost(size: dict[str, Any]) -> list[str]:
-    lost = [_spread(size[name]) if name in size else "" for name in ("lost_worker", "lost_leader", "lost_zone")]
+    lost = [_spread(size[name]) if name in size else "" for name in LOSSES]
     made = size.get("deploy")
     return [*_size(size), *lost, *([_spread(made["unread_s"]), _number(made["seconds"])] if made else ["", ""])]
 

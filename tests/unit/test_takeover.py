@@ -162,3 +162,17 @@ def test_a_lease_that_is_being_handed_over_has_an_owner_as_long_as_it_is_renewed
         rows = {"a": row(owner, counter, checkpointOwner={"S": "other"})}
         takeover.look(rows, 1000 + number * LOOK_SECONDS)
         assert takeover.held == ({"a"} if number < 7 else set())
+
+
+def test_a_lease_read_between_two_looks_shows_whether_its_owner_lives() -> None:
+    takeover = Takeover("me", LEASE)
+    takeover.look({"a": row("other", 1), "b": row("me", 1)}, 1000.0)
+    assert takeover.lease_of("other") == "a"
+    assert takeover.lease_of("unknown") is None
+    key = {"leaseKey": {"S": "a"}}
+    assert takeover.alive("other", row("other", 2, **key), 1500.0)
+    assert takeover.alive("other", row("other", 2, **key), 1505.0)
+    assert not takeover.alive("other", row("other", 2, **key), 1505.1)
+    assert takeover.alive("other", row("other", 3, **key), 1505.2)
+    assert not takeover.alive("other", row("me", 4, **key), 1505.3)
+    assert not takeover.alive("other", {}, 1505.3)
