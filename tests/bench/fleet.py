@@ -11,7 +11,7 @@ import heapq
 import math
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Set
 from types import SimpleNamespace
 from typing import Any, Final
 
@@ -150,6 +150,20 @@ class Reads:
         return SimpleNamespace(inc=lambda: None, labels=lambda *_: SimpleNamespace(inc=lambda: None))
 
 
+class Monitor(LeaseMonitor):
+    """Workers that have seen the same fleet share the set: comparing thousands of names would take most of the time."""
+
+    def __init__(self, fleet: "Fleet", *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._known = fleet.known_sets
+
+    async def look(self) -> None:
+        before = self._takeover.workers
+        await super().look()
+        if (seen := self._takeover.workers) is not before:
+            self._takeover.workers = self._known.setdefault(frozenset(seen), seen)
+
+
 class Worker:
     """One task: the consumer's lease monitor, and a model of its daemon."""
 
@@ -165,7 +179,7 @@ class Worker:
         metrics: Any = Reads(table)
         client: Any = Client(table, fleet.rng)
         leases = Leases(client, "leases", name, metrics)
-        self.monitor = LeaseMonitor(name, LEASE, leases, lambda: self.served, metrics)
+        self.monitor = Monitor(fleet, name, LEASE, leases, lambda: self.served, metrics)
         self._seen: dict[str, tuple[str, float]] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -279,6 +293,7 @@ class Fleet:
         self.rng = random.Random(seed)
         self.now: Callable[[], float] = clock.time
         self.table = LeaseTable(shards)
+        self.known_sets: dict[frozenset[str], Set[str]] = {}
         self.known: list[Worker] = []
         """All that were ever started."""
         self.workers: list[Worker] = []

@@ -39,6 +39,8 @@ STEADY: Final = 2000.0
 """Seconds: of 100 workers each reads all rows at least once in them."""
 SMALL: Final = 100_000
 """Workers x shards up to which losses are simulated in more worlds, with these seeds."""
+DEPLOYED: Final = 1_000_000
+"""Workers x shards up to which a deployment is simulated: each new worker reads the table a few times."""
 SEEDS: Final = range(2, 5)
 EPOCH: Final = 1_800_000_000.0
 STARTUP: Final = 45.0
@@ -76,7 +78,7 @@ async def steady(fleet: Fleet) -> dict[str, Any]:
 
 
 async def lost_worker(fleet: Fleet) -> list[float]:
-    return await _lose(fleet, 5, lambda: [fleet.rng.choice(_reading(fleet))])
+    return await _lose(fleet, _times(fleet), lambda: [fleet.rng.choice(_reading(fleet))])
 
 
 async def lost_leader(fleet: Fleet) -> list[float]:
@@ -88,7 +90,7 @@ async def lost_leader(fleet: Fleet) -> list[float]:
             fleet.table.leader = found[0].name
         return found
 
-    return await _lose(fleet, 5, leader)
+    return await _lose(fleet, _times(fleet), leader)
 
 
 async def lost_watchers(fleet: Fleet) -> list[float]:
@@ -99,7 +101,7 @@ async def lost_watchers(fleet: Fleet) -> list[float]:
         names = {worker.name for worker in reading}
         return [worker for worker in reading if watches(worker.name, names, time.time(), LEASE)]
 
-    return await _lose(fleet, 5, watching)
+    return await _lose(fleet, _times(fleet), watching)
 
 
 async def lost_zone(fleet: Fleet) -> list[float]:
@@ -125,6 +127,10 @@ async def deploy(fleet: Fleet) -> dict[str, Any]:
         "unread_s": {"median": round(statistics.median(gaps), 1), "max": round(max(gaps), 1)},
         "ours_per_worker": round(ours / len(old), 1),
     }
+
+
+def _times(fleet: Fleet) -> int:
+    return 5 if len(fleet.workers) * len(fleet.table.rows) <= SMALL else 3
 
 
 def _reading(fleet: Fleet) -> list[Worker]:
@@ -196,15 +202,23 @@ def _virtual(clock: Clock) -> contextlib.AbstractContextManager[None]:
     )
 
 
-def measure(workers: int, shards: int) -> dict[str, Any]:
-    """All scenarios of one size; the losses in several worlds, where those are small."""
-    losses = ["lost_worker", "lost_leader", "lost_watchers", "lost_zone"] if workers > 1 else []
-    first = run(["steady", *losses, "deploy"], workers, shards, 1)
-    worlds = [first, *(run(losses, workers, shards, seed) for seed in SEEDS if workers * shards <= SMALL)]
-    found = {"workers": workers, "shards": shards, **first["steady"], "deploy": first["deploy"]}
-    for name in losses:
-        seconds = [each for world in worlds for each in world[name]]
-        found[name] = {"median": statistics.median(seconds), "max": max(seconds), "times": len(seconds)}
+def worlds(workers: int, shards: int) -> list[tuple[Sequence[str], int]]:
+    """The scenarios of one size, and a seed: of a large fleet each in a world of its own, as it takes minutes."""
+    losses = list(scale_report.LOSSES) if workers > 1 else []
+    if workers * shards > SMALL:
+        return [([name], 1) for name in ("steady", *losses, *["deploy"] * (workers * shards <= DEPLOYED))]
+    return [(["steady", *losses, "deploy"], 1), *((losses, seed) for seed in SEEDS if losses)]
+
+
+def summary(workers: int, shards: int, results: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What the worlds of one size found."""
+    first = {name: found for result in reversed(results) for name, found in result.items()}
+    found = {"workers": workers, "shards": shards, **first["steady"]}
+    if "deploy" in first:
+        found["deploy"] = first["deploy"]
+    for name in scale_report.LOSSES:
+        if seconds := [each for result in results for each in result.get(name, ())]:
+            found[name] = {"median": round(statistics.median(seconds), 1), "max": max(seconds), "times": len(seconds)}
     return found
 
 
@@ -224,11 +238,13 @@ def _rounded(numbers: dict[str, float]) -> dict[str, float]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Runs the sizes given, or all, largest first, one on each core; all are written to RESULT."""
-    sizes = [(int(workers), int(shards)) for workers, _, shards in (each.partition("x") for each in arguments)]
+    """Runs the sizes given, or all, largest first, one world on each core; all are written to RESULT."""
+    asked = [(int(workers), int(shards)) for workers, _, shards in (each.partition("x") for each in arguments)]
+    sizes = sorted(asked or SIZES, key=lambda size: -size[0] * size[1])
     with ProcessPoolExecutor() as processes:
-        found = list(processes.map(_measured, sorted(sizes or SIZES, key=lambda size: -size[0] * size[1])))
-    if not sizes:
+        begun = [(size, [processes.submit(_run, *world, *size) for world in worlds(*size)]) for size in sizes]
+        found = [summary(*size, [each.result() for each in results]) for size, results in begun]
+    if not asked:
         write(found)
     print(json.dumps(found))
 
@@ -243,10 +259,11 @@ def write(found: list[dict[str, Any]]) -> None:
     report.PAGE.write_text(report.page(report.load()))
 
 
-def _measured(size: tuple[int, int]) -> dict[str, Any]:
+def _run(names: Sequence[str], seed: int, workers: int, shards: int) -> dict[str, Any]:
     gc.disable()  # it would look through the rows that each worker has seen, again and again
-    found = measure(*size)
-    print(json.dumps(found), file=sys.stderr, flush=True)
+    found = run(names, workers, shards, seed)
+    print(f"{workers}x{shards}: {json.dumps(found)}", file=sys.stderr, flush=True)
+    gc.enable()
     return found
 
 

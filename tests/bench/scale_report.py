@@ -12,7 +12,7 @@ STEADY: Final = (
 )
 LOST: Final = (
     *("workers", "shards", "a worker", "the leader", "all that watch", "30 % of the workers"),
-    *("deployment", "the whole deployment"),
+    *("deployment", "the whole deployment", "reads of a worker in it"),
 )
 
 
@@ -39,11 +39,11 @@ happens:
 
 *Reads* are the read units of all consumers, *before* what they were when each read the whole table every 5 s
 ([decision 26](decisions/0026-watch.md)). The whole table has to be read by someone: that grows with the shards, and is
-the same for any number of workers. What a worker reads *of its own* (its leases in the index, and a row of a watcher if
-it stands in for one) depends on neither. Where there are more workers than shards, reads a shard mean nothing. Of the
-KCL's own bill nearly all is the renewal of leases, a write per shard every third of `FAILOVER_SECONDS`. The consumer's
-claims and checkpoints come on top, one for each archive object. A month is reckoned with the prices of
-`infra/prices.json`.
+the same for any number of workers. What a worker reads *of its own* are its leases in the index, and a row of a watcher
+if it stands in for one: that depends on neither, and weighs more in a small fleet, where the turn comes more often.
+Where there are more workers than shards, reads a shard mean nothing. Of the KCL's own bill nearly all is the renewal of
+leases, a write per shard every third of `FAILOVER_SECONDS`. The consumer's claims and checkpoints come on top, one for
+each archive object. A month is reckoned with the prices of `infra/prices.json`.
 
 Seconds until all shards are read again after workers are lost, and seconds that a shard is not read during a
 deployment, which replaces a tenth of the workers at a time; median and greatest:
@@ -53,9 +53,18 @@ deployment, which replaces a tenth of the workers at a time; median and greatest
 ![Read units, and seconds until all shards are read again, by size of the fleet](performance/scale.svg)
 
 A loss costs the duration of a lease and two looks or three, and one or two more where all that watched are lost. During
-a deployment a shard waits for the KCL's leader, which assigns free leases every twice `FAILOVER_SECONDS`. Each figure
-is of the {found["steady_seconds"]:,.0f} s after the first minute, or of {_times(sizes)} losses. The workers of a fleet
-are not new to each other: when each has read the whole table for the last time is drawn by lot."""
+a deployment a shard waits for the KCL's leader, which assigns free leases every twice `FAILOVER_SECONDS`; a worker that
+starts reads the whole table a few times until it is some minutes old, which is the only cost that grows with workers
+times shards.{_without(sizes)}
+
+The workers of such a fleet are not new to each other: it is drawn by lot when each has read the whole table for the
+last time. Reads and writes are the mean of {found["steady_seconds"]:,.0f} s; the seconds are of {_times(sizes)} losses
+of each kind. Each worker of each size runs the real code."""
+
+
+def _without(sizes: list[dict[str, Any]]) -> str:
+    names = [" x ".join(_size(size)) for size in sizes if "deploy" not in size]
+    return f" A deployment of {' and '.join(names)} would take too long to simulate, and was not." if names else ""
 
 
 def _times(sizes: list[dict[str, Any]]) -> str:
@@ -76,7 +85,8 @@ def _steady(size: dict[str, Any]) -> list[str]:
 def _lost(size: dict[str, Any]) -> list[str]:
     lost = [_spread(size[name]) if name in size else "" for name in LOSSES]
     made = size.get("deploy")
-    return [*_size(size), *lost, *([_spread(made["unread_s"]), _number(made["seconds"])] if made else ["", ""])]
+    deployed = [_spread(made["unread_s"]), *map(_number, (made["seconds"], made["ours_per_worker"]))] if made else []
+    return [*_size(size), *lost, *(deployed or [""] * 3)]
 
 
 def _size(size: dict[str, Any]) -> list[str]:

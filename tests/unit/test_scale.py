@@ -22,7 +22,7 @@ def test_there_is_a_figure_for_every_size() -> None:
 
 
 def test_the_reads_of_a_worker_depend_on_its_leases_and_not_on_the_fleet() -> None:
-    each = [scale.run(["steady"], size, 10 * size, 1)["steady"]["ours_per_worker_minute"] for size in (8, 16, 32)]
+    each = [scale.run(["steady"], size, 10 * size, 1)["steady"]["ours_per_worker_minute"] for size in (8, 24)]
     assert max(each) < 1.1 * min(each)
 
 
