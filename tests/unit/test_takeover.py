@@ -169,7 +169,7 @@ def test_a_lease_read_between_two_looks_shows_whether_its_owner_lives() -> None:
     takeover.look({"a": row("other", 1), "b": row("me", 1)}, 1000.0)
     assert takeover.lease_of("other") == "a"
     assert takeover.lease_of("unknown") is None
-    key = {"leaseKey": {"S": "a"}}
+    key: dict[str, Any] = {"leaseKey": {"S": "a"}}
     assert takeover.alive("other", row("other", 2, **key), 1500.0)
     assert takeover.alive("other", row("other", 2, **key), 1505.0)
     assert not takeover.alive("other", row("other", 2, **key), 1505.1)
