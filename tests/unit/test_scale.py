@@ -3,6 +3,7 @@
 import pytest
 
 from tests.bench import scale
+from tests.bench.scale import SIZES
 from tests.bench.scale_report import LOSSES, load, section
 
 
@@ -14,6 +15,16 @@ def test_reads_do_not_grow_faster_than_the_fleet_and_losses_are_noticed_in_time(
     for name in LOSSES:
         if name in found:
             assert found[name]["max"] <= 30  # type: ignore[index]
+
+
+def test_there_is_a_figure_for_every_size() -> None:
+    assert [(size["workers"], size["shards"]) for size in load()["sizes"]] == list(SIZES)
+
+
+def test_the_reads_of_a_worker_are_the_same_at_any_size() -> None:
+    each = [size["ours_per_worker_minute"] for size in load()["sizes"] if size["shards"] == 10 * size["workers"] > 10]
+    assert len(each) == 3
+    assert max(each) < 1.15 * min(each)
 
 
 def test_the_reads_of_a_worker_depend_on_its_leases_and_not_on_the_fleet() -> None:
