@@ -14,6 +14,7 @@ from tests.conftest import Deployed
 
 OUTPUTS = {
     "StreamName", "StreamArn", "SensorTable", "ArchiveBucket", "AlertTopicArn", "AlertFunction", "ApiFunction",
+    "QueryApi", "QueryUrl", "DevicesTable",
     "IotEndpoint", "DevicePolicy", "Region", "ClientRoleArn", "OperatorRoleArn", "ApplicationName", "RepositoryUri",
     "RepositoryArn", "UndeliveredQueue", "ReadingsRule", "HumidityRule", "TopicPattern", "BasicIngest",
     "AlertSource", "AlertField", "AlertWhen", "AlertThreshold", "AlertMaxAge",
