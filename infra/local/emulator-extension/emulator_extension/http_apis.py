@@ -1,7 +1,7 @@
 """HTTP APIs of API Gateway: an address that clients can reach, and the function's permission for the API.
 
-The emulator names a host below localhost, which resolvers need not know and its certificate does not cover; and it calls
-any function, whatever its policy says.
+The emulator names a host below localhost, which resolvers need not know and its certificate does not cover; and it
+calls any function, whatever the function's policy says.
 """
 
 import json
