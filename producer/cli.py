@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from producer.console import commands as console
 from producer.fleet import commands as fleet
 from producer.ops import commands as ops
 from producer.ops import contract_commands as contracts
@@ -33,7 +34,7 @@ def cli() -> None:
     """Devices, readings and the audit of a Sensorstream stack."""
 
 
-for command in (*fleet.COMMANDS, *ops.COMMANDS, *contracts.COMMANDS):
+for command in (*fleet.COMMANDS, *ops.COMMANDS, *contracts.COMMANDS, *console.COMMANDS):
     cli.add_command(command)
 
 

@@ -30,22 +30,29 @@ def query(stack: Stack, sensor: str, limit: int) -> dict[str, Any]:
     client = stack.session.client("lambda")
     found: dict[str, Any] = {"Items": [], "Count": 0, "ScannedCount": 0}
     while len(found["Items"]) < limit:
-        request = {"operation": "query", "sensorid": sensor, "limit": min(PAGE, limit - len(found["Items"]))}
-        if start := found.pop("LastEvaluatedKey", None):
-            request["ExclusiveStartKey"] = start
-        answer = client.invoke(FunctionName=stack.api_function, Payload=json.dumps(request).encode())
-        page = json.loads(answer["Payload"].read(), parse_float=Decimal)
-        if "FunctionError" in answer:
-            raise UserError(f"{stack.api_function}: {page.get('errorMessage', page)}")
-        if "error" in page:
-            raise UserError(page["error"])
-        found["Items"] += page["Items"]
+        start = found.pop("LastEvaluatedKey", None)
+        answer = page(client, stack.api_function, sensor, min(PAGE, limit - len(found["Items"])), start)
+        found["Items"] += answer["Items"]
         for count in ("Count", "ScannedCount"):
-            found[count] += page[count]
-        if "LastEvaluatedKey" not in page:
+            found[count] += answer[count]
+        if "LastEvaluatedKey" not in answer:
             break
-        found["LastEvaluatedKey"] = page["LastEvaluatedKey"]
+        found["LastEvaluatedKey"] = answer["LastEvaluatedKey"]
     return found
+
+
+def page(client: Any, function: str, sensor: str, limit: int, start: dict[str, str] | None) -> dict[str, Any]:
+    """One answer of the function, with at most `PAGE` items; those before the key `start` in time."""
+    request: dict[str, Any] = {"operation": "query", "sensorid": sensor, "limit": limit}
+    if start:
+        request["ExclusiveStartKey"] = start
+    answer = client.invoke(FunctionName=function, Payload=json.dumps(request).encode())
+    items: dict[str, Any] = json.loads(answer["Payload"].read(), parse_float=Decimal)
+    if "FunctionError" in answer:
+        raise UserError(f"{function}: {items.get('errorMessage', items)}")
+    if "error" in items:
+        raise UserError(items["error"])
+    return items
 
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode

@@ -1,0 +1,99 @@
+"""The console's server: the page's files, and what the page asks for below /api, all behind `access`."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from producer.aws.errors import AWS_ERRORS, UserError, explain
+from producer.aws.stack import Stack
+from producer.console import access, problems
+from producer.console.archived import Archive
+from producer.console.device import Device
+from producer.console.history import History
+from producer.console.publish import Publish
+from producer.console.requests import Blocking
+
+PAGE = Path(__file__).with_name("page")
+STOP_SECONDS = 1.0  # for what is being answered, among it streams that never end
+
+
+class Server:
+    """One stack's console. `announce` is called with each address that a browser may open."""
+
+    def __init__(self, stack: Stack, announce: Callable[[str], None]) -> None:
+        self._stack = stack
+        self._blocking = Blocking()
+        self._access = access.Access(announce)
+        app = web.Application(middlewares=[self._access.middleware, problems.middleware], client_max_size=1024 * 1024)
+        app.on_response_prepare.append(access.add_headers)
+        history, archive = History(stack), Archive(stack)
+        device = Device(history, archive, self._blocking)
+        publish = Publish(stack, history, archive, device, self._blocking)
+        app.add_routes(
+            [
+                web.get("/", _index),
+                web.get("/api/about", self._about),
+                web.get("/api/kinds", publish.kinds),
+                web.post("/api/preview", publish.preview),
+                web.post("/api/publish", publish.publish),
+                web.post("/api/certificates", publish.certificates),
+                web.get("/api/devices/{device}/readings", device.readings),
+                web.get("/api/devices/{device}/archived", device.archived),
+                web.get("/api/devices/{device}/live", device.live),
+                web.static("/page", PAGE),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=STOP_SECONDS)
+
+    async def start(self, port: int) -> None:
+        """Listens on loopback; 0 takes any free port. Raises UserError when it is taken."""
+        await self._runner.setup()
+        try:
+            await web.TCPSite(self._runner, access.HOST, port).start()
+        except OSError as error:
+            raise UserError(f"port {port} cannot be listened on ({os.strerror(error.errno or 0)}); choose another: --port") from None
+        self._access.begin(int(self._runner.addresses[0][1]))
+
+    async def stop(self) -> None:
+        """Ends what is open."""
+        await self._runner.cleanup()
+        self._blocking.pool.shutdown(wait=False, cancel_futures=True)
+
+    async def _about(self, _: web.Request) -> web.Response:
+        return web.json_response(await self._blocking(self._describe))
+
+    def _describe(self) -> dict[str, Any]:
+        """The stack, who asks, and when a reading raises an alert."""
+        try:
+            who = str(self._stack.session.client("sts").get_caller_identity()["Arn"])
+        except AWS_ERRORS as error:
+            who = explain(error)
+        alerts = self._stack.alerts
+        return {
+            "stack": self._stack.name,
+            "region": self._stack.session.region_name,
+            "who": who.split("/")[1] if ":assumed-role/" in who else who.rpartition(":")[2],
+            "topics": [str(each) for each in self._stack.topics],
+            "alert": {"field": alerts.field, "when": alerts.when, "threshold": str(alerts.threshold)},
+        }
+
+
+async def _index(_: web.Request) -> web.StreamResponse:
+    return web.FileResponse(PAGE / "index.html")
+
+
+async def serve(stack: Stack, port: int, announce: Callable[[str], None]) -> None:
+    """Until SIGINT or SIGTERM."""
+    server, stop = Server(stack, announce), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    try:
+        await server.start(port)
+        await stop.wait()
+    finally:
+        await server.stop()
