@@ -56,7 +56,8 @@ class Server:
         try:
             await web.TCPSite(self._runner, access.HOST, port).start()
         except OSError as error:
-            raise UserError(f"port {port} cannot be listened on ({os.strerror(error.errno or 0)}); choose another: --port") from None
+            why = os.strerror(error.errno or 0)
+            raise UserError(f"cannot listen on port {port} ({why}); choose another: --port") from None
         self._access.begin(int(self._runner.addresses[0][1]))
 
     async def stop(self) -> None:
