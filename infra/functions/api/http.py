@@ -125,10 +125,9 @@ def _series(store: Store, asked: Asked) -> Answer:
 
 
 def _latest(store: Store, asked: Asked) -> Answer:
-    names = list(dict.fromkeys(asked["device"]))
-    if len(names) > LATEST:
-        raise BadRequest("device", f"is given for {len(names)} devices; {LATEST} are answered at once")
-    rows = store.latest([Span(name, FIRST, LAST) for name in names])
+    if len(asked["device"]) > LATEST:
+        raise BadRequest("device", f"is given {len(asked['device'])} times; {LATEST} are answered at once")
+    rows = store.latest([Span(name, FIRST, LAST) for name in dict.fromkeys(asked["device"])])
     return {"latest": [{"device": row["SensorId"]} | _reading(row) for row in rows]}
 
 
