@@ -13,6 +13,7 @@ from producer.console import commands as console
 from producer.fleet import commands as fleet
 from producer.ops import commands as ops
 from producer.ops import contract_commands as contracts
+from producer.ops import query_command as queries
 from producer.options import Choice
 from producer.reporting import PROGRAM, reported
 
@@ -50,7 +51,7 @@ def completion(shell: str) -> int:
     return 0
 
 
-for command in (*fleet.COMMANDS, *ops.COMMANDS, *contracts.COMMANDS, *console.COMMANDS):
+for command in (*fleet.COMMANDS, *ops.COMMANDS, *queries.COMMANDS, *contracts.COMMANDS, *console.COMMANDS):
     cli.add_command(command)
 
 

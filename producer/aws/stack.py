@@ -30,6 +30,7 @@ class Stack:
     bucket: str
     alert_topic: str  # ARN
     api_function: str
+    query_url: str
     iot_host: str
     iot_port: int
     device_policy: str
@@ -66,6 +67,7 @@ class Stack:
                 bucket=outputs["ArchiveBucket"],
                 alert_topic=outputs["AlertTopicArn"],
                 api_function=outputs["ApiFunction"],
+                query_url=outputs["QueryUrl"],
                 iot_host=host,
                 iot_port=port,
                 device_policy=outputs["DevicePolicy"],

@@ -175,19 +175,6 @@ def replay(name: str, as_json: bool, to_table: str | None, to_stream: str | None
     return printed(report, as_json, report.ok)
 
 
-@click.command(params=[Argument(["sensorid"]), LIMIT, JSON, STACK])
-def query(name: str, sensorid: str, limit: int, as_json: bool) -> int:
-    """Show a device's newest readings."""
-    from producer.ops import console
-
-    answer = console.query(session.stack(name), sensorid, limit)
-    if as_json:
-        click.echo(console.as_json(answer))
-    else:
-        click.echo(console.history(answer["Items"]) if answer["Items"] else f"no readings of {sensorid}")
-    return 0
-
-
 @click.command(
     params=[
         Argument(["sensorid"]),
@@ -253,4 +240,4 @@ def _check_redrive(*, show: bool, send: bool, undelivered: bool) -> None:
         refuse("only of counts, without --show and --send", "by")
 
 
-COMMANDS = (audit, redrive, replay, query, publish, doctor, bug_report)
+COMMANDS = (audit, redrive, replay, publish, doctor, bug_report)
