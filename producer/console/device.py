@@ -7,12 +7,12 @@ from typing import Any
 from aiohttp import web
 
 from producer.console.archived import Archive
-from producer.console.history import PAGE, History, Row
+from producer.console.history import READINGS, History, Row
 from producer.console.live import KEEP_ALIVE, Events
-from producer.console.problems import problem
+from producer.console.problems import BadRequest, problem
 from producer.console.requests import Blocking, number
 
-MOST = 2_000  # rows of one answer
+BUCKETS = 300  # of a chart that puts readings together
 FAST, SLOW, QUICK_SECONDS = 0.15, 1.0, 10.0
 """Seconds between two looks for new rows: fast for a while after something came or was published, else slow."""
 
@@ -31,11 +31,19 @@ class Device:
         self._expected[device] = time.monotonic()
 
     async def readings(self, request: web.Request) -> web.Response:
-        """`?from=&to=&limit=`, times in ms: rows, newest first."""
+        """`?from=&to=`, times in ms: rows, newest first."""
         start, end = number(request, "from"), number(request, "to")
-        limit = min(number(request, "limit") or MOST, MOST)
-        found = await self._blocking(self._history.within, request.match_info["device"], start, end, limit)
+        found = await self._blocking(self._history.within, request.match_info["device"], start, end, READINGS)
         return web.json_response({"rows": [row._asdict() for row in found.rows], "more": found.more})
+
+    async def series(self, request: web.Request) -> web.Response:
+        """`?from=&to=[&measure=]`: the range in BUCKETS."""
+        start, end, measure = number(request, "from"), number(request, "to"), request.query.get("measure")
+        if start is None or end is None:
+            raise BadRequest("from and to are missing")
+        device = request.match_info["device"]
+        found = await self._blocking(self._history.series, device, measure, start, end, BUCKETS)
+        return web.json_response(found._asdict())
 
     async def archived(self, request: web.Request) -> web.Response:
         """`?before=`, in ms: records under this partition key with their payloads, newest first."""
@@ -70,7 +78,7 @@ class Device:
     async def _newer(self, device: str, since: str) -> tuple[list[Row], dict[str, Any] | None]:
         """Newest first; at most what one look can tell, since a chart that was away for longer asks for its range."""
         try:
-            rows = await self._blocking(self._history.newest, device, PAGE)
+            rows = await self._blocking(self._history.newest, device)
         except Exception as error:
             if (found := problem(error)) is None:
                 raise

@@ -45,7 +45,7 @@ async def lines(request: web.Request, documents: AsyncIterator[Mapping[str, Any]
 
 
 async def merged(pool: ThreadPoolExecutor, sources: list[Iterator[T]]) -> AsyncIterator[T]:
-    """What blocking iterators give, each in a thread of its own, in the order in which it comes."""
+    """What blocking iterators give, each in a thread of its own, in the order in which it comes. Raises as they."""
     loop, queue = asyncio.get_running_loop(), asyncio.Queue[T | None]()
 
     def drain(source: Iterator[T]) -> None:

@@ -12,11 +12,16 @@ from aiohttp import web
 from producer.aws.errors import AWS_ERRORS, UserError, explain
 from producer.aws.stack import Stack
 from producer.console import access, problems
+from producer.console.alerts import Alerts
 from producer.console.archived import Archive
 from producer.console.device import Device
+from producer.console.fleet import Fleet
 from producer.console.history import History
+from producer.console.letters import Letters
+from producer.console.pipeline import Pipeline
 from producer.console.publish import Publish
 from producer.console.requests import Blocking
+from producer.ops.contract import consumer_settings
 
 PAGE = Path(__file__).with_name("page")
 STOP_SECONDS = 1.0  # for what is being answered, among it streams that never end
@@ -33,6 +38,10 @@ class Server:
         app.on_response_prepare.append(access.add_headers)
         history, archive = History(stack), Archive(stack)
         device = Device(history, archive, self._blocking)
+        fleet = Fleet(history, self._blocking)
+        pipeline = Pipeline(stack, os.environ.get("CONSUMER_URL"), self._blocking)
+        self._alerts = Alerts(stack, self._blocking)
+        letters = Letters(stack, consumer_settings(stack, None, _contracts()).reading_contracts, self._blocking)
         publish = Publish(stack, history, archive, device, self._blocking)
         app.add_routes(
             [
@@ -42,7 +51,15 @@ class Server:
                 web.post("/api/preview", publish.preview),
                 web.post("/api/publish", publish.publish),
                 web.post("/api/certificates", publish.certificates),
+                web.get("/api/fleet", fleet.devices),
+                web.post("/api/latest", fleet.latest),
+                web.post("/api/sparks", fleet.sparks),
+                web.get("/api/pipeline", pipeline.live),
+                web.get("/api/alerts", self._alerts.live),
+                web.get("/api/dead-letters", letters.look),
+                web.post("/api/dead-letters/redrive", letters.redrive),
                 web.get("/api/devices/{device}/readings", device.readings),
+                web.get("/api/devices/{device}/series", device.series),
                 web.get("/api/devices/{device}/archived", device.archived),
                 web.get("/api/devices/{device}/live", device.live),
                 web.static("/page", PAGE),
@@ -62,6 +79,7 @@ class Server:
 
     async def stop(self) -> None:
         """Ends what is open."""
+        await self._alerts.close()
         await self._runner.cleanup()
         self._blocking.pool.shutdown(wait=False, cancel_futures=True)
 
@@ -80,8 +98,18 @@ class Server:
             "region": self._stack.session.region_name,
             "who": who.split("/")[1] if ":assumed-role/" in who else who.rpartition(":")[2],
             "topics": [str(each) for each in self._stack.topics],
-            "alert": {"field": alerts.field, "when": alerts.when, "threshold": str(alerts.threshold)},
+            "alert": {
+                "field": alerts.field,
+                "when": alerts.when,
+                "threshold": str(alerts.threshold),
+                "source": alerts.source,
+            },
         }
+
+
+def _contracts() -> dict[str, str | None]:
+    """How the consumer reads payloads, as far as this environment says."""
+    return {name: os.environ.get(name.upper()) for name in ("reading_contracts", "payload_decoder")}
 
 
 async def _index(_: web.Request) -> web.StreamResponse:

@@ -2,11 +2,15 @@
 
 import re
 import signal
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from producer.fleet.message import iso_utc
 from tests.system.conftest import System
 from tests.system.console import PATIENCE, browsing, console, findings
 
@@ -20,7 +24,7 @@ def browser() -> Iterator[Browser]:
 
 def publish(page: Page, devices: str, payload: str | None = None, kind: str | None = None, mqtt: bool = False) -> None:
     """By the form of the page Publish."""
-    page.get_by_label("Devices", exact=True).fill(devices)
+    page.locator("#devices").fill(devices)
     if kind:
         page.get_by_label("Kind of device").select_option(kind)
     if payload is not None:
@@ -36,7 +40,7 @@ def stage(page: Page, device: str, name: str) -> str:
 
 def test_messages_of_two_devices_are_followed_to_their_lines_in_the_archive(system: System, browser: Browser) -> None:
     with console(system, "operator") as running:
-        page = running.open(browser)
+        page = running.open(browser, "#/publish")
         publish(page, "console-1, console-2")
         for device in ("console-1", "console-2"):
             for name in ("published", "stream", "row", "archived"):
@@ -52,7 +56,7 @@ def test_a_malformed_message_is_announced_and_then_shown_as_the_dead_letter_that
     system: System, browser: Browser
 ) -> None:
     with console(system, "operator") as running:
-        page = running.open(browser)
+        page = running.open(browser, "#/publish")
         publish(page, "console-bad", "rubbish")
         expect(page.get_by_text("Will be a dead letter:")).to_be_visible()
         expect(page.locator(stage(page, "console-bad", "archived"))).to_have_class("done")
@@ -62,7 +66,7 @@ def test_a_malformed_message_is_announced_and_then_shown_as_the_dead_letter_that
 def test_a_device_of_another_kind_is_published_by_its_example(system: System, browser: Browser) -> None:
     """The deployment does not know this contract: what the page said of it does not come, and the archive says why."""
     with console(system, "operator") as running:
-        page = running.open(browser)
+        page = running.open(browser, "#/publish")
         publish(page, "console-zigbee", kind="zigbee2mqtt")
         expect(page.get_by_text("linkquality 105")).to_be_visible()
         expect(page.locator(stage(page, "console-zigbee", "archived"))).to_have_class("done")
@@ -72,11 +76,11 @@ def test_a_device_of_another_kind_is_published_by_its_example(system: System, br
 def test_over_mqtt_a_device_publishes_with_its_own_certificate(system: System, browser: Browser) -> None:
     system.wait(system.start("provision", "--devices", "1", "--prefix", "console-mqtt-"))
     with console(system, "operator") as running:
-        page = running.open(browser)
+        page = running.open(browser, "#/publish")
         publish(page, "console-mqtt-1", mqtt=True)
         for name in ("published", "stream", "row", "archived"):
             expect(page.locator(stage(page, "console-mqtt-1", name))).to_have_class("done")
-        page.get_by_label("Devices", exact=True).fill("console-none")
+        page.locator("#devices").fill("console-none")
         expect(page.get_by_text("No certificate here:")).to_be_visible()
         page.get_by_role("button", name="Make one").click()
         expect(page.get_by_text("This needs the deployer's role.")).to_be_visible()
@@ -85,7 +89,7 @@ def test_over_mqtt_a_device_publishes_with_its_own_certificate(system: System, b
 
 def test_a_client_publishes_and_reads_and_is_told_what_needs_the_operator(system: System, browser: Browser) -> None:
     with console(system, "client") as running:
-        page = running.open(browser)
+        page = running.open(browser, "#/publish")
         publish(page, "console-client")
         for name in ("published", "stream", "row"):
             expect(page.locator(stage(page, "console-client", name))).to_have_class("done")
@@ -116,9 +120,121 @@ def test_a_reading_that_comes_appears_without_a_reload_and_a_lost_connection_hea
 
 def test_a_browser_without_the_address_sees_nothing(system: System, browser: Browser) -> None:
     with console(system, "client") as running:
-        page = running.open(browser)
+        page = running.open(browser, "#/publish")
         other = browser.new_context().new_page()
         answer = other.goto(page.url)
         assert answer
         assert answer.status == 401
         expect(other.locator("body")).to_contain_text("Open the address that sensorstream console has printed last.")
+
+
+def test_ten_thousand_devices_are_listed_searched_and_sorted_with_few_rows_in_the_page(
+    system: System, browser: Browser
+) -> None:
+    fleet(system, 10_000)
+    with console(system, "client") as running:
+        page = running.open(browser, "#/fleet")
+        expect(page.get_by_role("status").filter(has_text="10,0")).to_contain_text(re.compile(r"10,0\d\d devices ·"))
+        rows = page.locator("tbody tr[aria-rowindex]")
+        expect(rows.first).to_contain_text("fleet-00000")  # the one that is silent for longest
+        expect(rows.first).to_contain_text("silent")
+        assert rows.count() < 60
+        page.get_by_role("region", name="All devices").evaluate("each => each.scrollTo(0, 5000 * 44)")
+        expect(page.locator("tr[aria-rowindex='5002']")).to_be_visible()
+        assert rows.count() < 60
+        page.get_by_placeholder("Search devices").fill("FLEET-0777")
+        expect(rows).to_have_count(10)
+        page.get_by_role("button", name="Device").click()
+        page.get_by_role("button", name="Device").click()
+        expect(rows.first).to_contain_text("fleet-07779")
+        expect(page.get_by_role("columnheader", name="Device")).to_have_attribute("aria-sort", "descending")
+        assert findings(page) == []
+        rows.first.get_by_role("link").click()
+        expect(page.get_by_role("heading", name="fleet-07779")).to_be_visible()
+
+
+def fleet(system: System, count: int) -> None:
+    """Devices in the list that the consumer keeps; the first one has been silent for a day."""
+    table, now = system.stack.outputs["DevicesTable"], time.time_ns() // 1_000_000
+    client = system.client("dynamodb")
+
+    def item(number: int) -> dict[str, Any]:
+        at = iso_utc(now - (86_400_000 if number == 0 else number % 60_000))
+        name, bucket = f"fleet-{number:05d}", str(number % 16)
+        return {
+            "PutRequest": {
+                "Item": {
+                    "Bucket": {"N": bucket},
+                    "SensorId": {"S": name},
+                    "Seen": {"S": at},
+                    "Timestamp": {"S": at},
+                    "Value": {"N": "50.5"},
+                }
+            }
+        }
+
+    items = [item(number) for number in range(count)]
+    batches = [items[start : start + 25] for start in range(0, count, 25)]
+    with ThreadPoolExecutor(4) as pool:
+        for answer in pool.map(lambda batch: client.batch_write_item(RequestItems={table: batch}), batches):
+            assert not answer["UnprocessedItems"]
+
+
+def test_the_pipeline_shows_shards_owners_and_rates_on_its_edges(system: System, browser: Browser) -> None:
+    with console(system, "operator") as running:
+        page = running.open(browser, "#/pipeline")
+        row = page.get_by_role("row").filter(has_text="shardId-000000000000")
+        expect(row).to_contain_text("local")
+        load = ["--via", "kinesis", "--devices", "5", "--rate", "50", "--for", "12", "--prefix", "console-load-"]
+        simulator = system.start("simulate", *load, "--json")
+        expect(page.get_by_role("img", name=re.compile(r"Stream to Consumer [1-9][\d.]*.s"))).to_be_visible()
+        expect(page.get_by_role("img", name=re.compile(r"Consumer to Archive [1-9][\d.]*.min"))).to_be_visible()
+        assert findings(page) == []
+        system.finish(simulator)
+
+
+def test_a_client_is_told_that_the_pipeline_and_dead_letters_need_the_operator(
+    system: System, browser: Browser
+) -> None:
+    with console(system, "client") as running:
+        page = running.open(browser, "#/pipeline")
+        expect(page.get_by_text("This needs the operator's role.")).to_be_visible()
+        page.get_by_role("link", name="Dead letters").click()
+        expect(page.get_by_text("This needs the operator's role.")).to_be_visible()
+        assert findings(page) == []
+
+
+def test_a_dead_letter_is_opened_and_sent_again_after_a_dry_run(system: System, browser: Browser) -> None:
+    with console(system, "operator") as running:
+        page = running.open(browser, "#/publish")
+        publish(page, "console-letter", '{"name":"soilSensor1","humidity":"wet","timeStampEpoch":1777888802000}')
+        expect(page.locator(stage(page, "console-letter", "archived"))).to_have_class("done")
+        page.goto(f"{page.url.partition('#')[0]}#/letters/console-letter")
+        letter = page.locator("li.card", has=page.locator("details"))
+        expect(letter).to_have_count(1)
+        letter.locator("summary").click()
+        expect(letter.locator("pre")).to_contain_text('"humidity":"wet"')
+        expect(letter).to_contain_text("wrong-type")
+        assert findings(page) == []
+        page.get_by_role("link", name="All devices").click()
+        page.get_by_role("button", name="wrong-type").click()
+        page.get_by_label("only what can be read now").uncheck()
+        page.get_by_role("button", name="Dry run: wrong-type").click()
+        expect(page.get_by_text(re.compile(r"\d+ records? would be sent\."))).to_be_visible()
+        page.get_by_role("button", name=re.compile(r"Send \d+ record")).click()
+        expect(page.get_by_text("sent again").first).to_be_visible()
+
+
+def test_a_devices_records_are_read_from_the_archive_with_their_sequence_numbers(
+    system: System, browser: Browser
+) -> None:
+    with console(system, "operator") as running:
+        page = running.open(browser, "#/publish")
+        publish(page, "console-raw")
+        expect(page.locator(stage(page, "console-raw", "archived"))).to_have_class("done")
+        page.get_by_role("link", name="console-raw").click()
+        page.get_by_role("button", name="Read the archive").click()
+        record = page.locator("li.record")
+        expect(record.locator("pre")).to_contain_text('"name": "console-raw"')
+        expect(record).to_contain_text(re.compile(r"shardId-\d+ \d{40,}\.0"))
+        assert findings(page) == []

@@ -38,9 +38,9 @@ export async function post(path, body, signal) {
   return (await answered(path, posting(body, signal))).json();
 }
 
-// Calls `each` with every line of an answer, as it comes.
-export async function postForLines(path, body, each) {
-  const reader = (await answered(path, posting(body))).body.pipeThrough(new TextDecoderStream()).getReader();
+// Calls `each` with every line of an answer, as it comes; of a GET without a body.
+export async function lines(path, body, each) {
+  const reader = (await answered(path, body && posting(body))).body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   try {
     for (;;) {
@@ -50,8 +50,9 @@ export async function postForLines(path, body, each) {
       rest = lines.pop();
       lines.forEach((line) => each(JSON.parse(line)));
     }
-  } catch {
-    throw new Problem({ detail: "The connection to the console was lost; what became of the messages is not seen here." });
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    throw new Problem({ detail: "The connection to the console was lost; what else there was to say is not known here." });
   }
 }
 

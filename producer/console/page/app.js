@@ -1,13 +1,21 @@
 // The shell: which page is open, and what all pages know of the deployment.
 import { html, render, useEffect, useState } from "./vendor/htm-preact.js";
 import { get } from "./api.js";
+import { Alerts } from "./alerts.js";
 import { Device } from "./device.js";
+import { Fleet } from "./fleet.js";
+import { Letters } from "./letters.js";
+import { Pipeline } from "./pipeline.js";
 import { Publish } from "./publish.js";
 import { Trouble } from "./ui.js";
 
 const PAGES = [
+  ["fleet", "Fleet", Fleet],
   ["publish", "Publish", Publish],
   ["device", "Device", Device],
+  ["pipeline", "Pipeline", Pipeline],
+  ["alerts", "Alerts", Alerts],
+  ["letters", "Dead letters", Letters],
 ];
 
 const route = () => {

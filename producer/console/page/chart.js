@@ -39,7 +39,7 @@ function room(plot, min, max) {
   return [min - margin, max + margin];
 }
 
-function options({ width, height, limit, range, onZoom, onPoint, count }) {
+function options({ width, height, limit, range, onZoom, onPoint, count, banded }) {
   const axis = { stroke: style("--muted"), grid: { stroke: style("--grid"), width: 1 }, ticks: { stroke: style("--grid") }, font: "12px system-ui" };
   return {
     width, height,
@@ -48,7 +48,10 @@ function options({ width, height, limit, range, onZoom, onPoint, count }) {
     cursor: { sync: { key: "device" }, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
     scales: { x: { time: true, range: () => range() }, y: { range: room } },
     axes: [{ ...axis, values: times }, { ...axis, size: 58 }],
-    series: [{}, { stroke: style("--accent"), width: 1.6, fill: style("--accent-fill"), points: { show: count < 60, size: 5 } }],
+    series: banded
+      ? [{}, { stroke: style("--accent"), width: 1.6, points: { show: false } }, { width: 0, points: { show: false } }, { width: 0, points: { show: false } }]
+      : [{}, { stroke: style("--accent"), width: 1.6, fill: style("--accent-fill"), points: { show: count < 60, size: 5 } }],
+    bands: banded ? [{ series: [3, 2], fill: style("--accent-band") }] : [],
     hooks: {
       draw: limit === null ? [] : [threshold(limit)],
       setCursor: [(plot) => onPoint(plot.cursor.idx ?? null)],
@@ -61,8 +64,17 @@ function options({ width, height, limit, range, onZoom, onPoint, count }) {
   };
 }
 
-// `points`: [[seconds...], [numbers...]]; `range()`: seconds from and to; `texts`: the numbers as they were sent.
-export function Chart({ name, points, texts, range, limit, when, onZoom, height = 170 }) {
+// Mean, lowest and highest of each part of a range, and its text.
+const put = ({ buckets }) => ({
+  points: [buckets.map((each) => Date.parse(each[0]) / 1000), ...[4, 2, 3].map((at) => buckets.map((each) => Number(each[at])))],
+  texts: buckets.map(([, count, min, max, mean]) => (count === 1 ? mean : `${Number(mean).toPrecision(6)} (${min} to ${max}, ${count} readings)`)),
+});
+
+// `points`: [[seconds...], [numbers...]]; `texts`: the numbers as they were sent; `range()`: seconds from and to. With a
+// `series` that is drawn instead.
+export function Chart({ name, series, range, limit, when, onZoom, height = 170, ...single }) {
+  const { points, texts } = series ? put(series) : single;
+  const banded = Boolean(series);
   const place = useRef(null), plot = useRef(null), zoom = useRef(onZoom), ranged = useRef(range);
   const [index, setIndex] = useState(null);
   zoom.current = onZoom;
@@ -72,7 +84,7 @@ export function Chart({ name, points, texts, range, limit, when, onZoom, height 
     const make = () => {
       plot.current?.destroy();
       plot.current = new uPlot(options({
-        width: place.current.clientWidth, height, limit, count: few ? 0 : 60,
+        width: place.current.clientWidth, height, limit, banded, count: few ? 0 : 60,
         range: () => ranged.current(), onZoom: (from, to) => zoom.current(from, to), onPoint: setIndex,
       }), points, place.current);
     };
@@ -81,7 +93,7 @@ export function Chart({ name, points, texts, range, limit, when, onZoom, height 
     resized.observe(place.current);
     dark.addEventListener("change", make);
     return () => { resized.disconnect(); dark.removeEventListener("change", make); plot.current.destroy(); plot.current = null; };
-  }, [limit, height, few]);
+  }, [limit, height, few, banded]);
   useEffect(() => { plot.current?.setData(points); });
   const shown = index !== null && index < texts.length ? index : texts.length - 1;
   return html`<figure class="chart">

@@ -29,6 +29,7 @@ function useRows(device, range) {
   const [more, setMore] = useState(false);
   const [problem, setProblem] = useState(null);
   const [state, setState] = useState("connecting");
+  const [series, setSeries] = useState({}); // by the name of the number
   const merge = (came) => setRows((known) => {
     const all = new Map((known ?? []).map((row) => [row.time, row]));
     came.forEach((row) => all.set(row.time, row));
@@ -38,9 +39,19 @@ function useRows(device, range) {
   const load = useRef(null);
   load.current = () => {
     const query = range.live ? { from: Date.now() - range.seconds * 1000 } : { from: range.from, to: range.to };
-    return get(`${path}/readings`, query).then((found) => { merge(found.rows); setMore(found.more); setProblem(null); }, setProblem);
+    return get(`${path}/readings`, query).then(async (found) => {
+      merge(found.rows);
+      setMore(found.more);
+      setProblem(null);
+      if (!found.more) return setSeries({});
+      // Too many to show each: put together by the query function.
+      const names = seriesOf(found.rows).map((each) => each.name);
+      const whole = { from: query.from, to: query.to ?? Date.now() };
+      return setSeries(Object.fromEntries(await Promise.all(names.map(async (name) =>
+        [name, await get(`${path}/series`, { ...whole, measure: name === "value" ? null : name })]))));
+    }).catch(setProblem);
   };
-  useEffect(() => { setRows(null); load.current(); }, [range]);
+  useEffect(() => { setRows(null); setSeries({}); load.current(); }, [range]);
   useEffect(() => {
     if (!range.live) { setState("paused"); return undefined; }
     let lost = false;
@@ -54,12 +65,12 @@ function useRows(device, range) {
       setState(now);
     });
   }, [range.live, path]);
-  return { rows, more, problem, state };
+  return { rows, more, series, problem, state };
 }
 
 function Readings({ about, device }) {
   const [range, setRange] = useState({ live: true, seconds: RANGES[0][1] });
-  const { rows, more, problem, state } = useRows(device, range);
+  const { rows, more, series, problem, state } = useRows(device, range);
   const now = useNow();
   const zoom = (from, to) => setRange({ live: false, from: Math.floor(from * 1000), to: Math.ceil(to * 1000) });
   const limits = () => (range.live ? [Date.now() / 1000 - range.seconds, Date.now() / 1000] : [range.from / 1000, range.to / 1000]);
@@ -76,15 +87,43 @@ function Readings({ about, device }) {
       ${last && html`<span class="hint">last reading <${When} ms=${ms(last)} now=${now} /></span>`}
     </div>
     <${Trouble} problem=${problem} needs="client" />
-    ${more && html`<${Note} kind="warn">The range has more readings than the newest ${rows.length.toLocaleString("en")}, which are shown. Zoom in by dragging over a chart.<//>`}
+    ${more && rows && html`<${Note}>The range has more than ${rows.length.toLocaleString("en")} readings: the charts show mean, lowest and highest
+      of each part of it${Object.values(series).some((each) => each.more) ? ", and not all of it. Zoom in" : ""}.<//>`}
     ${!rows && !problem && html`<p class="loading">Loading readings</p>`}
     ${rows?.length === 0 && html`<${Empty} title="No readings in this range">Choose a longer range, or
       <a href="#/publish">publish one</a>. A name that no device has looks the same.<//>`}
     ${rows?.length > 0 && html`
       <p class="hint">Drag over a chart to zoom into its time.</p>
-      <div class="charts">${charts.map((each) => html`<${Chart} key=${each.name} ...${each} range=${limits} onZoom=${zoom} when=${about.alert.when}
+      <div class="charts">${charts.map((each) => html`<${Chart} key=${each.name} ...${each} series=${series[each.name]} range=${limits} onZoom=${zoom} when=${about.alert.when}
         limit=${each.name === about.alert.field || (each.name === "value" && charts.length === 1) ? Number(about.alert.threshold) : null} />`)}</div>
-      <${Table} rows=${rows} now=${now} />`}`;
+      <${Table} rows=${rows} now=${now} />`}
+    <${Archived} device=${device} />`;
+}
+
+// Its records as they stand in the archive, when somebody asks for them.
+function Archived({ device }) {
+  const [found, setFound] = useState(null);
+  const [problem, setProblem] = useState(null);
+  const [busy, setBusy] = useState(false);
+  const load = (before) => {
+    setBusy(true);
+    get(`/api/devices/${encodeURIComponent(device)}/archived`, { before }).then((came) => {
+      setFound((known) => ({ objects: came.objects, records: before ? [...known.records, ...came.records] : came.records, end: came.records.length === 0 }));
+      setProblem(null);
+    }, setProblem).finally(() => setBusy(false));
+  };
+  const oldest = found?.records.at(-1)?.arrival;
+  return html`<section aria-label="Archive"><h2>In the archive</h2>
+    <p class="hint">The records under this partition key, byte for byte, with their sequence numbers; and
+      <a href=${`#/letters/${encodeURIComponent(device)}`}>its dead letters</a>.</p>
+    <${Trouble} problem=${problem} />
+    ${found?.records.length === 0 && html`<p class="hint">None in the ${plural(found.objects, "archive object")} of this hour and the one before.</p>`}
+    <ul class="plain">${found?.records.map((each) => html`<li class="card record" key=${each.position}>
+      <div class="letter-head"><b>${clock(Date.parse(each.arrival), true)}</b><span class="mono">${each.shard} ${each.position}</span>
+        ${each.rejected > 0 && html`<span class="badge bad" title=${each.rejects.map((it) => `${it.reason}, ${it.detail}`).join("\n")}>${each.rejects[0]?.reason ?? "rejected"}</span>`}</div>
+      <pre tabindex="0">${each.text ?? each.base64}</pre><p class="hint mono">${each.key}</p></li>`)}</ul>
+    <div class="actions more"><button type="button" disabled=${busy} onClick=${() => load(null)}>${busy ? "Reading" : found ? "Read again" : "Read the archive"}</button>
+      ${oldest && !found.end && html`<button type="button" disabled=${busy} onClick=${() => load(Date.parse(oldest))}>Older</button>`}</div></section>`;
 }
 
 // One chart for the value and each measure that some row has.

@@ -1,6 +1,6 @@
 // Publish for one or several devices, and watch each message on its way.
 import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
-import { get, post, postForLines } from "./api.js";
+import { get, post, lines } from "./api.js";
 import { Note, Trouble, clock, deviceAddress, duration, plural } from "./ui.js";
 
 const KEPT = 20;
@@ -46,7 +46,7 @@ export function Publish() {
     kept.sent = [...batch, ...kept.sent].slice(0, KEPT);
     update();
     try {
-      await postForLines("/api/publish", order, (line) => {
+      await lines("/api/publish", order, (line) => {
         setBusy(false);
         if (line.problem && !line.stage) return failed(Object.assign(new Error(line.problem.detail), line.problem));
         const one = batch.find((each) => each.device === line.device);

@@ -55,7 +55,7 @@ export function Trouble({ problem, needs = "operator" }) {
 const SAID = { connecting: "connecting", live: "live", lost: "connection lost, trying again", paused: "paused" };
 
 export function State({ state }) {
-  return html`<span class="state ${state}" role="status"><i aria-hidden="true"></i>${SAID[state]}</span>`;
+  return html`<span class="link-state ${state}" role="status"><i aria-hidden="true"></i>${SAID[state]}</span>`;
 }
 
 export function Empty({ title, children }) {
