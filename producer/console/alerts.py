@@ -21,7 +21,7 @@ from producer.aws.stack import Stack
 from producer.console.live import KEEP_ALIVE, Events
 from producer.console.problems import problem
 from producer.console.requests import Blocking
-from producer.ops.alerts import WAIT_SECONDS, subscribed
+from producer.ops.alerts import WAIT_SECONDS, console_queues, subscribed
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ PAUSE = 2.0  # seconds after a failure
 def queue_name(stack: str) -> str:
     """One of this user on this machine."""
     own = f"{getpass.getuser()}@{socket.gethostname()}"
-    return f"{stack}-console-{hashlib.sha256(own.encode()).hexdigest()[:8]}"
+    return f"{console_queues(stack)}{hashlib.sha256(own.encode()).hexdigest()[:8]}"
 
 
 def read(body: str) -> dict[str, Any]:
@@ -73,8 +73,7 @@ class Alerts:
         queue: asyncio.Queue[list[dict[str, Any]]] = asyncio.Queue()
         self._listeners.add(queue)
         try:
-            while not await self._open(events):
-                await asyncio.sleep(KEEP_ALIVE)
+            await self._open(events)
             await events.send("alerts", list(self._kept))
             while True:
                 try:
@@ -95,8 +94,13 @@ class Alerts:
             except AWS_ERRORS as error:
                 log.warning("the queue %s is left: %s", queue_name(self._stack.name), explain(error))
 
-    async def _open(self, events: Events) -> bool:
-        """Whether the queue is there now; else the page is told why not."""
+    async def _open(self, events: Events) -> None:
+        """Returns when the queue is there; until then the page is told why not."""
+        while not await self._opened(events):
+            await events.send("alive", {})
+            await asyncio.sleep(KEEP_ALIVE / 2)
+
+    async def _opened(self, events: Events) -> bool:
         async with self._opening:
             if self._url:
                 return True

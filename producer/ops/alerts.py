@@ -27,6 +27,11 @@ def queue_name(stack: str) -> str:
     return f"{stack}-audit"
 
 
+def console_queues(stack: str) -> str:
+    """How the names of the console's queues begin."""
+    return f"{stack}-console-"
+
+
 def alerts_file(ledger: Path) -> Path:
     return ledger.with_name(ledger.name + ".alerts")
 
@@ -58,7 +63,7 @@ def subscribed(stack: Stack, name: str, attributes: Mapping[str, str]) -> str:
     """Makes a queue with these attributes, subscribes it to the stack's alert topic, and returns its URL. Doing it
     again changes nothing."""
     sqs = stack.session.client("sqs")
-    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    url: str = sqs.create_queue(QueueName=name)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     policy = {
         "Version": "2012-10-17",

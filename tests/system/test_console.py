@@ -238,3 +238,22 @@ def test_a_devices_records_are_read_from_the_archive_with_their_sequence_numbers
         expect(record.locator("pre")).to_contain_text('"name": "console-raw"')
         expect(record).to_contain_text(re.compile(r"shardId-\d+ \d{40,}\.0"))
         assert findings(page) == []
+
+
+def test_an_alert_appears_as_it_happens_and_the_queue_goes_with_the_console(system: System, browser: Browser) -> None:
+    system.wait(system.start("provision", "--devices", "1", "--prefix", "console-alert-"))
+    sqs = system.client("sqs")
+    queues = f"{system.stack.options.name}-console-"
+    with console(system, "operator") as running:
+        page = running.open(browser, "#/alerts")
+        expect(page.get_by_text("No alert yet")).to_be_visible()
+        assert len(sqs.list_queues(QueueNamePrefix=queues)["QueueUrls"]) == 1
+        page.get_by_role("link", name="Publish").click()
+        publish(
+            page, "console-alert-1", '{"name":"soilSensor1","humidity":12.5,"timeStampEpoch":1777888802000}', mqtt=True
+        )
+        expect(page.locator(stage(page, "console-alert-1", "row"))).to_have_class("done")
+        page.get_by_role("link", name="Alerts").click()
+        expect(page.get_by_role("row").filter(has_text="console-alert-1")).to_contain_text("12.5")
+        assert findings(page) == []
+    assert "QueueUrls" not in sqs.list_queues(QueueNamePrefix=queues)
