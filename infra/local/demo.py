@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from infra.local.choices import Settings
+from infra.local.console import Console
 from infra.local.live import Consumer, Speed, View, ask, line
 from infra.local.options import Options
 from infra.local.process import LOCAL, LocalError
@@ -221,6 +222,8 @@ def _run(settings: Settings, options: Options, view: View, started: float) -> tu
     stack = LocalStack(options, lambda text: demo.say(text))
     demo = Demo(settings, stack, view, started)
     with stack, ExitStack() as resources:
+        if sys.stderr.isatty():
+            view.say(f"console: {resources.enter_context(Console(stack)).address}")
         demo.start(resources)
         try:
             demo.publish(threading.Event())

@@ -1,9 +1,8 @@
-"""A terminal's way to the stack: readings onto the stream, and the query function asked directly."""
+"""A terminal's way to the stack: readings onto the stream."""
 
 import json
 import re
 import time
-from decimal import Decimal
 from typing import Any
 
 from producer.aws.errors import UserError
@@ -14,21 +13,6 @@ from producer.fleet.message import iso_utc
 from producer.ops.undelivered import MAX_KEY
 
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")  # as JSON writes it
-PAGE = 20  # items, the function's limit
-
-
-def page(client: Any, function: str, sensor: str, limit: int, start: dict[str, str] | None) -> dict[str, Any]:
-    """One answer of the function, with at most `PAGE` items; those before the key `start` in time."""
-    request: dict[str, Any] = {"operation": "query", "sensorid": sensor, "limit": limit}
-    if start:
-        request["ExclusiveStartKey"] = start
-    answer = client.invoke(FunctionName=function, Payload=json.dumps(request).encode())
-    items: dict[str, Any] = json.loads(answer["Payload"].read(), parse_float=Decimal)
-    if "FunctionError" in answer:
-        raise UserError(f"{function}: {items.get('errorMessage', items)}")
-    if "error" in items:
-        raise UserError(items["error"])
-    return items
 
 
 def publish(stack: Stack, sensor: str, values: list[str]) -> list[dict[str, Any]]:

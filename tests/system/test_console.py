@@ -256,4 +256,4 @@ def test_an_alert_appears_as_it_happens_and_the_queue_goes_with_the_console(syst
         page.get_by_role("link", name="Alerts").click()
         expect(page.get_by_role("row").filter(has_text="console-alert-1")).to_contain_text("12.5")
         assert findings(page) == []
-    assert "QueueUrls" not in sqs.list_queues(QueueNamePrefix=queues)
+    assert not sqs.list_queues(QueueNamePrefix=queues).get("QueueUrls")
