@@ -1,5 +1,6 @@
 """The fleet: the devices that were seen, and of those that a person looks at, what they sent last."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,6 +15,7 @@ from producer.console.requests import Blocking, body
 
 KEPT_SECONDS = 15.0  # a list; its entries are renewed every few minutes, by the consumer
 SPARK = 30  # readings of a small line
+SPARKS = 10  # small lines in an answer, each asked for at the same time
 
 
 class Names(msgspec.Struct, forbid_unknown_fields=True):
@@ -56,18 +58,19 @@ class Fleet:
 
     async def latest(self, request: web.Request) -> web.Response:
         """The newest reading of each of up to 50 devices."""
-        names = await self._names(request)
+        names = await self._names(request, LATEST)
         found = await self._blocking(self._history.latest, names) if names else {}
         return web.json_response({"latest": {name: row._asdict() for name, row in found.items()}})
 
     async def sparks(self, request: web.Request) -> web.Response:
-        """The newest readings of each of up to 50 devices, newest first."""
-        names = await self._names(request)
-        found = await self._blocking(lambda: {name: self._history.newest(name, SPARK) for name in names})
-        return web.json_response({"sparks": {name: [row._asdict() for row in rows] for name, rows in found.items()}})
+        """The newest readings of each of up to 10 devices, newest first."""
+        names = await self._names(request, SPARKS)
+        found = await asyncio.gather(*(self._blocking(self._history.newest, name, SPARK) for name in names))
+        sparks = {name: [row._asdict() for row in rows] for name, rows in zip(names, found, strict=True)}
+        return web.json_response({"sparks": sparks})
 
-    async def _names(self, request: web.Request) -> list[str]:
+    async def _names(self, request: web.Request, most: int) -> list[str]:
         names = (await body(request, Names)).devices
-        if len(names) > LATEST:
-            raise BadRequest(f"{LATEST} devices at a time, not {len(names)}")
+        if len(names) > most:
+            raise BadRequest(f"{most} devices at a time, not {len(names)}")
         return names

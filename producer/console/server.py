@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -96,7 +97,8 @@ class Server:
         return {
             "stack": self._stack.name,
             "region": self._stack.session.region_name,
-            "who": who.split("/")[1] if ":assumed-role/" in who else who.rpartition(":")[2],
+            "who": who,
+            "role": role_of(who, self._stack.name),
             "topics": [str(each) for each in self._stack.topics],
             "alert": {
                 "field": alerts.field,
@@ -105,6 +107,15 @@ class Server:
                 "source": alerts.source,
             },
         }
+
+
+def role_of(arn: str, stack: str) -> str:
+    """In short: one of the stack's own roles, another one, or a user."""
+    if ":assumed-role/" not in arn:
+        return arn.rpartition(":")[2]
+    name = arn.split("/")[1]
+    own = re.fullmatch(rf"{re.escape(stack)}-(\w+)Role-\w+", name)
+    return own[1].lower() if own else name
 
 
 def _contracts() -> dict[str, str | None]:

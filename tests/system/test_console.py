@@ -1,10 +1,12 @@
 """The console's page in a real browser, against the whole local stack with the real daemon."""
 
+import os
 import re
 import signal
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -153,14 +155,14 @@ def test_ten_thousand_devices_are_listed_searched_and_sorted_with_few_rows_in_th
         expect(page.get_by_role("heading", name="fleet-07779")).to_be_visible()
 
 
-def fleet(system: System, count: int) -> None:
+def fleet(system: System, count: int, prefix: str = "fleet-") -> None:
     """Devices in the list that the consumer keeps; the first one has been silent for a day."""
     table, now = system.stack.outputs["DevicesTable"], time.time_ns() // 1_000_000
     client = system.client("dynamodb")
 
     def item(number: int) -> dict[str, Any]:
         at = iso_utc(now - (86_400_000 if number == 0 else number % 60_000))
-        name, bucket = f"fleet-{number:05d}", str(number % 16)
+        name, bucket = f"{prefix}{number:05d}" if count > 40 else f"{prefix}{number}", str(number % 16)
         return {
             "PutRequest": {
                 "Item": {
@@ -257,3 +259,41 @@ def test_an_alert_appears_as_it_happens_and_the_queue_goes_with_the_console(syst
         expect(page.get_by_role("row").filter(has_text="console-alert-1")).to_contain_text("12.5")
         assert findings(page) == []
     assert not sqs.list_queues(QueueNamePrefix=queues).get("QueueUrls")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """Where the pictures of the page go: into docs/console with make screenshots."""
+    folder = Path(os.environ.get("CONSOLE_SCREENSHOTS") or tmp_path)
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def test_the_pictures_of_the_documents_are_made_by_it(system: System, browser: Browser, pictures: Path) -> None:
+    system.wait(system.start("provision", "--devices", "12", "--prefix", "soil-"))
+    fleet(system, 40, "soil-")
+    load = ["--devices", "12", "--prefix", "soil-", "--rate", "24", "--malformed", "0.02", "--for", "45"]
+    simulator = system.start("simulate", *load, "--json")
+    with console(system, "operator") as running:
+        page = running.open(browser, "#/publish")
+        publish(page, "greenhouse-7, greenhouse-8")
+        expect(page.locator(stage(page, "greenhouse-8", "archived"))).to_have_class("done")
+        page.screenshot(path=pictures / "publish.png")
+        for name, ready in (
+            ("fleet", page.locator(".spark svg").nth(5)),
+            ("device", page.locator("canvas")),
+            ("pipeline", page.get_by_role("img", name=re.compile("Stream to Consumer [1-9]"))),
+            ("letters", page.locator("li.card details").first),
+        ):
+            address = "device/soil-1" if name == "device" else name
+            page.goto(f"{page.url.partition('#')[0]}#/{address}")
+            expect(ready).to_be_visible()
+            page.screenshot(path=pictures / f"{name}.png")
+        page.emulate_media(color_scheme="dark")
+        page.set_viewport_size({"width": 390, "height": 780})
+        page.goto(f"{page.url.partition('#')[0]}#/device/soil-1")
+        expect(page.locator("canvas")).to_be_visible()
+        assert findings(page) == []
+        page.screenshot(path=pictures / "phone.png")
+    system.finish(simulator)
+    assert all(path.stat().st_size < 200_000 for path in pictures.glob("*.png"))

@@ -44,7 +44,7 @@ function App() {
       ${about && html`<dl class="about">
         <div><dt>Stack</dt><dd>${about.stack}</dd></div>
         <div><dt>Region</dt><dd>${about.region}</dd></div>
-        <div><dt>You are</dt><dd title=${about.who}>${about.who}</dd></div></dl>`}
+        <div><dt>You are</dt><dd title=${about.who}>${about.role}</dd></div></dl>`}
     </header>
     <main id="main" tabindex="-1">
       <${Trouble} problem=${problem} />

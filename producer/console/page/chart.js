@@ -44,7 +44,7 @@ function options({ width, height, limit, range, onZoom, onPoint, count, banded }
   return {
     width, height,
     legend: { show: false },
-    padding: [8, 12, 0, 0],
+    padding: [8, 24, 0, 0],
     cursor: { sync: { key: "device" }, drag: { x: true, y: false, setScale: false }, points: { size: 7 } },
     scales: { x: { time: true, range: () => range() }, y: { range: room } },
     axes: [{ ...axis, values: times }, { ...axis, size: 58 }],

@@ -87,8 +87,9 @@ function Readings({ about, device }) {
       ${last && html`<span class="hint">last reading <${When} ms=${ms(last)} now=${now} /></span>`}
     </div>
     <${Trouble} problem=${problem} needs="client" />
-    ${more && rows && html`<${Note}>The range has more than ${rows.length.toLocaleString("en")} readings: the charts show mean, lowest and highest
-      of each part of it${Object.values(series).some((each) => each.more) ? ", and not all of it. Zoom in" : ""}.<//>`}
+    ${more && rows && html`<${Note}>The range has more than ${rows.length.toLocaleString("en")} readings. ${Object.keys(series).length === 0
+      ? "The newest are shown until all are put together." : "The charts show mean, lowest and highest of each part of it."}
+      ${Object.values(series).some((each) => each.more) && " Its end is missing: zoom in."}<//>`}
     ${!rows && !problem && html`<p class="loading">Loading readings</p>`}
     ${rows?.length === 0 && html`<${Empty} title="No readings in this range">Choose a longer range, or
       <a href="#/publish">publish one</a>. A name that no device has looks the same.<//>`}

@@ -6,7 +6,7 @@ import { Empty, Note, State, Trouble, When, deviceAddress, plural, useNow } from
 
 const ROW = 44; // px
 const AROUND = 6; // rows that are drawn beyond those in sight
-const MOST = 50; // devices in a request
+const MOST = 50, SPARKS = 10; // devices in a request
 const LIST_MS = 30_000, LATEST_MS = 2_000;
 export const SILENT_MS = 10 * 60_000; // the list itself is renewed every five minutes
 
@@ -51,11 +51,16 @@ function useDetails(names) {
   const shown = useRef(names);
   shown.current = names;
   useEffect(() => {
-    const timer = setTimeout(() => {
-      const missing = names.filter((name) => !asked.current.has(name)).slice(0, MOST);
-      missing.forEach((name) => asked.current.add(name));
-      if (missing.length) post("/api/sparks", { devices: missing })
-        .then(({ sparks }) => setSparks((known) => ({ ...known, ...sparks })), () => missing.forEach((name) => asked.current.delete(name)));
+    const timer = setTimeout(async () => {
+      for (;;) {
+        const missing = shown.current.filter((name) => !asked.current.has(name)).slice(0, SPARKS);
+        if (missing.length === 0) return;
+        missing.forEach((name) => asked.current.add(name));
+        try {
+          const { sparks } = await post("/api/sparks", { devices: missing });
+          setSparks((known) => ({ ...known, ...sparks }));
+        } catch { missing.forEach((name) => asked.current.delete(name)); return; }
+      }
     }, 150);
     return () => clearTimeout(timer);
   }, [names.join("\n")]);

@@ -39,7 +39,7 @@ export function Letters({ argument }) {
 
 function Groups({ title, name, groups, chosen, choose, link }) {
   const rows = Object.entries(groups).sort((a, b) => b[1].records - a[1].records).slice(0, 12);
-  return html`<section class="card" aria-label=${title}><h2>${title}</h2><table class="numbers">
+  return html`<section class="card scroll" tabindex="0" aria-label=${title}><h2>${title}</h2><table class="numbers">
     <thead><tr><th>${name}</th><th class="right">Records</th><th class="right">Not sent again</th><th class="right">Readable now</th></tr></thead>
     <tbody>${rows.map(([each, group]) => html`<tr><td>${link ? html`<a href=${`#/letters/${encodeURIComponent(each)}`}>${each}</a>`
       : html`<button type="button" class="link" aria-pressed=${chosen === each} onClick=${() => choose(chosen === each ? "" : each)}>${each}</button>`}</td>

@@ -106,7 +106,7 @@ function Picture({ about, last, per }) {
     consumer: ["Consumer", `${owners} worker${owners === 1 ? "" : "s"}`, lag === undefined ? "" : `lag ${duration(lag)}`],
     table: ["Table", "rows"],
     archive: ["Archive", open === undefined ? "objects" : `${open.toLocaleString("en")} open records`],
-    letters: ["Dead letters", ""],
+    letters: ["Dead letters", worker ? `${worker.counters.dead_letter_records.toLocaleString("en")} since its start` : ""],
     alerts: ["Alerts", `${about.alert.field} ${about.alert.when} ${about.alert.threshold}`],
   };
   const edges = [
