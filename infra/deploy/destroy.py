@@ -61,9 +61,9 @@ def destroy(deployment: Deployment, say: Say, data: Data) -> list[Holding]:
 
 def _remove_attached(session: boto3.Session, stack: str, outputs: dict[str, str], made: list[Any], say: Say) -> None:
     """What is attached to the data stack's resources, or in them, and would keep them from being deleted."""
-    policy = outputs.get("DevicePolicy")
-    if policy and (count := deprovision_all(session.client("iot", config=PATIENT), policy)):
-        say(f"deleted     {count} devices with their certificates")
+    for policy in filter(None, (outputs.get("DevicePolicy"), outputs.get("WatchPolicy"))):
+        if count := deprovision_all(session.client("iot", config=PATIENT), policy):
+            say(f"deleted     {count} devices with their certificates")
     if topic := outputs.get("AlertTopicArn"):
         leftovers.remove_queues(session, queue_name(stack), console_queues(stack), topic, say)
     if stream := outputs.get("StreamArn"):

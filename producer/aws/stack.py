@@ -34,6 +34,7 @@ class Stack:
     iot_host: str
     iot_port: int
     device_policy: str
+    watch_policy: str
     alert_function: str
     undelivered_queue: str
     topics: list[Pattern]
@@ -71,6 +72,7 @@ class Stack:
                 iot_host=host,
                 iot_port=port,
                 device_policy=outputs["DevicePolicy"],
+                watch_policy=outputs["WatchPolicy"],
                 alert_function=outputs["AlertFunction"],
                 undelivered_queue=outputs["UndeliveredQueue"],
                 topics=patterns(outputs["TopicPattern"]),

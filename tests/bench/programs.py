@@ -63,6 +63,7 @@ def _stack(servers: Servers) -> None:
             "ApiFunction",
             "QueryUrl",
             "DevicePolicy",
+            "WatchPolicy",
             "AlertFunction",
             "UndeliveredQueue",
             "ReadingsRule",

@@ -15,8 +15,8 @@ from tests.conftest import Deployed
 OUTPUTS = {
     "StreamName", "StreamArn", "SensorTable", "ArchiveBucket", "AlertTopicArn", "AlertFunction", "ApiFunction",
     "QueryApi", "QueryUrl", "DevicesTable",
-    "IotEndpoint", "DevicePolicy", "Region", "ClientRoleArn", "OperatorRoleArn", "ApplicationName", "RepositoryUri",
-    "RepositoryArn", "UndeliveredQueue", "ReadingsRule", "HumidityRule", "TopicPattern", "BasicIngest",
+    "IotEndpoint", "DevicePolicy", "WatchPolicy", "Region", "ClientRoleArn", "OperatorRoleArn", "ApplicationName",
+    "RepositoryUri", "RepositoryArn", "UndeliveredQueue", "ReadingsRule", "HumidityRule", "TopicPattern", "BasicIngest",
     "AlertSource", "AlertField", "AlertWhen", "AlertThreshold", "AlertMaxAge",
 }  # fmt: skip
 

@@ -271,8 +271,8 @@ def pictures(tmp_path: Path) -> Path:
 
 def test_the_pictures_of_the_documents_are_made_by_it(system: System, browser: Browser, pictures: Path) -> None:
     system.wait(system.start("provision", "--devices", "12", "--prefix", "soil-"))
-    fleet(system, 40, "soil-")
-    load = ["--devices", "12", "--prefix", "soil-", "--rate", "24", "--malformed", "0.02", "--for", "45"]
+    fleet(system, 13, "soil-")
+    load = ["--devices", "12", "--prefix", "soil-", "--rate", "24", "--malformed", "0.02", "--for", "60"]
     simulator = system.start("simulate", *load, "--json")
     with console(system, "operator") as running:
         page = running.open(browser, "#/publish")
