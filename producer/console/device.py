@@ -13,7 +13,7 @@ from producer.console.problems import BadRequest, problem
 from producer.console.requests import Blocking, number
 
 BUCKETS = 300  # of a chart that puts readings together
-FAST, SLOW, QUICK_SECONDS = 0.15, 1.0, 10.0
+FAST, SLOW, QUICK_SECONDS = 0.1, 1.0, 10.0
 """Seconds between two looks for new rows: fast for a while after something came or was published, else slow."""
 
 

@@ -63,6 +63,7 @@ LISTED = {
 DEVICES = {"TableName": "{DevicesTable}"}
 DEVICE = {"Bucket": {"N": "0"}, "SensorId": {"S": "soil"}}
 BUCKET, TABLE, STREAM = {"Bucket": "{ArchiveBucket}"}, {"TableName": "{SensorTable}"}, {"StreamName": "{StreamName}"}
+QUEUES = "arn:aws:sqs:eu-central-1:000000000000"
 ARCHIVED = BUCKET | {"Key": "readings/x"}
 
 CASES = [
@@ -149,6 +150,11 @@ CASES = [
          {"TopicArn": "{AlertTopicArn}"}, {"TopicArn": "{OtherTopicArn}"}),
     Case("subscribes to alerts", "operator", "sns.list_subscriptions_by_topic", {"TopicArn": "{AlertTopicArn}"},
          {"TopicArn": "{AlertTopicArn}", "Protocol": "email", "Endpoint": "a@example.com"}, "sns.subscribe"),
+    Case("subscribes a queue that is not the console's", "operator", "sns.subscribe",
+         {"TopicArn": "{AlertTopicArn}", "Protocol": "sqs", "Endpoint": f"{QUEUES}:strict-console-x"},
+         {"Endpoint": f"{QUEUES}:other"}),
+    Case("makes a queue that is not the console's", "operator", "sqs.create_queue",
+         {"QueueName": "strict-console-x"}, {"QueueName": "other-console-x"}),
     Case("publishes an alert", "operator", "kinesis.put_record", STREAM | RECORD,
          {"TopicArn": "{AlertTopicArn}", "Message": "x"}, "sns.publish"),
     Case("gives itself rights", "operator", "kinesis.put_record", STREAM | RECORD,
