@@ -151,6 +151,8 @@ class Shard:
             for reading in found.readings
         ]
         await self._components.table.put(arrived, self.ownership.guard)
+        if self._components.devices:
+            await self._components.devices.put(arrived, self.ownership.guard)
         self._components.written(arrived)
 
     async def _archive(self, records: list[Item]) -> None:

@@ -56,7 +56,11 @@ def expiry(arrived: Arrived, days: int) -> Expiry:
 class Table:
     """Rows in one table; all shards share its limit of concurrent requests."""
 
-    def __init__(self, send: Send, name: str, ttl_days: int, concurrency: int, metrics: Metrics) -> None:
+    def __init__(
+        self, send: Send, name: str, ttl_days: int, concurrency: int, metrics: Metrics, sink: str = "table"
+    ) -> None:
+        """`sink` is its name in the metrics."""
+        self._sink = sink
         self._send = send
         self._name = name
         self._days = ttl_days
@@ -76,7 +80,12 @@ class Table:
             reading = arrived[0]
             rows[reading.device, reading.time_ms] = arrived
             total += 1
-        requests = self._requests(rows.values())
+        await self.write(self._requests(rows.values()), guard)
+        self._metrics.rows.inc(len(rows))
+        self._metrics.superseded.inc(total - len(rows))
+
+    async def write(self, requests: Sequence[str], guard: Guard) -> None:
+        """Makes the items of these requests durable, each with a key of its own. Raises as `put` does."""
         batches = iter([requests[i : i + BATCH] for i in range(0, len(requests), BATCH)])
         workers = min(self._concurrency, -(-len(requests) // BATCH))
         if workers == 1:
@@ -87,8 +96,6 @@ class Table:
             for failure in await asyncio.gather(*working, return_exceptions=True):
                 if isinstance(failure, BaseException):
                     raise failure
-        self._metrics.rows.inc(len(rows))
-        self._metrics.superseded.inc(total - len(rows))
 
     def _requests(self, rows: Iterable[Arrived]) -> list[str]:
         if not self._days:
@@ -105,9 +112,9 @@ class Table:
     async def _put_batch(self, requests: Sequence[str], guard: Guard) -> None:
         fruitless = 0  # consecutive requests of which the table took nothing
         while requests:
-            left = await until_done("table", partial(self._write, requests, guard), self._metrics, guard)
+            left = await until_done(self._sink, partial(self._write, requests, guard), self._metrics, guard)
             if left:
-                self._metrics.throttles.labels("table").inc(len(left))
+                self._metrics.throttles.labels(self._sink).inc(len(left))
                 fruitless = fruitless + 1 if len(left) == len(requests) else 0
                 await asyncio.sleep(delay(fruitless))
             requests = left

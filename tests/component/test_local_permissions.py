@@ -84,6 +84,8 @@ CASES = [
     # the consumer's task
     Case("writes another table", "consumer", "dynamodb.batch_write_item", {"RequestItems": ROW},
          {"RequestItems": OTHER_ROW}),
+    Case("reads the list of devices", "consumer", "dynamodb.batch_write_item",
+         {"RequestItems": {"{DevicesTable}": [{"PutRequest": {"Item": DEVICE}}]}}, DEVICES, "dynamodb.scan"),
     Case("reads rows", "consumer", "dynamodb.describe_table", TABLE, TABLE, "dynamodb.scan"),
     Case("deletes a row", "consumer", "dynamodb.describe_table", TABLE, TABLE | {"Key": KEY}, "dynamodb.delete_item"),
     Case("writes another prefix", "consumer", "s3.put_object", ARCHIVED | {"Body": b"y"}, {"Key": "elsewhere/x"}),
