@@ -25,7 +25,7 @@ $(foreach name,$(foreign),$(eval override $(name) :=) $(eval unexport $(name)))
 # The chosen ones as words for a command.
 given = $(foreach name,$(filter $(answer),$(named)),$(call quoted,$(name)=$(value $(name))))
 
-.PHONY: help setup demo up watch deploy plan destroy package wheel image image-test push sbom test crashtest crashtest-mutants faults bench bench-scale profile check lint types imports audit-dependencies format lock docs dashboards clean
+.PHONY: help setup demo up watch deploy plan destroy package wheel image image-test push sbom test crashtest crashtest-mutants faults bench bench-scale profile screenshots check lint types imports audit-dependencies format lock docs dashboards clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':[^#]*## ' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -117,6 +117,9 @@ bench-scale: setup .bench/ready  ## what leases cost and how fast they move, by 
 
 docs: .venv/ready  ## generate the parts of docs/ about resources, permissions, parameters and cost, from templates and prices
 	@$(PY) -m infra.docs
+
+screenshots: setup  ## make docs/console/*.png again, in a real browser
+	@CONSOLE_SCREENSHOTS=docs/console $(PY) -m pytest tests/system/test_console.py -k pictures
 
 dashboards: .venv/ready  ## generate config/grafana/dashboards; RUNBOOK=https://... is the address of docs/operations.md
 	@$(PY) -m config.grafana $(RUNBOOK)

@@ -39,6 +39,7 @@ from consumer.settings import Settings
 from consumer.sinks.alert_condition import Condition
 from consumer.sinks.alerts import Alerts
 from consumer.sinks.cloudwatch import Publisher, ServiceMetric
+from consumer.sinks.device_list import DeviceList
 from consumer.sinks.statistics import Sums
 from consumer.sinks.table import Table
 from consumer.supervisor import FatalError, Supervisor
@@ -104,6 +105,7 @@ class Service:
                 settings.table_concurrency,
                 metrics,
             ),
+            devices=self._devices(),
             archive=archive,
             ends=Ends(clients.kinesis.list_shards, settings.stream_name, self.daemon.gone, self._reads, metrics),
             sums=self._sums if settings.cloudwatch_namespace else None,
@@ -113,6 +115,13 @@ class Service:
             ownership=self.shards,
             skips=SkipDetector(self.daemon, archive, metrics),
         )
+
+    def _devices(self) -> DeviceList | None:
+        settings, send = self._settings, self._clients.batch_write.send
+        if settings.devices_table is None:
+            return None
+        table = Table(send, settings.devices_table, 0, settings.table_concurrency, self._metrics, "devices")
+        return DeviceList(table, settings.devices_seconds)
 
     async def run(self) -> None:
         """Runs until SIGTERM or SIGINT. Raises FatalError."""

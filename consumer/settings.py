@@ -133,6 +133,8 @@ class Settings:
     alert_max_age: int = _whole(86_400, 0, 315_360_000)
     row_ttl_days: int = _whole(0, 0, 36_500)
     table_concurrency: int = _whole(8, 1, 256)
+    devices_table: str | None = _setting(_table_name, None)
+    devices_seconds: int = _whole(300, 1, 31_536_000)
 
     cloudwatch_namespace: str | None = _setting(lambda text: None if text == "off" else _namespace(text), "Sensor")
     cloudwatch_per_sensor: bool = _flag(False)

@@ -7,11 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
+from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
 
+from producer.console import commands as console
 from producer.fleet import commands as fleet
 from producer.ops import commands as ops
 from producer.ops import contract_commands as contracts
+from producer.ops import query_command as queries
+from producer.options import Choice
 from producer.reporting import PROGRAM, reported
+
+SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
 
 
 class Commands(click.Group):
@@ -29,11 +35,23 @@ class Commands(click.Group):
     "error, explained in one line; 3 the audit had nothing to compare; 130 interrupted. Where AWS is comes from the "
     "SDK's environment variables; for the local stack: source .local/env",
 )
+@click.version_option(package_name=PROGRAM, message="%(package)s %(version)s")
 def cli() -> None:
     """Devices, readings and the audit of a Sensorstream stack."""
 
 
-for command in (*fleet.COMMANDS, *ops.COMMANDS, *contracts.COMMANDS):
+@cli.command()
+@click.argument("shell", type=Choice(SHELLS))
+def completion(shell: str) -> int:
+    """Print what makes a shell complete commands and options.
+
+    For bash: eval "$(sensorstream completion bash)"
+    """
+    click.echo(SHELLS[shell](cli, {}, PROGRAM, f"_{PROGRAM.upper()}_COMPLETE").source())
+    return 0
+
+
+for command in (*fleet.COMMANDS, *ops.COMMANDS, *queries.COMMANDS, *contracts.COMMANDS, *console.COMMANDS):
     cli.add_command(command)
 
 

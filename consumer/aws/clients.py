@@ -108,6 +108,9 @@ class Clients:
             await self._ask("STREAM_NAME", "kinesis", question, "StreamDescriptionSummary")
         table = self.dynamodb.describe_table(TableName=settings.sensor_table)
         await self._ask("SENSOR_TABLE", "dynamodb", table, "Table")
+        if settings.devices_table:
+            devices = self.dynamodb.describe_table(TableName=settings.devices_table)
+            await self._ask("DEVICES_TABLE", "dynamodb", devices, "Table")
         await self._ask("ARCHIVE_BUCKET", "s3", self.s3.head_bucket(Bucket=settings.archive_bucket), "ResponseMetadata")
 
     async def _ask(self, variable: str, service: Service, question: Any, expected: str) -> None:

@@ -140,13 +140,16 @@ class Shard:
 
     async def _store(self, taken: Sequence[Taken]) -> None:
         """Makes rows of records, and puts them into the archive object."""
-        metrics = self._components.metrics
+        components, guard = self._components, self.ownership.guard
+        metrics = components.metrics
         with metrics.stage["decode"].time():
-            decoded = await decode_all([record for _, record in taken], self._components.contracts, metrics)
+            decoded = await decode_all([record for _, record in taken], components.contracts, metrics)
         records = [(*item, found) for item, found in zip(taken, decoded, strict=True)]
         with metrics.stage["rows"].time():
-            await self._components.table.put(arrived := readings(records), self.ownership.guard)
-            self._components.written(arrived)
+            await components.table.put(arrived := readings(records), guard)
+            if components.devices:
+                await components.devices.put(arrived, guard)
+            components.written(arrived)
         with metrics.stage["archive"].time():
             await self._archive(records)
         self.records += len(taken)

@@ -5,7 +5,9 @@ A row holds what was sent: `{SensorId, Timestamp, Value}` and, depending on sett
 """
 
 import json
+import zlib
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
@@ -13,8 +15,11 @@ from consumer.aws.errors import NotUnderstood
 from consumer.payload.reading import Reading
 from consumer.payload.times import timestamp
 
+BUCKETS: Final = 16
+"""Partitions of the list of devices, as infra/functions/api/store.py reads them."""
 _quoted = json.JSONEncoder().encode
 """Any string as JSON in ASCII, whatever it holds."""
+_ITEM = '{"PutRequest":{"Item":{'
 _NOTHING_LEFT = b'{"UnprocessedItems":{}}'
 
 
@@ -31,10 +36,7 @@ _decode = msgspec.json.Decoder(_Answer).decode
 
 def put_request(reading: Reading, expires: int | None) -> str:
     """The request to write a reading's row; `expires` in seconds since the epoch, None for never."""
-    text = (
-        f'{{"PutRequest":{{"Item":{{"SensorId":{{"S":{_quoted(reading.device)}}},'
-        f'"Timestamp":{{"S":"{timestamp(reading.time_ms)}"}}'
-    )
+    text = f'{_ITEM}"SensorId":{{"S":{_quoted(reading.device)}}},"Timestamp":{{"S":"{timestamp(reading.time_ms)}"}}'
     if reading.value is not None:
         text += f',"Value":{{"N":"{reading.value!s}"}}'
     if reading.measures:
@@ -45,6 +47,17 @@ def put_request(reading: Reading, expires: int | None) -> str:
     if expires is not None:
         text += f',"ExpiresAt":{{"N":"{expires}"}}'
     return text + "}}}"
+
+
+def list_request(reading: Reading, arrival: int | None) -> str:
+    """The request to write a device's entry in the list of devices: its row, when that arrived, and the partition.
+
+    Without an arrival time (ms since the epoch) it is the reading's own.
+    """
+    bucket = zlib.crc32(reading.device.encode(errors="surrogatepass")) % BUCKETS
+    seen = timestamp(reading.time_ms if arrival is None else arrival)
+    row = put_request(reading, None).removeprefix(_ITEM)
+    return f'{_ITEM}"Bucket":{{"N":"{bucket}"}},"Seen":{{"S":"{seen}"}},{row}'
 
 
 def body(table: str, requests: Sequence[str]) -> bytes:

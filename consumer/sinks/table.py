@@ -56,7 +56,11 @@ def expiry(arrived: Arrived, days: int) -> Expiry:
 class Table:
     """Rows in one table; all shards share its limit of concurrent requests."""
 
-    def __init__(self, send: Send, name: str, ttl_days: int, concurrency: int, metrics: Metrics) -> None:
+    def __init__(
+        self, send: Send, name: str, ttl_days: int, concurrency: int, metrics: Metrics, sink: str = "table"
+    ) -> None:
+        """`sink` is its name in the metrics."""
+        self._sink = sink
         self._send = send
         self._name = name
         self._days = ttl_days
@@ -76,8 +80,17 @@ class Table:
             reading = arrived[0]
             rows[reading.device, reading.time_ms] = arrived
             total += 1
-        batches = self._batches(rows.values())
-        workers = min(self._concurrency, -(-len(rows) // BATCH))
+        await self.write(map(self._expiring if self._days else _lasting, rows.values()), len(rows), guard)
+        self._metrics.rows.inc(len(rows))
+        self._metrics.superseded.inc(total - len(rows))
+
+    async def write(self, requests: Iterable[str], count: int, guard: Guard) -> None:
+        """Makes the items of `count` requests durable, each with a key of its own. Raises as `put` does.
+
+        A request is taken when it is about to be sent: those of a large delivery at once would hold the event loop.
+        """
+        batches = _batches(requests)
+        workers = min(self._concurrency, -(-count // BATCH))
         if workers == 1:
             await self._put_batches(batches, guard)
         else:
@@ -86,15 +99,6 @@ class Table:
             for failure in await asyncio.gather(*working, return_exceptions=True):
                 if isinstance(failure, BaseException):
                     raise failure
-        self._metrics.rows.inc(len(rows))
-        self._metrics.superseded.inc(total - len(rows))
-
-    def _batches(self, rows: Iterable[Arrived]) -> Iterator[list[str]]:
-        """Each is made when it is about to be sent: those of a large delivery at once would hold the event loop."""
-        left = iter(rows)
-        make = self._expiring if self._days else _lasting
-        while batch := [make(row) for row in islice(left, BATCH)]:
-            yield batch
 
     def _expiring(self, row: Arrived) -> str:
         at, bound = expiry(row, self._days)
@@ -109,9 +113,9 @@ class Table:
     async def _put_batch(self, requests: Sequence[str], guard: Guard) -> None:
         fruitless = 0  # consecutive requests of which the table took nothing
         while requests:
-            left = await until_done("table", partial(self._write, requests, guard), self._metrics, guard)
+            left = await until_done(self._sink, partial(self._write, requests, guard), self._metrics, guard)
             if left:
-                self._metrics.throttles.labels("table").inc(len(left))
+                self._metrics.throttles.labels(self._sink).inc(len(left))
                 fruitless = fruitless + 1 if len(left) == len(requests) else 0
                 await asyncio.sleep(delay(fruitless))
             requests = left
@@ -122,6 +126,12 @@ class Table:
             guard()
             answer = await self._send(body(self._name, requests))
         return unprocessed(answer, self._name, len(requests))
+
+
+def _batches(requests: Iterable[str]) -> Iterator[list[str]]:
+    left = iter(requests)
+    while batch := list(islice(left, BATCH)):
+        yield batch
 
 
 def _lasting(row: Arrived) -> str:

@@ -27,7 +27,7 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 M = TypeVar("M", Counter, Gauge, Histogram)
 VERSION: Final = metadata.version("sensorstream")
 OUTCOMES: Final = ("new", "committed", "replaced", "adopted", "fenced")
-SINKS: Final = ("table", "archive", "leases", "stream")
+SINKS: Final = ("table", "devices", "archive", "leases", "stream")
 LEASE_READS: Final = ("table", "index", "row")
 DROPS: Final = ("full", "end", "refused")
 BOUNDS: Final = ("past", "future", "no-arrival")

@@ -14,7 +14,7 @@ from infra.deploy.deployment import Deployment, explained
 from infra.deploy.holdings import Holding, holdings
 from infra.deploy.leftovers import Say
 from producer.fleet.provision import deprovision_all
-from producer.ops.alerts import queue_name
+from producer.ops.alerts import console_queues, queue_name
 
 PATIENT = Config(retries={"mode": "adaptive", "max_attempts": 10})  # IoT takes some ten changes a second
 DETACHED_SECONDS = 420.0  # AWS IoT: up to five minutes after its detachment before a policy can be deleted
@@ -61,11 +61,11 @@ def destroy(deployment: Deployment, say: Say, data: Data) -> list[Holding]:
 
 def _remove_attached(session: boto3.Session, stack: str, outputs: dict[str, str], made: list[Any], say: Say) -> None:
     """What is attached to the data stack's resources, or in them, and would keep them from being deleted."""
-    policy = outputs.get("DevicePolicy")
-    if policy and (count := deprovision_all(session.client("iot", config=PATIENT), policy)):
-        say(f"deleted     {count} devices with their certificates")
+    for policy in filter(None, (outputs.get("DevicePolicy"), outputs.get("WatchPolicy"))):
+        if count := deprovision_all(session.client("iot", config=PATIENT), policy):
+            say(f"deleted     {count} devices with their certificates")
     if topic := outputs.get("AlertTopicArn"):
-        leftovers.remove_queue(session, queue_name(stack), topic, say)
+        leftovers.remove_queues(session, queue_name(stack), console_queues(stack), topic, say)
     if stream := outputs.get("StreamArn"):
         leftovers.remove_consumers(session, stream, set(ids(made, "AWS::Kinesis::StreamConsumer")), say)
     for repository in ids(made, "AWS::ECR::Repository"):

@@ -65,17 +65,22 @@ def remove_consumers(session: boto3.Session, stream: str, kept: set[str], say: S
             say(f"deleted     stream consumer {consumer['ConsumerName']}")
 
 
-def remove_queue(session: boto3.Session, queue: str, topic: str, say: Say) -> None:
-    """A queue by its name, and its subscription to the topic, which may be gone."""
+def remove_queues(session: boto3.Session, queue: str, prefix: str, topic: str, say: Say) -> None:
+    """A queue by its name, those subscribed to the topic whose names begin with the prefix, and their subscriptions to
+    the topic, which may be gone."""
     sqs, sns = session.client("sqs"), session.client("sns")
+    queues = {queue}
     with suppress(sns.exceptions.NotFoundException):  # of a stack that is half gone; its subscriptions went with it
         pages = list(sns.get_paginator("list_subscriptions_by_topic").paginate(TopicArn=topic))
         for subscription in (each for page in pages for each in page["Subscriptions"]):
-            if subscription.get("Endpoint", "").endswith(f":{queue}"):
+            name = subscription.get("Endpoint", "").rpartition(":")[2]
+            if subscription.get("Protocol") == "sqs" and (name == queue or name.startswith(prefix)):
+                queues.add(name)
                 sns.unsubscribe(SubscriptionArn=subscription["SubscriptionArn"])
-    with suppress(sqs.exceptions.QueueDoesNotExist):
-        sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=queue)["QueueUrl"])
-        say(f"deleted     queue {queue}")
+    for name in sorted(queues):
+        with suppress(sqs.exceptions.QueueDoesNotExist):
+            sqs.delete_queue(QueueUrl=sqs.get_queue_url(QueueName=name)["QueueUrl"])
+            say(f"deleted     queue {name}")
 
 
 def remove_logs(session: boto3.Session, groups: list[str], say: Say) -> None:

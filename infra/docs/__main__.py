@@ -1,4 +1,5 @@
-"""`make docs`: everything in docs/ that follows from the templates, the prices and the code, between its comments."""
+"""`make docs`: everything in docs/ that follows from the templates, the prices and the code, between its comments;
+and what the console takes from docs/."""
 
 import json
 import re
@@ -7,10 +8,12 @@ from pathlib import Path
 
 from consumer.payload.contract import schema
 from infra.docs import cost
+from infra.docs.catalogue import catalogue
 from infra.docs.parameters import parameter_table, resource_counts
 from infra.docs.permissions import permissions
 from infra.docs.resources import resources
 from infra.docs.templates import INFRA, templates
+from producer.console.catalogue import FILE as CATALOGUE
 
 DOCS = INFRA.parent / "docs"
 
@@ -29,6 +32,7 @@ def made() -> dict[Path, str]:
         DOCS / "security.md": filled(DOCS / "security.md", {"permissions": f"\n{permissions(found)}\n"}),
         DOCS / "deploy.md": filled(DOCS / "deploy.md", deploy),
         DOCS / "contracts.schema.json": json.dumps(schema(), indent=2) + "\n",
+        CATALOGUE: catalogue(),
     }
 
 

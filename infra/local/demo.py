@@ -16,9 +16,11 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from infra.local.choices import Settings
+from infra.local.console import Console
 from infra.local.live import Consumer, Speed, View, ask, line
 from infra.local.options import Options
 from infra.local.process import LOCAL, LocalError
+from infra.local.screen import Screen
 from infra.local.stack import LocalStack
 from producer.aws.errors import UserError, explain_if_aws
 from producer.aws.stack import Stack, devices_dir
@@ -48,6 +50,7 @@ class Demo:
         self._prepared: Future[Stack] | None = None
         self._memory: tuple[float, float] = (0.0, 0.0)  # the most seen, MiB
         self._speed = Speed()
+        self._screen = Screen()
         self._publishing = 0.0  # time.monotonic() of the first publish
 
     def say(self, text: str) -> None:
@@ -94,10 +97,10 @@ class Demo:
 
     def _wait_for_shards(self) -> None:
         deadline = time.monotonic() + SHARD_SECONDS
-        while (consumer := self._look()) is None or consumer.shards < self._settings.shards:
+        while (consumer := self._look()) is None or consumer.live < self._settings.shards:
             if time.monotonic() > deadline:
                 raise LocalError(f"the consumer has not all shards after {SHARD_SECONDS:g} s; see {LOCAL / 'log'}")
-            owned = consumer.shards if consumer else 0
+            owned = consumer.live if consumer else 0
             self._view.live([f"KCL: {owned} of {self._settings.shards} shards"], time.monotonic())
             time.sleep(0.2)
 
@@ -106,7 +109,8 @@ class Demo:
         load = self._settings.workload
         until = f"for {load.seconds:g} s" if load.seconds else "until Ctrl-C"
         what, kind = ("messages", f"{page.name} ") if (page := self._settings.page) else ("readings", "")
-        self._view.say(f"publishing {load.rate:g} {what}/s of {load.devices} {kind}devices over {load.via}, {until}")
+        self._what = f"{load.rate:g} {what}/s of {load.devices} {kind}devices over {load.via}, {until}"
+        self._view.say(f"publishing {self._what}")
         self._publishing = time.monotonic()
         self._running = background(lambda: self._simulator.run(stop))
         try:
@@ -169,11 +173,12 @@ class Demo:
             "published": self._ledger.published,
             "alerts": self._alerts.count,
             "alerts_expected": self._ledger.alerts,
+            "row_ms": self._latency_probe.percentile(0.5),
         }
-        rate = self._speed.of(self._ledger.published, now)
-        consumer = self._look()
-        seconds = now - self._publishing
-        self._view.live(line(seconds, rate, sums, consumer, self._latency_probe.percentile(0.5)), now)
+        parts = line(
+            now - self._publishing, self._speed.of(self._ledger.published, now), sums, consumer := self._look()
+        )
+        self._view.live(parts, now, lambda: self._screen.shown(now, f"{parts[0]}  {self._what}", sums, consumer))
         return consumer
 
 
@@ -194,7 +199,7 @@ def background(task: Callable[[], T]) -> "Future[T]":
 def main(given: Mapping[str, str]) -> int:
     """Exit code 0 only when the audit found nothing. LocalError or InputError for what a person can cure."""
     started = time.monotonic()
-    view = View(sys.stderr)
+    view = View(sys.stderr, every=1)
     try:
         report, outcome = _run(Settings.load(given), _options(given), view, started)
     except UserError as error:
@@ -217,6 +222,8 @@ def _run(settings: Settings, options: Options, view: View, started: float) -> tu
     stack = LocalStack(options, lambda text: demo.say(text))
     demo = Demo(settings, stack, view, started)
     with stack, ExitStack() as resources:
+        if sys.stderr.isatty():
+            view.say(f"console: {resources.enter_context(Console(stack)).address}")
         demo.start(resources)
         try:
             demo.publish(threading.Event())

@@ -4,30 +4,54 @@ import http.client
 import json
 import urllib.request
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 from prometheus_client.parser import text_string_to_metric_families
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
 
 @dataclass(frozen=True, slots=True)
-class Consumer:
-    """The consumer's counters by name without their prefix and labels, and of its shards the worst: `lag` is the age of
-    the oldest record that is not durable, `read_age` the time since the last successful read, both in seconds.
+class Shard:
+    """A shard that the consumer holds: `lag` is the age of the oldest record that is not durable, `read_age` the time
+    since the last successful read, both in seconds; `open_records` are those in its open archive object."""
 
-    All 0 while it does not answer. `memory` are the resident MiB of the service and of the daemon, or None.
+    name: str
+    live: bool
+    lag: float
+    read_age: float
+    open_records: int
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """The consumer's counters by name without their prefix and labels, and its shards.
+
+    Empty while it does not answer. `memory` are the resident MiB of the service and of the daemon, or None.
     """
 
     counters: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    lag: float = 0
-    read_age: float = 0
-    shards: int = 0
+    shards: Sequence[Shard] = ()
     memory: tuple[float | None, float | None] = (None, None)
+
+    @property
+    def live(self) -> int:
+        """Shards that it reads."""
+        return sum(shard.live for shard in self.shards)
+
+    @property
+    def lag(self) -> float:
+        """Of the worst shard, in seconds."""
+        return max((shard.lag for shard in self.shards), default=0.0)
+
+    @property
+    def read_age(self) -> float:
+        """Of the worst shard, in seconds."""
+        return max((shard.read_age for shard in self.shards), default=0.0)
 
 
 def ask(url: str) -> Consumer | None:
@@ -41,16 +65,14 @@ def ask(url: str) -> Consumer | None:
 def read(metrics: str, state: dict[str, Any]) -> Consumer:
     """From the text of /metrics and the document of /shards."""
     counters: dict[str, float] = defaultdict(float)
-    worst = {"lag_seconds": 0.0, "read_age_seconds": 0.0}
     for family in text_string_to_metric_families(metrics):
         for sample in family.samples:
-            name = sample.name.removeprefix("sensorstream_").removesuffix("_total")
-            counters[name] += sample.value
-            if name in worst:
-                worst[name] = max(worst[name], sample.value)
-    memory = (resident(state.get("pid")), resident(state.get("daemonPid")))
-    live = sum(shard["live"] for shard in state["shards"])
-    return Consumer(counters, worst["lag_seconds"], worst["read_age_seconds"], live, memory)
+            counters[sample.name.removeprefix("sensorstream_").removesuffix("_total")] += sample.value
+    shards = [
+        Shard(each["shard"], each["live"], each["lagSeconds"], each["readAgeSeconds"], each["openRecords"])
+        for each in state["shards"]
+    ]
+    return Consumer(counters, shards, (resident(state.get("pid")), resident(state.get("daemonPid"))))
 
 
 def _get(url: str) -> str:
@@ -82,38 +104,39 @@ class Speed:
 
 
 class View:
-    """Steps as lines; the live numbers as one line that is renewed, or, not on a terminal, a line now and then."""
+    """Steps as lines. The live numbers: on a terminal something that is renewed in place, else a line now and then."""
 
-    EVERY = 5.0  # seconds between two lines when there is no terminal
-
-    def __init__(self, out: TextIO) -> None:
+    def __init__(self, out: TextIO, every: float = 5.0) -> None:
+        """`every`: seconds between two lines where there is no terminal."""
         self._console = Console(file=out, highlight=False, markup=False, emoji=False, soft_wrap=True)
         self._live = Live(console=self._console, transient=True, auto_refresh=False)
-        self._shown = -self.EVERY
+        self._every, self._shown = every, -every
 
     def say(self, line: str) -> None:
         self._live.stop()
         self._console.print(line)
 
-    def live(self, parts: Sequence[str], now: float) -> None:
-        """As much as the terminal is wide for. `now` in seconds of any clock that only goes forward."""
+    def live(self, parts: Sequence[str], now: float, screen: Callable[[], RenderableType] | None = None) -> None:
+        """As much as the terminal is wide for; a terminal gets `screen` in place of the line, where there is one. `now`
+        in seconds of any clock that only goes forward."""
         if self._console.is_terminal:
             self._live.start()
-            self._live.update(Text("  ".join(parts), no_wrap=True, overflow="ellipsis"), refresh=True)
-        elif now - self._shown >= self.EVERY:
+            text = Text("  ".join(parts), no_wrap=True, overflow="ellipsis")
+            self._live.update(screen() if screen else text, refresh=True)
+        elif now - self._shown >= self._every:
             self._shown = now
             self._console.print("  ".join(parts))
 
 
-def line(seconds: float, rate: float, sums: dict[str, Any], consumer: Consumer | None, row_ms: int | None) -> list[str]:
+def line(seconds: float, rate: float, sums: Mapping[str, Any], consumer: Consumer | None) -> list[str]:
     """The live line's parts, the most important first. `sums` are what the simulator counted: published, alerts,
-    alerts_expected."""
+    alerts_expected, and row_ms, the milliseconds until a message's row is there, or None."""
     time = f"{int(seconds) // 60:02d}:{int(seconds) % 60:02d}"
     published = f"published {sums['published']:,} ({rate:,.0f}/s)"
     if consumer is None:
         return [time, "the consumer does not answer", published]
     count = consumer.counters
-    row = [] if row_ms is None else [f"row after {row_ms:,} ms"]
+    row = [] if sums["row_ms"] is None else [f"row after {sums['row_ms']:,} ms"]
     return [
         time,
         f"lag {consumer.lag:.1f} s",

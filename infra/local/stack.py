@@ -96,6 +96,7 @@ class LocalStack(Running):
             "ARCHIVE_BUCKET": self.outputs["ArchiveBucket"],
             "ALERT_TOPIC_ARN": self.outputs["AlertTopicArn"],
             "CONSUMER_URL": self.consumer_url,
+            "QUERY_URL": self.outputs["QueryUrl"],
             "IOT_ENDPOINT": self.outputs["IotEndpoint"],
             "IOT_CA_FILE": str(ca),
             "DEVICES_DIR": str(devices),

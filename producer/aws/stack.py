@@ -30,9 +30,11 @@ class Stack:
     bucket: str
     alert_topic: str  # ARN
     api_function: str
+    query_url: str
     iot_host: str
     iot_port: int
     device_policy: str
+    watch_policy: str
     alert_function: str
     undelivered_queue: str
     topics: list[Pattern]
@@ -66,9 +68,11 @@ class Stack:
                 bucket=outputs["ArchiveBucket"],
                 alert_topic=outputs["AlertTopicArn"],
                 api_function=outputs["ApiFunction"],
+                query_url=outputs["QueryUrl"],
                 iot_host=host,
                 iot_port=port,
                 device_policy=outputs["DevicePolicy"],
+                watch_policy=outputs["WatchPolicy"],
                 alert_function=outputs["AlertFunction"],
                 undelivered_queue=outputs["UndeliveredQueue"],
                 topics=patterns(outputs["TopicPattern"]),

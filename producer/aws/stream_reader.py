@@ -1,5 +1,6 @@
 """A stream read again, as far as it still keeps its records, or from now on. The only file that reads from Kinesis."""
 
+import hashlib
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -8,6 +9,8 @@ from typing import Any, NamedTuple
 
 import boto3
 from botocore.config import Config
+
+from producer.aws.errors import UserError
 
 MARGIN = timedelta(minutes=10)
 """What is about to fall out of the stream is left alone: it might be gone before it is read."""
@@ -84,8 +87,7 @@ class StreamShard:
             self._iterator = self._locate()
             return True
         for record in answer["Records"]:
-            arrival = int(record["ApproximateArrivalTimestamp"].timestamp() * 1000)
-            self._page.append(StreamRecord(int(record["SequenceNumber"]), arrival, record["Data"]))
+            self._page.append(_read(record))
         if self._page:
             last = str(self._page[-1].sequence)
             self._from = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": last}
@@ -99,39 +101,47 @@ class Tail:
     def __init__(self, session: boto3.Session, stream: str, key: str) -> None:
         self._client: Any = session.client("kinesis")
         self._key = key
-        pages = self._client.get_paginator("list_shards").paginate(StreamName=stream)
-        self._iterators = {
-            shard["ShardId"]: self._client.get_shard_iterator(
-                StreamName=stream, ShardId=shard["ShardId"], ShardIteratorType="LATEST"
-            )["ShardIterator"]
-            for page in pages
-            for shard in page["Shards"]
-            if "EndingSequenceNumber" not in shard["SequenceNumberRange"]
-        }
+        self.shard = shard_of(session, stream, key)
+        self._iterator: str | None = self._client.get_shard_iterator(
+            StreamName=stream, ShardId=self.shard, ShardIteratorType="LATEST"
+        )["ShardIterator"]
 
     @property
     def ended(self) -> bool:
-        """Whether all shards that were open at first have been split or merged."""
-        return not self._iterators
+        """Whether the shard has been split or merged."""
+        return self._iterator is None
 
-    def next(self, seconds: float) -> list[bytes]:
+    def next(self, seconds: float) -> list[StreamRecord]:
         """The next records of the key; none when none came in that time."""
         deadline = time.monotonic() + seconds
-        while True:
-            found = [data for shard in list(self._iterators) for data in self._read(shard)]
-            if found or time.monotonic() > deadline:
-                return found
+        while not (found := self.read()) and time.monotonic() <= deadline:
             time.sleep(TAIL_PAUSE)
+        return found
 
-    def _read(self, shard: str) -> Iterator[bytes]:
-        answer = self._client.get_records(ShardIterator=self._iterators[shard])
-        if "NextShardIterator" in answer:
-            self._iterators[shard] = answer["NextShardIterator"]
-        else:  # the shard was split or merged meanwhile
-            del self._iterators[shard]
-        for record in answer["Records"]:
-            if record["PartitionKey"] == self._key:
-                yield record["Data"]
+    def read(self) -> list[StreamRecord]:
+        """What has come since the last call."""
+        if self._iterator is None:
+            return []
+        answer = self._client.get_records(ShardIterator=self._iterator)
+        self._iterator = answer.get("NextShardIterator")
+        return [_read(record) for record in answer["Records"] if record["PartitionKey"] == self._key]
+
+
+def shard_of(session: boto3.Session, stream: str, key: str) -> str:
+    """The open shard that takes the records of a partition key."""
+    at = int.from_bytes(hashlib.md5(key.encode(), usedforsecurity=False).digest())
+    pages = session.client("kinesis").get_paginator("list_shards").paginate(StreamName=stream)
+    for shard in (shard for page in pages for shard in page["Shards"]):
+        keys = shard["HashKeyRange"]
+        is_open = "EndingSequenceNumber" not in shard["SequenceNumberRange"]
+        if is_open and int(keys["StartingHashKey"]) <= at <= int(keys["EndingHashKey"]):
+            return str(shard["ShardId"])
+    raise UserError(f"no shard of {stream} is open for {key}; its shards change just now")
+
+
+def _read(record: Any) -> StreamRecord:
+    arrival = int(record["ApproximateArrivalTimestamp"].timestamp() * 1000)
+    return StreamRecord(int(record["SequenceNumber"]), arrival, record["Data"])
 
 
 def require_readable(session: boto3.Session, stream: str) -> None:

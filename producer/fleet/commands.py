@@ -88,6 +88,24 @@ def simulate(name: str, temporary: bool, ledger: Path | None, as_json: bool, **c
     return 1 if left else code
 
 
+@click.command(params=[click.Argument(["filters"], metavar="[FILTER]...", nargs=-1), JSON, STACK])
+def watch(name: str, filters: tuple[str, ...], as_json: bool) -> int:
+    """Show messages as devices publish them, until Ctrl-C.
+
+    FILTER is one of MQTT, such as 'device/#'; without one, all topics of the deployment's devices.
+    """
+    from producer.fleet import watch as wire
+
+    stack, stop = session.stack(name), threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    shown = wire.as_json if as_json else wire.as_text
+    left = wire.watch(stack, [*filters] or wire.filters(stack), lambda *heard: click.echo(shown(*heard)), stop)
+    if left:
+        click.echo(f"{PROGRAM}: {left}", err=True)
+    return 1 if left else 0
+
+
 def _progress(line: "StatusLine", devices: int) -> Callable[[int], None]:
     return lambda count: line.say(lambda: f"{count} of {devices} devices are ready")
 
@@ -119,4 +137,4 @@ def _sums(ledger: "Ledger") -> str:
     return f"{ledger.published} messages acknowledged with {ledger.readings} readings{uncertain}"
 
 
-COMMANDS = (provision, deprovision, simulate)
+COMMANDS = (provision, deprovision, simulate, watch)

@@ -68,19 +68,25 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Variation:
-    """An example of another device, later by some seconds, with other numbers."""
+    """An example of another device, later by some seconds, with other numbers. `millis` are added to counts that are
+    fine enough, so that messages of one second can differ."""
 
     family: Family
     example: Example
     device: str
     seconds: int
     numbers: Mapping[Decimal, str]
+    millis: int = 0
 
     def message(self, number: int, *, repeats: bool) -> Message:
         """Its message of this number."""
-        payload = self._of(self.example.payload).replace("{", f'{{"message":"#{number}",', 1)
+        payload = self.payload().replace("{", f'{{"message":"#{number}",', 1)
         rows = self.family.rows(self._of(self.example.rows), self.family.arrival + self.seconds)
         return Message(number, self.device, payload.encode(), rows, repeats=repeats, pattern=self.example.pattern)
+
+    def payload(self) -> str:
+        """The example's payload, moved."""
+        return self._of(self.example.payload)
 
     def _of(self, text: str) -> str:
         return _TOKEN.sub(self._token, text)
@@ -94,7 +100,7 @@ class Variation:
         number = Decimal(text)
         for unit in UNITS:
             if abs(number / unit - self.family.arrival) < DAY:
-                return str(number + self.seconds * unit)
+                return str(number + self.seconds * unit + self.millis * (unit // 1000))
         return self.numbers.get(number, text)
 
     def _string(self, text: str) -> str:

@@ -30,7 +30,13 @@ class _Connection:
     """One device's client. It reconnects automatically and then repeats what was not acknowledged."""
 
     def __init__(
-        self, host: str, port: int, ca: Path | None, device: Credentials, bootstrap: io.ClientBootstrap
+        self,
+        host: str,
+        port: int,
+        ca: Path | None,
+        device: Credentials,
+        bootstrap: io.ClientBootstrap,
+        heard: Callable[[str, bytes], None] | None = None,
     ) -> None:
         self.name = device.name
         self.connected = threading.Event()
@@ -54,6 +60,7 @@ class _Connection:
             on_lifecycle_connection_failure=self._on_failure,
             on_lifecycle_disconnection=self._on_disconnection,
             on_lifecycle_stopped=lambda _: self.stopped.set(),
+            on_publish_received=None if heard is None else lambda data: _hear(data, heard),
         )
 
     def start(self) -> None:
@@ -67,6 +74,11 @@ class _Connection:
         future: Future[mqtt5.PublishCompletionData] = self._client.publish(packet)
         return future
 
+    def subscribe(self, topic_filter: str) -> "Future[mqtt5.SubackPacket]":
+        subscription = mqtt5.Subscription(topic_filter=topic_filter, qos=mqtt5.QoS.AT_MOST_ONCE)
+        future: Future[mqtt5.SubackPacket] = self._client.subscribe(mqtt5.SubscribePacket([subscription]))
+        return future
+
     def _on_success(self, _: mqtt5.LifecycleConnectSuccessData) -> None:
         self.connected.set()
 
@@ -77,6 +89,36 @@ class _Connection:
 
     def _on_disconnection(self, data: mqtt5.LifecycleDisconnectData) -> None:
         log.info("%s: connection lost: %s", self.name, data.exception)
+
+
+def _hear(data: mqtt5.PublishReceivedData, heard: Callable[[str, bytes], None]) -> None:
+    packet = data.publish_packet
+    heard(str(packet.topic), bytes(packet.payload or b""))
+
+
+def listen(
+    host: str, port: int, ca: Path | None, device: Credentials, filters: list[str], heard: Callable[[str, bytes], None]
+) -> Callable[[], None]:
+    """Subscribes to the filters; `heard` gets topic and payload of each message, on a thread of the SDK. Returns what
+    ends it. Raises UserError when the broker refuses the connection or a filter."""
+    group = io.EventLoopGroup(1)
+    bootstrap = io.ClientBootstrap(group, io.DefaultHostResolver(group))
+    connection = _Connection(host, port, ca, device, bootstrap, heard)
+    connection.start()
+    try:
+        if not connection.connected.wait(CONNECT_SECONDS):
+            raise UserError(f"no connection to {host}:{port}: {connection.problem or 'no answer'}")
+        for each in filters:
+            try:
+                codes = connection.subscribe(each).result(ACK_SECONDS).reason_codes
+            except (exceptions.AwsCrtError, TimeoutError) as error:
+                raise UserError(f"no subscription to {each}: {error or 'no answer'}") from None
+            if any(code >= mqtt5.SubackReasonCode.UNSPECIFIED_ERROR for code in codes):
+                raise UserError(f"the broker refuses {each}: a filter begins as the topics of the deployment do")
+    except BaseException:
+        connection.stop()
+        raise
+    return connection.stop
 
 
 def _made(host: str, port: int, ca: Path | None, device: Credentials, bootstrap: io.ClientBootstrap) -> _Connection:

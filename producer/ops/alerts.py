@@ -7,7 +7,7 @@ line) and only then taken from the queue, so that no audit loses what an earlier
 import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -25,6 +25,11 @@ WAIT_SECONDS = 2  # of one long poll
 
 def queue_name(stack: str) -> str:
     return f"{stack}-audit"
+
+
+def console_queues(stack: str) -> str:
+    """How the names of the console's queues begin."""
+    return f"{stack}-console-"
 
 
 def alerts_file(ledger: Path) -> Path:
@@ -54,6 +59,29 @@ def received(file: Path) -> Iterator[tuple[str, str]]:
                 yield alert["device"], alert["humidity"]
 
 
+def subscribed(stack: Stack, name: str, attributes: Mapping[str, str]) -> str:
+    """Makes a queue with these attributes, subscribes it to the stack's alert topic, and returns its URL. Doing it
+    again changes nothing."""
+    sqs = stack.session.client("sqs")
+    url: str = sqs.create_queue(QueueName=name)["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    policy = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "sns.amazonaws.com"},
+                "Action": "sqs:SendMessage",
+                "Resource": arn,
+                "Condition": {"ArnEquals": {"aws:SourceArn": stack.alert_topic}},
+            }
+        ],
+    }
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy), **attributes})
+    stack.session.client("sns").subscribe(TopicArn=stack.alert_topic, Protocol="sqs", Endpoint=arn)
+    return url
+
+
 class Subscriber:
     """The queue, and a thread that empties it into the file."""
 
@@ -69,24 +97,8 @@ class Subscriber:
     def subscribe(cls, stack: Stack, file: Path) -> Self:
         """Makes the queue and its subscription; both stay until `unsubscribe`. Doing it again changes
         nothing."""
-        sqs = stack.session.client("sqs")
-        url = sqs.create_queue(QueueName=queue_name(stack.name))["QueueUrl"]
-        arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-        policy = {
-            "Version": "2012-10-17",
-            "Statement": [
-                {
-                    "Effect": "Allow",
-                    "Principal": {"Service": "sns.amazonaws.com"},
-                    "Action": "sqs:SendMessage",
-                    "Resource": arn,
-                    "Condition": {"ArnEquals": {"aws:SourceArn": stack.alert_topic}},
-                }
-            ],
-        }
-        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
-        stack.session.client("sns").subscribe(TopicArn=stack.alert_topic, Protocol="sqs", Endpoint=arn)
-        return cls(sqs, url, file)
+        url = subscribed(stack, queue_name(stack.name), {})
+        return cls(stack.session.client("sqs"), url, file)
 
     @classmethod
     def existing(cls, stack: Stack, file: Path) -> Self | None:

@@ -30,6 +30,14 @@ PROBE = Option(
     "they leave a row and dead letters",
 )
 
+REPORT = Option(
+    ["--out"],
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="sensorstream-bug-report.md",
+    metavar="FILE",
+    help="where to write it",
+)
+
 SPAN: list[Parameter] = [
     Option(
         ["--from", "start"],
@@ -167,19 +175,6 @@ def replay(name: str, as_json: bool, to_table: str | None, to_stream: str | None
     return printed(report, as_json, report.ok)
 
 
-@click.command(params=[Argument(["sensorid"]), LIMIT, JSON, STACK])
-def query(name: str, sensorid: str, limit: int, as_json: bool) -> int:
-    """Show a device's newest readings."""
-    from producer.ops import console
-
-    answer = console.query(session.stack(name), sensorid, limit)
-    if as_json:
-        click.echo(console.as_json(answer))
-    else:
-        click.echo(console.history(answer["Items"]) if answer["Items"] else f"no readings of {sensorid}")
-    return 0
-
-
 @click.command(
     params=[
         Argument(["sensorid"]),
@@ -214,6 +209,16 @@ def doctor(name: str, probe: bool, as_json: bool) -> int:
     return printed(report, as_json, report.ok)
 
 
+@click.command("bug-report", params=[REPORT, STACK])
+def bug_report(name: str, out: Path) -> int:
+    """Write what helps to find a defect into one file: versions, settings, health, shards, logs; no credentials."""
+    from producer.ops import bug_report
+
+    path = bug_report.written(session.opened(), name, out)
+    click.echo(f"{path} is written; read it before you give it away")
+    return 0
+
+
 def _span(start: int | None, end: int | None) -> "Span":
     """Raises UsageError when it is empty."""
     from producer.ops.archive_index import Span
@@ -238,4 +243,4 @@ def _check_redrive(*, show: bool, send: bool, undelivered: bool) -> None:
         refuse("only of counts, without --show and --send", "by")
 
 
-COMMANDS = (audit, redrive, replay, query, publish, doctor)
+COMMANDS = (audit, redrive, replay, publish, doctor, bug_report)

@@ -1,13 +1,9 @@
-"""A terminal's way to the stack: the history of a device through the API function, readings onto the
-stream."""
+"""A terminal's way to the stack: readings onto the stream."""
 
 import json
 import re
 import time
-from decimal import Decimal
 from typing import Any
-
-import msgspec
 
 from producer.aws.aggregation import aggregate, hash_of
 from producer.aws.errors import UserError
@@ -16,64 +12,8 @@ from producer.aws.put_records import Outgoing, Sender
 from producer.aws.stack import Stack
 from producer.fleet.message import iso_utc
 from producer.ops.undelivered import MAX_KEY
-from producer.terminal import table
 
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?")  # as JSON writes it
-PAGE = 20  # items, the function's limit
-
-
-def query(stack: Stack, sensor: str, limit: int) -> dict[str, Any]:
-    """`{"Items": [{SensorId, Timestamp, Value}], "Count", "ScannedCount"[, "LastEvaluatedKey"]}`, newest first; numbers
-    are Decimals (or ints) with every digit of the table.
-
-    The function gives at most `PAGE` items at once; it is asked again until there are `limit` of them or no more.
-    """
-    client = stack.session.client("lambda")
-    found: dict[str, Any] = {"Items": [], "Count": 0, "ScannedCount": 0}
-    while len(found["Items"]) < limit:
-        request = {"operation": "query", "sensorid": sensor, "limit": min(PAGE, limit - len(found["Items"]))}
-        if start := found.pop("LastEvaluatedKey", None):
-            request["ExclusiveStartKey"] = start
-        answer = client.invoke(FunctionName=stack.api_function, Payload=json.dumps(request).encode())
-        page = json.loads(answer["Payload"].read(), parse_float=Decimal)
-        if "FunctionError" in answer:
-            raise UserError(f"{stack.api_function}: {page.get('errorMessage', page)}")
-        if "error" in page:
-            raise UserError(page["error"])
-        found["Items"] += page["Items"]
-        for count in ("Count", "ScannedCount"):
-            found[count] += page[count]
-        if "LastEvaluatedKey" not in page:
-            break
-        found["LastEvaluatedKey"] = page["LastEvaluatedKey"]
-    return found
-
-
-_encode = msgspec.json.Encoder(decimal_format="number").encode
-
-
-def as_json(answer: Any) -> str:
-    """On one line, Decimals as numbers with all their digits."""
-    return _encode(_without_long_ints(answer)).decode()
-
-
-def _without_long_ints(value: Any) -> Any:
-    """msgspec writes ints of 64 bits, and Decimals of any length."""
-    if isinstance(value, dict):
-        return {name: _without_long_ints(item) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_without_long_ints(item) for item in value]
-    return Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else value
-
-
-def history(items: list[dict[str, Any]]) -> str:
-    """The items as aligned lines under a headline; measures where there are some."""
-    rows = []
-    for item in items:
-        measures = " ".join(f"{name}={value}" for name, value in item.get("Measures", {}).items())
-        rows.append((str(item["SensorId"]), str(item["Timestamp"]), str(item.get("Value", "")), measures))
-    last = "MEASURES" if any(row[3] for row in rows) else ""
-    return table(("SENSOR", "TIME (UTC)", "VALUE", last), rows, right=["VALUE"])
 
 
 def publish(stack: Stack, sensor: str, values: list[str], aggregated: bool = False) -> list[dict[str, Any]]:

@@ -17,7 +17,7 @@ from consumer.payload.reading import Decoded, Found
 from consumer.payload.times import timestamp
 from consumer.payload.values import MISSING, Bad
 from producer.aws.errors import UserError
-from producer.ops.console import as_json
+from producer.exact_json import as_json
 
 SHOWN = 60
 """Characters of a value that a person sees."""

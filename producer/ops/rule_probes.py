@@ -47,7 +47,7 @@ def probe(stack: Stack, seconds: float = SECONDS) -> Iterator[Check]:
     tail, publisher = Tail(stack.session, stack.stream, device), stack.session.client("iot-data")
     for each in messages(device, time.time_ns() // 1_000_000):
         publisher.publish(topic=stack.topics[0].topic(device), qos=1, payload=each.payload)
-        yield judged(each, tail.next(seconds))
+        yield judged(each, [record.data for record in tail.next(seconds)])
         if tail.ended:
             raise UserError("the stream's shards changed meanwhile; run it again")
 

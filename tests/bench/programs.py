@@ -58,7 +58,17 @@ def _stack(servers: Servers) -> None:
         Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": servers.emulator.region}
     )
     outputs = dict.fromkeys(
-        ("AlertTopicArn", "ApiFunction", "DevicePolicy", "AlertFunction", "UndeliveredQueue", "ReadingsRule"), "unused"
+        (
+            "AlertTopicArn",
+            "ApiFunction",
+            "QueryUrl",
+            "DevicePolicy",
+            "WatchPolicy",
+            "AlertFunction",
+            "UndeliveredQueue",
+            "ReadingsRule",
+        ),
+        "unused",
     ) | {
         "StreamName": STREAM,
         "SensorTable": "sensors",

@@ -75,6 +75,7 @@ LISTERS: dict[str, Lister] = {
     "stream": _pages("kinesis", "list_streams", "StreamNames", None),
     "stream-consumer": _stream_consumers,
     "function": _pages("lambda", "list_functions", "Functions", "FunctionName"),
+    "http-api": _pages("apigatewayv2", "get_apis", "Items", "ApiId"),
     "event-source": _pages("lambda", "list_event_source_mappings", "EventSourceMappings", "UUID"),
     "iam-role": _pages("iam", "list_roles", "Roles", "RoleName"),
     "iam-role-policy": _role_policies,

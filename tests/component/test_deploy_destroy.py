@@ -31,9 +31,10 @@ def used(shell: Shell, tmp_path: Path) -> tuple[Shell, set[str]]:
     shell.deploy("--email", "farmer@example.com", "--params", "ShardCount=2")
     outputs, client = shell.outputs(), shell.session.client
     provision(shell.session, names(f"{shell.stack}-device", 20), outputs["DevicePolicy"], tmp_path)
-    queue: str = client("sqs").create_queue(QueueName=f"{shell.stack}-audit")["QueueUrl"]
-    arn = f"arn:aws:sqs:eu-central-1:000000000000:{queue.rpartition('/')[2]}"
-    client("sns").subscribe(TopicArn=outputs["AlertTopicArn"], Protocol="sqs", Endpoint=arn)
+    for name in ("audit", "console-0a1b2c3d"):
+        queue: str = client("sqs").create_queue(QueueName=f"{shell.stack}-{name}")["QueueUrl"]
+        arn = f"arn:aws:sqs:eu-central-1:000000000000:{queue.rpartition('/')[2]}"
+        client("sns").subscribe(TopicArn=outputs["AlertTopicArn"], Protocol="sqs", Endpoint=arn)
     client("kinesis").register_stream_consumer(StreamARN=outputs["StreamArn"], ConsumerName="by-hand")
     client("logs").create_log_group(logGroupName=f"/aws/lambda/{outputs['ApiFunction']}")
     push(shell, outputs["RepositoryUri"].partition("/")[2])

@@ -133,6 +133,27 @@ def test_a_device_hears_nothing(device: Device, name: str, topic: str) -> None:
         device.subscribe(topic.replace("{name}", name))
 
 
+def test_a_certificate_of_the_command_watch_hears_devices(strict: Strict, ca: Path, name: str) -> None:
+    with connected(strict.deployed, ca, certificate(strict.deployed, name, "WatchPolicy"), name) as watching:
+        for topic in ("device/#", "device/+/devicePayload"):
+            watching.subscribe(topic)
+
+
+@pytest.mark.parametrize("topic", ["#", "other/#", "$aws/things/+/shadow/update"])
+def test_a_certificate_of_the_command_watch_hears_nothing_else(strict: Strict, ca: Path, name: str, topic: str) -> None:
+    pem = certificate(strict.deployed, name, "WatchPolicy")
+    refused = pytest.raises(PermissionError, match="NOT_AUTHORIZED")
+    with connected(strict.deployed, ca, pem, name) as watching, refused:
+        watching.subscribe(topic)
+
+
+def test_a_certificate_of_the_command_watch_publishes_nothing(strict: Strict, ca: Path, name: str) -> None:
+    pem = certificate(strict.deployed, name, "WatchPolicy")
+    refused = pytest.raises(PermissionError, match="NOT_AUTHORIZED")
+    with connected(strict.deployed, ca, pem, name) as watching, refused:
+        watching.publish(name, HUMID)
+
+
 def test_a_device_cannot_act_as_another(strict: Strict, ca: Path, name: str) -> None:
     pem = certificate(strict.deployed, name)
     with connected(strict.deployed, ca, pem, name) as device:

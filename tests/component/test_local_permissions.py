@@ -20,6 +20,9 @@ from consumer.aws.batch_write import BatchWrite
 from consumer.aws.credentials import Credentials
 from consumer.payload.reading import Reading
 from consumer.sinks.rows import body, put_request, unprocessed
+from producer.aws.errors import UserError
+from producer.aws.query_api import QueryApi
+from producer.aws.session import opened
 from producer.cli import main
 from tests.component.strict import Strict, records
 
@@ -52,7 +55,15 @@ RANGE = {
     "KeyConditionExpression": "SensorId = :id",
     "ExpressionAttributeValues": {":id": {"S": "soil"}},
 }
+LISTED = {
+    "KeyConditionExpression": "#bucket = :bucket",
+    "ExpressionAttributeNames": {"#bucket": "Bucket"},
+    "ExpressionAttributeValues": {":bucket": {"N": "0"}},
+}
+DEVICES = {"TableName": "{DevicesTable}"}
+DEVICE = {"Bucket": {"N": "0"}, "SensorId": {"S": "soil"}}
 BUCKET, TABLE, STREAM = {"Bucket": "{ArchiveBucket}"}, {"TableName": "{SensorTable}"}, {"StreamName": "{StreamName}"}
+QUEUES = "arn:aws:sqs:eu-central-1:000000000000"
 ARCHIVED = BUCKET | {"Key": "readings/x"}
 
 CASES = [
@@ -75,6 +86,8 @@ CASES = [
     # the consumer's task
     Case("writes another table", "consumer", "dynamodb.batch_write_item", {"RequestItems": ROW},
          {"RequestItems": OTHER_ROW}),
+    Case("reads the list of devices", "consumer", "dynamodb.batch_write_item",
+         {"RequestItems": {"{DevicesTable}": [{"PutRequest": {"Item": DEVICE}}]}}, DEVICES, "dynamodb.scan"),
     Case("reads rows", "consumer", "dynamodb.describe_table", TABLE, TABLE, "dynamodb.scan"),
     Case("deletes a row", "consumer", "dynamodb.describe_table", TABLE, TABLE | {"Key": KEY}, "dynamodb.delete_item"),
     Case("writes another prefix", "consumer", "s3.put_object", ARCHIVED | {"Body": b"y"}, {"Key": "elsewhere/x"}),
@@ -109,6 +122,9 @@ CASES = [
          {"QueueUrl": "{OtherQueueUrl}", "MessageBody": "x"}, "sqs.send_message"),
     Case("queries another table", "api", "dynamodb.query", TABLE | RANGE, {"TableName": "other"}),
     Case("writes the table", "api", "dynamodb.query", TABLE | RANGE, TABLE | {"Item": KEY}, "dynamodb.put_item"),
+    Case("writes the list of devices", "api", "dynamodb.query", DEVICES | LISTED, DEVICES | {"Item": DEVICE},
+         "dynamodb.put_item"),
+    Case("reads the whole list of devices", "api", "dynamodb.query", DEVICES | LISTED, DEVICES, "dynamodb.scan"),
     Case("reads the whole table", "api", "dynamodb.query", TABLE | RANGE, TABLE, "dynamodb.scan"),
     Case("sees devices", "endpoint", "iot.describe_endpoint", {}, {}, "iot.list_things"),
     # the operator
@@ -138,6 +154,11 @@ CASES = [
          {"TopicArn": "{AlertTopicArn}"}, {"TopicArn": "{OtherTopicArn}"}),
     Case("subscribes to alerts", "operator", "sns.list_subscriptions_by_topic", {"TopicArn": "{AlertTopicArn}"},
          {"TopicArn": "{AlertTopicArn}", "Protocol": "email", "Endpoint": "a@example.com"}, "sns.subscribe"),
+    Case("subscribes a queue that is not the console's", "operator", "sns.subscribe",
+         {"TopicArn": "{AlertTopicArn}", "Protocol": "sqs", "Endpoint": f"{QUEUES}:strict-console-x"},
+         {"Endpoint": f"{QUEUES}:other"}),
+    Case("makes a queue that is not the console's", "operator", "sqs.create_queue",
+         {"QueueName": "strict-console-x"}, {"QueueName": "other-console-x"}),
     Case("publishes an alert", "operator", "kinesis.put_record", STREAM | RECORD,
          {"TopicArn": "{AlertTopicArn}", "Message": "x"}, "sns.publish"),
     Case("gives itself rights", "operator", "kinesis.put_record", STREAM | RECORD,
@@ -204,6 +225,43 @@ async def test_the_request_that_writes_rows_is_authorized_as_the_sdks_are(
     key = {"SensorId": {"S": 'so"il é'}, "Timestamp": {"S": "2026-01-01T12:00:00.000Z"}}
     item = strict.client("dynamodb").get_item(TableName=table, Key=key)["Item"]
     assert item == key | {"Value": {"N": "1.5"}, "Measures": {"M": {"\n": {"N": "2"}}}}
+
+
+@pytest.mark.parametrize("role", ["client", "operator"])
+def test_the_query_api_is_for_client_and_operator(strict: Strict, role: str) -> None:
+    with mock.patch.dict(os.environ, strict.variables(role)):
+        answer = QueryApi(opened(), strict.names["QueryUrl"]).get("/readings", device="soil")
+    assert answer["device"] == "soil"
+
+
+@pytest.mark.parametrize("person", ["deployer", "client of another api"])
+def test_the_query_api_is_refused_to_others(strict: Strict, person: str) -> None:
+    url = strict.names["QueryUrl"]
+    if person != "deployer":
+        made = strict.client("apigatewayv2").create_api(Name="other", ProtocolType="HTTP", Target="unused")
+        url = url.replace(strict.names["QueryApi"], made["ApiId"])
+    role = person.partition(" ")[0]
+    with mock.patch.dict(os.environ, strict.variables(role)), pytest.raises(UserError, match=r"403|not authorized"):
+        QueryApi(opened(), url).get("/devices")
+
+
+def test_the_query_api_calls_its_function_only_as_long_as_that_lets_it(strict: Strict) -> None:
+    functions, name = strict.client("lambda"), strict.names["ApiFunction"]
+    [statement] = json.loads(functions.get_policy(FunctionName=name)["Policy"])["Statement"]
+    functions.remove_permission(FunctionName=name, StatementId=statement["Sid"])
+    asked = {
+        "StatementId": statement["Sid"],
+        "Action": statement["Action"],
+        "Principal": statement["Principal"]["Service"],
+        "SourceAccount": statement["Condition"]["StringEquals"]["AWS:SourceAccount"],
+        "SourceArn": statement["Condition"]["ArnLike"]["AWS:SourceArn"],
+    }
+    with mock.patch.dict(os.environ, strict.emulator.variables()):
+        api = QueryApi(opened(), strict.names["QueryUrl"])
+        with pytest.raises(UserError, match="500"):
+            api.get("/devices")
+        functions.add_permission(FunctionName=name, **asked)
+        assert api.get("/devices") == {"devices": []}
 
 
 def test_the_functions_do_their_work(strict: Strict) -> None:

@@ -14,8 +14,9 @@ from tests.conftest import Deployed
 
 OUTPUTS = {
     "StreamName", "StreamArn", "SensorTable", "ArchiveBucket", "AlertTopicArn", "AlertFunction", "ApiFunction",
-    "IotEndpoint", "DevicePolicy", "Region", "ClientRoleArn", "OperatorRoleArn", "ApplicationName", "RepositoryUri",
-    "RepositoryArn", "UndeliveredQueue", "ReadingsRule", "HumidityRule", "TopicPattern", "BasicIngest",
+    "QueryApi", "QueryUrl", "DevicesTable",
+    "IotEndpoint", "DevicePolicy", "WatchPolicy", "Region", "ClientRoleArn", "OperatorRoleArn", "ApplicationName",
+    "RepositoryUri", "RepositoryArn", "UndeliveredQueue", "ReadingsRule", "HumidityRule", "TopicPattern", "BasicIngest",
     "AlertSource", "AlertField", "AlertWhen", "AlertThreshold", "AlertMaxAge",
 }  # fmt: skip
 

@@ -18,12 +18,12 @@ from tests.conftest import Deployed
 SECONDS = 20
 
 
-def certificate(stack: Deployed, name: str) -> dict[str, str]:
-    """A new thing with a certificate under the stack's policy; PEM of certificate and key."""
+def certificate(stack: Deployed, name: str, policy: str = "DevicePolicy") -> dict[str, str]:
+    """A new thing with a certificate under a policy of the stack; PEM of certificate and key."""
     iot = stack.session.client("iot")
     iot.create_thing(thingName=name)
     made = iot.create_keys_and_certificate(setAsActive=True)
-    iot.attach_policy(policyName=stack.outputs["DevicePolicy"], target=made["certificateArn"])
+    iot.attach_policy(policyName=stack.outputs[policy], target=made["certificateArn"])
     iot.attach_thing_principal(thingName=name, principal=made["certificateArn"])
     return {"certificate": made["certificatePem"], "key": made["keyPair"]["PrivateKey"]}
 

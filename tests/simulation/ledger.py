@@ -53,6 +53,8 @@ class Ledger:
         self._letters: dict[str, list[Position]] = {}
         """By key without prefix, what a reader takes for its dead letters."""
         self.owners = Owners(stream, fail)
+        self.devices: set[str] = set()
+        """The list of devices."""
         self.exempt: dict[str, int] = {}
         """Rows left behind by the documented case, by its kind."""
 
@@ -189,6 +191,8 @@ class Ledger:
                 f" times in the dead letters, {item.letters} times to be read there"
             )
         for key, order in item.wanted():
+            if key[0] not in self.devices:
+                self._fail(f"(a) reading {order} is checkpointed, but its device {key[0]} is not in the list")
             if not self._row_stands(key, order):
                 held = self._rows.get(key)
                 self._fail(f"(a) reading {order} is checkpointed, but row {key} is {held and held.order}")

@@ -67,7 +67,7 @@ class Bucket:
 
 
 class Rows:
-    """In place of consumer/aws/batch_write.py, with the sensor table behind it."""
+    """In place of consumer/aws/batch_write.py, with the sensor table and the list of devices behind it."""
 
     def __init__(self, network: Network, ledger: "Ledger", rng: random.Random, unprocessed: float) -> None:
         self._network = network
@@ -79,19 +79,23 @@ class Rows:
     async def send(self, body: bytes) -> bytes:
         ((table, requests),) = json.loads(body)["RequestItems"].items()
         items = [request["PutRequest"]["Item"] for request in requests]
-        keys = {(item["SensorId"]["S"], item["Timestamp"]["S"]) for item in items}
+        listed = table == "devices"
+        keys = {(item["SensorId"]["S"], listed or item["Timestamp"]["S"]) for item in items}
         if not 0 < len(items) <= 25 or len(keys) < len(items):
             raise refusal("ValidationException", "BatchWriteItem")
-        self._ledger.owners.writes(CONVERSATION.get(), f"rows {[item['Value']['N'] for item in items]}")
-        left = await self._network.call("table", lambda request: self._write(request, requests, items))
+        self._ledger.owners.writes(CONVERSATION.get(), f"{table} {[item['Value']['N'] for item in items]}")
+        left = await self._network.call("table", lambda request: self._write(request, listed, requests))
         return json.dumps({"UnprocessedItems": {table: left} if left else {}}, separators=(",", ":")).encode()
 
-    def _write(self, request: Request, requests: list[Any], items: list[Any]) -> list[Any]:
+    def _write(self, request: Request, listed: bool, requests: list[Any]) -> list[Any]:
         left = []
         some = self._rng.random() < self.unprocessed
-        for place, item in enumerate(items):
+        for each in requests:
+            item = each["PutRequest"]["Item"]
             if some and self._rng.random() < 0.5:
-                left.append(requests[place])
+                left.append(each)
+            elif listed:
+                self._ledger.devices.add(item["SensorId"]["S"])
             else:
                 self._ledger.row(request, (item["SensorId"]["S"], item["Timestamp"]["S"]), item["Value"]["N"])
         return left

@@ -160,6 +160,8 @@ class Worker:
         return {
             "STREAM_NAME": "stream",
             "SENSOR_TABLE": "rows",
+            "DEVICES_TABLE": "devices",
+            "DEVICES_SECONDS": "20",
             "ARCHIVE_BUCKET": "bucket",
             "AWS_REGION": "eu-central-1",
             "APPLICATION_NAME": "leases",

@@ -25,6 +25,7 @@ ROLES = {
     "redrive": "operator",
     "replay": "operator",
     "doctor": "operator",
+    "bug-report": "operator",
 }
 """Who calls which command of the producer. A fleet that goes past IoT Core is a client; what makes devices and queues
 is the deployer's."""

@@ -7,6 +7,7 @@ import signal
 import time
 from collections import Counter
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from consumer.archive.format import UNDELIVERABLE
@@ -162,6 +163,20 @@ def test_the_doctor_finds_nothing_in_a_running_stack(system: System) -> None:
     assert report["ok"]
     assert states["leases"] == "ok"
     assert "OperatorRole" in report["checks"][0]["detail"]
+
+
+def test_a_report_of_a_defect_has_all_parts_and_no_credentials(system: System, tmp_path: Path) -> None:
+    out = tmp_path / "report.md"
+    system.wait(system.start("bug-report", "--out", str(out)))
+    text = out.read_text()
+    parts = {part.partition("\n")[0]: part for part in text.split("\n## ")[1:]}
+    assert "nothing found" in parts["Examination"]
+    assert "whole ShardCount=2" in parts["Parameters"]
+    assert '"healthy": true' in parts["Consumer"]
+    assert '"shard": "shardId-000000000001"' in parts["Consumer"]
+    assert "consumer.log" in parts["Logs of the local stack"]
+    env = system.env("bug-report")
+    assert not any(env[name] in text for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN") if env.get(name))
 
 
 def test_the_service_shows_its_state(system: System) -> None:

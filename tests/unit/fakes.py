@@ -31,6 +31,7 @@ from consumer.pipeline.shards import Shards
 from consumer.pipeline.stall_detector import StallDetector
 from consumer.record import Position
 from consumer.sinks.alerts import Alerts
+from consumer.sinks.device_list import DeviceList
 from consumer.sinks.statistics import Sums
 from consumer.sinks.table import Table
 from consumer.telemetry.metrics import Metrics
@@ -171,6 +172,7 @@ class World:
         self.ttl_days = 0
         self.contracts = DEFAULT
         self.alerts: Alerts | None = None
+        self.devices: DeviceList | None = None
         self.superseded: list[Shard] = []
         self.before_checkpoint: Callable[[], None] = lambda: None
 
@@ -186,6 +188,7 @@ class World:
             rotation=self.cut,
             claims=self.leases,  # type: ignore[arg-type]
             table=Table(self.dynamodb.send, "rows", self.ttl_days, 8, self.metrics),
+            devices=self.devices,
             archive=Archive(self.s3, "bucket", self.metrics),  # type: ignore[arg-type]
             ends=Ends(self.stream.list_shards, "stream", lambda _: self.stream.gone, self.reads, self.metrics),
             sums=Sums(per_sensor=False),

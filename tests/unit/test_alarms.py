@@ -120,6 +120,8 @@ CASES: list[tuple[str, list[Point], str]] = [
     ("NoRunningTask", [{}] * 5, "ALARM"),
     ("TableThrottled", [{"WriteThrottleEvents": 1.0}] * 5, "ALARM"),
     ("TableThrottled", [{}] * 5, "OK"),
+    ("QueryApiFails", [{"5xx": 1.0}] * 2, "ALARM"),
+    ("QueryApiFails", [{"5xx": 9.0}, {"5xx": 0.0}], "OK"),
     ("AlertFunctionFails", [{"Errors": 1.0}], "ALARM"),
     ("AlertFunctionFails", [{"Errors": 0.0}], "OK"),
     ("AlertsNotSent", [{"AlertsFailed": 11.0}], "ALARM"),

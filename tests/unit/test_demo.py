@@ -1,16 +1,20 @@
 """What the demo lets a person choose, and what it shows."""
 
 import io
+from collections import defaultdict
+from typing import Any
 
 import pytest
 from prometheus_client import generate_latest
+from rich.console import Console
 
 from consumer.telemetry.metrics import Metrics
 from infra.deploy.cloudformation import InputError
 from infra.local.choices import Settings
 from infra.local.cookbook import pages
-from infra.local.live import Consumer, Speed, View, line, read
+from infra.local.live import Consumer, Shard, Speed, View, line, read
 from infra.local.options import Options
+from infra.local.screen import Screen
 
 
 def test_the_defaults_are_those_of_the_readme() -> None:
@@ -141,25 +145,59 @@ def test_the_live_line_shows_the_consumers_own_metrics() -> None:
     metrics.rows.inc(1198)
     metrics.archive_objects.inc(3)
     metrics.dead_letters.inc(12)
-    gauges = (
-        f'sensorstream_{name}{{shard="{shard}"}} {seconds / divisor}\n'
-        for shard, seconds in (("a", 0.1), ("b", 2.5))
-        for name, divisor in (("lag_seconds", 1), ("read_age_seconds", 10))
-    )
-    state = {"pid": None, "daemonPid": None, "shards": [{"live": True}, {"live": False}]}
-    consumer = read(generate_latest(metrics.registry).decode() + "".join(gauges), state)
-    assert consumer.shards == 1
-    parts = line(75, 99.6, {"published": 1212, "alerts": 5, "alerts_expected": 6}, consumer, 431)
+    state = {"pid": None, "daemonPid": None, "shards": [shard("a", 0.1, 0.2), shard("b", 2.5, 0.1) | {"live": False}]}
+    consumer = read(generate_latest(metrics.registry).decode(), state)
+    assert consumer.live == 1
+    parts = line(75, 99.6, {"published": 1212, "alerts": 5, "alerts_expected": 6, "row_ms": 431}, consumer)
     assert "  ".join(parts) == (
         "01:15  lag 2.5 s  read 0.2 s ago  published 1,212 (100/s)  rows 1,198  alerts 5/6  row after 431 ms  "
         "objects 3  dead letters 12  readings 1,200"
     )
 
 
+def shard(name: str, lag: float, read_age: float) -> dict[str, Any]:
+    """As /shards tells of it."""
+    return {"shard": name, "live": True, "lagSeconds": lag, "readAgeSeconds": read_age, "openRecords": 17}
+
+
 def test_the_live_line_begins_with_the_lag() -> None:
-    sums = {"published": 12_345_678, "alerts": 123_456, "alerts_expected": 123_456}
-    parts = line(3599, 10_000, sums, Consumer(lag=12.5, read_age=3.2), 12_431)
+    sums = {"published": 12_345_678, "alerts": 123_456, "alerts_expected": 123_456, "row_ms": 12_431}
+    parts = line(3599, 10_000, sums, Consumer(shards=[Shard("a", True, 12.5, 3.2, 0)]))
     assert "  ".join(parts)[:79].startswith("59:59  lag 12.5 s  read 3.2 s ago  published 12,345,678 (10,000/s)")
+
+
+def screen(consumer: Consumer | None) -> list[str]:
+    """As a terminal of 80 columns shows it."""
+    console = Console(file=io.StringIO(), width=80, highlight=False)
+    sums = {"published": 1212, "alerts": 5, "alerts_expected": 6, "row_ms": 431}
+    console.print(Screen("http://127.0.0.1:8090/?token=x").shown(1, "00:30  400 readings/s", sums, consumer))
+    assert isinstance(console.file, io.StringIO)
+    return [" ".join(line.split()) for line in console.file.getvalue().splitlines()]
+
+
+def test_a_terminal_gets_counts_and_each_shard() -> None:
+    counters = defaultdict(float, rows_written=1198.0, archive_records=1000.0, archive_objects=3.0)
+    shown = screen(Consumer(counters, [Shard("shardId-1", True, 2.5, 0.1, 198), Shard("shardId-0", True, 0.1, 0.2, 0)]))
+    assert shown == [
+        "00:30 400 readings/s",
+        "console http://127.0.0.1:8090/?token=x",
+        "published 1,212 0/s rows 1,198 0/s",
+        "archived 1,000 3 objects first row after 431 ms",
+        "alerts 5 1 on their way dead letters 0",
+        "shard lag s read s ago in the open object",
+        "─" * len(shown[6]),
+        "shardId-0 0.1 0.2 0",
+        "shardId-1 2.5 0.1 198",
+    ]
+
+
+def test_of_many_shards_a_terminal_gets_those_with_the_greatest_lag() -> None:
+    shown = screen(Consumer(shards=[Shard(f"shardId-{lag:02d}", True, lag, 0.1, 0) for lag in range(20)]))
+    assert [line.split()[0] for line in shown[-13:]] == [f"shardId-{lag:02d}" for lag in range(8, 20)] + ["8"]
+
+
+def test_a_terminal_is_told_when_the_consumer_does_not_answer() -> None:
+    assert screen(None)[-1] == "the consumer does not answer"
 
 
 def test_without_a_terminal_a_line_comes_only_now_and_then() -> None:

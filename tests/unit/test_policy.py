@@ -161,4 +161,4 @@ def test_a_template_fits_every_region_and_partition(name: str) -> None:
     assert not re.search(r"arn:aws[:-]", written), "arn:${AWS::Partition}"
     assert not re.search(r"\b(us|eu|ap|sa|ca|af|me)-[a-z]+-\d\b", written)
     hosts = re.findall(r"[\w.-]*amazonaws\.com[\w.]*", written)
-    assert {host for host in hosts if not re.fullmatch(r"(ecs\.)?[a-z-]+\.amazonaws\.com", host)} == set()
+    assert {host for host in hosts if not re.fullmatch(r"((ecs|ops)\.)?[a-z-]+\.amazonaws\.com", host)} == set()

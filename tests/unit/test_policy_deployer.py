@@ -20,6 +20,10 @@ assert _cfnlint.origin
 SCHEMAS = Path(_cfnlint.origin).parent / "data/schemas"
 # Handlers name what any property of their type may need; these are for properties that no template uses.
 UNUSED = {
+    "AWS::ApiGatewayV2::Api": "s3:*",
+    "AWS::ApiGatewayV2::Integration": "iam:PassRole",
+    # IAM has no such actions: tags are resources of apigateway:POST, PUT and DELETE.
+    "AWS::ApiGatewayV2::Stage": "apigateway:*agResource",
     "AWS::ApplicationAutoScaling::ScalableTarget": "*ScheduledAction cloudwatch:* iam:PassRole lambda:*",
     "AWS::DynamoDB::Table": """dynamodb:*Item dynamodb:*Replica dynamodb:*Import*
         dynamodb:ImportTable dynamodb:Query dynamodb:Scan dynamodb:PutResourcePolicy dynamodb:DeleteResourcePolicy

@@ -1,23 +1,24 @@
-"""The newest readings of a device, by direct invocation.
+"""The readings of devices: by direct invocation the newest ones of a device, and over HTTP (see http.py).
 
-Request `{"operation": "query", "sensorid": "<id>"[, "limit": 1..20][, "ExclusiveStartKey": {...}]}`; answer
+Direct: request `{"operation": "query", "sensorid": "<id>"[, "limit": 1..20][, "ExclusiveStartKey": {...}]}`; answer
 `{"Items": [{"SensorId", "Timestamp"[, "Value"][, "Measures"][, "TimeSource"]}], "Count", "ScannedCount"
 [, "LastEvaluatedKey"]}`, newest first. A LastEvaluatedKey is the next request's ExclusiveStartKey. A bad request is
 answered `{"error": "<reason>"}`.
 Numbers have every digit that the table has, up to 38: a caller that wants them all must not read them as floats.
-Environment: SENSOR_TABLE.
+Environment: SENSOR_TABLE, DEVICES_TABLE.
 """
 
-import json
 import os
-from decimal import Decimal
 from typing import Any
 
 import boto3
 
+from .http import respond
+from .parameters import MAX_NAME
+from .store import Store
+from .values import as_json, plain
+
 MAX_ROWS = 20
-MAX_ID = 2048  # bytes, DynamoDB's bound for a partition key
-DIGITS = 38  # of a number of DynamoDB; a longer whole number is written with an exponent
 
 dynamodb = boto3.client("dynamodb")
 
@@ -26,27 +27,29 @@ class BadRequest(Exception):
     """What is wrong with the request, for the one who sent it."""
 
 
-def handle(event: Any, _context: object) -> bytes:
+def handle(event: Any, _context: object) -> bytes | dict[str, Any]:
     """See above; what DynamoDB refuses is raised.
 
-    The answer is JSON already: Lambda's Python runtime hands bytes on as they are (awslambdaric, marshal_response), and
-    would write a Decimal, depending on its version, as a float.
+    A direct answer is JSON already: Lambda's Python runtime hands bytes on as they are (awslambdaric,
+    marshal_response), and would write a Decimal, depending on its version, as a float.
     """
+    if isinstance(event, dict) and "requestContext" in event:
+        return respond(event, Store(dynamodb, os.environ["SENSOR_TABLE"], os.environ["DEVICES_TABLE"]))
     try:
-        return _json(_answer(_query(event))).encode()
+        return as_json(_answer(_query(event))).encode()
     except BadRequest as bad:
-        return _json({"error": str(bad)}).encode()
+        return as_json({"error": str(bad)}).encode()
 
 
 def _answer(query: dict[str, Any]) -> dict[str, Any]:
     found = dynamodb.query(TableName=os.environ["SENSOR_TABLE"], **query)
     answer = {
-        "Items": [_plain({"M": item}) for item in found["Items"]],
+        "Items": [plain({"M": item}) for item in found["Items"]],
         "Count": found["Count"],
         "ScannedCount": found["ScannedCount"],
     }
     if "LastEvaluatedKey" in found:
-        answer["LastEvaluatedKey"] = _plain({"M": found["LastEvaluatedKey"]})
+        answer["LastEvaluatedKey"] = plain({"M": found["LastEvaluatedKey"]})
     return answer
 
 
@@ -57,8 +60,8 @@ def _query(event: Any) -> dict[str, Any]:
     if event.get("operation") != "query":
         raise BadRequest(f"unknown operation {event.get('operation')!r}; there is: query")
     sensor, limit = event.get("sensorid"), event.get("limit", MAX_ROWS)
-    if not isinstance(sensor, str) or not 0 < len(sensor.encode(errors="replace")) <= MAX_ID:
-        raise BadRequest(f"sensorid must be a text of 1..{MAX_ID} bytes")
+    if not isinstance(sensor, str) or not 0 < len(sensor.encode(errors="replace")) <= MAX_NAME:
+        raise BadRequest(f"sensorid must be a text of 1..{MAX_NAME} bytes")
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= MAX_ROWS:
         raise BadRequest(f"limit must be a whole number of 1..{MAX_ROWS}")
     query = {
@@ -78,25 +81,3 @@ def _start(key: Any, sensor: str) -> dict[str, Any]:
     if not isinstance(key, dict) or key.get("SensorId") != sensor or not isinstance(key.get("Timestamp"), str):
         raise BadRequest("ExclusiveStartKey must be the LastEvaluatedKey of the same sensor's query")
     return {"SensorId": {"S": sensor}, "Timestamp": {"S": key["Timestamp"]}}
-
-
-def _plain(attribute: dict[str, Any]) -> Any:
-    """DynamoDB's S, N and M, the only types a row has, as Python's str, Decimal and dict."""
-    [(kind, value)] = attribute.items()
-    if kind == "N":
-        return Decimal(value)
-    if kind == "M":
-        return {name: _plain(item) for name, item in value.items()}
-    return value
-
-
-def _json(value: Any) -> str:
-    """As json.dumps writes it, and a Decimal with all its digits; a whole number has no point."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{json.dumps(name)}: {_json(item)}" for name, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_json, value)) + "]"
-    if isinstance(value, Decimal):
-        whole = value == value.to_integral_value() and value.adjusted() < DIGITS
-        return str(int(value) if whole else value)
-    return json.dumps(value)

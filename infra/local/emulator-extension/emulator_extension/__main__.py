@@ -8,7 +8,7 @@ from emulator_extension.upstream import misfit
 # In this order: what a later one extends may be what an earlier one has replaced.
 PARTS = (
     *("cbor", "shards", "resharding", "enhanced_fanout", "cloudformation", "change_sets", "scaling"),
-    *("roles", "authorization", "task_credentials", "tls", "function_bytes", "iot_rules", "iot_devices"),
+    *("roles", "authorization", "task_credentials", "tls", "function_bytes", "http_apis", "iot_rules", "iot_devices"),
 )
 
 

@@ -60,6 +60,10 @@ def context_of(original: Callable[..., Json], service: str, action: str, body: b
         keys["cloudwatch:namespace"] = given[0] if isinstance(given, list) else given
     if action == "dynamodb:Scan":
         keys["dynamodb:select"] = document(body).get("Select")
+    if action == "sns:Subscribe":
+        asked = parse_qs(body.decode(errors="replace"))
+        for key in ("Endpoint", "Protocol"):
+            keys[f"sns:{key.lower()}"] = asked.get(key, [""])[0]
     if service == "cloudformation":
         (role,) = params.get("RoleARN") or [None]
         keys["cloudformation:rolearn"] = role

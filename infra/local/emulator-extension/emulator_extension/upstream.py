@@ -26,6 +26,7 @@ NAMES = {
         "error_response_json get_account_id json_response new_uuid request_scope StreamingResponse"
     ),
     "ministack.core.router": "extract_access_key_id",
+    "ministack.services.apigateway": "_apis _extract_lambda_ref_from_integration_uri _invoke_lambda_proxy",
     "ministack.services.cloudformation": "_change_sets",
     "ministack.services.cloudformation.changesets": "_evaluate_conditions _resolve_props_for_diff",
     "ministack.services.cloudformation.engine": "_resolve_refs",

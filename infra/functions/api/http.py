@@ -1,0 +1,217 @@
+"""The query API over HTTP: events of an HTTP API (payload format 2.0) in, its responses out; contract: openapi.json.
+
+A request reads a bounded part of the tables: one request to DynamoDB for readings, one for each device asked for its
+latest, SERIES_REQUESTS for a series, one for each partition for devices.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+from functools import cache
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from . import page
+from .parameters import (
+    FIRST,
+    LAST,
+    BadRequest,
+    Parser,
+    device,
+    duration,
+    measure,
+    moment,
+    once,
+    one_of,
+    parsed,
+    timestamp,
+    whole,
+)
+from .series import Grid, buckets
+from .store import BUCKETS, Row, Span, Store
+from .values import as_json
+
+READINGS, DEVICES, LATEST = 1000, 1000, 50  # at most, in an answer
+SERIES_BUCKETS = 1000
+SERIES_ROWS, SERIES_REQUESTS = 5000, 8  # that a request reads at most
+JSON, PROBLEM = "application/json", "application/problem+json"
+
+Asked = dict[str, list[Any]]
+Answer = dict[str, Any]
+
+
+class Route(NamedTuple):
+    """What answers a path, and its parameters."""
+
+    answer: Callable[[Store, Asked], Answer]
+    parameters: dict[str, Parser]
+    required: tuple[str, ...] = ()
+
+
+def respond(event: dict[str, Any], store: Store) -> dict[str, Any]:
+    """The response to a request; a problem of RFC 9457 for one that is not understood."""
+    path, method = event["rawPath"], event["requestContext"]["http"]["method"]
+    if path != "/openapi.json" and path not in ROUTES:
+        return _problem(HTTPStatus.NOT_FOUND, f"there is no {path}; there is: {', '.join([*ROUTES, '/openapi.json'])}")
+    if method != "GET":
+        response = _problem(HTTPStatus.METHOD_NOT_ALLOWED, f"{path} is for GET only")
+        return response | {"headers": response["headers"] | {"allow": "GET"}}
+    query = event.get("rawQueryString", "")
+    try:
+        if path == "/openapi.json":
+            parsed(query, {})
+            return _response(HTTPStatus.OK, JSON, _document())
+        route = ROUTES[path]
+        answer = route.answer(store, parsed(query, route.parameters, route.required))
+    except BadRequest as bad:
+        return _problem(HTTPStatus.BAD_REQUEST, str(bad), field=bad.field)
+    return _response(HTTPStatus.OK, JSON, as_json(answer))
+
+
+def _problem(status: HTTPStatus, detail: str, **more: str) -> dict[str, Any]:
+    document = {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail} | more
+    return _response(status, PROBLEM, as_json(document))
+
+
+def _response(status: HTTPStatus, kind: str, body: str) -> dict[str, Any]:
+    return {"statusCode": status.value, "headers": {"content-type": kind}, "body": body, "isBase64Encoded": False}
+
+
+@cache
+def _document() -> str:
+    return Path(__file__).with_name("openapi.json").read_text()
+
+
+def _readings(store: Store, asked: Asked) -> Answer:
+    given = once(asked)
+    name, forward = given["device"], given.get("order") == "asc"
+    low, high = _range(given)
+    request = ["readings", name, low, high, forward]
+    if "page" in given:
+        at = _moment_of(request, given["page"], low, high)
+        low, high = (at + 1, high) if forward else (low, at - 1)
+    rows, more = store.rows(Span(name, low, high), forward, given.get("limit", 100))
+    answer: Answer = {"device": name, "readings": [_reading(row) for row in rows]}
+    if more and rows:
+        answer["next"] = page.token(request, [moment(rows[-1]["Timestamp"])])
+    return answer
+
+
+def _series(store: Store, asked: Asked) -> Answer:
+    given = once(asked)
+    if ("every" in given) == ("buckets" in given):
+        raise BadRequest("every", "or buckets must be given, and not both")
+    name, which = given["device"], given.get("measure")
+    low, high = _range(given)
+    grid = Grid.of(low, high + 1, given.get("every"), given.get("buckets", 1))
+    request = ["series", name, which, *grid]
+    start = low
+    if "page" in given:
+        start = _moment_of(request, given["page"], low, high)
+    rows, more = store.series(Span(name, start, high), SERIES_ROWS, SERIES_REQUESTS)
+    answer: Answer = {"device": name, "everySeconds": Decimal(grid.every) / 1000}
+    if more:  # the last bucket may go on behind what was read
+        cut = grid.start(moment(rows[-1]["Timestamp"]))
+        rows = [row for row in rows if moment(row["Timestamp"]) < cut]
+        if cut <= start:
+            field = "every" if "every" in given else "buckets"
+            raise BadRequest(
+                field, f"makes a bucket from {timestamp(cut)} with more readings than a request reads; make it shorter"
+            )
+        answer["next"] = page.token(request, [cut])
+    values = [(moment(row["Timestamp"]), value) for row in rows if (value := _value(row, which)) is not None]
+    answer["buckets"] = [{"time": timestamp(at)} | bucket for at, bucket in buckets(grid, values)]
+    return answer
+
+
+def _latest(store: Store, asked: Asked) -> Answer:
+    if len(asked["device"]) > LATEST:
+        raise BadRequest("device", f"is given {len(asked['device'])} times; {LATEST} are answered at once")
+    rows = store.latest([Span(name, FIRST, LAST) for name in dict.fromkeys(asked["device"])])
+    return {"latest": [{"device": row["SensorId"]} | _reading(row) for row in rows]}
+
+
+def _devices(store: Store, asked: Asked) -> Answer:
+    given = once(asked)
+    limit, bucket, after = given.get("limit", 100), 0, None
+    if "page" in given:
+        bucket, after = _place_of(given["page"])
+    found: list[Row] = []
+    while bucket < BUCKETS and len(found) < limit:
+        rows, more = store.devices(bucket, after, limit - len(found))
+        found += rows
+        bucket, after = (bucket, rows[-1]["SensorId"]) if more else (bucket + 1, None)
+    answer: Answer = {"devices": [{"device": row["SensorId"], "seen": row["Seen"]} | _reading(row) for row in found]}
+    if bucket < BUCKETS:
+        answer["next"] = page.token(["devices"], [bucket, after])
+    return answer
+
+
+def _range(given: dict[str, Any]) -> tuple[int, int]:
+    """First and last millisecond, both included. Raises BadRequest when there is none."""
+    low, high = given.get("from", FIRST), given.get("to", LAST + 1) - 1
+    if low > high:
+        raise BadRequest("to", "must be after from")
+    return low, high
+
+
+def _moment_of(request: list[Any], token: str, low: int, high: int) -> int:
+    match _position(request, token):
+        case [int(at)] if low <= at <= high:
+            return at
+    raise BadRequest("page", "is outside of the range")
+
+
+def _place_of(token: str) -> tuple[int, str | None]:
+    match _position(["devices"], token):
+        case [int(bucket), None | str() as after] if 0 <= bucket < BUCKETS and after != "":
+            return bucket, after
+    raise BadRequest("page", "is outside of the list")
+
+
+def _position(request: list[Any], token: str) -> list[Any]:
+    try:
+        return page.position(request, token)
+    except ValueError as error:
+        raise BadRequest("page", str(error)) from None
+
+
+def _reading(row: Row) -> Answer:
+    """A row without its device's name."""
+    names = {"Timestamp": "time", "Value": "value", "Measures": "measures", "TimeSource": "timeSource"}
+    return {ours: row[theirs] for theirs, ours in names.items() if theirs in row}
+
+
+def _value(row: Row, which: str | None) -> Any:
+    return row.get("Value") if which is None else row.get("Measures", {}).get(which)
+
+
+ROUTES = {
+    "/readings": Route(
+        _readings,
+        {
+            "device": device,
+            "from": moment,
+            "to": moment,
+            "order": one_of("desc", "asc"),
+            "limit": whole(READINGS),
+            "page": str,
+        },
+        ("device",),
+    ),
+    "/series": Route(
+        _series,
+        {
+            "device": device,
+            "from": moment,
+            "to": moment,
+            "every": duration,
+            "buckets": whole(SERIES_BUCKETS),
+            "measure": measure,
+            "page": str,
+        },
+        ("device", "from", "to"),
+    ),
+    "/latest": Route(_latest, {"device": device}, ("device",)),
+    "/devices": Route(_devices, {"limit": whole(DEVICES), "page": str}),
+}

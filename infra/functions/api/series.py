@@ -1,0 +1,44 @@
+"""Readings put together in buckets of time: their number, smallest, largest and mean. No I/O.
+
+All arithmetic is decimal. A sum is exact; a mean is the exact sum divided, to 38 digits.
+"""
+
+from collections.abc import Iterable
+from decimal import Context, Decimal, Inexact
+from itertools import groupby
+from typing import Any, NamedTuple
+
+_EXACT = Context(prec=400, traps=[Inexact])  # numbers of DynamoDB have digits from 10^125 down to 10^-130
+_ROUNDED = Context(prec=38)
+
+
+class Grid(NamedTuple):
+    """Buckets of `every` milliseconds, one of which begins at `origin`, as far as they are within [low, high)."""
+
+    low: int
+    high: int
+    origin: int
+    every: int
+
+    @classmethod
+    def of(cls, low: int, high: int, every: int | None, number: int) -> "Grid":
+        """With `every`, buckets begin at its multiples since the epoch; else there are `number` of them from `low`."""
+        return cls(low, high, 0, every) if every else cls(low, high, low, -(-(high - low) // number))
+
+    def start(self, at: int) -> int:
+        """The beginning of the bucket that a time is in."""
+        return max(self.low, at - (at - self.origin) % self.every)
+
+
+def buckets(grid: Grid, values: Iterable[tuple[int, Decimal]]) -> list[tuple[int, dict[str, Any]]]:
+    """Start and contents of each bucket that has values; the values come in the order of time."""
+    grouped = groupby(values, key=lambda value: grid.start(value[0]))
+    return [(start, _bucket([number for _, number in group])) for start, group in grouped]
+
+
+def _bucket(numbers: list[Decimal]) -> dict[str, Any]:
+    total = Decimal(0)
+    for number in numbers:
+        total = _EXACT.add(total, number)
+    mean = _ROUNDED.divide(total, Decimal(len(numbers)))
+    return {"count": len(numbers), "min": min(numbers), "max": max(numbers), "mean": mean}

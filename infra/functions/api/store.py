@@ -1,0 +1,82 @@
+"""What the query API reads from DynamoDB: rows of the sensor table, and the list of devices."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from .parameters import moment, timestamp
+from .values import plain
+
+BUCKETS = 16
+"""Partitions of the table of devices: docs/decisions/0030-query-api.md."""
+AT_ONCE = 10  # requests for the newest rows, as many as the client has connections
+
+Row = dict[str, Any]
+
+
+class Span(NamedTuple):
+    """Rows of a device from `low` to `high`, both included; milliseconds since the epoch."""
+
+    device: str
+    low: int
+    high: int
+
+
+class Store:
+    """Both tables, through a client of DynamoDB. What DynamoDB refuses is raised."""
+
+    def __init__(self, client: Any, sensor_table: str, devices_table: str) -> None:
+        self._client = client
+        self._sensor_table = sensor_table
+        self._devices_table = devices_table
+
+    def rows(self, span: Span, forward: bool, limit: int) -> tuple[list[Row], bool]:
+        """The first rows in that order, and whether there may be more. One request, so at most a megabyte of rows."""
+        if span.low > span.high:
+            return [], False
+        found = self._client.query(
+            TableName=self._sensor_table,
+            KeyConditionExpression="SensorId = :device AND #time BETWEEN :low AND :high",
+            ExpressionAttributeValues={
+                ":device": {"S": span.device},
+                ":low": {"S": timestamp(span.low)},
+                ":high": {"S": timestamp(span.high)},
+            },
+            ProjectionExpression="SensorId, #time, #value, Measures, TimeSource",
+            ExpressionAttributeNames={"#time": "Timestamp", "#value": "Value"},
+            ScanIndexForward=forward,
+            Limit=limit,
+        )
+        return [plain({"M": item}) for item in found["Items"]], "LastEvaluatedKey" in found
+
+    def latest(self, spans: list[Span]) -> list[Row]:
+        """The newest row of each span that has one, in their order."""
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            answers = pool.map(lambda span: self.rows(span, False, 1)[0], spans)
+            return [row for rows in answers for row in rows]
+
+    def series(self, span: Span, most_rows: int, most_requests: int) -> tuple[list[Row], bool]:
+        """The first rows in the order of time, within both bounds; and whether there may be more."""
+        found, more = self.rows(span, True, most_rows)
+        for _ in range(most_requests - 1):
+            if not more or len(found) == most_rows:
+                break
+            rest = span._replace(low=moment(found[-1]["Timestamp"]) + 1)
+            rows, more = self.rows(rest, True, most_rows - len(found))
+            found += rows
+        return found, more
+
+    def devices(self, bucket: int, after: str | None, limit: int) -> tuple[list[Row], bool]:
+        """The devices of one partition behind `after`, in the order of their names; and whether there may be more."""
+        values: dict[str, Any] = {":bucket": {"N": str(bucket)}}
+        condition = "#bucket = :bucket"
+        if after is not None:
+            condition += " AND SensorId > :after"
+            values[":after"] = {"S": after}
+        found = self._client.query(
+            TableName=self._devices_table,
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=values,
+            ExpressionAttributeNames={"#bucket": "Bucket"},
+            Limit=limit,
+        )
+        return [plain({"M": item}) for item in found["Items"]], "LastEvaluatedKey" in found

@@ -1,0 +1,48 @@
+"""The command `console`."""
+
+import os
+import sys
+
+import click
+from click import Option
+
+from producer.aws import session
+from producer.options import STACK, Whole
+
+PORT = Option(["--port"], type=Whole(0, 65535), default=8900, metavar="N", help="where it listens; 0 for any free port")
+NO_OPEN = Option(["--no-open"], is_flag=True, help="print the address and open no browser")
+
+
+@click.command(params=[PORT, NO_OPEN, STACK])
+def console(name: str, port: int, no_open: bool) -> int:
+    """Serve a page to publish, and to look at devices and their readings.
+
+    On this machine only, until Ctrl-C, with the credentials of this environment; none of them reaches the browser. The
+    address that it prints is good for one browser.
+    """
+    import asyncio
+
+    from producer.console.server import serve
+
+    stack, announced = session.stack(name), False
+
+    def announce(address: str) -> None:
+        nonlocal announced
+        click.echo(f"{'for another browser' if announced else f'console of {stack.name}'}: {address}")
+        if not (announced or no_open):
+            _open(address)
+        announced = True
+
+    asyncio.run(serve(stack, port, announce))
+    return 0
+
+
+def _open(address: str) -> None:
+    """In a browser with windows; one in this terminal would take it."""
+    import webbrowser
+
+    if sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        webbrowser.open(address)
+
+
+COMMANDS = (console,)

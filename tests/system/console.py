@@ -1,0 +1,113 @@
+"""The console as a person has it: the command in one of the roles, and its page in a real browser."""
+
+import os
+import queue
+import re
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+
+from infra.local.process import ROOT
+from tests.system.conftest import System
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+AXE = Path(__file__).with_name("axe") / "axe.min.js"
+PATIENCE = 60_000  # ms for what a busy machine may take
+
+
+def chromium() -> str:
+    """The path of Debian's chromium; as root it is installed if it is missing."""
+    if not (found := shutil.which("chromium")) and os.geteuid() == 0 and shutil.which("apt-get"):
+        for words in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
+            done = subprocess.run(["apt-get", "-qq", *words], capture_output=True, text=True, timeout=600, check=False)
+            assert done.returncode == 0, f"apt-get {' '.join(words)}: {done.stderr}"
+        found = shutil.which("chromium")
+    assert found, "the tests of the console need chromium in the PATH; on Debian: apt-get install chromium"
+    return found
+
+
+@contextmanager
+def browsing() -> Iterator[Browser]:
+    """A headless browser."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Console:
+    """A running command; `addresses` are those that it has printed and that were not opened yet."""
+
+    addresses: "queue.Queue[str]"
+    process: "subprocess.Popen[str]"
+
+    def open(self, browser: Browser, path: str = "", **context: object) -> Page:
+        """A page in a browser of its own, entered by the next address. An error in it fails the test at its close."""
+        page = browser.new_context(**{"viewport": {"width": 1280, "height": 860}, **context}).new_page()  # type: ignore[arg-type]
+        page.set_default_timeout(PATIENCE)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", self._said)
+        address = self.addresses.get(timeout=30)
+        page.goto(address)
+        if path:
+            page.goto(f"{address.partition('?')[0]}{path}")
+        page.locator("h1").wait_for()
+        return page
+
+    def __post_init__(self) -> None:
+        self.errors: list[str] = []
+
+    def _said(self, message: ConsoleMessage) -> None:
+        """What the browser itself complains of: a violated policy, a missing file. Answers of errors are expected."""
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.errors.append(message.text)
+
+
+@contextmanager
+def console(system: System, role: str) -> Iterator[Console]:
+    """The command on a free port, in a role of the stack."""
+    env = {**os.environ, **system.stack.as_role(role), "PYTHONUNBUFFERED": "1"}
+    command = [str(ROOT / ".venv/bin/python"), "-m", "producer", "console", "--port", "0", "--no-open"]
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
+    running = Console(queue.Queue(), process)
+    reader = threading.Thread(target=_read, args=(process, running.addresses), daemon=True)
+    reader.start()
+    try:
+        yield running
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
+        reader.join()
+        assert process.stdout
+        process.stdout.close()
+    assert running.errors == []
+
+
+def _read(process: "subprocess.Popen[str]", addresses: "queue.Queue[str]") -> None:
+    assert process.stdout
+    for line in process.stdout:
+        if found := re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", line):
+            addresses.put(found[0])
+
+
+def findings(page: Page) -> list[str]:
+    """What axe-core finds wrong with the page as it is."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run().then(({ violations }) => violations)")
+    return [f"{each['id']}: {node['target']} {node['failureSummary']}" for each in found for node in each["nodes"]]

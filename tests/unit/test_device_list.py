@@ -1,0 +1,153 @@
+"""The list of devices: each is in it before its reading is answered, and is written no more often than it must be."""
+
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from types import SimpleNamespace
+
+import pytest
+from botocore.exceptions import ClientError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consumer.aws import retry
+from consumer.payload.reading import Reading
+from consumer.payload.times import timestamp
+from consumer.sinks import device_list
+from consumer.sinks.device_list import PHASES, DeviceList, Written
+from consumer.sinks.rows import BUCKETS, list_request
+from consumer.sinks.table import Arrived, Table
+from consumer.telemetry.metrics import Metrics
+from infra.functions.api import store
+from tests.unit.fakes import T0, FakeDynamoDB, error
+
+SECONDS = 300
+
+
+class Clock:
+    """Of this module's subject."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(device_list, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(retry, "FIRST_DELAY", 0.0)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def listing() -> tuple[FakeDynamoDB, DeviceList]:
+    table = FakeDynamoDB()
+    return table, DeviceList(Table(table.send, "devices", 0, 4, Metrics(), "devices"), SECONDS)
+
+
+def arrived(*devices: str, at: int = 0) -> Sequence[Arrived]:
+    return [(Reading(device, T0 + at + n, Decimal(n), None), T0 + at + n + 500) for n, device in enumerate(devices)]
+
+
+def names(table: FakeDynamoDB) -> set[str]:
+    return {device for device, _ in table.rows}
+
+
+async def test_each_device_of_a_delivery_is_listed_with_its_last_reading(clock: Clock) -> None:
+    table, devices = listing()
+    await devices.put(arrived("a", "b", "a"), lambda: None)
+    entries = {row["SensorId"]["S"]: (row["Value"]["N"], row["Seen"]["S"]) for row in table.rows.values()}
+    assert entries == {"a": ("2", timestamp(T0 + 502)), "b": ("1", timestamp(T0 + 501))}
+
+
+async def test_a_device_is_written_again_once_an_interval(clock: Clock) -> None:
+    table, devices = listing()
+    for second in range(10 * SECONDS):
+        clock.now = 1000.0 + second
+        await devices.put(arrived("a"), lambda: None)
+    assert 10 <= table.requests <= 11
+
+
+async def test_what_was_not_written_is_written_with_the_next_reading(clock: Clock) -> None:
+    table, devices = listing()
+
+    def refuse() -> None:
+        raise error("ValidationException", "BatchWriteItem")
+
+    def lost() -> None:
+        raise PermissionError
+
+    with pytest.raises(PermissionError):
+        await devices.put(arrived("a"), lost)
+    table.fail = refuse
+    with pytest.raises(ClientError, match="ValidationException"):
+        await devices.put(arrived("a"), lambda: None)
+    table.fail = lambda: None
+    assert table.rows == {}
+    await devices.put(arrived("a"), lambda: None)
+    assert names(table) == {"a"}
+
+
+async def test_what_is_left_of_a_batch_is_sent_again(clock: Clock) -> None:
+    table, devices = listing()
+    lefts = iter([[0], [1, 2], []])
+    table.unprocessed = lambda items: [items[n] for n in next(lefts, []) if n < len(items)]
+    every = [f"d{n}" for n in range(20)]
+    await devices.put(arrived(*every), lambda: None)
+    assert names(table) == set(every)
+
+
+async def test_the_entries_of_many_devices_are_spread_over_the_interval(clock: Clock) -> None:
+    table, devices = listing()
+    every = [f"d{n}" for n in range(3000)]
+    await devices.put(arrived(*every), lambda: None)
+    clock.now += SECONDS  # all of them once, whenever the first interval ended
+    await devices.put(arrived(*every), lambda: None)
+    most = 0
+    for _ in range(PHASES):
+        clock.now += SECONDS / PHASES
+        before = table.requests
+        await devices.put(arrived(*every), lambda: None)
+        most = max(most, table.requests - before)
+    assert most <= 3 * len(every) / 25 / PHASES
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1000), st.lists(st.text("abcdef", min_size=1, max_size=2), max_size=9))),
+    st.integers(0, 6),
+)
+def test_no_device_is_taken_for_written_that_was_not_written_this_interval(
+    events: list[tuple[float, list[str]]], room: int
+) -> None:
+    written, last, now = Written(SECONDS, room), dict[str, float](), 0.0
+    for pause, seen in events:
+        now += pause
+        lacking = set(written.lacking(seen, now))
+        for name in set(seen) - lacking:
+            assert now - last[name] < SECONDS
+        written.add(lacking, now)
+        last |= dict.fromkeys(lacking, now)
+        assert sum(len(known) for known in written._names) <= room
+
+
+def test_what_was_found_lacking_in_an_earlier_interval_is_not_remembered_for_this_one() -> None:
+    written = Written(SECONDS)
+    assert written.lacking(["a"], 0.0) == ["a"]
+    assert written.lacking(["a"], 2.0 * SECONDS) == ["a"]  # another shard's delivery, while the first was written
+    written.add(["a"], 0.0)
+    assert written.lacking(["a"], 2.0 * SECONDS) == ["a"]
+
+
+def test_an_entry_has_the_rows_attributes_and_its_partition() -> None:
+    reading = Reading('ü"', T0, Decimal("1.50"), {"m": Decimal(2)})
+    item = json.loads(list_request(reading, None))["PutRequest"]["Item"]
+    assert item["SensorId"] == {"S": 'ü"'}
+    assert item["Seen"] == item["Timestamp"]
+    assert (item["Value"], item["Measures"]) == ({"N": "1.50"}, {"M": {"m": {"N": "2"}}})
+    assert 0 <= int(item["Bucket"]["N"]) < BUCKETS == store.BUCKETS
+
+
+def test_the_partitions_are_about_equally_full() -> None:
+    counts = [0] * BUCKETS
+    for n in range(16_000):
+        request = list_request(Reading(f"sensor-{n}", T0, Decimal(1), None), T0)
+        counts[int(json.loads(request)["PutRequest"]["Item"]["Bucket"]["N"])] += 1
+    assert max(counts) < 1.2 * 1000
