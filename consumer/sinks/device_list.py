@@ -8,6 +8,7 @@ is only ever lost, by a restart or for want of room: then an entry is written on
 import time
 from collections.abc import Iterable, Sequence
 from typing import Final
+from zlib import crc32
 
 from consumer.aws.retry import Guard
 from consumer.sinks.rows import list_request
@@ -32,12 +33,12 @@ class Written:
         """Those that are to be written."""
         self._begin(now)
         known = self._names
-        return [name for name in names if name not in known[hash(name) % PHASES]]
+        return [name for name in names if name not in known[_phase(name)]]
 
     def add(self, names: Iterable[str], now: float) -> None:
         """Remembers what was written, as long as there is room; `now` is when it was found lacking."""
         for name in names:
-            phase = hash(name) % PHASES
+            phase = _phase(name)
             known = self._names[phase]
             if self._free and self._interval(phase, now) == self._intervals[phase] and name not in known:
                 known.add(name)
@@ -53,6 +54,10 @@ class Written:
 
     def _interval(self, phase: int, now: float) -> int:
         return int(now / self._seconds + phase / PHASES)
+
+
+def _phase(name: str) -> int:
+    return crc32(name.encode()) % PHASES
 
 
 class DeviceList:
