@@ -26,7 +26,9 @@ from botocore.credentials import Credentials
 from tests.bench.http import Connection, response
 
 SAMPLE = 64
-TABLE = b'"sensors"'
+TABLES = re.compile(rb'"(sensors|devices)"')
+DEVICES = b'{"RequestItems":{"devices":'
+"""How our service's requests for the list of devices begin; the peers keep none."""
 CBOR = re.compile(rb"\r\nsmithy-protocol: *rpc-v2-cbor")
 KEYS = Credentials("test", "test")
 AUTHORIZATION = re.compile(
@@ -117,8 +119,9 @@ class Server(Connection):
     def _done(self, operation: str, body: bytes) -> bytes:
         counts = self._counts
         if operation == "BatchWriteItem":
-            counts.items["rows"] += body.count(b'"PutRequest"')
-            if counts.ages is not None:
+            table = "devices" if body.startswith(DEVICES) else "rows"
+            counts.items[table] += body.count(b'"PutRequest"')
+            if table == "rows" and counts.ages is not None:
                 now = int(time() * 1000)
                 counts.ages += [now - _ms(found) for found in ROW_TIME.findall(body)]
             return response(b'{"UnprocessedItems":{}}')
@@ -150,7 +153,7 @@ def _operation(low: bytes, body: bytes) -> str:
     """The operation of a request with this head in small letters; `leases` for those on other tables than ours."""
     if target := re.search(rb"\r\nx-amz-target: *dynamodb_20120810\.(\w+)", low):
         ours = {b"batchwriteitem": "BatchWriteItem", b"putitem": "PutItem", b"describetable": "DescribeTable"}
-        return ours.get(target[1], "leases") if TABLE in body else "leases"
+        return ours.get(target[1], "leases") if TABLES.search(body) else "leases"
     if low.startswith(b"put "):
         return "PutObject"
     return "HeadBucket" if low.startswith(b"head ") else "PutMetricData"

@@ -278,6 +278,7 @@ def worker(
     env = servers.variables() | {
         "STREAM_NAME": f"bench-{shards}",
         "SENSOR_TABLE": "sensors",
+        "DEVICES_TABLE": "devices",  # as a deployment has it
         "ARCHIVE_BUCKET": "archive",
         "APPLICATION_NAME": application,
         "LEASE_TABLES": "create",
