@@ -195,6 +195,33 @@ def test_the_pipeline_shows_shards_owners_and_rates_on_its_edges(system: System,
         system.finish(simulator)
 
 
+def test_without_a_worker_that_can_be_asked_the_pipeline_shows_cloudwatchs_minutes(
+    system: System, browser: Browser
+) -> None:
+    with console(system, "operator", CONSUMER_URL="") as running:
+        page = running.open(browser, "#/pipeline")
+        expect(page.get_by_text("Numbers are those of CloudWatch's last minute")).to_be_visible()
+        expect(page.get_by_role("row").filter(has_text="shardId-000000000000")).to_contain_text("local")
+        assert findings(page) == []
+
+
+def test_a_range_is_chosen_by_the_keyboard_and_paused(system: System, browser: Browser) -> None:
+    system.producer("publish", "console-range", "21.5")
+    with console(system, "client") as running:
+        page = running.open(browser, "#/device/console-range")
+        expect(page.get_by_role("table")).to_contain_text("21.5")
+        page.locator("summary").filter(has_text="From").focus()
+        page.keyboard.press("Enter")
+        page.get_by_label("From", exact=True).fill("2026-01-01T00:00")
+        page.get_by_label("To", exact=True).fill("2026-01-02T00:00")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("No readings in this range")).to_be_visible()
+        expect(page.get_by_text("paused")).to_be_visible()
+        assert findings(page) == []
+        page.get_by_role("button", name="Back to live").press("Enter")
+        expect(page.get_by_role("table")).to_contain_text("21.5")
+
+
 def test_a_client_is_told_that_the_pipeline_and_dead_letters_need_the_operator(
     system: System, browser: Browser
 ) -> None:

@@ -83,6 +83,7 @@ function Readings({ about, device }) {
       </div>
       ${!range.live && html`<span class="hint">${clock(range.from)} to ${clock(range.to)}</span>
         <button type="button" onClick=${() => setRange({ live: true, seconds: RANGES[0][1] })}>Back to live</button>`}
+      <${Range} setRange=${setRange} />
       <${State} state=${state} />
       ${last && html`<span class="hint">last reading <${When} ms=${ms(last)} now=${now} /></span>`}
     </div>
@@ -125,6 +126,18 @@ function Archived({ device }) {
       <pre tabindex="0">${each.text ?? each.base64}</pre><p class="hint mono">${each.key}</p></li>`)}</ul>
     <div class="actions more"><button type="button" disabled=${busy} onClick=${() => load(null)}>${busy ? "Reading" : found ? "Read again" : "Read the archive"}</button>
       ${oldest && !found.end && html`<button type="button" disabled=${busy} onClick=${() => load(Date.parse(oldest))}>Older</button>`}</div></section>`;
+}
+
+// A range by its two times, in this machine's zone.
+function Range({ setRange }) {
+  const local = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+  const [from, setFrom] = useState(local(Date.now() - 3_600_000));
+  const [to, setTo] = useState(local(Date.now()));
+  const show = (event) => { event.preventDefault(); setRange({ live: false, from: Date.parse(from), to: Date.parse(to) }); };
+  return html`<details class="own-range"><summary>From … to</summary><form class="inline" onSubmit=${show}>
+    <label>From<input type="datetime-local" required value=${from} max=${to} onInput=${(event) => setFrom(event.target.value)} /></label>
+    <label>To<input type="datetime-local" required value=${to} min=${from} onInput=${(event) => setTo(event.target.value)} /></label>
+    <button>Show</button></form></details>`;
 }
 
 // One chart for the value and each measure that some row has.
