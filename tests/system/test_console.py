@@ -314,6 +314,8 @@ def test_the_pictures_of_the_documents_are_made_by_it(system: System, browser: B
         ):
             address = "device/soil-1" if name == "device" else name
             page.goto(f"{page.url.partition('#')[0]}#/{address}")
+            if name == "fleet":
+                page.get_by_placeholder("Search devices").fill("soil-")
             expect(ready).to_be_visible()
             page.screenshot(path=pictures / f"{name}.png")
         page.emulate_media(color_scheme="dark")
@@ -322,5 +324,9 @@ def test_the_pictures_of_the_documents_are_made_by_it(system: System, browser: B
         expect(page.locator("canvas")).to_be_visible()
         assert findings(page) == []
         page.screenshot(path=pictures / "phone.png")
+        for name in ("fleet", "publish", "pipeline", "alerts", "letters"):
+            page.goto(f"{page.url.partition('#')[0]}#/{name}")
+            expect(page.locator("main .card, main .fleet, main .empty").first).to_be_visible()
+            assert findings(page) == []
     system.finish(simulator)
     assert all(path.stat().st_size < 200_000 for path in pictures.glob("*.png"))
