@@ -299,7 +299,7 @@ def pictures(tmp_path: Path) -> Path:
 def test_the_pictures_of_the_documents_are_made_by_it(system: System, browser: Browser, pictures: Path) -> None:
     system.wait(system.start("provision", "--devices", "12", "--prefix", "soil-"))
     fleet(system, 13, "soil-")
-    load = ["--devices", "12", "--prefix", "soil-", "--rate", "24", "--malformed", "0.02", "--for", "60"]
+    load = ["--devices", "12", "--prefix", "soil-", "--rate", "24", "--malformed", "0.02", "--for", "90"]
     simulator = system.start("simulate", *load, "--json")
     with console(system, "operator") as running:
         page = running.open(browser, "#/publish")
@@ -316,6 +316,9 @@ def test_the_pictures_of_the_documents_are_made_by_it(system: System, browser: B
             page.goto(f"{page.url.partition('#')[0]}#/{address}")
             if name == "fleet":
                 page.get_by_placeholder("Search devices").fill("soil-")
+            if name == "device":
+                page.get_by_role("button", name="1 min").click()
+                expect(page.get_by_text(re.compile(r"(9\d|1\d\d) readings in the range"))).to_be_visible()
             expect(ready).to_be_visible()
             page.screenshot(path=pictures / f"{name}.png")
         page.emulate_media(color_scheme="dark")

@@ -4,7 +4,8 @@ import { events, get, Problem } from "./api.js";
 import { Chart } from "./chart.js";
 import { Empty, Note, State, Trouble, When, clock, deviceAddress, plural, useNow } from "./ui.js";
 
-const RANGES = [["5 min", 300], ["1 h", 3600], ["6 h", 21_600], ["24 h", 86_400], ["7 d", 604_800]];
+const RANGES = [["1 min", 60], ["5 min", 300], ["1 h", 3600], ["6 h", 21_600], ["24 h", 86_400], ["7 d", 604_800]];
+const USUAL = 300;
 const KEPT = 5_000; // rows in the page
 const SHOWN = 50; // rows of the table
 
@@ -69,12 +70,14 @@ function useRows(device, range) {
 }
 
 function Readings({ about, device }) {
-  const [range, setRange] = useState({ live: true, seconds: RANGES[0][1] });
-  const { rows, more, series, problem, state } = useRows(device, range);
+  const [range, setRange] = useState({ live: true, seconds: USUAL });
+  const { rows: all, more, series, problem, state } = useRows(device, range);
   const now = useNow();
+  // What was in a range that moves on leaves it.
+  const rows = useMemo(() => (range.live ? all?.filter((row) => ms(row) >= now - range.seconds * 1000) : all), [all, range, now]);
   const zoom = (from, to) => setRange({ live: false, from: Math.floor(from * 1000), to: Math.ceil(to * 1000) });
   const limits = () => (range.live ? [Date.now() / 1000 - range.seconds, Date.now() / 1000] : [range.from / 1000, range.to / 1000]);
-  const last = rows?.at(-1);
+  const last = all?.at(-1);
   const charts = useMemo(() => seriesOf(rows ?? []), [rows]);
   return html`
     <div class="toolbar">
@@ -82,7 +85,7 @@ function Readings({ about, device }) {
         <button type="button" aria-pressed=${range.live && range.seconds === seconds} onClick=${() => setRange({ live: true, seconds })}>${text}</button>`)}
       </div>
       ${!range.live && html`<span class="hint">${clock(range.from)} to ${clock(range.to)}</span>
-        <button type="button" onClick=${() => setRange({ live: true, seconds: RANGES[0][1] })}>Back to live</button>`}
+        <button type="button" onClick=${() => setRange({ live: true, seconds: USUAL })}>Back to live</button>`}
       <${Range} setRange=${setRange} />
       <${State} state=${state} />
       ${last && html`<span class="hint">last reading <${When} ms=${ms(last)} now=${now} /></span>`}
