@@ -15,7 +15,7 @@ NO_OPEN = Option(["--no-open"], is_flag=True, help="print the address and open n
 
 @click.command(params=[PORT, NO_OPEN, STACK])
 def console(name: str, port: int, no_open: bool) -> int:
-    """Serve a page to publish, and to look at devices and their readings.
+    """Serve a page: the fleet, readings, the pipeline, alerts, dead letters; and publish.
 
     On this machine only, until Ctrl-C, with the credentials of this environment; none of them reaches the browser. The
     address that it prints is good for one browser.

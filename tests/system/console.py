@@ -80,9 +80,9 @@ class Console:
 
 
 @contextmanager
-def console(system: System, role: str) -> Iterator[Console]:
-    """The command on a free port, in a role of the stack."""
-    env = {**os.environ, **system.stack.as_role(role), "PYTHONUNBUFFERED": "1"}
+def console(system: System, role: str, **variables: str) -> Iterator[Console]:
+    """The command on a free port, in a role of the stack; `variables` take the place of the stack's own."""
+    env = {**os.environ, **system.stack.as_role(role), "PYTHONUNBUFFERED": "1", **variables}
     command = [str(ROOT / ".venv/bin/python"), "-m", "producer", "console", "--port", "0", "--no-open"]
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
     running = Console(queue.Queue(), process)

@@ -12,6 +12,7 @@ from typing import Any
 
 from consumer.archive.format import UNDELIVERABLE
 from infra.local.process import LOCAL
+from producer.fleet.credentials import names
 from tests.compression import unpacked
 from tests.system.aggregates import aggregate
 from tests.system.conftest import System, wait_for
@@ -39,6 +40,12 @@ def rows(system: System, device: str) -> list[Decimal]:
         ExpressionAttributeValues={":id": {"S": device}},
     )
     return [Decimal(row["Value"]["N"]) for row in answer["Items"]]
+
+
+def listed(system: System) -> list[str]:
+    """The names in the list of devices."""
+    pages = system.client("dynamodb").get_paginator("scan").paginate(TableName=system.stack.outputs["DevicesTable"])
+    return [entry["SensorId"]["S"] for page in pages for entry in page["Items"]]
 
 
 def test_a_fleet_over_mqtt_arrives_whole_with_its_alerts(system: System, ledger: str) -> None:
@@ -74,6 +81,9 @@ def test_gateway_batches_of_both_generations_arrive_whole(system: System, ledger
     system.producer("simulate", *base, "--batch-style", "lines", "--prefix", "new", "--ledger", ledger)
     report = audit(system, ledger)
     assert report["ok"]
+    found = listed(system)
+    assert len(set(found)) == len(found)
+    assert {*names("old", 20), *names("new", 20)} <= set(found)
     assert report["rows"] > 5_000
 
 

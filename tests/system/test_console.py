@@ -195,6 +195,33 @@ def test_the_pipeline_shows_shards_owners_and_rates_on_its_edges(system: System,
         system.finish(simulator)
 
 
+def test_without_a_worker_that_can_be_asked_the_pipeline_shows_cloudwatchs_minutes(
+    system: System, browser: Browser
+) -> None:
+    with console(system, "operator", CONSUMER_URL="") as running:
+        page = running.open(browser, "#/pipeline")
+        expect(page.get_by_text("Numbers are those of CloudWatch's last minute")).to_be_visible()
+        expect(page.get_by_role("row").filter(has_text="shardId-000000000000")).to_contain_text("local")
+        assert findings(page) == []
+
+
+def test_a_range_is_chosen_by_the_keyboard_and_paused(system: System, browser: Browser) -> None:
+    system.producer("publish", "console-range", "21.5")
+    with console(system, "client") as running:
+        page = running.open(browser, "#/device/console-range")
+        expect(page.get_by_role("table")).to_contain_text("21.5")
+        page.locator("summary").filter(has_text="From").focus()
+        page.keyboard.press("Enter")
+        page.get_by_label("From", exact=True).fill("2026-01-01T00:00")
+        page.get_by_label("To", exact=True).fill("2026-01-02T00:00")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("No readings in this range")).to_be_visible()
+        expect(page.get_by_text("paused")).to_be_visible()
+        assert findings(page) == []
+        page.get_by_role("button", name="Back to live").press("Enter")
+        expect(page.get_by_role("table")).to_contain_text("21.5")
+
+
 def test_a_client_is_told_that_the_pipeline_and_dead_letters_need_the_operator(
     system: System, browser: Browser
 ) -> None:
@@ -272,7 +299,7 @@ def pictures(tmp_path: Path) -> Path:
 def test_the_pictures_of_the_documents_are_made_by_it(system: System, browser: Browser, pictures: Path) -> None:
     system.wait(system.start("provision", "--devices", "12", "--prefix", "soil-"))
     fleet(system, 13, "soil-")
-    load = ["--devices", "12", "--prefix", "soil-", "--rate", "24", "--malformed", "0.02", "--for", "60"]
+    load = ["--devices", "12", "--prefix", "soil-", "--rate", "24", "--malformed", "0.02", "--for", "90"]
     simulator = system.start("simulate", *load, "--json")
     with console(system, "operator") as running:
         page = running.open(browser, "#/publish")
@@ -287,6 +314,11 @@ def test_the_pictures_of_the_documents_are_made_by_it(system: System, browser: B
         ):
             address = "device/soil-1" if name == "device" else name
             page.goto(f"{page.url.partition('#')[0]}#/{address}")
+            if name == "fleet":
+                page.get_by_placeholder("Search devices").fill("soil-")
+            if name == "device":
+                page.get_by_role("button", name="1 min").click()
+                expect(page.get_by_text(re.compile(r"(9\d|1\d\d) readings in the range"))).to_be_visible()
             expect(ready).to_be_visible()
             page.screenshot(path=pictures / f"{name}.png")
         page.emulate_media(color_scheme="dark")
@@ -295,5 +327,9 @@ def test_the_pictures_of_the_documents_are_made_by_it(system: System, browser: B
         expect(page.locator("canvas")).to_be_visible()
         assert findings(page) == []
         page.screenshot(path=pictures / "phone.png")
+        for name in ("fleet", "publish", "pipeline", "alerts", "letters"):
+            page.goto(f"{page.url.partition('#')[0]}#/{name}")
+            expect(page.locator("main .card, main .fleet, main .empty").first).to_be_visible()
+            assert findings(page) == []
     system.finish(simulator)
     assert all(path.stat().st_size < 200_000 for path in pictures.glob("*.png"))

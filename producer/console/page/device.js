@@ -4,7 +4,8 @@ import { events, get, Problem } from "./api.js";
 import { Chart } from "./chart.js";
 import { Empty, Note, State, Trouble, When, clock, deviceAddress, plural, useNow } from "./ui.js";
 
-const RANGES = [["5 min", 300], ["1 h", 3600], ["6 h", 21_600], ["24 h", 86_400], ["7 d", 604_800]];
+const RANGES = [["1 min", 60], ["5 min", 300], ["1 h", 3600], ["6 h", 21_600], ["24 h", 86_400], ["7 d", 604_800]];
+const USUAL = 300;
 const KEPT = 5_000; // rows in the page
 const SHOWN = 50; // rows of the table
 
@@ -69,12 +70,14 @@ function useRows(device, range) {
 }
 
 function Readings({ about, device }) {
-  const [range, setRange] = useState({ live: true, seconds: RANGES[0][1] });
-  const { rows, more, series, problem, state } = useRows(device, range);
+  const [range, setRange] = useState({ live: true, seconds: USUAL });
+  const { rows: all, more, series, problem, state } = useRows(device, range);
   const now = useNow();
+  // What was in a range that moves on leaves it.
+  const rows = useMemo(() => (range.live ? all?.filter((row) => ms(row) >= now - range.seconds * 1000) : all), [all, range, now]);
   const zoom = (from, to) => setRange({ live: false, from: Math.floor(from * 1000), to: Math.ceil(to * 1000) });
   const limits = () => (range.live ? [Date.now() / 1000 - range.seconds, Date.now() / 1000] : [range.from / 1000, range.to / 1000]);
-  const last = rows?.at(-1);
+  const last = all?.at(-1);
   const charts = useMemo(() => seriesOf(rows ?? []), [rows]);
   return html`
     <div class="toolbar">
@@ -82,7 +85,8 @@ function Readings({ about, device }) {
         <button type="button" aria-pressed=${range.live && range.seconds === seconds} onClick=${() => setRange({ live: true, seconds })}>${text}</button>`)}
       </div>
       ${!range.live && html`<span class="hint">${clock(range.from)} to ${clock(range.to)}</span>
-        <button type="button" onClick=${() => setRange({ live: true, seconds: RANGES[0][1] })}>Back to live</button>`}
+        <button type="button" onClick=${() => setRange({ live: true, seconds: USUAL })}>Back to live</button>`}
+      <${Range} setRange=${setRange} />
       <${State} state=${state} />
       ${last && html`<span class="hint">last reading <${When} ms=${ms(last)} now=${now} /></span>`}
     </div>
@@ -125,6 +129,18 @@ function Archived({ device }) {
       <pre tabindex="0">${each.text ?? each.base64}</pre><p class="hint mono">${each.key}</p></li>`)}</ul>
     <div class="actions more"><button type="button" disabled=${busy} onClick=${() => load(null)}>${busy ? "Reading" : found ? "Read again" : "Read the archive"}</button>
       ${oldest && !found.end && html`<button type="button" disabled=${busy} onClick=${() => load(Date.parse(oldest))}>Older</button>`}</div></section>`;
+}
+
+// A range by its two times, in this machine's zone.
+function Range({ setRange }) {
+  const local = (ms) => new Date(ms - new Date(ms).getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+  const [from, setFrom] = useState(local(Date.now() - 3_600_000));
+  const [to, setTo] = useState(local(Date.now()));
+  const show = (event) => { event.preventDefault(); setRange({ live: false, from: Date.parse(from), to: Date.parse(to) }); };
+  return html`<details class="own-range"><summary>From … to</summary><form class="inline" onSubmit=${show}>
+    <label>From<input type="datetime-local" required value=${from} max=${to} onInput=${(event) => setFrom(event.target.value)} /></label>
+    <label>To<input type="datetime-local" required value=${to} min=${from} onInput=${(event) => setTo(event.target.value)} /></label>
+    <button>Show</button></form></details>`;
 }
 
 // One chart for the value and each measure that some row has.
