@@ -32,6 +32,7 @@ def service(tmp_path: Path) -> tuple[Service, Client]:
         application_name="leases",
         archive_bucket="bucket",
         cloudwatch_per_sensor=False,
+        devices_table=None,
         failover_seconds=10,
         archive_max_seconds=60,
         run_dir=str(tmp_path),
