@@ -16,6 +16,9 @@ class Effort:
         default_factory=lambda: {1: 1_000, 10: 5_000, 100: 20_000, 500: 40_000, 5000: 40_000}
     )
     """Readings of one repetition by the records in a delivery."""
+    warm_up: int = 40_000
+    """Readings before the first that count: nearly all devices are in the list of devices then, as in a service that
+    has been running for some minutes."""
     seed_readings: int = 500
     shards: tuple[int, ...] = (1, 16, 64, 128)
     shard_readings: int = 64_000

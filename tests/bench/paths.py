@@ -13,7 +13,6 @@ from tests.bench.system import PEERS, PYTHON, Fed, Servers, Service, cpu_seconds
 Say = Callable[[str], None]
 BY_DELIVERY = ("ours", "aiobotocore_plain", "sample_like")
 """The peers to which the size of a delivery makes a difference."""
-WARM_UP = 2_000
 PAST_MS = 7_200_000
 """The recorded input begins this long ago: rows and archive objects are those of a stream that is behind."""
 
@@ -45,7 +44,7 @@ def deliveries(servers: Servers, effort: Effort, say: Say) -> dict[str, dict[int
     with ExitStack() as stack:
         peers = {name: stack.enter_context(peer(servers, 1)) for name, peer in PEERS.items()}
         for name, peer in peers.items():
-            peer.feed(**parts.next(50 if name == "seed_like" else WARM_UP, 100))
+            peer.feed(**parts.next(50 if name == "seed_like" else effort.warm_up, 100))
         for _ in range(effort.repetitions):
             for size, readings in effort.readings.items():
                 part = parts.next(readings, size)
@@ -65,7 +64,7 @@ def variants(servers: Servers, effort: Effort, names: tuple[str, ...], per_recor
     with ExitStack() as stack:
         peers = {name: stack.enter_context(PEERS[name](servers, 1)) for name in names}
         for peer in peers.values():
-            peer.feed(**parts.next(WARM_UP, 100, per_record))
+            peer.feed(**parts.next(effort.warm_up, 100, per_record))
         for _ in range(effort.repetitions):
             part = parts.next(effort.readings[500], 500, per_record)
             for name, peer in peers.items():

@@ -214,13 +214,16 @@ class Service(Fed):
     """This service, whole, as `python -m consumer` runs it; only its `java` is `feed`."""
 
     module = "consumer"
+    settings: Mapping[str, str] = {}
 
     def start(self) -> None:
         java = self.servers.folder / f"java-{self.number}"
         java.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m tests.bench.feed {self._path} "$@"\n')
         java.chmod(0o700)
         self._application = f"bench-{self.number}"
-        self._worker = worker(self.servers, self._application, self.shards, {"JAVA": str(java)}, self.module)
+        self._worker = worker(
+            self.servers, self._application, self.shards, {"JAVA": str(java), **self.settings}, self.module
+        )
         self._worker.start(wait=False)
 
     def prepare(self) -> None:
@@ -236,9 +239,10 @@ class Service(Fed):
 
 
 class PlainService(Service):
-    """The same with its table written through aiobotocore."""
+    """The same with its table written through aiobotocore, and without a list of devices."""
 
     module = "tests.bench.peers.aiobotocore_plain"
+    settings: Mapping[str, str] = {"DEVICES_TABLE": ""}
 
 
 class Program(Fed):

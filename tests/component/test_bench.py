@@ -13,6 +13,7 @@ SMALL = replace(
     QUICK,
     repetitions=1,
     readings={1: 5, 100: 300, 500: 1_000},
+    warm_up=2_000,
     seed_readings=10,
     shards=(1, 3),
     shard_readings=600,
