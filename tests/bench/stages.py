@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from tests.bench.effort import Effort
-from tests.bench.paths import WARM_UP, Parts, fed
+from tests.bench.paths import Parts, fed
 from tests.bench.system import BENCH_PYTHON, Servers, Service
 
 RATE = 250
@@ -44,7 +44,7 @@ def record(servers: Servers, effort: Effort, kind: str, out: Path) -> float:
     """Samples the service under deliveries of 500 into a file of py-spy's `kind`; returns us of CPU per reading."""
     parts, readings = Parts(), effort.readings[500]
     with Service(servers, 1) as service:
-        service.feed(**parts.next(WARM_UP, 100))
+        service.feed(**parts.next(effort.warm_up, 100))
         options = ["--rate", str(RATE), "--duration", str(effort.profile_seconds), "--threads", "--nonblocking"]
         command = [pyspy(), "record", *options, "--format", kind, "--output", str(out), "--pid", str(service.pids[0])]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as sampler:
