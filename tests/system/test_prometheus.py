@@ -86,7 +86,7 @@ class Patient:
 
 
 @pytest.fixture(scope="module")
-def patient(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
+def patient(system: System, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Patient]:
     folder = tmp_path_factory.mktemp("patient")
     aws, mqtt, http = free_port(), free_port(), free_port()
     with pytest.MonkeyPatch.context() as patch, Proxy(HOST, aws) as proxy:
