@@ -31,7 +31,7 @@ RUN --mount=type=secret,id=indexes --mount=type=secret,id=authorities \
 # 35 MB less: symbols for debuggers, and what botocore knows of services that nothing here asks.
 RUN find /opt/venv -name '*.so*' -type f -exec strip --strip-unneeded {} + \
  && find /opt/venv/lib/python3*/site-packages/botocore/data -mindepth 1 -maxdepth 1 -type d -regextype posix-egrep \
-      ! -regex '.*/(cloudformation|cloudwatch|dynamodb|ecs|iot|iot-data|kinesis|lambda|s3|service-quotas|sns|sqs|ssm|sso|sso-oidc|sts)' -exec rm -r {} + \
+      ! -regex '.*/(cloudformation|cloudwatch|dynamodb|ecs|iot|iot-data|kinesis|lambda|logs|s3|service-quotas|sns|sqs|ssm|sso|sso-oidc|sts)' -exec rm -r {} + \
  && rm -f /opt/venv/.lock
 # The package as its wheel has it, so that the version is the metadata's. What is read by people only stays out.
 WORKDIR /tmp/source
