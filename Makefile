@@ -75,8 +75,8 @@ package: .venv/ready  ## templates with their artifacts for the console or the a
 	@exec $(PY) -m infra package $(given)
 
 test: setup .local-prometheus/ready .local-zstd/ready  ## all tests; at least 95 % of the consumer's branches must have been taken
-	@$(PY) -m pytest tests/unit -n auto --dist loadfile --cov --cov-report=
-	@$(PY) -m pytest infra/local/emulator-extension/tests tests/component tests/system --cov --cov-append --cov-report=term --cov-report=json:build/coverage/report.json
+	@$(PY) -m pytest tests/unit infra/local/emulator-extension/tests tests/component -n auto --dist loadfile --cov --cov-report=
+	@$(PY) -m pytest tests/system --cov --cov-append --cov-report=term --cov-report=json:build/coverage/report.json
 	@$(PY) -m tests.branches build/coverage/report.json 95
 
 wheel: .venv/ready  ## build/wheel: the service and the commands as a Python package
