@@ -136,7 +136,8 @@ def test_ten_thousand_devices_are_listed_searched_and_sorted_with_few_rows_in_th
     fleet(system, 10_000)
     with console(system, "client") as running:
         page = running.open(browser, "#/fleet")
-        expect(page.get_by_role("status").filter(has_text="10,0")).to_contain_text(re.compile(r"10,0\d\d devices ·"))
+        # The devices of other tests are there, too.
+        expect(page.get_by_role("status").filter(has_text=re.compile(r"1\d,\d{3} devices ·"))).to_be_visible()
         rows = page.locator("tbody tr[aria-rowindex]")
         expect(rows.first).to_contain_text("fleet-00000")  # the one that is silent for longest
         expect(rows.first).to_contain_text("silent")
