@@ -25,7 +25,7 @@ $(foreach name,$(foreign),$(eval override $(name) :=) $(eval unexport $(name)))
 # The chosen ones as words for a command.
 given = $(foreach name,$(filter $(answer),$(named)),$(call quoted,$(name)=$(value $(name))))
 
-.PHONY: help setup demo up watch deploy plan destroy package wheel image image-test push sbom test crashtest crashtest-mutants faults bench bench-scale profile screenshots check lint types imports audit-dependencies format lock docs dashboards clean
+.PHONY: help setup demo up watch deploy plan destroy package wheel image image-test push sbom test crashtest crashtest-mutants faults bench bench-scale profile screenshots check lint types imports audit-dependencies format lock docs site dashboards clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':[^#]*## ' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -43,6 +43,9 @@ setup: .venv/ready .local-aws/ready  ## create both environments (every target d
 
 .bench/ready: requirements/bench.txt infra/setup.sh
 	@infra/setup.sh $(PYTHON) .bench requirements/bench.txt "bench"
+
+.site/ready: requirements/site.txt infra/setup.sh
+	@infra/setup.sh $(PYTHON) .site requirements/site.txt "site"
 
 .local-prometheus/ready: infra/debian.sh
 	@infra/debian.sh .local-prometheus prometheus prometheus promtool
@@ -74,7 +77,7 @@ destroy: .venv/ready  ## take a deployment away: STACK=name [YES=1]; keeps its r
 package: .venv/ready  ## templates with their artifacts for the console or the aws command: [BUCKET=b]
 	@exec $(PY) -m infra package $(given)
 
-test: setup .local-prometheus/ready .local-zstd/ready  ## all tests; at least 95 % of the consumer's branches must have been taken
+test: setup .local-prometheus/ready .local-zstd/ready .site/ready  ## all tests; at least 95 % of the consumer's branches must have been taken
 	@$(PY) -m pytest tests/unit infra/local/emulator-extension/tests tests/component -n auto --dist loadfile --cov --cov-report=
 	@$(PY) -m pytest tests/system --cov --cov-append --cov-report=term --cov-report=json:build/coverage/report.json
 	@$(PY) -m tests.branches build/coverage/report.json 95
@@ -119,6 +122,10 @@ bench-scale: setup .bench/ready  ## what leases cost and how fast they move, by 
 docs: .venv/ready  ## generate the parts of docs/ about resources, permissions, parameters and cost, from templates and prices
 	@$(PY) -m infra.docs
 
+site: .site/ready  ## build/site: the documents as a web site with search
+	@NO_MKDOCS_2_WARNING=1 .site/bin/mkdocs build
+	@echo "build/site is ready; to look at it: $(PYTHON) -m http.server --bind 127.0.0.1 --directory build/site"
+
 screenshots: setup  ## make docs/console/*.png again, in a real browser
 	@CONSOLE_SCREENSHOTS=docs/console $(PY) -m pytest tests/system/test_console.py -k pictures
 
@@ -154,6 +161,6 @@ lock: .venv/ready  ## compile the hashed requirements again from pyproject.toml
 	@infra/lock.sh .venv/bin/uv
 
 clean:  ## remove the environments and the local state, but not .local/devices, the keys of devices in the cloud
-	rm -rf .venv .local-aws .bench .lint .local-prometheus .local-registry .local-zstd .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .local-aws .bench .lint .site .local-prometheus .local-registry .local-zstd .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@if [ -d .local ]; then find .local -mindepth 1 -maxdepth 1 ! -name devices -exec rm -rf {} +; fi
 	@if [ -d .local ]; then find .local -maxdepth 1 -type d -empty -delete; fi

@@ -22,7 +22,7 @@ FLEET = (
 DEPLOY = ("STACK", "REGION", "EMAIL", "PARAMS", "IMAGE", "ROLE")
 PLAIN = (
     "help", "setup", "test", "docs", "check", "lint", "types", "imports", "format",
-    "audit-dependencies", "lock", "wheel", "profile", "clean", "bench-scale", "screenshots",
+    "audit-dependencies", "lock", "site", "wheel", "profile", "clean", "bench-scale", "screenshots",
 )  # fmt: skip
 TARGETS = {
     "demo": (*LOCAL, "CONTRACT", *FLEET),

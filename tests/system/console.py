@@ -3,7 +3,6 @@
 import os
 import queue
 import re
-import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -11,43 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from infra.local.process import ROOT
 from tests.system.conftest import System
 
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 AXE = Path(__file__).with_name("axe") / "axe.min.js"
 PATIENCE = 60_000  # ms for what a busy machine may take
-
-
-def chromium() -> str:
-    """The path of Debian's chromium; as root it is installed if it is missing."""
-    if not (found := shutil.which("chromium")) and os.geteuid() == 0 and shutil.which("apt-get"):
-        for words in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
-            done = subprocess.run(["apt-get", "-qq", *words], capture_output=True, text=True, timeout=600, check=False)
-            assert done.returncode == 0, f"apt-get {' '.join(words)}: {done.stderr}"
-        found = shutil.which("chromium")
-    assert found, "the tests of the console need chromium in the PATH; on Debian: apt-get install chromium"
-    return found
-
-
-@contextmanager
-def browsing() -> Iterator[Browser]:
-    """A headless browser."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @dataclass

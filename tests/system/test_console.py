@@ -13,8 +13,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from producer.fleet.message import iso_utc
+from tests.browser import browsing
 from tests.system.conftest import System
-from tests.system.console import PATIENCE, browsing, console, findings
+from tests.system.console import PATIENCE, console, findings
 
 
 @pytest.fixture(scope="module")

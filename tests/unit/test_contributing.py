@@ -11,6 +11,7 @@ from infra.local.process import ROOT
 
 GITHUB = ROOT / ".github"
 WORKFLOW = GITHUB / "workflows/ci.yml"
+WORKFLOWS = sorted(GITHUB.glob("workflows/*.yml"))
 TARGETS = set(re.findall(r"^([a-z-]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE))
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 
@@ -28,15 +29,23 @@ def test_the_workflow_runs_what_a_checkout_runs_on_all_pythons_and_both_processo
     assert f'requires-python = ">={matrix["python"][0]}"' in (ROOT / "pyproject.toml").read_text()
 
 
-def test_every_action_is_pinned_by_its_commit_and_says_its_version() -> None:
-    used = re.findall(r"uses: (.+)", WORKFLOW.read_text())
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_every_action_is_pinned_by_its_commit_and_says_its_version(workflow: Path) -> None:
+    used = re.findall(r"uses: (.+)", workflow.read_text())
     assert used
     for action in used:
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action), action
 
 
-def test_the_workflow_may_only_read() -> None:
-    assert load(WORKFLOW)["permissions"] == {"contents": "read"}
+@pytest.mark.parametrize("workflow", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_may_only_read_but_for_the_job_that_publishes_the_site(workflow: Path) -> None:
+    found = load(workflow)
+    assert found["permissions"] == {"contents": "read"}
+    assert [name for name, job in found["jobs"].items() if "permissions" in job] in ([], ["publish"])
+
+
+def test_the_site_is_published_from_main_only() -> None:
+    assert load(GITHUB / "workflows/site.yml")["jobs"]["publish"]["if"] == "github.ref == 'refs/heads/main'"
 
 
 @pytest.mark.parametrize("update", load(GITHUB / "dependabot.yml")["updates"], ids=lambda update: str(update))
