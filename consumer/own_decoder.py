@@ -119,7 +119,7 @@ def _end(popen: "subprocess.Popen[bytes]", connection: Connection) -> None:
 
 
 def load(name: str) -> OwnDecoder:
-    """The function that `package.module:function` names. Raises ValueError."""
+    """`package.module:function`"""
     if _NAME.fullmatch(name) is None:
         raise ValueError(f"must be package.module:function, not {name[:80]!r}")
     return OwnDecoder(name)

@@ -1,7 +1,7 @@
 """The environment, read once into one frozen object; the process fails at start, naming every variable that is wrong.
 
-A setting is the attribute's name in capitals, its default and its bounds: one line of `Settings`.
-An empty variable counts as not set. docs/settings.md explains each setting; a test compares the two.
+A setting is the attribute's name in capitals, its default and bounds, and the text below it: `make docs` writes the
+table of docs/settings.md from them. An empty variable counts as not set.
 """
 
 import dataclasses
@@ -14,10 +14,10 @@ from decimal import Decimal
 from typing import Any, Literal, cast
 
 from consumer import misspelt
+from consumer import setting_types as types
 from consumer.archive.compression import Compression
 from consumer.own_decoder import OwnDecoder, load
 from consumer.payload.contracts import DEFAULT, Contracts
-from consumer.setting_types import contracts, decimal, position, quoted, run_dir, url
 
 Service = Literal["kinesis", "dynamodb", "s3", "cloudwatch", "lambda"]
 
@@ -31,119 +31,140 @@ class SettingsError(Exception):
 
 
 def _setting(parse: Callable[[str], Any], default: object = dataclasses.MISSING) -> Any:
-    """A field whose text in the environment `parse` reads; `parse` raises ValueError saying what is wrong."""
+    """A field whose text in the environment `parse` reads; `parse` raises ValueError saying what is wrong, and its
+    own docstring says what it takes."""
     if default is dataclasses.MISSING:
         return dataclasses.field(metadata={"parse": parse})
     return dataclasses.field(default=default, metadata={"parse": parse})
 
 
-def _whole(default: int, minimum: int, maximum: int) -> Any:
-    def parse(text: str) -> int:
-        # int() would also take "1_000" and the digits of other scripts
-        if re.fullmatch(r"[0-9]{1,12}", text) is None or not minimum <= int(text) <= maximum:
-            raise ValueError(f"must be a whole number from {minimum} to {maximum}, not {quoted(text)}")
-        return int(text)
-
-    return _setting(parse, default)
+def _whole(default: int, minimum: int, maximum: int, unit: str = "") -> Any:
+    return _setting(types.whole(minimum, maximum, unit), default)
 
 
 def _choice(default: str, *others: str) -> Any:
-    def parse(text: str) -> str:
-        if text not in (default, *others):
-            raise ValueError(f"must be one of {', '.join((default, *others))}, not {quoted(text)}")
-        return text
-
-    return _setting(parse, default)
+    return _setting(types.choice(default, *others), default)
 
 
 def _flag(default: bool) -> Any:
-    def parse(text: str) -> bool:
-        if text not in ("true", "false"):
-            raise ValueError(f"must be true or false, not {quoted(text)}")
-        return text == "true"
-
-    return _setting(parse, default)
-
-
-def _name(what: str, pattern: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if re.fullmatch(pattern, text) is None:
-            raise ValueError(f"must be {what}, not {quoted(text)}")
-        return text
-
-    return parse
-
-
-_stream_name = _name("a stream's name (1 to 128 of A-Z a-z 0-9 _ . -)", r"[A-Za-z0-9_.-]{1,128}")
-_table_name = _name("a table's name (3 to 255 of A-Z a-z 0-9 _ . -)", r"[A-Za-z0-9_.-]{3,255}")
-_bucket_name = _name("a bucket's name (3 to 63 of a-z 0-9 . -)", r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_function_name = _name(
-    "a function's name or ARN", r"(arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:)?[A-Za-z0-9_-]{1,64}"
-)
-_field = _name(
-    "a field's name or a dotted path, such as soil.moisture", r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*"
-)
-_region = _name("a region such as eu-central-1", r"[a-z]{2}(-[a-z]+)+-[0-9]{1,2}")
-_worker_id = _name("1 to 256 of A-Z a-z 0-9 . _ : / -", r"[A-Za-z0-9._:/-]{1,256}")
-_host = _name("a host name or an address to listen on", r"[A-Za-z0-9.:_-]{1,253}")
-_namespace = _name(
-    "a CloudWatch namespace (1 to 255 of A-Z a-z 0-9 . _ / # : -, not AWS/...) or off",
-    r"(?!AWS/)[A-Za-z0-9._/#:-]{1,255}",
-)
+    return _setting(types.flag, default)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Every setting of the service. A default marked `derived` is filled in by `load`."""
 
-    stream_name: str = _setting(_stream_name)
-    sensor_table: str = _setting(_table_name)
-    archive_bucket: str = _setting(_bucket_name)
-    aws_region: str = _setting(_region)
-    aws_endpoint_url: str | None = _setting(url, None)
-    aws_endpoint_url_kinesis: str | None = _setting(url, None)
-    aws_endpoint_url_dynamodb: str | None = _setting(url, None)
-    aws_endpoint_url_s3: str | None = _setting(url, None)
-    aws_endpoint_url_cloudwatch: str | None = _setting(url, None)
-    aws_endpoint_url_lambda: str | None = _setting(url, None)
+    stream_name: str = _setting(types.stream_name)
+    """The Kinesis stream to read."""
+    sensor_table: str = _setting(types.table_name)
+    """The DynamoDB table for the rows."""
+    archive_bucket: str = _setting(types.bucket_name)
+    """The S3 bucket for archive objects and dead letters."""
+    aws_region: str = _setting(types.region)
+    """The region of all of them; `AWS_DEFAULT_REGION` is read if it is not set."""
+    aws_endpoint_url: str | None = _setting(types.url, None)
+    """The address of AWS, if not its own."""
+    aws_endpoint_url_kinesis: str | None = _setting(types.url, None)
+    """The same for one service; takes precedence over `AWS_ENDPOINT_URL`."""
+    aws_endpoint_url_dynamodb: str | None = _setting(types.url, None)
+    """The same for DynamoDB, the lease table included."""
+    aws_endpoint_url_s3: str | None = _setting(types.url, None)
+    """The same for S3."""
+    aws_endpoint_url_cloudwatch: str | None = _setting(types.url, None)
+    """The same for CloudWatch."""
+    aws_endpoint_url_lambda: str | None = _setting(types.url, None)
+    """The same for Lambda."""
 
-    application_name: str = _setting(_table_name, "")  # derived
-    worker_id: str = _setting(_worker_id, "")  # derived
-    initial_position: datetime | None = _setting(position, None)  # noqa: RUF009  # in UTC; None: TRIM_HORIZON
+    application_name: str = _setting(types.table_name, "")  # derived
+    """The KCL application: all workers of one name share the shards. Also the lease table's name. By default
+    `<STREAM_NAME>-consumer`."""
+    worker_id: str = _setting(types.worker_id, "")  # derived
+    """This worker's name. It must be the same after a restart in place, since a new name waits for the old one's
+    leases to expire. No two workers may have the same. By default the host's name."""
+    initial_position: datetime | None = _setting(types.position, None)  # noqa: RUF009  # in UTC; None: TRIM_HORIZON
+    """Where a shard without a checkpoint begins: its oldest record, or the first at that time. `LATEST` is refused: it
+    would lose what arrives before the first checkpoint."""
     retrieval_mode: str = _choice("POLLING", "FANOUT")
-    stream_consumer: str = _setting(_stream_name, "")  # derived
-    max_records: int = _whole(1_500, 1, 10_000)
-    poll_millis: int = _whole(250, 200, 10_000)
-    failover_seconds: int = _whole(10, 2, 300)
+    """`POLLING` shares a shard's 2 MB/s with other readers. `FANOUT` is enhanced fan-out: a throughput of its own,
+    at its own price."""
+    stream_consumer: str = _setting(types.stream_name, "")  # derived
+    """With `FANOUT`: the name of the stream's registered consumer. It must exist, or the consumer may register it.
+    By default `APPLICATION_NAME`."""
+    max_records: int = _whole(1_500, 1, 10_000, "records")
+    """Records of one poll. More need more heap per shard, and so do large records: [how
+    much](docs/backpressure.md#the-daemons-heap)."""
+    poll_millis: int = _whole(250, 200, 10_000, "ms")
+    """From one poll of a shard to the next. A shard answers five polls a second, for all its readers. A silent
+    shard is polled less often, after twenty seconds every two seconds: its next reading comes later by a tenth of
+    the silence, two seconds at most ([decision 28](docs/decisions/0028-polling.md))."""
+    failover_seconds: int = _whole(10, 2, 300, "s")
+    """A lease that is not renewed for this time may be taken by another worker."""
     lease_tables: str = _choice("existing", "create")
+    """`existing`: the lease table was created with the stack; the consumer writes the first leases into an empty
+    one. `create`: the consumer also creates the table (one worker, without a stack)."""
     fast_start: bool = _flag(False)
-    java_heap_mb: int = _whole(256, 64, 65_536)
+    """Short intervals in the KCL, for a fast first start on one machine. They cost requests all the time."""
+    java_heap_mb: int = _whole(256, 64, 65_536, "MiB")
+    """Heap of the KCL daemon: [how much](docs/backpressure.md#the-daemons-heap)."""
 
-    archive_max_records: int = _whole(10_000, 1, 1_000_000)
-    archive_max_bytes: int = _whole(8_388_608, 1_024, 268_435_456)
-    archive_max_seconds: int = _whole(60, 1, 3_600)
+    archive_max_records: int = _whole(10_000, 1, 1_000_000, "records")
+    """An archive object holds at most this many records."""
+    archive_max_bytes: int = _whole(8_388_608, 1_024, 268_435_456, "bytes")
+    """An archive object is full at this size before compression."""
+    archive_max_seconds: int = _whole(60, 1, 3_600, "s")
+    """An archive object holds the records of a window of arrival times of this length."""
     archive_compression: Compression = _choice("zstd", "gzip")  # noqa: RUF009
+    """How archive objects are compressed. A new choice holds for a shard from its next archive object but one:
+    [why](docs/decisions/0025-zstd.md#the-key)."""
 
-    reading_contracts: Contracts = _setting(contracts, DEFAULT)  # noqa: RUF009
+    reading_contracts: Contracts = _setting(types.contracts, DEFAULT)  # noqa: RUF009
+    """How the payloads of your devices are read: [contracts](docs/contracts.md). By default the two built-in
+    [formats](docs/payloads.md)."""
     payload_decoder: OwnDecoder | None = _setting(load, None)  # noqa: RUF009
-    alert_function: str | None = _setting(_function_name, None)
-    alert_field: str = _setting(_field, "humidity")
+    """A function of your own for payloads that no contract can describe:
+    [decoder of your own](docs/contracts.md#a-decoder-of-your-own)."""
+    alert_function: str | None = _setting(types.function_name, None)
+    """The function that is called for each reading that meets the condition; without it the consumer raises no
+    alerts: [who raises alerts](docs/iot-rules.md#alerts-by-the-consumer)."""
+    alert_field: str = _setting(types.field, "humidity")
+    """The field of the condition: a measure, a sensor or the reading's value of a contract, by its name or path;
+    `value` is the value of every reading. With `ALERT_FUNCTION` any other is refused."""
     alert_when: Literal["below", "above"] = _choice("below", "above")
-    alert_threshold: Decimal = _setting(decimal, Decimal(35))  # noqa: RUF009
-    alert_max_age: int = _whole(86_400, 0, 315_360_000)
-    row_ttl_days: int = _whole(0, 0, 36_500)
-    table_concurrency: int = _whole(8, 1, 256)
-    devices_table: str | None = _setting(_table_name, None)
-    devices_seconds: int = _whole(300, 1, 31_536_000)
+    """On which side of the threshold a value raises an alert."""
+    alert_threshold: Decimal = _setting(types.decimal, Decimal(35))  # noqa: RUF009
+    """The threshold itself."""
+    alert_max_age: int = _whole(86_400, 0, 315_360_000, "s")
+    """A reading that was older than this when it arrived raises no alert (0: any age)."""
+    row_ttl_days: int = _whole(0, 0, 36_500, "days")
+    """The table deletes a row this long after its measurement (0: never), within bounds given by its arrival: [rows
+    that expire](docs/payloads.md#rows-that-expire)."""
+    table_concurrency: int = _whole(8, 1, 256, "requests")
+    """Concurrent write requests to the table."""
+    devices_table: str | None = _setting(types.table_name, None)
+    """Table of the [list of devices](docs/query.md); without it no list is kept."""
+    devices_seconds: int = _whole(300, 1, 31_536_000, "s")
+    """A worker renews a device's entry in that list at most this often. Fleets that send less often should choose
+    an hour (3600) or a day: each renewal is a write."""
 
-    cloudwatch_namespace: str | None = _setting(lambda text: None if text == "off" else _namespace(text), "Sensor")
+    cloudwatch_namespace: str | None = _setting(types.namespace, "Sensor")
+    """Namespace of the [metrics](docs/metrics.md#cloudwatch) in CloudWatch, or `off` to send none. The consumer's own
+    counters have the dimension `Application` with the value of `APPLICATION_NAME`."""
     cloudwatch_per_sensor: bool = _flag(False)
-    http_host: str = _setting(_host, "127.0.0.1")
+    """Also sends a metric with the dimension `SensorId` for each device. Each is paid for."""
+    http_host: str = _setting(types.host, "127.0.0.1")
+    """Address for `/metrics`, `/healthz` and `/shards`. They have no password: admit only who should read them."""
     http_port: int = _whole(8080, 0, 65_535)
-    shutdown_seconds: int = _whole(90, 5, 110)
-    run_dir: str = _setting(run_dir, "")  # derived
+    """Its port (0: any free one, shown in the log)."""
+    shutdown_seconds: int = _whole(90, 5, 110, "s")
+    """Time after SIGTERM to commit and checkpoint what is in progress: [shutdown](docs/settings.md#shutdown)."""
+    run_dir: str = _setting(types.run_dir, "")  # derived
+    """Folder for the connectors' socket and the daemon's files. By default
+    `$TMPDIR/sensorstream-<WORKER_ID>` (macOS: below `/tmp`)."""
     log_level: str = _choice("INFO", "DEBUG", "WARNING", "ERROR")
+    """The least level that is logged."""
     log_format: str = _choice("auto", "json", "text")
+    """`json`: one object per line; `text`: for people; `auto`: text on a terminal, else JSON. Always on stderr.
+    Lines about a shard have a field `shard`."""
 
     @classmethod
     def load(cls, environ: Mapping[str, str]) -> "Settings":
@@ -188,12 +209,12 @@ def _parsed(variable: str, text: str, parse: Callable[[str], Any], faults: list[
 def _derive(found: dict[str, Any], environ: Mapping[str, str], faults: list[str]) -> None:
     """Fills in the defaults that come from other settings or from the host."""
     application = found.get("application_name") or f"{found.get('stream_name')}-consumer"
-    worker = found.get("worker_id") or _parsed("WORKER_ID", socket.gethostname(), _worker_id, faults)
+    worker = found.get("worker_id") or _parsed("WORKER_ID", socket.gethostname(), types.worker_id, faults)
     # The end of an ECS task's ARN is unique.
     own = f"sensorstream-{re.sub('[/:]', '-', str(worker))[-32:]}"
     # TMPDIR of macOS alone takes 49 of the 103 bytes that a Unix socket's path may have there.
     folder = f"{(sys.platform != 'darwin' and environ.get('TMPDIR')) or '/tmp'}/{own}"  # noqa: S108
-    place = found["run_dir"] if "run_dir" in found else _parsed("RUN_DIR", folder, run_dir, faults)
+    place = found["run_dir"] if "run_dir" in found else _parsed("RUN_DIR", folder, types.run_dir, faults)
     if decoder := found.get("payload_decoder"):
         found["reading_contracts"] = Contracts((found.get("reading_contracts") or DEFAULT).entries, decoder)
     found |= {
@@ -209,4 +230,6 @@ def _require_alert_field(found: Mapping[str, Any], faults: list[str]) -> None:
     known = (found.get("reading_contracts") or DEFAULT).fields()
     field = found.get("alert_field") or "humidity"
     if found.get("alert_function") and known and field not in known:
-        faults.append(f"ALERT_FIELD: no reading has {quoted(field)}; what readings have is {', '.join(sorted(known))}")
+        faults.append(
+            f"ALERT_FIELD: no reading has {types.quoted(field)}; what readings have is {', '.join(sorted(known))}"
+        )

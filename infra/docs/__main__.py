@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from consumer.payload.contract import schema
-from infra.docs import cost
+from infra.docs import cost, settings
 from infra.docs.catalogue import catalogue
 from infra.docs.parameters import parameter_table, resource_counts
 from infra.docs.permissions import permissions
@@ -29,6 +29,9 @@ def made() -> dict[Path, str]:
     }
     return {
         DOCS / "resources.md": resources(found),
+        DOCS / "settings.md": filled(
+            DOCS / "settings.md", {"settings": settings.table(), "parameters": settings.parameter_table()}
+        ),
         DOCS / "security.md": filled(DOCS / "security.md", {"permissions": f"\n{permissions(found)}\n"}),
         DOCS / "deploy.md": filled(DOCS / "deploy.md", deploy),
         DOCS / "contracts.schema.json": json.dumps(schema(), indent=2) + "\n",

@@ -8,6 +8,7 @@ import pytest
 
 from consumer.settings import Settings, SettingsError
 from infra.deploy.templates import INFRA
+from infra.docs.settings import parameters
 from tests.unit.policies import TEMPLATES
 
 SERVICE = TEMPLATES["service"]
@@ -16,13 +17,7 @@ REQUIRED = {"STREAM_NAME": "stream", "SENSOR_TABLE": "table", "ARCHIVE_BUCKET": 
 SETTINGS = {field.name.upper(): field for field in dataclasses.fields(Settings)}
 [CONTAINER] = SERVICE["Resources"]["TaskDefinition"]["Properties"]["ContainerDefinitions"]
 GIVEN: dict[str, Any] = {each["Name"]: each["Value"] for each in CONTAINER["Environment"]}
-MADE = {name for name, each in SERVICE["Parameters"].items() if "Default" not in each or each.get("Default") == "none"}
-CHOSEN = {
-    name: value["Ref"]
-    for name, value in GIVEN.items()
-    if isinstance(value, dict) and "Ref" in value and not value["Ref"].startswith("AWS::") and value["Ref"] not in MADE
-}
-"""Setting -> the parameter by which a deployment chooses it."""
+CHOSEN = parameters()
 NARROWER = {"JAVA_HEAP_MB": "a task has 8 GiB at most here"}
 
 
@@ -31,19 +26,15 @@ def test_the_environment_of_the_task_is_read() -> None:
     assert GIVEN.keys() - SETTINGS.keys() == {"TMPDIR"} | {name for name in GIVEN if name.startswith("AWS_ACCOUNT")}
 
 
-def listed(heading: str) -> dict[str, str]:
-    """The table under a heading of the page: variable -> its second column."""
+def listed(heading: str) -> set[str]:
+    """The variables in the table under a heading of the page."""
     section = PAGE.partition(f"\n### {heading}\n")[2].partition("\n### ")[0]
-    return dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", section, re.MULTILINE))
+    return set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE))
 
 
-def test_the_page_names_the_parameter_of_each_setting_that_has_one() -> None:
-    assert listed("By a parameter") == {name: f"`{parameter}`" for name, parameter in CHOSEN.items()}
-
-
-def test_the_page_says_of_each_other_setting_why_it_has_none() -> None:
-    assert listed("By the template").keys() == (GIVEN.keys() & SETTINGS.keys()) - CHOSEN.keys()
-    assert listed("Not in a deployment").keys() == SETTINGS.keys() - GIVEN.keys()
+def test_the_page_says_of_each_setting_without_a_parameter_why_it_has_none() -> None:
+    assert listed("By the template") == (GIVEN.keys() & SETTINGS.keys()) - CHOSEN.keys()
+    assert listed("Not in a deployment") == SETTINGS.keys() - GIVEN.keys()
 
 
 def load(**variables: str) -> Settings:
@@ -88,4 +79,4 @@ def test_every_setting_that_the_documents_name_is_set_or_explained() -> None:
     pages = "".join(page.read_text() for page in (INFRA.parent / "docs").glob("*.md") if page.name != "settings.md")
     named = {name for name in re.findall(r"`([A-Z][A-Z_]+)`", pages) if name in SETTINGS}
     assert {"ARCHIVE_MAX_SECONDS", "TABLE_CONCURRENCY", "FAILOVER_SECONDS"} <= named
-    assert named <= CHOSEN.keys() | listed("By the template").keys() | listed("Not in a deployment").keys()
+    assert named <= CHOSEN.keys() | listed("By the template") | listed("Not in a deployment")

@@ -1,8 +1,6 @@
 """The environment: defaults, bounds, and one clear line for each mistake."""
 
-import dataclasses
 import json
-import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,7 +16,6 @@ REQUIRED = {
     "ARCHIVE_BUCKET": "archive-bucket",
     "AWS_REGION": "eu-central-1",
 }
-TABLE = (Path(__file__).parents[2] / "docs/settings.md").read_text().partition("\n## In a deployment")[0]
 
 
 def load(**changes: str) -> Settings:
@@ -171,49 +168,6 @@ def test_the_names_of_0_2_are_told_what_took_their_place() -> None:
 
 def test_off_is_no_namespace() -> None:
     assert load(CLOUDWATCH_NAMESPACE="off").cloudwatch_namespace is None
-
-
-def test_the_documentation_names_each_setting_with_its_default() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", TABLE, re.MULTILINE)
-    assert [name for name, _ in rows if name not in _documented()] == []
-    assert dict(rows).keys() == _documented().keys()
-    for name, default in rows:
-        expected = _documented()[name]
-        assert default.startswith(expected) if expected == "derived" else default == expected, name
-
-
-def test_the_documentation_has_the_bounds() -> None:
-    for name, meaning in re.findall(r"^\| `(\w+)` \| .*? \| (.*) \|", TABLE, re.MULTILINE):
-        if bounds := re.search(r"\((\d+) to (\d+)[;)]", meaning):
-            least, most = (int(bound) for bound in bounds.groups())
-            for value in (least, most):
-                assert getattr(load(**{name: str(value)}), name.lower()) == value
-            for value in (least - 1, most + 1):
-                with pytest.raises(SettingsError, match=f"^{name}: must be a whole number from {least} to {most}"):
-                    load(**{name: str(value)})
-
-
-def _documented() -> dict[str, str]:
-    """Variable -> its default as the table should show it."""
-    shown: dict[str, str] = {}
-    for field in dataclasses.fields(Settings):
-        default = field.default
-        if default is dataclasses.MISSING:
-            text = "required"
-        elif default == "":
-            text = "derived"
-        elif field.name == "initial_position":
-            text = "`TRIM_HORIZON`"
-        elif field.name == "reading_contracts":
-            text = "the two built-in [formats](payloads.md)"
-        elif default in (None, ()):
-            text = "none"
-        elif isinstance(default, bool):
-            text = f"`{str(default).lower()}`"
-        else:
-            text = f"`{default}`"
-        shown[field.name.upper()] = text
-    return shown
 
 
 ALERTS = {"ALERT_FUNCTION": "alert"}
