@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import Meta
 
-Path = Annotated[str, Meta(min_length=1, max_length=500)]
+Path = Annotated[str, Meta(min_length=1, max_length=500, title="path")]
 Seconds = Annotated[int, Meta(ge=0, le=10**10)]
 Paths = (
     Annotated[dict[Annotated[str, Meta(min_length=1)], Path], Meta(max_length=200)]
@@ -21,25 +21,82 @@ DAY: Final = 86_400
 
 
 class Contract(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """The paths of device, time and numbers in the messages of a fleet; docs/contracts.md describes each field."""
+    """The paths of device, time and numbers in the messages of a fleet: docs/contracts.md."""
 
-    name: Annotated[str, Meta(max_length=60, pattern="^[A-Za-z0-9._-]*$", description="In metrics and reports.")] = ""
-    each: (
-        Annotated[Path | Levels, Meta(description="The list of readings within a message; paths of nested lists.")]
+    device: Annotated[
+        Path,
+        Meta(
+            description="A path, `$partitionKey`, or a template of them such as `{model}-{id}`. "
+            "A whole number becomes text."
+        ),
+    ]
+    time: Annotated[Path, Meta(description="A path, or `$arrival`: when the record came into the stream.")]
+    value: (
+        Annotated[Path, Meta(description="A path to the number that becomes the row's `Value`. Required in a message.")]
         | None
     ) = None
-    device: Annotated[Path, Meta(description="A path, $partitionKey, or a template: {model}-{id}.")]
-    time: Annotated[Path, Meta(description="A path, or $arrival.")]
-    time_zone: Annotated[str, Meta(description="IANA name of the zone of times that name none.")] | None = None
+    measures: Annotated[
+        Paths,
+        Meta(
+            description="Further numbers of the same row, in its map `Measures`: names to paths, or a list of paths "
+            "that are the names, too."
+        ),
+    ] = {}
+    sensors: Annotated[
+        Paths,
+        Meta(
+            description="Numbers that become rows of their own, with the `SensorId` `device/name`. "
+            "Written as `measures`."
+        ),
+    ] = {}
+    each: (
+        Annotated[
+            Path | Levels,
+            Meta(
+                description="A path to the list of readings in a message; all other paths are those of one reading. "
+                'Of nested lists a path for each level: `["devices", "readings"]`.'
+            ),
+        ]
+        | None
+    ) = None
+    time_zone: (
+        Annotated[
+            str,
+            Meta(
+                description="Of times that name no zone: an IANA name such as `Europe/Berlin`. "
+                "Without it such a time is rejected."
+            ),
+        ]
+        | None
+    ) = None
     bad_time: Annotated[
-        Literal["reject", "arrival"], Meta(description="What holds where the time is none: no reading, or the arrival.")
+        Literal["reject", "arrival"],
+        Meta(
+            description="`arrival`: a time that is missing, invalid or out of bounds is replaced by the record's "
+            "arrival."
+        ),
     ] = "reject"
-    value: Annotated[Path, Meta(description="The number that is the row's Value.")] | None = None
-    measures: Annotated[Paths, Meta(description="Further numbers of the row: name to path, or paths alone.")] = {}
-    sensors: Annotated[Paths, Meta(description="Readings of their own, as device/name: name to path.")] = {}
-    max_future_seconds: Annotated[Seconds, Meta(description="How far ahead of its arrival a time may be.")] = DAY
-    max_past_seconds: Annotated[Seconds, Meta(description="How long before its arrival a time may be.")] | None = None
-    encoding: Annotated[Encoding, Meta(description="Of the messages; else by their first bytes.")] | None = None
+    max_future_seconds: Annotated[
+        Seconds, Meta(description="A time further ahead of the arrival is rejected (`time-in-future`).")
+    ] = DAY
+    max_past_seconds: (
+        Annotated[Seconds, Meta(description="A time further before the arrival is rejected (`time-in-past`).")] | None
+    ) = None
+    encoding: (
+        Annotated[
+            Encoding,
+            Meta(description="The contract reads no messages in others. Without it: as their first bytes tell."),
+        ]
+        | None
+    ) = None
+    name: Annotated[
+        str,
+        Meta(
+            max_length=60,
+            pattern="^[A-Za-z0-9._-]*$",
+            description="In metrics and reports; without it `contract-<n>`.",
+        ),
+    ] = ""
 
 
 Entry = Contract | Ready

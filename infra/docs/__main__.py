@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from consumer.payload.contract import schema
-from infra.docs import cost, settings
+from infra.docs import contracts, cost, settings
 from infra.docs.catalogue import catalogue
 from infra.docs.parameters import parameter_table, resource_counts
 from infra.docs.permissions import permissions
@@ -34,6 +34,7 @@ def made() -> dict[Path, str]:
         ),
         DOCS / "security.md": filled(DOCS / "security.md", {"permissions": f"\n{permissions(found)}\n"}),
         DOCS / "deploy.md": filled(DOCS / "deploy.md", deploy),
+        DOCS / "contracts.md": filled(DOCS / "contracts.md", {"fields": contracts.table()}),
         DOCS / "contracts.schema.json": json.dumps(schema(), indent=2) + "\n",
         CATALOGUE: catalogue(),
     }
