@@ -20,8 +20,10 @@ class DaemonProcess(Collector):
     def describe(self) -> list[CounterMetricFamily | GaugeMetricFamily]:
         """The metrics without samples, for their registration."""
         return [
-            GaugeMetricFamily("sensorstream_daemon_resident_memory_bytes", "Resident memory of the KCL daemon."),
-            CounterMetricFamily("sensorstream_daemon_cpu_seconds", "CPU time of the running KCL daemon."),
+            GaugeMetricFamily(
+                "sensorstream_daemon_resident_memory_bytes", "Resident memory of the KCL daemon (Linux)."
+            ),
+            CounterMetricFamily("sensorstream_daemon_cpu_seconds", "CPU time of the running KCL daemon (Linux)."),
         ]
 
     def collect(self) -> Iterator[CounterMetricFamily | GaugeMetricFamily]:

@@ -33,7 +33,7 @@ class Ages(Collector):
         buckets = [(str(float(bound)), count) for bound, count in zip(BOUNDS, self._counts, strict=True)]
         yield HistogramMetricFamily(
             "sensorstream_event_age_seconds",
-            "Age of readings when their row is durable.",
+            "Age of readings, by the device's clock, when their row is durable.",
             buckets=[*buckets, ("+Inf", self._total)],
             sum_value=self._seconds,
         )

@@ -16,7 +16,7 @@ class ContractCounters(Collector):
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         usages = self._contracts.usages()
-        text = "Messages, or readings within them, that a contract read."
+        text = "Messages that a contract read, or readings of their lists."
         read = CounterMetricFamily("sensorstream_contract_messages", text, labels=["contract"])
         for usage in usages:
             read.add_metric([usage.name], usage.matched)
@@ -25,7 +25,7 @@ class ContractCounters(Collector):
         yield _by_path("missing", text, {usage.name: usage.missing for usage in usages})
         text = "Measures and sensors that were no number."
         yield _by_path("unusable", text, {usage.name: usage.unusable for usage in usages})
-        text = "Paths for whose sake the contract that came nearest did not read a message."
+        text = "Paths that were missing in messages that no contract read, of the contract that came nearest."
         yield _by_path("lacking", text, {usage.name: usage.lacking for usage in usages})
 
 

@@ -46,12 +46,12 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         _ProcessCollector(registry=registry)
         gauge, histogram = partial(_declare, Gauge, registry), partial(_declare, Histogram, registry)
-        self.alerts_waiting = gauge("alerts_waiting", "Alerts that Lambda has not accepted yet.")
+        self.alerts_waiting = gauge("alerts_waiting", "Alerts by the consumer that Lambda has not accepted yet.")
         self.daemon_up = gauge("daemon_up", "1 while the KCL daemon runs.")
-        self.archive_max_seconds = gauge(
-            "archive_max_seconds", "The window of arrival times of one archive object, as set."
+        self.archive_max_seconds = gauge("archive_max_seconds", "The setting ARCHIVE_MAX_SECONDS.")
+        self.devices = gauge(
+            "devices", "Different devices in the last minute, by linear counting, within 1 % up to half a million."
         )
-        self.devices = gauge("devices", "Different devices in the last minute, within some percent.")
         stage = histogram("stage_seconds", "Time of one batch in a stage.", "stage", buckets=STAGE_BUCKETS)
         self.stage = {name: stage.labels(name) for name in STAGES}
         self._ages = Ages()
@@ -62,35 +62,47 @@ class Metrics:
         self._begin()
 
     def _add_counters(self, counter: Callable[..., Counter]) -> None:
-        self.batches = counter("batches", "Deliveries from the KCL that held records.")
-        self.records = counter("records", "Stream records taken, without those seen before the checkpoint.")
-        self.redelivered = counter("records_redelivered", "Stream records skipped: at or below the checkpoint.")
+        self.batches = counter("batches", "Deliveries of the KCL that held records.")
+        self.records = counter("records", "Records accepted, without those at or below the checkpoint.")
+        self.redelivered = counter(
+            "records_redelivered", "Records skipped because they are at or below the checkpoint. Rises after restarts."
+        )
         self.decoded = counter("readings_decoded", "Readings decoded from records.")
         self.rejected = counter("readings_rejected", "Readings rejected to the dead letters.", "reason")
-        self.rows = counter("rows_written", "Rows durable in the sensor table.")
-        self.superseded = counter("rows_superseded", "Readings whose row a later one of the same batch took.")
+        self.rows = counter("rows_written", "Rows durable in the table.")
+        self.superseded = counter("rows_superseded", "Readings whose row a later reading of the same batch has taken.")
         self.ttl_bounded = counter(
             "rows_ttl_bounded", "Rows that expire by their record's arrival: the device's clock is wrong.", "bound"
         )
-        self.archive_objects = counter("archive_objects", "Archive objects committed in the archive.")
+        self.archive_objects = counter("archive_objects", "Archive objects committed.")
         self.archive_records = counter("archive_records", "Records in committed archive objects.")
         self.archive_bytes = counter("archive_bytes", "Compressed bytes of committed archive objects.")
         self.dead_letters = counter("dead_letter_records", "Records copied to dead-letter objects.")
-        self.fence = counter("fence_outcomes", "How archive objects were committed.", "outcome")
-        self.checkpoints = counter("checkpoints", "Checkpoints accepted by the KCL.")
-        self.checkpoint_errors = counter("checkpoint_errors", "Checkpoints refused by the KCL.", "error")
-        self.retries = counter("retries", "Requests to a sink sent again after an error.", "sink", "error")
-        self.throttles = counter("throttles", "Requests or items a sink refused for its capacity.", "sink")
+        self.fence = counter("fence_outcomes", "What commits of archive objects found in the archive.", "outcome")
+        self.checkpoints = counter("checkpoints", "Checkpoints that the KCL accepted.")
+        self.checkpoint_errors = counter("checkpoint_errors", "Checkpoints that the KCL refused.", "error")
+        self.retries = counter("retries", "Requests to a sink that were repeated after an error.", "sink", "error")
+        self.throttles = counter("throttles", "Requests or rows that a sink refused for lack of capacity.", "sink")
         self.ownership_ended = counter("ownership_ended", "Shards that this worker lost or gave up.", "reason")
         self.restarts = counter("daemon_restarts", "Starts of the KCL daemon after the first.", "reason")
-        self.cloudwatch_errors = counter("cloudwatch_errors", "Failed PutMetricData requests; never in the way.")
-        self.cloudwatch_omitted = counter("cloudwatch_omitted", "Readings CloudWatch would refuse.", "reason")
-        self.alerts_raised = counter("alerts_raised", "Readings that met the condition for alerts.")
-        self.alerts_sent = counter("alerts_sent", "Alerts accepted by Lambda for the alert function.")
-        self.alerts_dropped = counter("alerts_dropped", "Alerts lost before Lambda accepted them.", "reason")
-        self.alert_errors = counter("alert_errors", "Failed calls of the alert function; sent again.", "error")
-        self.taken_over = counter("leases_taken_over", "Leases of lost workers and hand-overs given to a worker.")
-        self.lease_reads = counter("lease_read_units", "DynamoDB's read units for looks at the lease table.", "kind")
+        self.cloudwatch_errors = counter(
+            "cloudwatch_errors", "Failed PutMetricData requests; they are repeated and delay nothing."
+        )
+        self.cloudwatch_omitted = counter(
+            "cloudwatch_omitted", "Readings that CloudWatch would refuse, left out there only.", "reason"
+        )
+        self.alerts_raised = counter("alerts_raised", "Readings that met the condition of alerts by the consumer.")
+        self.alerts_sent = counter("alerts_sent", "Alerts that Lambda has accepted.")
+        self.alerts_dropped = counter(
+            "alerts_dropped", "Alerts that are lost, as Lambda has not accepted them.", "reason"
+        )
+        self.alert_errors = counter("alert_errors", "Failed calls of the alert function; they are repeated.", "error")
+        self.taken_over = counter(
+            "leases_taken_over", "Leases of lost workers that this worker has given to others or taken."
+        )
+        self.lease_reads = counter(
+            "lease_read_units", "Read units of the consumer's looks at the lease table, without the daemon's.", "kind"
+        )
 
     def _begin(self) -> None:
         """Initializes counters with known labels to 0, and sets the versions."""
@@ -106,7 +118,7 @@ class Metrics:
         ):
             for label in known:
                 reasons.labels(label)
-        info = Info("sensorstream_build", "Versions that run.", registry=self.registry)
+        info = Info("sensorstream_build", "Versions of the consumer, of Python and of the KCL.", registry=self.registry)
         info.info(
             {
                 "python": platform.python_version(),
