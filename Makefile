@@ -119,7 +119,7 @@ profile: setup .bench/ready  ## build/bench/flame.svg: a flame graph of the hot 
 bench-scale: setup .bench/ready  ## what leases cost and how fast they move, by the size of the fleet, in virtual time, half an hour; writes docs/performance.md
 	@exec $(PY) -m tests.bench.scale
 
-docs: .venv/ready  ## generate the parts of docs/ about resources, permissions, parameters and cost, from templates and prices
+docs: .venv/ready  ## generate the parts of docs/ that follow from code, templates and prices: settings, metrics, commands, resources ...
 	@$(PY) -m infra.docs
 
 site: .site/ready  ## build/site: the documents as a web site with search

@@ -15,6 +15,7 @@ from producer.ops import commands as ops
 from producer.ops import contract_commands as contracts
 from producer.ops import query_command as queries
 from producer.options import Choice
+from producer.reference import EXIT_CODES, REFERENCES
 from producer.reporting import PROGRAM, reported
 
 SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
@@ -31,9 +32,8 @@ class Commands(click.Group):
     cls=Commands,
     no_args_is_help=False,
     context_settings={"help_option_names": ["-h", "--help"], "show_default": True, "max_content_width": 120},
-    epilog="Exit codes: 0 fine; 1 something was found, is uncertain or was left; 2 a wrong command line, or an "
-    "error, explained in one line; 3 the audit had nothing to compare; 130 interrupted. Where AWS is comes from the "
-    "SDK's environment variables; for the local stack: source .local/env",
+    epilog=f"Exit codes: {'; '.join(f'{code} {text}' for code, text in EXIT_CODES.items())}. Where AWS is comes from "
+    "the SDK's environment variables; for the local stack: source .local/env",
 )
 @click.version_option(package_name=PROGRAM, message="%(package)s %(version)s")
 def cli() -> None:
@@ -53,6 +53,8 @@ def completion(shell: str) -> int:
 
 for command in (*fleet.COMMANDS, *ops.COMMANDS, *queries.COMMANDS, *contracts.COMMANDS, *console.COMMANDS):
     cli.add_command(command)
+for name, each in cli.commands.items():
+    each.epilog = str(REFERENCES[name])
 
 
 def main(argv: Sequence[str] | None = None) -> int:

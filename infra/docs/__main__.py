@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from consumer.payload.contract import schema
-from infra.docs import contracts, cost, metrics, settings
+from infra.docs import commands, contracts, cost, metrics, settings
 from infra.docs.catalogue import catalogue
 from infra.docs.parameters import parameter_table, resource_counts
 from infra.docs.permissions import permissions
@@ -28,6 +28,10 @@ def made() -> dict[Path, str]:
         "fleet": cost.fleet(),
     }
     return {
+        DOCS / "commands.md": filled(
+            DOCS / "commands.md",
+            {"commands": commands.overview(), "exits": commands.exit_codes(), "options": commands.sections()},
+        ),
         DOCS / "metrics.md": filled(DOCS / "metrics.md", metrics.tables()),
         DOCS / "resources.md": resources(found),
         DOCS / "settings.md": filled(
