@@ -54,12 +54,14 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """The text with its links as the site needs them; what belongs to a list's item stands further in, for mkdocs."""
+    """The text as the site needs it: its links; what belongs to a list's item further in; bars in code as they are."""
     folder = Path(page.file.abs_src_path).parent
 
     def replaced(found: re.Match[str]) -> str:
         if found["indent"]:
             return " " * 4
+        if found["code"]:
+            return found[0] if found[0].startswith("```") else found[0].replace(r"\|", "|")
         path, anchor = found["path"], found["anchor"]
         if not path or ":" in path:
             return found[0]
@@ -68,7 +70,8 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
 
     markdown = re.sub(r"^```(\w+) (\w.*)$", r'```\1 title="\2"', markdown, flags=re.MULTILINE)
     link = r"\]\((?P<path>[^)\s#]*)(?P<anchor>(?:#[^)\s]*)?)\)"
-    return re.sub(rf"```.*?```|^(?P<indent> {{2,3}})(?=\S)|{link}", replaced, markdown, flags=re.DOTALL | re.MULTILINE)
+    parts = rf"(?P<code>```.*?```|`[^`]+`)|^(?P<indent> {{2,3}})(?=\S)|{link}"
+    return re.sub(parts, replaced, markdown, flags=re.DOTALL | re.MULTILINE)
 
 
 def _page(path: Path) -> Path:

@@ -68,6 +68,7 @@ def test_no_list_or_table_or_block_of_code_has_stayed_text(site: Path) -> None:
         text = re.sub(r"<(code|pre)\b.*?</\1>", "", page.read_text(), flags=re.DOTALL)
         paragraphs = "\n".join(re.findall(r"<p>(.*?)</p>", text, re.DOTALL))
         assert not re.search(r"^(- |1\. |\||```)", paragraphs, re.MULTILINE), page
+        assert not re.search(r"<td>[^\n]*\\\|", page.read_text()), page
 
 
 def test_a_page_that_the_table_of_contents_forgets_and_a_broken_link_fail_the_build(tmp_path: Path) -> None:
