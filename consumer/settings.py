@@ -104,7 +104,7 @@ class Settings:
     one. `create`: the consumer also creates the table (one worker, without a stack)."""
     fast_start: bool = _flag(False)
     """Short intervals in the KCL, for a fast first start on one machine. They cost requests all the time."""
-    java_heap_mb: int = _whole(256, 64, 65_536, "MiB")
+    java_heap_mb: int = _whole(400, 64, 65_536, "MiB")
     """Heap of the KCL daemon: [how much](docs/backpressure.md#the-daemons-heap)."""
 
     archive_max_records: int = _whole(10_000, 1, 1_000_000, "records")

@@ -30,6 +30,8 @@ SOON = {
 START_SECONDS = 240.0
 LIVE_SHARDS, LIVE_RATE, LIVE_WARM_UP = 2, 400, 30
 """Shards, readings a second, and seconds before the measurement at most: what a small fleet pays most of the day."""
+MAX_RECORDS = {1: "1500", 10: "500"}
+"""Records of a poll by readings in a record: the default, and what docs/backpressure.md says of records of 1 KB."""
 PERIOD = 0.05
 """Seconds between two questions to the sink."""
 RECOVERY_SECONDS = 30
@@ -174,7 +176,7 @@ def drain(servers: Servers, effort: Effort, per_record: int) -> dict[str, float]
     servers.load(stream, part=1, readings=readings // shards, since=Parts().since, per_record=per_record)
     servers.avoid(CORE)
     rows = Rows(servers)
-    with service(servers, stream) as task:
+    with service(servers, stream, MAX_RECORDS=MAX_RECORDS[per_record]) as task:
         task.launcher = ["taskset", "-c", str(CORE)]
         task.start(wait=False)
         began = rows.wait(1, lambda: task.running)

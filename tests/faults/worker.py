@@ -123,6 +123,7 @@ class Worker:
 
     def signal(self, number: int) -> None:
         """To the service alone."""
+        assert self.pid, f"{self.name} has not begun to answer"  # 0 would be ourselves, and all around us
         os.kill(self.pid, number)
 
     def kill(self) -> None:
