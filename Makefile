@@ -59,7 +59,7 @@ setup: .venv/ready .local-aws/ready  ## create both environments (every target d
 demo: setup  ## local stack + simulator + audit; FOR=60 DEVICES=50 RATE=100 for a bounded run; CONTRACT=zigbee2mqtt for devices of docs/devices
 	@exec $(PY) -m infra.local demo $(given)
 
-up: setup  ## local stack in the foreground until Ctrl-C; writes .local/env; CONSUMER=no for one of your own; [PARAMS="ArchiveMaxSeconds=5"]
+up: setup  ## local stack in the foreground until Ctrl-C; writes .local/env; CONSUMER=no for one of your own, CONSOLE=no for none; [PARAMS="ArchiveMaxSeconds=5"]
 	@exec $(PY) -m infra.local up $(given)
 
 watch: .venv/ready .local-prometheus/ready  ## Prometheus with the rules beside the running local stack: [PROMETHEUS_PORT=9090]
@@ -143,8 +143,10 @@ types: .venv/ready  ## mypy --strict, for Linux and for macOS
 imports: .venv/ready  ## who may import what (import-linter)
 	@PYTHONPATH=infra/local/emulator-extension .venv/bin/lint-imports --no-logo
 
-check: setup lint types imports .lint/checkov/ready .lint/sam/ready .local-prometheus/ready  ## lint, types, cfn-lint, sam, checkov, hadolint, promtool; warnings are errors
+check: setup lint types imports .lint/checkov/ready .lint/sam/ready .lint/schema/ready .local-prometheus/ready  ## lint, types, cfn-lint, sam, checkov, hadolint, schemas, promtool; warnings are errors
 	@infra/lint.sh
+	.lint/schema/bin/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
+	.lint/schema/bin/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	.venv/bin/hadolint Dockerfile
 	.local-prometheus/promtool check config config/prometheus/prometheus.yml config/prometheus/prometheus-local.yml
 

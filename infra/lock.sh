@@ -15,6 +15,7 @@ compile "$1" requirements/lint-checkov.in -o requirements/lint-checkov.txt
 compile "$1" requirements/lint-sam.in -o requirements/lint-sam.txt
 compile "$1" requirements/lint-sbom.in -o requirements/lint-sbom.txt
 compile "$1" requirements/site.in -o requirements/site.txt
+compile "$1" requirements/lint-schema.in -o requirements/lint-schema.txt
 compile "$1" pyproject.toml -o requirements/service.txt
 compile "$1" pyproject.toml --extra tools -c requirements/service.txt -o requirements/tools.txt
 compile "$1" pyproject.toml --extra tools --extra dev -c requirements/tools.txt -o requirements/dev.txt
