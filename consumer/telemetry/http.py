@@ -23,6 +23,7 @@ class Http:
         app = web.Application()
         app.add_routes(
             [
+                web.get("/", self._index),
                 web.get("/metrics", self._get_metrics),
                 web.get("/healthz", self._healthz),
                 web.get("/shards", self._shards),
@@ -38,6 +39,9 @@ class Http:
 
     async def stop(self) -> None:
         await self._runner.cleanup()
+
+    async def _index(self, _: web.Request) -> web.Response:
+        return web.Response(text="/metrics\n/healthz\n/shards\nReadings and the pipeline: sensorstream console\n")
 
     async def _get_metrics(self, request: web.Request) -> web.Response:
         encode, kind = choose_encoder(request.headers.get("Accept", ""))
