@@ -26,7 +26,7 @@ PLAIN = (
 )  # fmt: skip
 TARGETS = {
     "demo": (*LOCAL, "CONTRACT", *FLEET),
-    "up": (*LOCAL, "CONSUMER"),
+    "up": (*LOCAL, "CONSUMER", "CONSOLE"),
     "watch": ("PROMETHEUS_PORT",),
     "deploy": DEPLOY,
     "plan": DEPLOY,

@@ -12,7 +12,6 @@ from types import FrameType
 
 from infra.deploy import exits
 from infra.deploy.cloudformation import InputError
-from infra.local.console import Console
 from infra.local.options import Options
 from infra.local.process import LOCAL, LocalError
 from infra.local.stack import LocalStack, env_file
@@ -46,8 +45,8 @@ def say(line: str) -> None:
 def up(given: Mapping[str, str]) -> int:
     """Runs until Ctrl-C (exit code 0), or until a part of the stack ends unexpectedly (1)."""
     try:
-        with LocalStack(Options.load(given), say) as stack, Console(stack) as console:
-            say(endpoints(stack, console))
+        with LocalStack(Options.load(given), say) as stack:
+            say(endpoints(stack))
             while (failure := stack.failure()) is None:
                 threading.Event().wait(1)
             raise LocalError(failure)
@@ -56,10 +55,11 @@ def up(given: Mapping[str, str]) -> int:
         return 0
 
 
-def endpoints(stack: LocalStack, console: Console) -> str:
+def endpoints(stack: LocalStack) -> str:
     """What a person needs to use the running stack."""
-    rows = {
-        "Console": f"{console.address}  (for one browser; then see {console.log})",
+    console = stack.console
+    rows = {"Console": f"{console.address}  (for one browser; then see {console.log})"} if console else {}
+    rows |= {
         "AWS endpoint": stack.emulator.endpoint,
         "MQTT (mTLS)": f"{stack.env['IOT_ENDPOINT']}  (CA {stack.env['IOT_CA_FILE']})",
         "Stream": stack.env["STREAM_NAME"],

@@ -16,7 +16,6 @@ from types import FrameType
 from typing import Any, TypeVar
 
 from infra.local.choices import Settings
-from infra.local.console import Console
 from infra.local.live import Consumer, Speed, View, ask, line
 from infra.local.options import Options
 from infra.local.process import LOCAL, LocalError
@@ -222,8 +221,8 @@ def _run(settings: Settings, options: Options, view: View, started: float) -> tu
     stack = LocalStack(options, lambda text: demo.say(text))
     demo = Demo(settings, stack, view, started)
     with stack, ExitStack() as resources:
-        if sys.stderr.isatty():
-            view.say(f"console: {resources.enter_context(Console(stack)).address}")
+        if stack.console:
+            view.say(f"console: {stack.console.address}")
         demo.start(resources)
         try:
             demo.publish(threading.Event())
@@ -234,7 +233,8 @@ def _run(settings: Settings, options: Options, view: View, started: float) -> tu
 
 
 def _options(given: Mapping[str, str]) -> Options:
-    return Options.load({"ARCHIVE_MAX_SECONDS": ARCHIVE_MAX_SECONDS, **given})
+    options = Options.load({"ARCHIVE_MAX_SECONDS": ARCHIVE_MAX_SECONDS, **given})
+    return replace(options, console=sys.stderr.isatty())
 
 
 def listen_again() -> None:

@@ -24,12 +24,13 @@ class Options:
     http_port: int = 8080
     parameters: Mapping[str, str] = field(default_factory=lambda: {"ShardCount": "2"})
     consumer: bool = True
+    console: bool = False
     enforce: bool = True
     consumer_settings: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, given: Mapping[str, str]) -> "Options":
-        """From make's variables: STACK, PARAMS, CONSUMER, ARCHIVE_MAX_SECONDS, AWS_PORT, MQTT_PORT and HTTP_PORT.
+        """From make's variables: STACK, PARAMS, CONSUMER, CONSOLE, ARCHIVE_MAX_SECONDS and the three ports.
 
         InputError names the one that is wrong.
         """
@@ -41,8 +42,15 @@ class Options:
         window = {"ArchiveMaxSeconds": given["ARCHIVE_MAX_SECONDS"]} if given.get("ARCHIVE_MAX_SECONDS") else {}
         parameters = {"ShardCount": "2"} | window | assignments(given.get("PARAMS"))
         require_valid(parameters)
-        consumer = yes("CONSUMER", given.get("CONSUMER") or "yes")
-        return cls(name, ports["AWS_PORT"], ports["MQTT_PORT"], ports["HTTP_PORT"], parameters, consumer)
+        return cls(
+            name,
+            ports["AWS_PORT"],
+            ports["MQTT_PORT"],
+            ports["HTTP_PORT"],
+            parameters,
+            consumer=yes("CONSUMER", given.get("CONSUMER") or "yes"),
+            console=yes("CONSOLE", given.get("CONSOLE") or "yes"),
+        )
 
 
 def port(given: Mapping[str, str], variable: str, default: int) -> int:

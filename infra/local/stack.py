@@ -17,6 +17,7 @@ import boto3
 
 from infra.deploy.cloudformation import DeployError, Event
 from infra.local import elsewhere
+from infra.local.console import Console
 from infra.local.deployer import IMAGE, deploy_as_account, deploy_as_deployer
 from infra.local.emulator import HOST, Emulator, require_free
 from infra.local.identity import (
@@ -46,6 +47,7 @@ class LocalStack(Running):
             options.aws_port, options.mqtt_port, log=LOCAL / "log/emulator.log", enforce_iam=options.enforce
         )
         self.consumer: Child | None = None
+        self.console: Console | None = None
         self._run_dir = tempfile.mkdtemp(prefix="sensorstream-run-")
         self._inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         self._say = say
@@ -68,10 +70,19 @@ class LocalStack(Running):
             raise LocalError(f"{error} (log: {LOCAL / 'log/emulator.log'})") from error
         self._say(f"stack deployed: {self.options.name}")
         self._write_env()
+        if self.options.console:  # comes up while the KCL does
+            self.console = Console(self._inherited | self.as_role("operator"))
         if self.options.consumer:
             self.start_consumer()
         elif self.options.enforce:  # one that is started elsewhere finds what it needs
             elsewhere.write(self.emulator, self.outputs["TaskDefinitionArn"], LOCAL / "consumer")
+        if self.console:
+            self.console.wait()
+
+    def _contracts(self) -> dict[str, str]:
+        """How the consumer reads payloads, for the commands that must do as it does."""
+        task = settings_of(self.emulator, self.outputs["TaskDefinitionArn"])
+        return {name: task[name] for name in ("READING_CONTRACTS", "PAYLOAD_DECODER") if name in task}
 
     def _say_failure(self, event: Event) -> None:
         if event.status.endswith("_FAILED"):
@@ -100,6 +111,7 @@ class LocalStack(Running):
             "IOT_ENDPOINT": self.outputs["IotEndpoint"],
             "IOT_CA_FILE": str(ca),
             "DEVICES_DIR": str(devices),
+            **self._contracts(),
         }
         lines = [f"export {name}={shlex.quote(value)}\n" for name, value in self.env.items()]
         env_file().write_text("".join(lines))
@@ -168,6 +180,8 @@ class LocalStack(Running):
     def stop(self) -> None:
         """Ends the consumer gracefully, then the emulator; harmless at any time, and again."""
         try:
+            if self.console:
+                self.console.stop()
             self.stop_consumer()
         finally:
             env_file().unlink(missing_ok=True)

@@ -7,17 +7,23 @@ import click
 from click import Option
 
 from producer.aws import session
-from producer.options import STACK, Whole
+from producer.options import STACK, Choice, Whole
 
-PORT = Option(["--port"], type=Whole(0, 65535), default=8900, metavar="N", help="where it listens; 0 for any free port")
+PORT = Option(["--port"], type=Whole(0, 65535), default=8900, metavar="N", help="0 for any free one")
+HOST = Option(
+    ["--host"],
+    type=Choice(["127.0.0.1", "0.0.0.0"]),  # noqa: S104
+    default="127.0.0.1",
+    help="where it listens; 0.0.0.0 is for a container whose port is published on 127.0.0.1",
+)
 NO_OPEN = Option(["--no-open"], is_flag=True, help="print the address and open no browser")
 
 
-@click.command(params=[PORT, NO_OPEN, STACK])
-def console(name: str, port: int, no_open: bool) -> int:
+@click.command(params=[PORT, HOST, NO_OPEN, STACK])
+def console(name: str, port: int, host: str, no_open: bool) -> int:
     """Serve a page: the fleet, readings, the pipeline, alerts, dead letters; and publish.
 
-    On this machine only, until Ctrl-C, with the credentials of this environment; none of them reaches the browser. The
+    For this machine only, until Ctrl-C, with the credentials of this environment; none of them reaches the browser. The
     address that it prints is good for one browser.
     """
     import asyncio
@@ -33,7 +39,7 @@ def console(name: str, port: int, no_open: bool) -> int:
             _open(address)
         announced = True
 
-    asyncio.run(serve(stack, port, announce))
+    asyncio.run(serve(stack, host, port, announce))
     return 0
 
 

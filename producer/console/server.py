@@ -68,11 +68,11 @@ class Server:
         )
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=STOP_SECONDS)
 
-    async def start(self, port: int) -> None:
-        """Listens on loopback; 0 takes any free port. Raises UserError when it is taken."""
+    async def start(self, host: str, port: int) -> None:
+        """Port 0 takes any free one. Raises UserError when it is taken."""
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, access.HOST, port).start()
+            await web.TCPSite(self._runner, host, port).start()
         except OSError as error:
             why = os.strerror(error.errno or 0)
             raise UserError(f"cannot listen on port {port} ({why}); choose another: --port") from None
@@ -127,13 +127,13 @@ async def _index(_: web.Request) -> web.StreamResponse:
     return web.FileResponse(PAGE / "index.html")
 
 
-async def serve(stack: Stack, port: int, announce: Callable[[str], None]) -> None:
+async def serve(stack: Stack, host: str, port: int, announce: Callable[[str], None]) -> None:
     """Until SIGINT or SIGTERM."""
     server, stop = Server(stack, announce), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     try:
-        await server.start(port)
+        await server.start(host, port)
         await stop.wait()
     finally:
         await server.stop()

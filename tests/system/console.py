@@ -1,14 +1,17 @@
 """The console as a person has it: the command in one of the roles, and its page in a real browser."""
 
+import http.cookiejar
 import os
 import queue
 import re
 import subprocess
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from playwright.sync_api import Browser, ConsoleMessage, Page
 
@@ -16,6 +19,7 @@ from infra.local.process import ROOT
 from tests.system.conftest import System
 
 AXE = Path(__file__).with_name("axe") / "axe.min.js"
+ADDRESS = re.compile(r"(http://127\.0\.0\.1:\d+)/\?token=\S+")
 PATIENCE = 60_000  # ms for what a busy machine may take
 
 
@@ -71,8 +75,16 @@ def console(system: System, role: str, **variables: str) -> Iterator[Console]:
 def _read(process: "subprocess.Popen[str]", addresses: "queue.Queue[str]") -> None:
     assert process.stdout
     for line in process.stdout:
-        if found := re.search(r"http://127\.0\.0\.1:\d+/\?token=\S+", line):
+        if found := ADDRESS.search(line):
             addresses.put(found[0])
+
+
+def asked(said: str, path: str) -> Any:
+    """The answer to who has opened the address that the console has printed, and asks for a path of its API."""
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
+    [address] = ADDRESS.finditer(said)
+    browser.open(address[0], timeout=30).close()
+    return browser.open(address[1] + path, timeout=30)
 
 
 def findings(page: Page) -> list[str]:
