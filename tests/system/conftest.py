@@ -95,6 +95,16 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60) -> No
         time.sleep(0.1)
 
 
+def nothing_is_left(folder: Path) -> None:
+    """Fails if a local stack whose LOCAL_DIR this is has not ended, or a process of it."""
+    assert not (folder / "env").exists()
+    for process in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            assert str(folder).encode() not in process.read_bytes(), process
+        except (FileNotFoundError, PermissionError, ProcessLookupError):
+            continue  # ended meanwhile, or none of ours
+
+
 @pytest.fixture(scope="session")
 def system() -> Iterator[System]:
     """Two shards, archive objects of two seconds."""

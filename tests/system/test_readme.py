@@ -62,13 +62,13 @@ def test_the_commands_of_your_own_tools_work_in_their_order(shell: dict[str, str
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         said[command.split(" #")[0].strip()] = done.stdout
     for command, output in said.items():
-        if "producer query" in command:
+        if "sensorstream query" in command:
             assert output.count("soilSensor1") >= 10
         if "dynamodb scan" in command:
             assert output.count("SensorId") == 3
         if command.startswith("curl"):
             assert "sensorstream_lag_seconds" in output
-        if "producer audit" in command:
+        if "sensorstream audit" in command:
             assert "clean" in output
 
 
