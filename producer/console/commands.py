@@ -9,7 +9,7 @@ from click import Option
 from producer.aws import session
 from producer.options import STACK, Choice, Whole
 
-PORT = Option(["--port"], type=Whole(0, 65535), default=8900, metavar="N", help="0 for any free one")
+PORT = Option(["--port"], type=Whole(0, 65535), default=8900, metavar="N", help="on this port; 0 for any free one")
 HOST = Option(
     ["--host"],
     type=Choice(["127.0.0.1", "0.0.0.0"]),  # noqa: S104
