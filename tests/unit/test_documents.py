@@ -2,13 +2,19 @@
 
 import pytest
 
-from infra.docs.__main__ import made
+from consumer.sinks.cloudwatch import ServiceMetric
+from infra.docs.__main__ import DOCS, made
 from infra.docs.templates import plain, templates
 
 
 def test_make_docs_would_change_nothing() -> None:
     for path, text in made().items():
         assert path.read_text() == text, f"{path.name} is not what the templates say: make docs"
+
+
+def test_every_metric_of_cloudwatch_is_on_the_page() -> None:
+    page = (DOCS / "metrics.md").read_text().partition("## CloudWatch")[2]
+    assert {name for name in ServiceMetric if f"`{name}`" not in page} == set()
 
 
 @pytest.mark.parametrize("name", templates())
