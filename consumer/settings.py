@@ -142,9 +142,11 @@ class Settings:
     """Concurrent write requests to the table."""
     devices_table: str | None = _setting(types.table_name, None)
     """Table of the [list of devices](docs/query.md); without it no list is kept."""
-    devices_seconds: int = _whole(300, 1, 31_536_000, "s")
-    """A worker renews a device's entry in that list at most this often. Fleets that send less often should choose
-    an hour (3600) or a day: each renewal is a write."""
+    devices_seconds: int = _whole(900, 1, 31_536_000, "s")
+    """A worker renews a device's entry in that list at most this often; each renewal is a write, at a reading every
+    30 s one for 30 rows. `seen` in the list may be that much behind. Fleets that send less often than every 15 minutes
+    write an entry with each reading, unless an hour (3600) or a day is chosen; the console then takes devices out of
+    sight for silent that are not."""
 
     cloudwatch_namespace: str | None = _setting(types.namespace, "Sensor")
     """Namespace of the [metrics](docs/metrics.md#cloudwatch) in CloudWatch, or `off` to send none. The consumer's own

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import fields
 from decimal import Decimal
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from botocore.exceptions import ClientError
@@ -13,8 +15,9 @@ from hypothesis import strategies as st
 from consumer.aws import retry
 from consumer.payload.reading import Reading
 from consumer.payload.times import timestamp
+from consumer.settings import Settings
 from consumer.sinks import device_list
-from consumer.sinks.device_list import PHASES, DeviceList, Written
+from consumer.sinks.device_list import MAX_NAMES, PHASES, DeviceList, Written
 from consumer.sinks.rows import BUCKETS, list_request
 from consumer.sinks.table import Arrived, Table
 from consumer.telemetry.metrics import Metrics
@@ -22,6 +25,7 @@ from infra.functions.api import store
 from tests.unit.fakes import T0, FakeDynamoDB, error
 
 SECONDS = 300
+USUAL = cast(int, next(field.default for field in fields(Settings) if field.name == "devices_seconds"))
 
 
 class Clock:
@@ -125,7 +129,30 @@ def test_no_device_is_taken_for_written_that_was_not_written_this_interval(
             assert now - last[name] < SECONDS
         written.add(lacking, now)
         last |= dict.fromkeys(lacking, now)
-        assert sum(len(known) for known in written._names) <= room
+        assert sum(len(known) for known in written._known) <= room
+
+
+def test_at_a_reading_every_thirty_seconds_one_write_in_thirty_is_of_the_list() -> None:
+    written = Written(USUAL)
+    rounds = range(0, 10 * USUAL, 30)
+    writes = 0
+    for now in rounds:
+        lacking = written.lacking(["a", "b"], now)
+        written.add(lacking, now)
+        writes += len(lacking)
+    assert writes / len(rounds) / 2 <= 1 / 30 + 1 / len(rounds)
+
+
+def test_as_many_devices_are_remembered_as_a_worker_has_readings_in_an_interval() -> None:
+    assert 3000 * USUAL <= MAX_NAMES
+
+
+def test_devices_without_room_are_written_at_each_reading_and_the_others_as_before() -> None:
+    written = Written(SECONDS, 2)
+    for second in range(3):
+        lacking = written.lacking(["a", "b", "c"], second)
+        assert lacking == (["a", "b", "c"] if second == 0 else ["c"])
+        written.add(lacking, second)
 
 
 def test_what_was_found_lacking_in_an_earlier_interval_is_not_remembered_for_this_one() -> None:

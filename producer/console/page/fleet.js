@@ -8,7 +8,8 @@ const ROW = 44; // px
 const AROUND = 6; // rows that are drawn beyond those in sight
 const MOST = 50, SPARKS = 10; // devices in a request
 const LIST_MS = 30_000, LATEST_MS = 2_000;
-export const SILENT_MS = 10 * 60_000; // the list itself is renewed every five minutes
+export const SILENT_MS = 10 * 60_000;
+const BEHIND_MS = 15 * 60_000; // that the list may be (DEVICES_SECONDS); a device's newest row is not
 
 const COLUMNS = [["device", "Device"], ["value", "Last value"], ["spark", "Recent"], ["seen", "Last seen"], ["condition", "State"]];
 const kept = { search: "", sort: "condition", down: false, top: 0 };
@@ -98,7 +99,7 @@ function ordered(list, alert, { search, sort, down }, now) {
   const wanted = search.trim().toLowerCase();
   const rows = list.filter((each) => each.device.toLowerCase().includes(wanted)).map((each) => {
     const seen = Date.parse(each.seen);
-    return { ...each, at: seen, silent: now - seen > SILENT_MS, alerts: alerting(alert, each) };
+    return { ...each, at: seen, silent: now - seen > SILENT_MS + BEHIND_MS, alerts: alerting(alert, each) };
   });
   const by = {
     device: (a, b) => (a.device < b.device ? -1 : 1),
@@ -159,14 +160,14 @@ function Rows({ rows, about, look, setLook }) {
         ${name === "condition" && html`<${State} state=${state} />`}</th>`)}</tr></thead>
       <tbody>
         ${first > 0 && html`<tr aria-hidden="true"><td colspan="5" class="space" style=${{ height: `${first * ROW}px` }}></td></tr>`}
-        ${drawn.map((each, index) => html`<${Line} key=${each.device} row=${newer(each, latest[each.device])} spark=${sparks[each.device]} about=${about} now=${now} index=${first + index + 2} />`)}
+        ${drawn.map((each, index) => html`<${Line} key=${each.device} row=${newer(each, latest[each.device])} exact=${each.device in latest} spark=${sparks[each.device]} about=${about} now=${now} index=${first + index + 2} />`)}
         ${last < rows.length && html`<tr aria-hidden="true"><td colspan="5" class="space" style=${{ height: `${(rows.length - last) * ROW}px` }}></td></tr>`}
       </tbody></table></div>`;
 }
 
-function Line({ row, spark, about, now, index }) {
+function Line({ row, exact, spark, about, now, index }) {
   const at = Date.parse(row.seen);
-  const silent = now - at > SILENT_MS, alerts = alerting(about.alert, row);
+  const silent = now - at > SILENT_MS + (exact ? 0 : BEHIND_MS), alerts = alerting(about.alert, row);
   const [[name, value] = ["", ""], ...others] = shownNumbers(row);
   return html`<tr aria-rowindex=${index}>
     <td class="device"><a href=${deviceAddress(row.device)}>${row.device}</a></td>
