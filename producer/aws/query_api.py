@@ -21,6 +21,14 @@ AGAIN = (429, 500, 502, 503, 504)
 PAUSES = (0.2, 1.0)  # seconds before the second and the third attempt
 
 
+class Refused(UserError):
+    """The API's answer is no; its HTTP status."""
+
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(f"the query API answers {status}: {why}")
+        self.status = status
+
+
 class QueryApi:
     """Requests to `url`, as the session's caller."""
 
@@ -35,8 +43,8 @@ class QueryApi:
     def get(self, path: str, **parameters: Any) -> dict[str, Any]:
         """The answer of a path such as /readings; numbers with a point are Decimals.
 
-        A list is a repeated parameter, None is none, and `from_` is called `from`. Raises UserError with what the API
-        says when it refuses.
+        A list is a repeated parameter, None is none, and `from_` is called `from`. Raises Refused with what the API
+        says when it does.
         """
         given = {name.rstrip("_"): value for name, value in parameters.items() if value is not None}
         query = urlencode(given, doseq=True, quote_via=quote)
@@ -49,7 +57,7 @@ class QueryApi:
         if answer.status_code == 200:
             return document
         said = document.get("detail") or document.get("message") or document.get("Message") or "no reason"
-        raise UserError(f"the query API answers {answer.status_code}: {said}")
+        raise Refused(answer.status_code, said)
 
     def pages(self, path: str, **parameters: Any) -> Iterator[dict[str, Any]]:
         """The answer, and those of the pages behind it."""

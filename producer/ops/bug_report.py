@@ -4,7 +4,6 @@ Everything in it is text that a person can read before it is given away. Credent
 account numbers and whatever is a credential of the caller are taken out of all parts.
 """
 
-import http.client
 import json
 import os
 import platform
@@ -22,7 +21,7 @@ from typing import Any
 import boto3
 
 from consumer.kcl import java
-from producer.aws.errors import AWS_ERRORS, UserError, explain
+from producer.aws.errors import UserError, explain_if_aws
 from producer.ops.doctor import examine
 
 LINES = 200
@@ -81,10 +80,8 @@ def _asked(ask: Iterator[str]) -> Iterator[str]:
     """The lines of a part, and why there are no more."""
     try:
         yield from ask
-    except AWS_ERRORS as error:
-        yield f"could not be asked: {explain(error)}"
-    except (UserError, OSError, http.client.HTTPException, ValueError) as error:
-        yield f"could not be asked: {error}"
+    except Exception as error:  # noqa: BLE001 - whatever a part says of itself, the others are wanted
+        yield f"could not be asked: {explain_if_aws(error) or f'{type(error).__name__}: {error}'}"
 
 
 def hidden(text: str, secrets: list[str]) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import boto3
 
-from producer.aws.errors import AWS_ERRORS, UserError, explain
+from producer.aws.errors import UserError, explain_if_aws
 from producer.aws.stack import Stack
 
 State = Literal["ok", "finding", "skipped"]
@@ -69,10 +69,15 @@ def guarded(name: str, remedy: str, ask: Ask) -> Iterator[Check]:
     """The checks of one part; an error of AWS or of the configuration is a finding of that part."""
     try:
         yield from ask()
-    except AWS_ERRORS as error:
-        yield Check(name, "finding", explain(error), remedy)
-    except UserError as error:
-        yield Check(name, "finding", str(error), remedy)
+    except Exception as error:
+        if (line := explained(error)) is None:
+            raise
+        yield Check(name, "finding", line, remedy)
+
+
+def explained(error: Exception) -> str | None:
+    """A line for what a person can mend; None for a defect of ours."""
+    return str(error) if isinstance(error, UserError) else explain_if_aws(error)
 
 
 def examine(session: boto3.Session, name: str, probe: bool) -> Diagnosis:
@@ -87,10 +92,12 @@ def examine(session: boto3.Session, name: str, probe: bool) -> Diagnosis:
         return Diagnosis(found)
     try:
         stack = Stack.load(session, name)
-    except UserError as error:
-        return Diagnosis([*found, Check("stack", "finding", str(error), "deploy it (docs/deploy.md), or name another")])
-    except AWS_ERRORS as error:
-        return Diagnosis([*found, Check("stack", "finding", explain(error), "take on the stack's operator role")])
+    except Exception as error:
+        if (line := explained(error)) is None:
+            raise
+        role = "take on the stack's operator role"
+        remedy = "deploy it (docs/deploy.md), or name another" if isinstance(error, UserError) else role
+        return Diagnosis([*found, Check("stack", "finding", line, remedy)])
     for part, remedy, ask in checks.PARTS:
         found += guarded(part, remedy, lambda ask=ask: ask(stack))  # type: ignore[misc]
     if probe:

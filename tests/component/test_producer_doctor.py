@@ -50,7 +50,7 @@ def test_without_probes_nothing_is_published(healthy: Strict, capsys: pytest.Cap
     assert checks["probes"]["state"] == "skipped"
     assert {name for name, check in checks.items() if check["state"] == "ok"} >= {
         "identity", "clock", f"stack {NAME}", "stream", "endpoint", "table", "leases", "archive", "query",
-        "undelivered",
+        "query API", "undelivered",
     }  # fmt: skip
 
 
@@ -59,7 +59,7 @@ def test_without_permission_the_role_that_has_it_is_named(healthy: Strict, capsy
     denied = {name for name, check in checks.items() if check["state"] == "finding"}
     assert denied >= {"stacks", "stream", "table", "archive", "undelivered", "alerts", "alarms", "probes"}
     assert "operator role" in checks["stream"]["remedy"]
-    assert checks["query"]["state"] == "ok", "a client may query"
+    assert checks["query"]["state"] == checks["query API"]["state"] == "ok", "a client may query"
 
 
 def test_what_waits_for_a_person_is_a_finding(healthy: Strict, capsys: pytest.CaptureFixture[str]) -> None:

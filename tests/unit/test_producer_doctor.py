@@ -3,9 +3,12 @@
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any, cast
 from unittest import mock
+from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
@@ -13,7 +16,7 @@ from botocore.stub import Stubber
 
 from producer.aws.errors import UserError
 from producer.aws.stack import Stack
-from producer.ops import checks, doctor
+from producer.ops import checks, doctor, query_checks
 from producer.ops import rule_probes as probes
 from producer.ops.doctor import Check, Diagnosis
 
@@ -50,6 +53,62 @@ def test_an_endpoint_that_cannot_be_reached_is_a_finding() -> None:
         "finding",
         f"no connection from here to 127.0.0.1:{port}: Connection refused",
     )
+
+
+@pytest.fixture
+def door() -> Iterator[tuple[Stack, list[tuple[int, bytes]]]]:
+    """A stack whose query API gives the answers of the list, the last of them again and again."""
+    answers: list[tuple[int, bytes]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = answers[0]
+            body = body.replace(b"DEVICE", parse_qs(urlsplit(self.path).query)["device"][0].encode())
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        session = boto3.session.Session(**cast(Any, PLACE))
+        url = f"http://127.0.0.1:{server.server_port}"
+        yield cast(Stack, SimpleNamespace(session=session, query_url=url)), answers
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "state", "detail", "remedy"),
+    [
+        (200, b'{"device": "DEVICE", "readings": []}', "ok", "answers", ""),
+        (200, b'{"device": "another", "readings": []}', "finding", 'answers \'{"device": "another"', "deploy again"),
+        (200, b"<html>", "finding", "answers '{}'", "deploy again"),
+        (403, b'{"message": "Forbidden"}', "finding", "403: Forbidden", "execute-api:Invoke"),
+        (404, b"", "finding", "404: no reason", "deploy again"),
+    ],
+)
+def test_each_answer_of_the_query_api_has_its_line(
+    door: tuple[Stack, list[tuple[int, bytes]]], status: int, body: bytes, state: str, detail: str, remedy: str
+) -> None:
+    stack, answers = door
+    answers.append((status, body))
+    [check] = query_checks.over_http(stack)
+    assert (check.name, check.state) == ("query API", state)
+    assert detail in check.detail
+    assert remedy in check.remedy
+
+
+def test_a_query_api_that_cannot_be_reached_is_a_finding() -> None:
+    session = boto3.session.Session(**cast(Any, PLACE))
+    stack = cast(Stack, SimpleNamespace(session=session, query_url="http://127.0.0.1:1"))
+    [check] = query_checks.over_http(stack)
+    assert check.state == "finding"
+    assert "a way out" in check.remedy
 
 
 def subscription(arn: str) -> dict[str, str]:
