@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import Any
 
 from aiohttp import web
@@ -25,10 +26,13 @@ class Device:
         self._archive = archive
         self._blocking = blocking
         self._expected: dict[str, float] = {}
+        self._published = asyncio.Event()
 
     def expect(self, device: str) -> None:
-        """Something was published for it: those who watch it look more often for a while."""
+        """Something is published for it: those who watch it look at once, and more often for a while."""
         self._expected[device] = time.monotonic()
+        self._published.set()  # wakes who waits now
+        self._published.clear()
 
     async def readings(self, request: web.Request) -> web.Response:
         """`?from=&to=`, times in ms: rows, newest first."""
@@ -71,7 +75,9 @@ class Device:
                 if trouble or rows or now - heard > KEEP_ALIVE / 2:
                     heard = now
                 quick = max(quick, self._expected.get(device, 0))
-                await asyncio.sleep(SLOW if trouble or now - quick > QUICK_SECONDS else FAST)
+                pause = SLOW if trouble or now - quick > QUICK_SECONDS else FAST
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._published.wait(), pause)
         except ConnectionResetError:
             return web.Response()
 

@@ -1,19 +1,14 @@
-"""The readings of devices, as the deployment's own query function gives them: the client's role may call it.
+"""The readings of devices, as the deployment's query API gives them: the client's role may ask it."""
 
-The only module of the console that knows how the function is asked: with the events that API Gateway sends it.
-"""
-
-import json
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
+from itertools import islice
 from typing import Any, NamedTuple
-from urllib.parse import quote, urlencode
 
-from producer.aws.errors import UserError
+from producer.aws.query_api import QueryApi
 from producer.aws.stack import Stack
 from producer.fleet.message import iso_utc
 
-READINGS, DEVICES, LATEST = 1000, 1000, 50  # that the function gives at most in one answer
+READINGS, DEVICES, LATEST = 1000, 1000, 50  # that the API gives at most in one answer
 SERIES_PAGES = 20  # that are asked for one chart, each of up to 5,000 readings
 
 
@@ -27,7 +22,7 @@ class Row(NamedTuple):
 
     @classmethod
     def of(cls, item: dict[str, Any]) -> "Row":
-        """From a reading of the function's answer."""
+        """From a reading of an answer."""
         value = item.get("value")
         measures = {name: str(number) for name, number in item.get("measures", {}).items()}
         return cls(item["time"], None if value is None else str(value), measures, "timeSource" in item)
@@ -53,8 +48,7 @@ class History:
     """Asks as whoever the stack's session is. Raises UserError or one of AWS_ERRORS."""
 
     def __init__(self, stack: Stack) -> None:
-        self._function = stack.api_function
-        self._client = stack.session.client("lambda")
+        self._api = QueryApi(stack.session, stack.query_url)
 
     def newest(self, device: str, limit: int = 20) -> list[Row]:
         """The newest rows of a device, newest first."""
@@ -62,59 +56,34 @@ class History:
 
     def within(self, device: str, start: int | None, end: int | None, limit: int = READINGS) -> Found:
         """Rows of a range of times (ms, without its end), newest first."""
-        answer = self._get("/readings", device=device, **_range(start, end), limit=limit)
+        answer = self._api.get("/readings", device=device, **_range(start, end), limit=limit)
         return Found([Row.of(item) for item in answer["readings"]], "next" in answer)
 
     def series(self, device: str, measure: str | None, start: int, end: int, buckets: int) -> Series:
         """A range (ms, without its end) in that many buckets; of the value without a measure."""
         found: list[tuple[str, int, str, str, str]] = []
-        given = {"device": device, "measure": measure, **_range(start, end), "buckets": buckets}
         every, more = 0.0, False
-        for number, answer in enumerate(self._pages("/series", given), 1):
+        pages = self._api.pages("/series", device=device, measure=measure, **_range(start, end), buckets=buckets)
+        for answer in islice(pages, SERIES_PAGES):
             every, more = float(answer["everySeconds"]), "next" in answer
             found += [
                 (each["time"], each["count"], str(each["min"]), str(each["max"]), str(each["mean"]))
                 for each in answer["buckets"]
             ]
-            if number == SERIES_PAGES:
-                break
         return Series(found, every, more)
 
     def latest(self, devices: Sequence[str]) -> dict[str, Row]:
         """The newest row of each device that has one; of LATEST devices at most."""
-        return {item["device"]: Row.of(item) for item in self._get("/latest", device=list(devices))["latest"]}
+        return {item["device"]: Row.of(item) for item in self._api.get("/latest", device=list(devices))["latest"]}
 
     def devices(self) -> Iterator[list[tuple[str, str, Row]]]:
         """Page by page each device that was seen: its name, when (ISO), and a reading of about then."""
-        for answer in self._pages("/devices", {"limit": DEVICES}):
+        for answer in self._api.pages("/devices", limit=DEVICES):
             yield [(item["device"], item["seen"], Row.of(item)) for item in answer["devices"]]
-
-    def _pages(self, path: str, given: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        while True:
-            answer = self._get(path, **given)
-            yield answer
-            if "next" not in answer:
-                return
-            given = {**given, "page": answer["next"]}
-
-    def _get(self, path: str, **given: Any) -> dict[str, Any]:
-        """The document of an answer; None is no parameter. Raises UserError for what the function refuses."""
-        query = urlencode({k: v for k, v in given.items() if v is not None}, doseq=True, quote_via=quote)
-        event = {"requestContext": {"http": {"method": "GET"}}, "rawPath": path, "rawQueryString": query}
-        answer = self._client.invoke(FunctionName=self._function, Payload=json.dumps(event).encode())
-        response = json.loads(answer["Payload"].read())
-        if "FunctionError" in answer:
-            raise UserError(f"{self._function}: {response.get('errorMessage', response)}")
-        if "statusCode" not in response:
-            raise UserError(f"{self._function} is of an earlier version; deploy the stack again")
-        document: dict[str, Any] = json.loads(response["body"], parse_float=Decimal)
-        if response["statusCode"] != 200:
-            raise UserError(str(document.get("detail", document)))
-        return document
 
 
 def _range(start: int | None, end: int | None) -> dict[str, str | None]:
     return {
-        "from": None if start is None else iso_utc(start),
+        "from_": None if start is None else iso_utc(start),
         "to": None if end is None else iso_utc(end),
     }

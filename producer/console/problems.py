@@ -10,6 +10,7 @@ from aiohttp import web
 from consumer.archive.format import UnreadableLine
 from consumer.aws import codes
 from producer.aws.errors import UserError, explain_if_aws
+from producer.aws.query_api import Refused
 from producer.console.access import Handler
 
 log = logging.getLogger(__name__)
@@ -21,18 +22,20 @@ class BadRequest(Exception):
 
 def denied(error: BaseException) -> bool:
     """Whether AWS has refused this role."""
+    if isinstance(error, Refused):
+        return error.status == HTTPStatus.FORBIDDEN
     name = codes.code(error) if isinstance(error, Exception) else ""
     return name in codes.DENIED or "AccessDenied" in name
 
 
 def problem(error: BaseException) -> dict[str, Any] | None:
     """The document for an error; None for one that is a defect of this program."""
+    if denied(error):
+        return _document(HTTPStatus.FORBIDDEN, explain_if_aws(error) or str(error), refused=True)
     if isinstance(error, BadRequest | UserError):
         return _document(HTTPStatus.BAD_REQUEST, str(error))
     if isinstance(error, UnreadableLine):
         return _document(HTTPStatus.BAD_GATEWAY, str(error))
-    if denied(error):
-        return _document(HTTPStatus.FORBIDDEN, explain_if_aws(error) or "", refused=True)
     line = explain_if_aws(error)
     return None if line is None else _document(HTTPStatus.BAD_GATEWAY, line)
 

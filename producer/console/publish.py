@@ -72,6 +72,8 @@ class Publish:
     async def _steps(self, request: web.Request, order: Order, kind: Kind) -> AsyncIterator[dict[str, Any]]:
         now_ms = _now_ms()
         payloads = {name: kind.payload(order.example, order.payload, name, now_ms) for name in order.devices}
+        for name in order.devices:
+            self._device.expect(name)
         try:
             published = await self._blocking(self._send, order, kind, payloads)
         except Exception as error:
