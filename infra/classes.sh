@@ -5,11 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 made=$(mktemp -d)
 trap 'rm -rf "$made"' EXIT
-mapfile -t sources < <(cd consumer/kcl/classes && find . -name '*.java' | LC_ALL=C sort)
 jars=$(.venv/bin/python -c 'from consumer.kcl.daemon_config import jars; print(jars())')
-(cd consumer/kcl/classes && javac --release 11 -g:none -cp "$jars/*" -proc:none -d "$made" "${sources[@]}")
-mapfile -t classes < <(cd "$made" && find . -name '*.class' -printf '%P\n' | LC_ALL=C sort)
-cd "$made"
-jar --create --file classes.jar --no-manifest --no-compress --date 2026-01-01T00:00:00Z "${classes[@]}"
-cd - >/dev/null
+(cd consumer/kcl/classes && find . -name '*.java' | LC_ALL=C sort |
+  xargs javac --release 11 -g:none -cp "$jars/*" -proc:none -d "$made")
+(cd "$made" && find . -name '*.class' | sed 's|^\./||' | LC_ALL=C sort |
+  xargs jar --create --file classes.jar --no-manifest --no-compress --date 2026-01-01T00:00:00Z)
 mv "$made/classes.jar" "$1"

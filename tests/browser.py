@@ -20,14 +20,15 @@ FLAGS = [
 ]
 
 
-def chromium() -> str:
-    """The path of Debian's chromium; as root it is installed if it is missing."""
-    if not (found := shutil.which("chromium")) and os.geteuid() == 0 and shutil.which("apt-get"):
+def chromium(own: str) -> str:
+    """The path of the system's chromium, else `own`, which is playwright's; on Debian root installs what is missing."""
+    found = shutil.which("chromium") or shutil.which(own)
+    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
         for words in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
             done = subprocess.run(["apt-get", "-qq", *words], capture_output=True, text=True, timeout=600, check=False)
             assert done.returncode == 0, f"apt-get {' '.join(words)}: {done.stderr}"
         found = shutil.which("chromium")
-    assert found, "tests in a browser need chromium in the PATH; on Debian: apt-get install chromium"
+    assert found, "tests in a browser need chromium in the PATH, or: .venv/bin/playwright install chromium"
     return found
 
 
@@ -35,6 +36,7 @@ def chromium() -> str:
 def browsing() -> Iterator[Browser]:
     """A headless browser."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        kind = playwright.chromium
+        browser = kind.launch(executable_path=chromium(kind.executable_path), args=FLAGS)
         yield browser
         browser.close()

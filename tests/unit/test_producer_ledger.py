@@ -53,4 +53,4 @@ def test_a_missing_ledger_is_a_line_for_the_user(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot read the ledger"):
         list(read(tmp_path / "none"))
     with pytest.raises(UserError, match="cannot write the ledger"):
-        Ledger(Path("/proc/none/ledger"))
+        Ledger(tmp_path)
