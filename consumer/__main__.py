@@ -10,8 +10,9 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from consumer import descriptors
 from consumer.aws.clients import Clients, Unreachable
@@ -38,9 +39,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         wrong = f"JAVA={chosen} is not a java >= {java.MINIMUM}" if chosen else f"java >= {java.MINIMUM} not found"
         return _fail(1, f"{wrong}: install one, or set JAVA to its path")
     if arguments.check:
-        print("\n".join(_summary(settings, runtime)))
-        return 0
+        return _show(_summary(settings, runtime))
     return _serve(settings, runtime)
+
+
+def _show(lines: Iterable[str]) -> int:
+    try:
+        print("\n".join(lines), flush=True)
+    except BrokenPipeError:  # nobody reads on; else the interpreter complains at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 def _summary(settings: Settings, runtime: Path) -> Iterator[str]:
@@ -83,8 +91,14 @@ async def _run(settings: Settings, runtime: Path) -> None:
         await Service(settings, runtime, clients).run()
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One line, as all errors are."""
+        sys.exit(_fail(2, f"{message} (see {self.prog} --help)"))
+
+
 def _parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
+    made = _Parser(
         prog="python -m consumer",
         allow_abbrev=False,
         description="Reads a stream's shards into the table and the archive, until SIGTERM.",

@@ -19,7 +19,7 @@ FLEET = (
     "FOR", "DEVICES", "RATE", "VIA", "SHARDS", "PROFILE", "SHAPE", "BATCH", "AGGREGATE", "SEED", "MALFORMED",
     "DUPLICATES", "LATE", "DISORDER",
 )  # fmt: skip
-DEPLOY = ("STACK", "REGION", "EMAIL", "PARAMS", "IMAGE", "ROLE")
+DEPLOY = ("STACK", "REGION", "EMAIL", "PARAMS", "IMAGE", "ROLE", "JSON")
 PLAIN = (
     "help", "setup", "test", "docs", "check", "lint", "types", "imports", "format",
     "audit-dependencies", "lock", "site", "wheel", "profile", "clean", "bench-scale", "screenshots",
@@ -30,11 +30,11 @@ TARGETS = {
     "watch": ("PROMETHEUS_PORT",),
     "deploy": DEPLOY,
     "plan": DEPLOY,
-    "destroy": ("STACK", "REGION", "ROLE", "KEEP_DATA", "DELETE_DATA", "YES"),
-    "package": ("BUCKET", "FOLDER", "REGION"),
+    "destroy": ("STACK", "REGION", "ROLE", "KEEP_DATA", "DELETE_DATA", "YES", "JSON"),
+    "package": ("BUCKET", "FOLDER", "REGION", "JSON"),
     "image": ("IMAGE", "ARCH", "BASE"),
     "image-test": ("IMAGE", "ARCH", "BASE"),
-    "push": ("STACK", "REGION", "IMAGE", "ARCH"),
+    "push": ("STACK", "REGION", "IMAGE", "ARCH", "JSON"),
     "sbom": ("IMAGE",),
     "crashtest": ("SCHEDULES", "SEED"),
     "crashtest-mutants": ("SCHEDULES", "SEED"),

@@ -4,28 +4,21 @@ Each command imports what it needs when it runs, so that --help and completion a
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import click
 from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
 
 from producer.console import commands as console
+from producer.ending import PROGRAM
 from producer.fleet import commands as fleet
 from producer.ops import commands as ops
 from producer.ops import contract_commands as contracts
 from producer.ops import query_command as queries
 from producer.options import Choice
 from producer.reference import EXIT_CODES, REFERENCES
-from producer.reporting import PROGRAM, reported
+from producer.reporting import Commands
 
 SHELLS: dict[str, type[ShellComplete]] = {"bash": BashComplete, "zsh": ZshComplete, "fish": FishComplete}
-
-
-class Commands(click.Group):
-    """A failure that is not this program's fault is one line on stderr."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        return reported(lambda: super(Commands, self).invoke(ctx))
 
 
 @click.group(
@@ -59,12 +52,4 @@ for name, each in cli.commands.items():
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code; every error that a person can fix is one line on stderr."""
-    try:
-        return int(cli.main(argv, PROGRAM, standalone_mode=False) or 0)
-    except click.ClickException as error:
-        context = getattr(error, "ctx", None)
-        program = context.command_path if context else PROGRAM
-        click.echo(f"{program}: {error.format_message().rstrip('.')} (see {program} --help)", err=True)
-        return 2
-    except click.Abort:
-        return 130
+    return cli.run(None if argv is None else list(argv), PROGRAM)

@@ -79,6 +79,15 @@ def some_seconds(ctx: Context, param: Parameter, text: str | None) -> float | No
     return found
 
 
+def no_option(ctx: Context, _: Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Arguments that may begin with a dash, as negative numbers do, and so may hold a misspelt option."""
+    for value in values:
+        if value.startswith("--"):
+            known = [name for option in ctx.command.params if isinstance(option, Option) for name in option.opts]
+            raise click.NoSuchOption(value, possibilities=get_close_matches(value, known), ctx=ctx)
+    return values
+
+
 def setting(names: list[str], variable: str, metavar: str, text: str, **more: Any) -> Option:
     """An option that the environment may set, too."""
     return Option(names, envvar=variable, show_envvar=True, metavar=metavar, help=text, **more)

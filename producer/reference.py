@@ -6,11 +6,12 @@ Every command that knows a stack also needs ssm:GetParametersByPath on /sensorst
 from typing import Final, NamedTuple
 
 EXIT_CODES: Final = {
-    0: "done, no findings",
-    1: "the audit has findings, messages are uncertain, or devices remain",
-    2: "wrong input, credentials or permissions, explained in one line",
+    0: "done, no findings; what runs until Ctrl-C was ended by it",
+    1: "there are findings, messages are uncertain, or devices remain",
+    2: "wrong input, credentials or permissions, or no AWS, explained in one line",
     3: "the audit had nothing to compare",
-    130: "interrupted",
+    130: "interrupted before there was a result",
+    141: "nobody reads the output any more",
 }
 
 
@@ -32,9 +33,9 @@ DEVICES = (
 )
 EXAMINE = (
     "cloudformation:DescribeStacks, cloudwatch:DescribeAlarms, cloudwatch:ListMetrics, dynamodb:DescribeTable, "
-    "dynamodb:Scan of the lease table, ecs:DescribeServices, kinesis:DescribeLimits, kinesis:DescribeStreamSummary, "
-    "lambda:GetAccountSettings, lambda:InvokeFunction of the query function, s3:ListBucket, "
-    "sns:ListSubscriptionsByTopic, sqs:GetQueueAttributes, sqs:GetQueueUrl"
+    "dynamodb:Scan of the lease table, ecs:DescribeServices, execute-api:Invoke, kinesis:DescribeLimits, "
+    "kinesis:DescribeStreamSummary, lambda:GetAccountSettings, lambda:InvokeFunction of the query function, "
+    "s3:ListBucket, sns:ListSubscriptionsByTopic, sqs:GetQueueAttributes, sqs:GetQueueUrl"
 )
 REFERENCES: Final = {
     "audit": Reference(
@@ -48,7 +49,7 @@ REFERENCES: Final = {
     "completion": Reference("docs/commands.md"),
     "console": Reference(
         "docs/console.md",
-        "kinesis:PutRecords, lambda:InvokeFunction of the query function; for the operator's pages also those of "
+        "execute-api:Invoke, kinesis:PutRecords; for the operator's pages also those of "
         "audit, redrive and doctor, cloudwatch:GetMetricData, sns:Subscribe, and on queues STACK-console-... "
         "sqs:CreateQueue, sqs:DeleteMessage, sqs:DeleteQueue, sqs:GetQueueAttributes, sqs:ReceiveMessage, "
         "sqs:SetQueueAttributes",

@@ -1,14 +1,12 @@
-"""The output of a command at its end: its result, or one line for a failure that is not this program's fault."""
+"""What commands print, and click's commands with the end of all programs (producer/ending.py)."""
 
 import json
-import os
-import sys
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import click
 
-PROGRAM = "sensorstream"
+from producer.ending import INTERRUPTED, UNHEARD, fail, reported
 
 
 class Report(Protocol):
@@ -18,29 +16,34 @@ class Report(Protocol):
     def as_text(self) -> str: ...
 
 
+class Commands(click.Group):
+    """Commands that return exit codes, with `run` as the program's end. `codes` are as in `reported`."""
+
+    codes: Mapping[type[Exception], int] = {}
+
+    def invoke(self, ctx: click.Context) -> Any:
+        return reported(lambda: super(Commands, self).invoke(ctx), self.codes)
+
+    def run(self, argv: list[str] | None, program: str) -> int:
+        """The exit code. `program` is what a person types."""
+        try:
+            return int(self.main(argv, program, standalone_mode=False))
+        except click.ClickException as error:
+            context = getattr(error, "ctx", None)
+            shown = context.command_path if context else program
+            return fail(f"{error.format_message().rstrip('.')} (see {shown} --help)")
+        except click.Abort:
+            return INTERRUPTED
+        except SystemExit:  # so click ends when nobody reads its help
+            return UNHEARD
+
+
 def printed(report: Report, as_json: bool, ok: bool = True) -> int:
     """Prints it and returns the exit code."""
-    click.echo(json.dumps(report.as_json()) if as_json else report.as_text())
+    return told(report.as_json() if as_json else report.as_text(), ok)
+
+
+def told(result: Any, ok: bool = True) -> int:
+    """Prints text, or anything else as one JSON document, and returns the exit code."""
+    click.echo(result if isinstance(result, str) else json.dumps(result))
     return 0 if ok else 1
-
-
-def reported(command: Callable[[], int]) -> int:
-    """The command's exit code."""
-    try:
-        return command()
-    except (click.ClickException, click.exceptions.Exit):
-        raise
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        # Else the interpreter complains at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except Exception as error:
-        from producer.aws.errors import UserError, explain_if_aws
-
-        line = str(error) if isinstance(error, UserError) else explain_if_aws(error)
-        if line is None:
-            raise
-        click.echo(f"{PROGRAM}: {line}", err=True)
-        return 2

@@ -7,7 +7,7 @@ name changes with it. It does only where that resource is replaced, so the other
 import json
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import IntEnum
 from typing import Any
 
@@ -44,6 +44,9 @@ class Change:
     kind: str
     fate: Fate = Fate.KEPT
     reasons: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"fate": self.fate.name.lower()}
 
 
 def changes(found: Iterable[Any], parameters: Values) -> list[Change]:

@@ -1,7 +1,6 @@
-"""The command line: python -m infra deploy|plan|destroy|package|push. Exit codes: 0 done, 1 failed, 2 a user error."""
+"""The command line: python -m infra deploy|plan|destroy|package|push. Exit codes: docs/commands.md."""
 
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import partial
@@ -15,44 +14,32 @@ from consumer import misspelt
 from infra.deploy import destroy as destruction
 from infra.deploy import image as images
 from infra.deploy import package as packages
-from infra.deploy.changes import count, table
 from infra.deploy.cloudformation import POLL_SECONDS, DeployError, Event, InputError
 from infra.deploy.deployment import Deployment, Image
-from infra.deploy.destroy import Data
-from infra.deploy.holdings import Holding
-from infra.deploy.options import ARCH, BUCKET, EMAIL, IMAGE, PARAMS, REGION, ROLE, STACK, Command, option, switch
+from infra.deploy.options import ARCH, BUCKET, EMAIL, IMAGE, JSON, PARAMS, REGION, ROLE, STACK, Command, option, switch
 from infra.deploy.parameters import assignments, require_valid
 from infra.deploy.progress import Progress
 from infra.deploy.summary import summary
 from infra.switches import SwitchError
-from producer.aws.errors import explain_if_aws
+from producer.ending import INTERRUPTED, fail
+from producer.reporting import Commands, told
+
+CODES: Mapping[type[Exception], int] = {InputError: 2, SwitchError: 2, DeployError: 1}
+GOES_ON = "what CloudFormation has begun goes on; the same command again follows it"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Every failure that the user can fix is one line on stderr."""
-    try:
-        commands.main(argv, prog_name="infra", standalone_mode=False)
-        return 0
-    except (InputError, SwitchError) as error:
-        return _fail(str(error), 2)
-    except DeployError as error:
-        return _fail(str(error), 1)
-    except click.ClickException as error:
-        return _fail(f"{error.format_message()} (see python -m infra --help)", 2)
-    except (KeyboardInterrupt, click.Abort):
-        return _fail("what CloudFormation has begun goes on; the same command again follows it", 130)
-    except Exception as error:
-        if (line := explain_if_aws(error)) is None:
-            raise
-        return _fail(line, 2)
+    code = commands.run(None if argv is None else list(argv), "python -m infra")
+    return fail(GOES_ON, code) if code == INTERRUPTED else code
 
 
-def _fail(line: str, code: int) -> int:
-    print(f"sensorstream: {line}", file=sys.stderr)
-    return code
+class Group(Commands):
+    codes = CODES
 
 
 @click.group(
+    cls=Group,
     no_args_is_help=False,
     epilog="Where AWS is comes from the SDK's environment variables; for the local stack: source .local/env",
 )
@@ -71,30 +58,26 @@ def with_options(*options: Callable[[Any], Any]) -> Callable[[Any], click.Comman
     return made
 
 
-@with_options(STACK, REGION, EMAIL, PARAMS, IMAGE, ROLE)
-def deploy(stack: str, region: str, email: str, params: str, image: str, role: str) -> None:
+@with_options(STACK, REGION, EMAIL, PARAMS, IMAGE, ROLE, JSON)
+def deploy(stack: str, region: str, email: str, params: str, image: str, role: str, as_json: bool | None) -> int:
     """Create or update all stacks of a deployment."""
     parameters = asked(email, params)
     session = connect(region)
-    with closing(Progress()) as progress:
+    with closing(Progress(stderr=bool(as_json))) as progress:
         progress.say(f"{stack}: {place(session)}")
         deployment = Deployment(session, stack, parameters, progress.event, poll_seconds(), role, progress.plan)
         outputs = deployment.apply(_image(deployment, image, progress.say))
         progress.say(f"{stack} is as asked for")
-    print("\n".join(summary(session, stack, outputs)))
+    return told({"stack": stack, "outputs": outputs} if as_json else "\n".join(summary(session, stack, outputs)))
 
 
-@with_options(STACK, REGION, EMAIL, PARAMS, IMAGE, ROLE)
-def plan(stack: str, region: str, email: str, params: str, image: str, role: str) -> None:
+@with_options(STACK, REGION, EMAIL, PARAMS, IMAGE, ROLE, JSON)
+def plan(stack: str, region: str, email: str, params: str, image: str, role: str, as_json: bool | None) -> int:
     """Show what deploy would do."""
     parameters = asked(email, params)
     deployment = Deployment(connect(region), stack, parameters, poll_seconds=poll_seconds(), role=role)
-    for each in deployment.plan(_image(deployment, image, None)):
-        if each.changes is None:
-            print(f"stack {each.stack}: to be created, once the stacks before it are there")
-        else:
-            print(f"stack {each.stack}: {'to be created, ' if each.new else ''}{count(each.changes)}")
-            print("".join(f"  {line}\n" for line in table(each.changes)), end="")
+    plans = deployment.plan(_image(deployment, image, None))
+    return told([each.as_json() for each in plans] if as_json else "\n".join(each.as_text() for each in plans))
 
 
 @with_options(
@@ -104,12 +87,13 @@ def plan(stack: str, region: str, email: str, params: str, image: str, role: str
     option("DELETE_DATA", "name of the deployment once more: delete its table and its archive"),
     switch("KEEP_DATA", "leave the table and the archive's bucket; so it is where they hold anything"),
     switch("YES", "do not ask"),
+    JSON,
 )
-def destroy(stack: str, region: str, role: str, delete_data: str, keep_data: bool | None, yes: bool | None) -> None:
+def destroy(stack: str, region: str, role: str, as_json: bool | None, **chosen: Any) -> int:
     """Delete a deployment with its devices; its readings only if that is asked for by name."""
-    data = data_choice(stack, delete_data, keep_data)
+    data = destruction.data_choice(stack, chosen["delete_data"], chosen["keep_data"])
     session = connect(region)
-    with closing(Progress()) as progress:
+    with closing(Progress(stderr=bool(as_json))) as progress:
 
         def on_event(event: Event) -> None:
             if event.status != "DELETE_SKIPPED":  # of the data, about which more is said
@@ -118,39 +102,45 @@ def destroy(stack: str, region: str, role: str, delete_data: str, keep_data: boo
         deployment = Deployment(session, stack, {}, on_event, poll_seconds(), role)
         there = any(each.state() for each in (deployment.data, deployment.network, deployment.service))
         if there:
-            print("\n".join(warning(stack, place(session), data, destruction.stored(deployment))))
-            if not yes:
-                ask(stack)
+            stored = destruction.stored(deployment)
+            click.echo("\n".join(destruction.warning(stack, place(session), data, stored)), err=bool(as_json))
+            if not chosen["yes"]:
+                destruction.ask(stack)
         kept = destruction.destroy(deployment, progress.say, data)
         progress.say(f"{stack} is gone" if there else f"there is no deployment {stack}")
+    if as_json:
+        return told({"stack": stack, "kept": [each.as_json() for each in kept]})
     for each in kept:
-        print(f"kept: {each}\n      to delete it one day: {each.deletion}")
+        click.echo(f"kept: {each}\n      to delete it one day: {each.deletion}")
+    return 0
 
 
-@with_options(BUCKET, option("FOLDER", "where the templates go; else build/package"), REGION)
-def package(bucket: str, folder: str, region: str) -> None:
+@with_options(BUCKET, option("FOLDER", "where the templates go; else build/package"), REGION, JSON)
+def package(bucket: str, folder: str, region: str, as_json: bool | None) -> int:
     """Templates with their artifacts, for the console or the AWS command line."""
     session = connect(region) if bucket else None
-    print("\n".join(packages.build(Path(folder or "build/package"), session, bucket)))
+    made = packages.build(Path(folder or "build/package"), session, bucket)
+    return told(made.as_json() if as_json else made.as_text())
 
 
-@with_options(STACK, REGION, IMAGE, ARCH)
-def push(stack: str, region: str, image: str, arch: str) -> None:
+@with_options(STACK, REGION, IMAGE, ARCH, JSON)
+def push(stack: str, region: str, image: str, arch: str, as_json: bool | None) -> int:
     """Push an image into a deployment's repository, by default this checkout's; print its reference by digest."""
     session = connect(region)
     repository = images.repository(session, stack)
     if image:
-        print(images.push(session, image, repository))
+        pushed = images.push(session, image, repository)
     else:
-        say = partial(print, file=sys.stderr)
-        print(images.build_and_push(session, repository, arch or images.own_architecture(), say))
+        say = partial(click.echo, err=True)
+        pushed = images.build_and_push(session, repository, arch or images.own_architecture(), say)
+    return told({"image": pushed} if as_json else pushed)
 
 
 @commands.command(hidden=True)
 @click.argument("region")
-def token(region: str) -> None:
+def token(region: str) -> int:
     """The password for an account's registry: infra/image/push.sh asks for it."""
-    print(images.token(boto3.Session(region_name=region)))
+    return told(images.token(boto3.Session(region_name=region)))
 
 
 def asked(email: str | None, params: str | None) -> dict[str, str]:
@@ -158,35 +148,6 @@ def asked(email: str | None, params: str | None) -> dict[str, str]:
     parameters = assignments(params) | ({"SNSEmail": email} if email else {})
     require_valid(parameters)
     return parameters
-
-
-def data_choice(stack: str, named: str | None, keep: bool | None) -> Data:
-    """What shall become of the data; InputError unless whatever deletes readings is unmistakable."""
-    if named and named != stack:
-        raise InputError(f"DELETE_DATA={named} is not the deployment's name; nothing was changed")
-    if named and keep:
-        raise InputError("KEEP_DATA and DELETE_DATA contradict each other; nothing was changed")
-    if keep is False and not named:
-        raise InputError(f"KEEP_DATA=no deletes nothing; to delete the readings too: DELETE_DATA={stack}")
-    return Data.DELETE if named else Data.KEEP if keep else Data.UNLESS_EMPTY
-
-
-def warning(stack: str, where: str, data: Data, there: list[Holding]) -> list[str]:
-    """What destroying means, and what it takes with it."""
-    lines = [f"This destroys {stack} ({where}), with its devices and what the stream still holds."]
-    kept = data.keeps(there)
-    lines += [f"  {'kept' if kept else 'DELETED'}: {each}" for each in there]
-    if kept and there and data is Data.UNLESS_EMPTY:
-        lines.append(f"  to delete these too: DELETE_DATA={stack}")
-    return lines
-
-
-def ask(stack: str) -> None:
-    """InputError unless a person types the deployment's name."""
-    if not sys.stdin.isatty():
-        raise InputError(f"there is no terminal to ask at; to destroy {stack} without a question: YES=1")
-    if input(f"Type {stack} to go on: ").strip() != stack:
-        raise InputError("that is not its name; nothing was changed")
 
 
 def _image(deployment: Deployment, named: str | None, say: images.Say | None) -> Image:

@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.deploy.artifacts import Artifacts
 from infra.deploy.capacity import fit_tasks
-from infra.deploy.changes import Change
+from infra.deploy.changes import Change, count, table
 from infra.deploy.cloudformation import NEVER_MADE, POLL_SECONDS, DeployError, Event, InputError, Stack
 from infra.deploy.moved import require_free_consumer
 from infra.deploy.tasks import why_stopped
@@ -37,6 +37,20 @@ class Plan:
     stack: str
     new: bool
     changes: list[Change] | None
+
+    def as_json(self) -> dict[str, Any]:
+        """`changes` is null where they are not known yet."""
+        return {
+            "stack": self.stack,
+            "new": self.new,
+            "changes": None if self.changes is None else [each.as_json() for each in self.changes],
+        }
+
+    def as_text(self) -> str:
+        if self.changes is None:
+            return f"stack {self.stack}: to be created, once the stacks before it are there"
+        first = f"stack {self.stack}: {'to be created, ' if self.new else ''}{count(self.changes)}"
+        return "\n".join([first, *(f"  {line}" for line in table(self.changes))])
 
 
 class Deployment:

@@ -1,5 +1,6 @@
 """Deletes a deployment with what was made beside its stacks; readings only when that is asked for by name."""
 
+import sys
 import time
 from enum import Enum
 from typing import Any
@@ -9,7 +10,7 @@ from botocore.config import Config
 
 from infra.deploy import leftovers
 from infra.deploy.artifacts import bucket_name
-from infra.deploy.cloudformation import DeployError
+from infra.deploy.cloudformation import DeployError, InputError
 from infra.deploy.deployment import Deployment, explained
 from infra.deploy.holdings import Holding, holdings
 from infra.deploy.leftovers import Say
@@ -31,6 +32,35 @@ class Data(Enum):
     def keeps(self, there: list[Holding]) -> bool:
         """Whether these stay."""
         return self is Data.KEEP or (self is Data.UNLESS_EMPTY and not all(each.empty for each in there))
+
+
+def data_choice(stack: str, named: str | None, keep: bool | None) -> Data:
+    """What shall become of the data; InputError unless whatever deletes readings is unmistakable."""
+    if named and named != stack:
+        raise InputError(f"DELETE_DATA={named} is not the deployment's name; nothing was changed")
+    if named and keep:
+        raise InputError("KEEP_DATA and DELETE_DATA contradict each other; nothing was changed")
+    if keep is False and not named:
+        raise InputError(f"KEEP_DATA=no deletes nothing; to delete the readings too: DELETE_DATA={stack}")
+    return Data.DELETE if named else Data.KEEP if keep else Data.UNLESS_EMPTY
+
+
+def warning(stack: str, where: str, data: Data, there: list[Holding]) -> list[str]:
+    """What destroying means, and what it takes with it."""
+    lines = [f"This destroys {stack} ({where}), with its devices and what the stream still holds."]
+    kept = data.keeps(there)
+    lines += [f"  {'kept' if kept else 'DELETED'}: {each}" for each in there]
+    if kept and there and data is Data.UNLESS_EMPTY:
+        lines.append(f"  to delete these too: DELETE_DATA={stack}")
+    return lines
+
+
+def ask(stack: str) -> None:
+    """InputError unless a person types the deployment's name."""
+    if not sys.stdin.isatty():
+        raise InputError(f"there is no terminal to ask at; to destroy {stack} without a question: YES=1")
+    if input(f"Type {stack} to go on: ").strip() != stack:
+        raise InputError("that is not its name; nothing was changed")
 
 
 def destroy(deployment: Deployment, say: Say, data: Data) -> list[Holding]:

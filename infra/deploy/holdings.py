@@ -37,6 +37,9 @@ class Holding:
             else f"aws s3 rb --force s3://{self.id}"
         )
 
+    def as_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "name": self.id, self.what: self.count, "note": self.note, "deletion": self.deletion}
+
     def __str__(self) -> str:
         if self.count is None:
             return f"{self.kind} {self.id}, whose {self.what} cannot be counted ({self.note})"

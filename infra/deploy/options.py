@@ -39,14 +39,15 @@ def option(variable: str, about: str, pattern: str = ".*", otherwise: str = "") 
     return click.option(_flag(variable), callback=parsed, metavar=variable, help=f"{about} ({variable}=)")
 
 
-def switch(variable: str, about: str) -> Callable[[Any], Any]:
-    """An option that is on without a value, too; None when it is not given."""
+def switch(variable: str, about: str, name: str | None = None) -> Callable[[Any], Any]:
+    """An option that is on without a value, too; None when it is not given. `name` is the function's parameter."""
 
     def parsed(ctx: click.Context, parameter: click.Parameter, value: str | None) -> bool | None:
         return None if value is None else yes(variable, value)
 
+    names = (_flag(variable), name or variable.lower())
     shown: Any = {"metavar": "yes|no", "help": f"{about} ({variable}=yes)"}
-    return click.option(_flag(variable), is_flag=False, flag_value="yes", callback=parsed, **shown)
+    return click.option(*names, is_flag=False, flag_value="yes", callback=parsed, **shown)
 
 
 STACK = click.option(
@@ -77,3 +78,4 @@ BUCKET = option(
     "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
     "is not a bucket name: 3 to 63 of a-z, 0-9, . and -",
 )
+JSON = switch("JSON", "print the result as one JSON document; the steps go to stderr", "as_json")

@@ -1,7 +1,9 @@
 """The templates with their artifacts, for those who deploy by CloudFormation's console or the AWS command line."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import boto3
 from botocore.exceptions import ClientError
@@ -17,8 +19,24 @@ OURS = re.compile(r"(data|network|service)\.yaml|README\.md|functions-[0-9a-f]{6
 """Whatever a package can hold."""
 
 
-def build(folder: Path, session: boto3.Session | None, bucket: str | None) -> list[str]:
-    """Fill `folder`; returns lines for a person. InputError when it holds anything that is not of an earlier package.
+@dataclass(frozen=True, slots=True)
+class Package:
+    """`urls` are those of the uploaded templates, if a bucket was named."""
+
+    folder: Path
+    urls: list[str]
+
+    def as_json(self) -> dict[str, Any]:
+        return {"folder": str(self.folder), "urls": self.urls}
+
+    def as_text(self) -> str:
+        if not self.urls:
+            return f"{self.folder}: templates, the functions' code, and README.md with the commands that deploy them"
+        return "\n".join([f"{self.folder}: templates and README.md; for the console:", *(f"  {u}" for u in self.urls)])
+
+
+def build(folder: Path, session: boto3.Session | None, bucket: str | None) -> Package:
+    """Fill `folder`. InputError when it holds anything that is not of an earlier package.
 
     With a bucket the artifacts are uploaded to it and the data stack's template knows them by default. Without one
     they lie beside the templates, and no session is needed.
@@ -33,10 +51,10 @@ def build(folder: Path, session: boto3.Session | None, bucket: str | None) -> li
         files[key.replace("/", "-")] = code
     _write(folder, files)
     if not (bucket and session):
-        return [f"{folder}: templates, the functions' code, and README.md with the commands that deploy them"]
+        return Package(folder, [])
     templates = {f"templates/{path.name}": files[path.name] for path in TEMPLATES}
     _, *urls = _upload(session, bucket, {key: code, **templates})
-    return [f"{folder}: templates and README.md; for the console:", *(f"  {url}" for url in urls)]
+    return Package(folder, urls)
 
 
 def _write(folder: Path, files: dict[str, bytes]) -> None:

@@ -23,10 +23,10 @@ VERBS = {
 class Progress:
     """On a terminal the last line says what is being waited for, until `close`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, stderr: bool = False) -> None:
         self._start = time.monotonic()
         self._busy: dict[tuple[str, str], None] = {}  # resources that have begun and not ended, in order
-        self._console = Console(soft_wrap=True)
+        self._console = Console(soft_wrap=True, stderr=stderr)
         self._status = self._console.status("waiting")
 
     def say(self, line: str) -> None:

@@ -8,8 +8,30 @@ import click
 
 from infra.docs.templates import cell
 from producer.cli import cli
+from producer.ending import PROGRAM
 from producer.reference import EXIT_CODES, REFERENCES
-from producer.reporting import PROGRAM
+
+PROGRAMS = (PROGRAM, "python -m infra", "python -m infra.local", "python -m consumer")
+OTHERS = {
+    0: (
+        "done",
+        "ended by Ctrl-C; the demo's audit is clean",
+        "stopped by SIGTERM or Ctrl-C; with `--check` the settings are fine",
+    ),
+    1: (
+        "AWS failed or rolled back; the same command again continues",
+        "a part failed, or the audit has findings",
+        "it cannot run, or no longer: AWS, Java, the daemon",
+    ),
+    2: (
+        "wrong input, credentials or permissions: nothing, or nothing more, was changed",
+        "wrong input, or no AWS",
+        "a setting or an argument is wrong",
+    ),
+    141: ("as there", "as there", ""),
+    130: ("interrupted; what CloudFormation has begun continues", "interrupted before there was a result", ""),
+}
+"""Exit codes of the programs beside the operator's commands."""
 
 
 def overview() -> str:
@@ -26,10 +48,12 @@ def overview() -> str:
 
 
 def exit_codes() -> str:
-    """Markdown: a line a code."""
-    return "\n".join(
-        ["| exit code | meaning |", "|---|---|", *(f"| {code} | {text} |" for code, text in EXIT_CODES.items())]
-    )
+    """Markdown: a line a code, a column a program."""
+    lines = [f"| exit code | {' | '.join(f'`{name}`' for name in PROGRAMS)} |", "|---|---|---|---|---|"]
+    for code, text in EXIT_CODES.items():
+        infra, local, consumer = OTHERS.get(code, ("", "", ""))
+        lines.append(f"| {code} | {text} | {infra} | {local} | {consumer} |")
+    return "\n".join(lines)
 
 
 def sections() -> str:

@@ -1,7 +1,6 @@
 """`python -m infra.local up|demo|watch [NAME=value...]`: the local stack in the foreground.
 
-Exit codes: 0 it ended as asked, also by Ctrl-C; 1 it failed, or the audit found something; 2 a user error; 130
-interrupted before there was a result.
+Exit codes: docs/commands.md.
 """
 
 import signal
@@ -17,7 +16,7 @@ from infra.local.process import LOCAL, LocalError
 from infra.local.stack import LocalStack, env_file
 from infra.local.terminal import foreground
 from infra.switches import SwitchError, words
-from producer.aws.errors import explain_if_aws
+from producer.ending import reported
 
 USAGE = "usage: python -m infra.local up|demo|watch [NAME=value...]; make lists the names"
 
@@ -76,34 +75,23 @@ def endpoints(stack: LocalStack) -> str:
     return "\n".join(["", *(f"  {name:<{width}}  {value}" for name, value in rows.items()), "", "Ctrl-C stops it all."])
 
 
+CODES: Mapping[type[Exception], int] = {InputError: 2, SwitchError: 2, LocalError: 1}
+
+
 def main(arguments: list[str]) -> int:
     """Exit code; every failure that a person can cure is one line on stderr."""
     raise_once()
-    command, *rest = arguments or [""]
-    try:
-        if command not in ("up", "demo", "watch"):
-            raise SwitchError(USAGE)
-        given, others = words(command, rest)
-        if others:
-            raise SwitchError(f"{others[0]} is not NAME=value; {USAGE}")
-        with foreground():
-            return _run(command, given)
-    except (InputError, SwitchError) as error:
-        print(f"sensorstream: {error}", file=sys.stderr)
-        return 2
-    except LocalError as error:
-        print(f"sensorstream: {error}", file=sys.stderr)
-        return 1
-    except Interrupted:
-        return 130
-    except Exception as error:
-        line = explain_if_aws(error)
-        if line is None and isinstance(error, OSError):
-            line = f"{error.strerror or error}: {error.filename or 'local stack'}"
-        if line is None:
-            raise
-        print(f"sensorstream: {line}", file=sys.stderr)
-        return 1
+    return reported(lambda: _chosen(*arguments), CODES)
+
+
+def _chosen(command: str = "", *rest: str) -> int:
+    if command not in ("up", "demo", "watch"):
+        raise SwitchError(USAGE)
+    given, others = words(command, rest)
+    if others:
+        raise SwitchError(f"{others[0]} is not NAME=value; {USAGE}")
+    with foreground():
+        return _run(command, given)
 
 
 def _run(command: str, given: Mapping[str, str]) -> int:

@@ -21,7 +21,6 @@ from infra.local.options import Options
 from infra.local.process import LOCAL, LocalError
 from infra.local.screen import Screen
 from infra.local.stack import LocalStack
-from producer.aws.errors import UserError, explain_if_aws
 from producer.aws.stack import Stack, devices_dir
 from producer.fleet.credentials import names
 from producer.fleet.latency_probe import LatencyProbe
@@ -196,20 +195,14 @@ def background(task: Callable[[], T]) -> "Future[T]":
 
 
 def main(given: Mapping[str, str]) -> int:
-    """Exit code 0 only when the audit found nothing. LocalError or InputError for what a person can cure."""
+    """Exit code 0 only when the audit found nothing. LocalError, InputError or UserError for what a person can cure."""
     started = time.monotonic()
     view = View(sys.stderr, every=1)
     try:
         report, outcome = _run(Settings.load(given), _options(given), view, started)
-    except UserError as error:
-        raise LocalError(str(error)) from error
     except KeyboardInterrupt:
         view.say("stopped")
-        return 130
-    except Exception as error:
-        if (line := explain_if_aws(error)) is None:
-            raise
-        raise LocalError(line) from error
+        raise
     view.say(report.as_text())
     print(json.dumps(outcome), flush=True)
     return 0 if outcome["ok"] else 1

@@ -1,6 +1,5 @@
 """The commands of a fleet: devices made, publishing, and taken away again."""
 
-import json
 import signal
 import threading
 from collections.abc import Callable
@@ -13,9 +12,10 @@ import click
 from click import Option
 
 from producer.aws import session
+from producer.ending import fail, reported
 from producer.fleet.options import BASIC_INGEST, PREFIX, SIMULATOR, TEMPORARY, chosen_workload
 from producer.options import JSON, LEDGER, STACK, Whole
-from producer.reporting import PROGRAM, reported
+from producer.reporting import told
 
 if TYPE_CHECKING:
     from producer.aws.stack import Stack
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 DEVICES = Option(["--devices"], type=Whole(1), required=True, metavar="N", help="how many devices")
 
 
-@click.command(params=[DEVICES, PREFIX, STACK])
-def provision(name: str, devices: int, prefix: str) -> int:
+@click.command(params=[DEVICES, PREFIX, JSON, STACK])
+def provision(name: str, devices: int, prefix: str, as_json: bool) -> int:
     """Make things, certificates and keys; keep those that are there."""
     from producer.aws.stack import devices_dir
     from producer.fleet import provision as fleet
@@ -37,12 +37,12 @@ def provision(name: str, devices: int, prefix: str) -> int:
     stack, folder = session.stack(name), devices_dir()
     with StatusLine(quiet=True) as line:
         fleet.provision(stack.session, names(prefix, devices), stack.device_policy, folder, _progress(line, devices))
-    click.echo(f"{devices} devices are ready; their certificates and keys are in {folder}")
-    return 0
+    text = f"{devices} devices are ready; their certificates and keys are in {folder}"
+    return told({"devices": devices, "folder": str(folder)} if as_json else text)
 
 
-@click.command(params=[DEVICES, PREFIX, STACK])
-def deprovision(name: str, devices: int, prefix: str) -> int:
+@click.command(params=[DEVICES, PREFIX, JSON, STACK])
+def deprovision(name: str, devices: int, prefix: str, as_json: bool) -> int:
     """Take things, certificates, keys and the audit's queue away."""
     from producer.aws.stack import devices_dir
     from producer.fleet import provision as fleet
@@ -52,8 +52,7 @@ def deprovision(name: str, devices: int, prefix: str) -> int:
     stack = session.stack(name)
     count = fleet.deprovision(stack.session, names(prefix, devices), devices_dir(), stack.device_policy)
     unsubscribe(stack)
-    click.echo(f"{count} devices and the audit's queue are gone")
-    return 0
+    return told({"devices": count} if as_json else f"{count} devices and the audit's queue are gone")
 
 
 @click.command(params=[*SIMULATOR, BASIC_INGEST, TEMPORARY, LEDGER, JSON, STACK])
@@ -84,7 +83,7 @@ def simulate(name: str, temporary: bool, ledger: Path | None, as_json: bool, **c
         code = reported(made_and_published)
     finally:
         if left := devices.take_away():
-            click.echo(f"{PROGRAM}: {left}", err=True)
+            fail(left, 1)
     return 1 if left else code
 
 
@@ -101,9 +100,7 @@ def watch(name: str, filters: tuple[str, ...], as_json: bool) -> int:
         signal.signal(number, lambda *_: stop.set())
     shown = wire.as_json if as_json else wire.as_text
     left = wire.watch(stack, [*filters] or wire.filters(stack), lambda *heard: click.echo(shown(*heard)), stop)
-    if left:
-        click.echo(f"{PROGRAM}: {left}", err=True)
-    return 1 if left else 0
+    return fail(left, 1) if left else 0
 
 
 def _progress(line: "StatusLine", devices: int) -> Callable[[int], None]:
@@ -128,8 +125,7 @@ def _publish(stack: "Stack", workload: "Workload", stop: threading.Event, path: 
                 line.say(lambda: _sums(ledger))
         running.result()
     sums = {"published": ledger.published, "readings": ledger.readings, "uncertain": ledger.uncertain}
-    click.echo(json.dumps(sums) if as_json else _sums(ledger))
-    return 1 if ledger.uncertain else 0
+    return told(sums if as_json else _sums(ledger), not ledger.uncertain)
 
 
 def _sums(ledger: "Ledger") -> str:

@@ -1,6 +1,5 @@
 """The operators' commands."""
 
-import json
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
@@ -11,8 +10,21 @@ from click import Argument, Option, Parameter, UsageError
 
 from consumer.payload.reading import REASONS
 from producer.aws import session
-from producer.options import JSON, LEDGER, STACK, Choice, Number, Whole, moment, refuse, seconds, sequence, setting
-from producer.reporting import printed
+from producer.options import (
+    JSON,
+    LEDGER,
+    STACK,
+    Choice,
+    Number,
+    Whole,
+    moment,
+    no_option,
+    refuse,
+    seconds,
+    sequence,
+    setting,
+)
+from producer.reporting import printed, told
 
 if TYPE_CHECKING:
     from producer.aws.stack import Stack
@@ -178,7 +190,7 @@ def replay(name: str, as_json: bool, to_table: str | None, to_stream: str | None
 @click.command(
     params=[
         Argument(["sensorid"]),
-        Argument(["value"], nargs=-1, required=True),
+        Argument(["value"], nargs=-1, required=True, callback=no_option),
         Option(
             ["--aggregate", "aggregated"], is_flag=True, help="all in one record of the stream, packed as by the KPL"
         ),
@@ -193,8 +205,7 @@ def publish(name: str, sensorid: str, value: tuple[str, ...], aggregated: bool, 
 
     written = console.publish(session.stack(name), sensorid, list(value), aggregated)
     if as_json:
-        click.echo(json.dumps(written))
-        return 0
+        return told(written)
     for put in written:
         click.echo(f"{put['sensorid']}  {put['timestamp']}  {put['value']}  -> {put['shard']} {put['sequenceNumber']}")
     return 0
@@ -209,14 +220,13 @@ def doctor(name: str, probe: bool, as_json: bool) -> int:
     return printed(report, as_json, report.ok)
 
 
-@click.command("bug-report", params=[REPORT, STACK])
-def bug_report(name: str, out: Path) -> int:
+@click.command("bug-report", params=[REPORT, JSON, STACK])
+def bug_report(name: str, out: Path, as_json: bool) -> int:
     """Write what helps to find a defect into one file: versions, settings, health, shards, logs; no credentials."""
     from producer.ops import bug_report
 
     path = bug_report.written(session.opened(), name, out)
-    click.echo(f"{path} is written; read it before you give it away")
-    return 0
+    return told({"file": str(path)} if as_json else f"{path} is written; read it before you give it away")
 
 
 def _span(start: int | None, end: int | None) -> "Span":

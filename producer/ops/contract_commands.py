@@ -8,6 +8,7 @@ import click
 from click import Argument, Option
 
 from producer.options import JSON, moment, setting
+from producer.reporting import told
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 PAYLOADS = Argument(["payloads"], nargs=-1, required=True, metavar="PAYLOAD...")
@@ -52,14 +53,13 @@ def try_(
     return 0 if ok else 1
 
 
-@contract.command(params=[Argument(["file"], type=FILE)])
-def check(file: Path) -> int:
+@contract.command(params=[Argument(["file"], type=FILE), JSON])
+def check(file: Path, as_json: bool) -> int:
     """Check a file of contracts: each fault with its line."""
     from producer.ops import contracts
 
     names = [usage.name for usage in contracts.load(file).usages()]
-    click.echo(f"{file}: {', '.join(names)}")
-    return 0
+    return told({"file": str(file), "contracts": names} if as_json else f"{file}: {', '.join(names)}")
 
 
 COMMANDS = (contract,)

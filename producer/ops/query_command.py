@@ -1,6 +1,7 @@
 """The command `query`."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -52,7 +53,8 @@ def query(name: str, sensorid: str, limit: int | None, follow: bool, as_csv: boo
     stack = session.stack(name)
     api = QueryApi(stack.session, stack.query_url)
     if follow:
-        _shown(queries.follow(api, sensorid, start, limit or NEWEST), as_csv, as_json)
+        with suppress(KeyboardInterrupt):
+            _shown(queries.follow(api, sensorid, start, limit or NEWEST), as_csv, as_json)
         return 0
     items = queries.newest(api, sensorid, start, end, limit or (NEWEST if start is None else None))
     if as_csv:

@@ -199,7 +199,7 @@ def test_devices_of_a_run_are_not_for_others(
 def test_only_devices_are_provisioned(variables: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     with mock.patch.dict(os.environ, variables):
         assert main(simulate("stream", "--via", "kinesis")) == 2
-    assert capsys.readouterr().err.startswith("sensorstream simulate: --provision goes with --via mqtt only")
+    assert capsys.readouterr().err.startswith("sensorstream: --provision goes with --via mqtt only")
 
 
 def test_what_was_detached_is_deleted_when_iot_knows_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -226,7 +226,7 @@ def test_what_comes_meanwhile_is_left(place: Place, capsys: pytest.CaptureFixtur
 
 def test_options_about_dead_letters_are_refused(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(place, "--reason", "not-json", "--again") == 2
-    assert capsys.readouterr().err.startswith("sensorstream redrive: --reason, --again: of dead letters only")
+    assert capsys.readouterr().err.startswith("sensorstream: --reason, --again: of dead letters only")
 
 
 def test_a_device_is_heard_although_the_stream_was_gone(
