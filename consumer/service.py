@@ -104,8 +104,8 @@ class Service:
                 settings.row_ttl_days,
                 settings.table_concurrency,
                 metrics,
+                DeviceList(settings.devices_table, settings.devices_seconds) if settings.devices_table else None,
             ),
-            devices=self._devices(),
             archive=archive,
             ends=Ends(clients.kinesis.list_shards, settings.stream_name, self.daemon.gone, self._reads, metrics),
             sums=self._sums if settings.cloudwatch_namespace else None,
@@ -115,13 +115,6 @@ class Service:
             ownership=self.shards,
             skips=SkipDetector(self.daemon, archive, metrics),
         )
-
-    def _devices(self) -> DeviceList | None:
-        settings, send = self._settings, self._clients.batch_write.send
-        if settings.devices_table is None:
-            return None
-        table = Table(send, settings.devices_table, 0, settings.table_concurrency, self._metrics, "devices")
-        return DeviceList(table, settings.devices_seconds)
 
     async def run(self) -> None:
         """Runs until SIGTERM or SIGINT. Raises FatalError."""

@@ -11,9 +11,9 @@ from consumer.payload.contracts import Contracts
 from consumer.pipeline.reads import Reads
 from consumer.pipeline.shard_end import Ends
 from consumer.sinks.alerts import Alerts
-from consumer.sinks.device_list import DeviceList
+from consumer.sinks.rows import Arrived
 from consumer.sinks.statistics import Sums
-from consumer.sinks.table import Arrived, Table
+from consumer.sinks.table import Table
 from consumer.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ class Components:
     rotation: RotationPolicy
     claims: Claims
     table: Table
-    devices: DeviceList | None
     archive: Archive
     ends: Ends
     sums: Sums | None

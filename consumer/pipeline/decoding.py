@@ -8,7 +8,7 @@ from consumer.payload.contracts import Contracts
 from consumer.payload.decode import decode, decode_with, own_message
 from consumer.payload.reading import Decoded
 from consumer.record import Record
-from consumer.sinks.table import Arrived
+from consumer.sinks.rows import Arrived
 from consumer.telemetry.metrics import Metrics
 
 

@@ -147,8 +147,6 @@ class Shard:
         records = [(*item, found) for item, found in zip(taken, decoded, strict=True)]
         with metrics.stage["rows"].time():
             await components.table.put(arrived := readings(records), guard)
-            if components.devices:
-                await components.devices.put(arrived, guard)
             components.written(arrived)
         with metrics.stage["archive"].time():
             await self._archive(records)

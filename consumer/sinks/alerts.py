@@ -22,7 +22,7 @@ import msgspec
 from consumer.aws.codes import code
 from consumer.aws.retry import FAILURES, delay
 from consumer.sinks.alert_condition import Alert, Condition
-from consumer.sinks.table import Arrived
+from consumer.sinks.rows import Arrived
 from consumer.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)

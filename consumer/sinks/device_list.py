@@ -1,20 +1,18 @@
-"""The list of devices: an entry for each that was ever seen (docs/decisions/0030-query-api.md).
+"""Which entries of the list of devices are to be written (docs/decisions/0030-query-api.md). Pure: no I/O, no clock.
 
 An entry is durable before the delivery with the device's reading is answered, so no checkpoint passes a reading whose
-device is not in the list. A worker writes it at first sight, then at most once an interval. What is remembered of that
-is only ever lost, by a restart or for want of room: then an entry is written once more.
+device is not in the list. A worker writes it at first sight, then at most once an interval, in the requests that write
+the rows (table.py). What is remembered of that is only ever lost, by a restart or for want of room: then an entry is
+written once more.
 """
 
-import time
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 from zlib import crc32
 
-from consumer.aws.retry import Guard
-from consumer.sinks.rows import list_request
-from consumer.sinks.table import Arrived, Table
+from consumer.sinks.rows import Arrived, Request, list_request
 
 PHASES: Final = 30
 """Parts of the devices whose intervals begin one after another: else all would be written again at the same moment."""
@@ -29,6 +27,7 @@ class Written:
     def __init__(self, seconds: int, max_names: int = MAX_NAMES) -> None:
         self._seconds = seconds
         self._free = max_names
+        self._part = 0  # of the time, of which an interval has PHASES
         self._intervals = [0] * PHASES
         self._known = [array("Q") for _ in range(PHASES)]  # hashes of names, sorted
 
@@ -41,7 +40,7 @@ class Written:
         """Remembers what was written, as long as there is room; `now` is when it was found lacking."""
         for name in names:
             phase = _phase(name)
-            if self._free and self._interval(phase, now) == self._intervals[phase]:
+            if self._free and self._interval(phase, self._part_at(now)) == self._intervals[phase]:
                 known, place, there = self._find(name)
                 if not there:
                     known.insert(place, _hash(name))
@@ -55,14 +54,22 @@ class Written:
 
     def _begin(self, now: float) -> None:
         """Forgets those whose interval has begun anew."""
+        part = self._part_at(now)
+        if part == self._part:
+            return
+        self._part = part
         for phase, known in enumerate(self._known):
-            if (interval := self._interval(phase, now)) != self._intervals[phase]:
+            if (interval := self._interval(phase, part)) != self._intervals[phase]:
                 self._intervals[phase] = interval
                 self._free += len(known)
                 self._known[phase] = array("Q")
 
-    def _interval(self, phase: int, now: float) -> int:
-        return int(now / self._seconds + phase / PHASES)
+    def _part_at(self, now: float) -> int:
+        return int(now * PHASES / self._seconds)
+
+    @staticmethod
+    def _interval(phase: int, part: int) -> int:
+        return (part + phase) // PHASES
 
 
 def _phase(name: str) -> int:
@@ -75,18 +82,21 @@ def _hash(name: str) -> int:
 
 
 class DeviceList:
-    """The entries of all shards' devices."""
+    """The entries of all shards' devices, in the table of that name. `now` is as in `Written`."""
 
-    def __init__(self, table: Table, seconds: int) -> None:
+    def __init__(self, table: str, seconds: int) -> None:
         self._table = table
         self._written = Written(seconds)
 
-    async def put(self, arrived: Sequence[Arrived], guard: Guard) -> None:
-        """Makes the entries of the readings' devices durable; the last reading of each says what stands in it.
+    def lacking(self, readings: Iterable[Arrived], now: float) -> list[Arrived]:
+        """The last reading of each device whose entry is to be written."""
+        last = {each[0].device: each for each in readings}
+        return [last[name] for name in self._written.lacking(last, now)]
 
-        Raises as Table.put does.
-        """
-        now, last = time.monotonic(), {each[0].device: each for each in arrived}
-        if names := self._written.lacking(last, now):
-            await self._table.write((list_request(*last[name]) for name in names), len(names), guard)
-            self._written.add(names, now)
+    def request(self, last: Arrived) -> Request:
+        """The request to write the entry of a reading's device."""
+        return self._table, list_request(*last)
+
+    def add(self, written: Iterable[Arrived], now: float) -> None:
+        """The entries of these readings' devices are durable; `now` is when they were found lacking."""
+        self._written.add((reading.device for reading, _ in written), now)

@@ -4,9 +4,12 @@ A row holds what was sent: `{SensorId, Timestamp, Value}` and, depending on sett
 `ExpiresAt`. The texts are put together by hand: a tenth of the time of a serializer.
 """
 
-import json
 import zlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from json.encoder import encode_basestring_ascii
+from operator import itemgetter
 from typing import Final
 
 import msgspec
@@ -17,7 +20,11 @@ from consumer.payload.times import timestamp
 
 BUCKETS: Final = 16
 """Partitions of the list of devices, as infra/functions/api/store.py reads them."""
-_quoted = json.JSONEncoder().encode
+Arrived = tuple[Reading, int | None]
+"""A reading, and when Kinesis took its record (ms since the epoch)."""
+Request = tuple[str, str]
+"""A table's name, and the JSON of a request to it."""
+_quoted: Callable[[str], str] = encode_basestring_ascii
 """Any string as JSON in ASCII, whatever it holds."""
 _ITEM = '{"PutRequest":{"Item":{'
 _NOTHING_LEFT = b'{"UnprocessedItems":{}}'
@@ -60,23 +67,29 @@ def list_request(reading: Reading, arrival: int | None) -> str:
     return f'{_ITEM}"Bucket":{{"N":"{bucket}"}},"Seen":{{"S":"{seen}"}},{row}'
 
 
-def body(table: str, requests: Sequence[str]) -> bytes:
-    """The body of one BatchWriteItem."""
-    return f'{{"RequestItems":{{{_quoted(table)}:[{",".join(requests)}]}}}}'.encode()
+def body(requests: Sequence[Request]) -> bytes:
+    """The body of one BatchWriteItem. Requests to the same table must follow each other."""
+    tables = (
+        f"{_quoted(table)}:[{','.join(text for _, text in group)}]" for table, group in groupby(requests, itemgetter(0))
+    )
+    return f'{{"RequestItems":{{{",".join(tables)}}}}}'.encode()
 
 
-def unprocessed(answer: bytes, table: str, sent: int) -> list[str]:
-    """The requests that were not executed, of `sent` to `table`: the table takes what its capacity allows.
+def unprocessed(answer: bytes, sent: Sequence[Request]) -> list[Request]:
+    """The requests that were not executed, of those that were `sent`: a table takes what its capacity allows.
 
     Raises NotUnderstood for an answer that does not say exactly that.
     """
     if answer == _NOTHING_LEFT:
         return []
     try:
-        left = _decode(answer).UnprocessedItems
-        requests = [f'{{"PutRequest":{bytes(put.PutRequest).decode()}}}' for put in left.pop(table, [])]
+        left = [
+            (table, f'{{"PutRequest":{bytes(put.PutRequest).decode()}}}')
+            for table, puts in _decode(answer).UnprocessedItems.items()
+            for put in puts
+        ]
     except ValueError as error:
         raise NotUnderstood(operation="BatchWriteItem", what=str(error)) from error
-    if left or len(requests) > sent:
+    if not Counter(table for table, _ in left) <= Counter(table for table, _ in sent):
         raise NotUnderstood(operation="BatchWriteItem", what="it returns rows that were not sent")
-    return requests
+    return left

@@ -1,25 +1,26 @@
 """The sensor table: one row per device and measurement time (invariant 3). What a row holds: rows.py.
 
-Writing a row again is harmless, so it is written again whenever its outcome is unknown (a lost answer, a restart).
+The entries of the list of devices share the requests of the rows: a delivery of a few readings costs as many requests
+as without them. Writing a row again is harmless, so it is written again whenever its outcome is unknown (a lost answer,
+a restart); so is an entry.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Final, NamedTuple
 
 from consumer.aws.retry import Guard, delay, until_done
-from consumer.payload.reading import Reading
-from consumer.sinks.rows import body, put_request, unprocessed
+from consumer.sinks.device_list import DeviceList
+from consumer.sinks.rows import Arrived, Request, body, put_request, unprocessed
 from consumer.telemetry.metrics import Metrics
 
 BATCH: Final = 25
-"""Rows in one BatchWriteItem, the service's limit."""
+"""Requests in one BatchWriteItem, the service's limit for all tables together."""
 DAY: Final = 86_400
 
-Arrived = tuple[Reading, int | None]
-"""A reading, and when Kinesis took its record (ms since the epoch)."""
 Send = Callable[[bytes], Awaitable[bytes]]
 """Sends the body of one BatchWriteItem and returns the answer's body: aws/batch_write.py."""
 
@@ -57,38 +58,45 @@ class Table:
     """Rows in one table; all shards share its limit of concurrent requests."""
 
     def __init__(
-        self, send: Send, name: str, ttl_days: int, concurrency: int, metrics: Metrics, sink: str = "table"
+        self,
+        send: Send,
+        name: str,
+        ttl_days: int,
+        concurrency: int,
+        metrics: Metrics,
+        devices: DeviceList | None = None,
     ) -> None:
-        """`sink` is its name in the metrics."""
-        self._sink = sink
         self._send = send
         self._name = name
         self._days = ttl_days
         self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
         self._metrics = metrics
+        self._devices = devices
 
-    async def put(self, readings: Iterable[Arrived], guard: Guard) -> None:
-        """Makes the rows of one shard's readings durable; they must be in the order of their sequence numbers.
+    async def put(self, readings: Sequence[Arrived], guard: Guard) -> None:
+        """Makes durable the rows of one shard's readings, and the entries of their devices; the readings must be in the
+        order of their sequence numbers.
 
         Of several readings with one key the last wins and the others are counted as superseded; DynamoDB would refuse
-        a batch that holds a key twice. Raises what `guard` raises, after all requests in progress have ended.
+        a batch that holds a key twice. The last of each device stands in its entry. Raises what `guard` raises, after
+        all requests in progress have ended.
         """
-        rows: dict[tuple[str, int], Arrived] = {}
-        total = 0
-        for arrived in readings:
-            reading = arrived[0]
-            rows[reading.device, reading.time_ms] = arrived
-            total += 1
-        await self.write(map(self._expiring if self._days else _lasting, rows.values()), len(rows), guard)
+        rows = {(each[0].device, each[0].time_ms): each for each in readings}
+        requests: Iterable[Request] = map(self._row, rows.values())
+        entries, now = list[Arrived](), time.monotonic()
+        if self._devices:
+            entries = self._devices.lacking(readings, now)
+            requests = chain(requests, map(self._devices.request, entries))
+        await self._write(requests, len(rows) + len(entries), guard)
+        if self._devices:
+            self._devices.add(entries, now)
         self._metrics.rows.inc(len(rows))
-        self._metrics.superseded.inc(total - len(rows))
+        self._metrics.superseded.inc(len(readings) - len(rows))
 
-    async def write(self, requests: Iterable[str], count: int, guard: Guard) -> None:
-        """Makes the items of `count` requests durable, each with a key of its own. Raises as `put` does.
-
-        A request is taken when it is about to be sent: those of a large delivery at once would hold the event loop.
-        """
+    async def _write(self, requests: Iterable[Request], count: int, guard: Guard) -> None:
+        """A request is taken when it is about to be sent: those of a large delivery at once would hold the event
+        loop."""
         batches = _batches(requests)
         workers = min(self._concurrency, -(-count // BATCH))
         if workers == 1:
@@ -100,39 +108,39 @@ class Table:
                 if isinstance(failure, BaseException):
                     raise failure
 
-    def _expiring(self, row: Arrived) -> str:
+    def _row(self, row: Arrived) -> Request:
+        return self._name, put_request(row[0], self._expires(row) if self._days else None)
+
+    def _expires(self, row: Arrived) -> int | None:
         at, bound = expiry(row, self._days)
         if bound:
             self._metrics.ttl_bounded.labels(bound).inc()
-        return put_request(row[0], at)
+        return at
 
-    async def _put_batches(self, batches: Iterator[Sequence[str]], guard: Guard) -> None:
+    async def _put_batches(self, batches: Iterator[Sequence[Request]], guard: Guard) -> None:
         for batch in batches:
             await self._put_batch(batch, guard)
 
-    async def _put_batch(self, requests: Sequence[str], guard: Guard) -> None:
+    async def _put_batch(self, requests: Sequence[Request], guard: Guard) -> None:
         fruitless = 0  # consecutive requests of which the table took nothing
         while requests:
-            left = await until_done(self._sink, partial(self._write, requests, guard), self._metrics, guard)
+            left = await until_done("table", partial(self._send_batch, requests, guard), self._metrics, guard)
             if left:
-                self._metrics.throttles.labels(self._sink).inc(len(left))
+                for table, _ in left:
+                    self._metrics.throttles.labels("table" if table == self._name else "devices").inc()
                 fruitless = fruitless + 1 if len(left) == len(requests) else 0
                 await asyncio.sleep(delay(fruitless))
             requests = left
 
-    async def _write(self, requests: Sequence[str], guard: Guard) -> Sequence[str]:
-        """One request; returns the rows that were not written: the table takes what its capacity allows."""
+    async def _send_batch(self, requests: Sequence[Request], guard: Guard) -> Sequence[Request]:
+        """One BatchWriteItem; returns what was not written: a table takes what its capacity allows."""
         async with self._slots:
             guard()
-            answer = await self._send(body(self._name, requests))
-        return unprocessed(answer, self._name, len(requests))
+            answer = await self._send(body(requests))
+        return unprocessed(answer, requests)
 
 
-def _batches(requests: Iterable[str]) -> Iterator[list[str]]:
+def _batches(requests: Iterable[Request]) -> Iterator[list[Request]]:
     left = iter(requests)
     while batch := list(islice(left, BATCH)):
         yield batch
-
-
-def _lasting(row: Arrived) -> str:
-    return put_request(row[0], None)

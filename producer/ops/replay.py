@@ -15,7 +15,8 @@ from consumer.archive.format import READINGS, Line, UnreadableLine, parse_line, 
 from consumer.aws.clients import Clients
 from consumer.payload.decode import decode
 from consumer.settings import Settings
-from consumer.sinks.table import Arrived, Table, expiry
+from consumer.sinks.rows import Arrived
+from consumer.sinks.table import Table, expiry
 from consumer.telemetry.metrics import Metrics, total
 from producer.aws.errors import UserError
 from producer.aws.pace import Pace

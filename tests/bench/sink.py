@@ -27,8 +27,8 @@ from tests.bench.http import Connection, response
 
 SAMPLE = 64
 TABLES = re.compile(rb'"(sensors|devices)"')
-DEVICES = b'{"RequestItems":{"devices":'
-"""How our service's requests for the list of devices begin; the peers keep none."""
+ENTRY = b'{"PutRequest":{"Item":{"Bucket":'
+"""How our service's entries in the list of devices begin, which are among its rows; the peers keep none."""
 CBOR = re.compile(rb"\r\nsmithy-protocol: *rpc-v2-cbor")
 KEYS = Credentials("test", "test")
 AUTHORIZATION = re.compile(
@@ -119,11 +119,13 @@ class Server(Connection):
     def _done(self, operation: str, body: bytes) -> bytes:
         counts = self._counts
         if operation == "BatchWriteItem":
-            table = "devices" if body.startswith(DEVICES) else "rows"
-            counts.items[table] += body.count(b'"PutRequest"')
-            if table == "rows" and counts.ages is not None:
+            entries = body.count(ENTRY)
+            counts.items["devices"] += entries
+            counts.items["rows"] += body.count(b'"PutRequest"') - entries
+            if counts.ages is not None:
                 now = int(time() * 1000)
-                counts.ages += [now - _ms(found) for found in ROW_TIME.findall(body)]
+                rows = body[: body.find(ENTRY)] if entries else body
+                counts.ages += [now - _ms(found) for found in ROW_TIME.findall(rows)]
             return response(b'{"UnprocessedItems":{}}')
         if operation == "PutItem":
             counts.items["rows"] += 1

@@ -77,24 +77,23 @@ class Rows:
         """How often a batch comes back in part, or wholly."""
 
     async def send(self, body: bytes) -> bytes:
-        ((table, requests),) = json.loads(body)["RequestItems"].items()
-        items = [request["PutRequest"]["Item"] for request in requests]
-        listed = table == "devices"
-        keys = {(item["SensorId"]["S"], listed or item["Timestamp"]["S"]) for item in items}
+        asked = json.loads(body)["RequestItems"]
+        items = [(table, each["PutRequest"]["Item"]) for table, requests in asked.items() for each in requests]
+        keys = {(table, item["SensorId"]["S"], table == "devices" or item["Timestamp"]["S"]) for table, item in items}
         if not 0 < len(items) <= 25 or len(keys) < len(items):
             raise refusal("ValidationException", "BatchWriteItem")
-        self._ledger.owners.writes(CONVERSATION.get(), f"{table} {[item['Value']['N'] for item in items]}")
-        left = await self._network.call("table", lambda request: self._write(request, listed, requests))
-        return json.dumps({"UnprocessedItems": {table: left} if left else {}}, separators=(",", ":")).encode()
+        self._ledger.owners.writes(CONVERSATION.get(), f"{[(table, item['Value']['N']) for table, item in items]}")
+        left = await self._network.call("table", lambda request: self._write(request, asked))
+        return json.dumps({"UnprocessedItems": left}, separators=(",", ":")).encode()
 
-    def _write(self, request: Request, listed: bool, requests: list[Any]) -> list[Any]:
-        left = []
+    def _write(self, request: Request, asked: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        left: dict[str, list[Any]] = {}
         some = self._rng.random() < self.unprocessed
-        for each in requests:
+        for table, each in ((table, each) for table, requests in asked.items() for each in requests):
             item = each["PutRequest"]["Item"]
             if some and self._rng.random() < 0.5:
-                left.append(each)
-            elif listed:
+                left.setdefault(table, []).append(each)
+            elif table == "devices":
                 self._ledger.devices.add(item["SensorId"]["S"])
             else:
                 self._ledger.row(request, (item["SensorId"]["S"], item["Timestamp"]["S"]), item["Value"]["N"])

@@ -31,7 +31,6 @@ from consumer.pipeline.shards import Shards
 from consumer.pipeline.stall_detector import StallDetector
 from consumer.record import Position
 from consumer.sinks.alerts import Alerts
-from consumer.sinks.device_list import DeviceList
 from consumer.sinks.statistics import Sums
 from consumer.sinks.table import Table
 from consumer.telemetry.metrics import Metrics
@@ -87,26 +86,42 @@ class FakeS3:
 
 
 class FakeDynamoDB:
-    """A table that refuses what DynamoDB refuses. `fail` may raise, `unprocessed` says which items are left."""
+    """Two tables, the one of `devices` and that of rows, which refuse what DynamoDB refuses. `fail` may raise,
+    `unprocessed` says which items to one table are left."""
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], dict[str, Any]] = {}
+        self.entries: dict[str, dict[str, Any]] = {}
+        self.listed = 0  # how often an entry was written
         self.requests = 0
         self.fail: Callable[[], None] = lambda: None
         self.unprocessed: Callable[[list[Any]], list[Any]] = lambda items: []
 
     async def send(self, body: bytes) -> bytes:
-        ((table, items),) = json.loads(body)["RequestItems"].items()
+        asked = json.loads(body)["RequestItems"]
         self.requests += 1
         self.fail()
-        keys = [(i["PutRequest"]["Item"]["SensorId"]["S"], i["PutRequest"]["Item"]["Timestamp"]["S"]) for i in items]
-        if len(items) > 25 or len(set(keys)) < len(keys):
+        left = {table: self._write(table, items) for table, items in asked.items()}
+        if sum(map(len, asked.values())) > 25:
+            raise error("ValidationException", "BatchWriteItem")
+        return json.dumps(
+            {"UnprocessedItems": {table: items for table, items in left.items() if items}}, separators=(",", ":")
+        ).encode()
+
+    def _write(self, table: str, items: list[Any]) -> list[Any]:
+        rows = [each["PutRequest"]["Item"] for each in items]
+        keys = [(row["SensorId"]["S"], row["Timestamp"]["S"]) for row in rows]
+        different = {device for device, _ in keys} if table == "devices" else set(keys)
+        if len(different) < len(keys):
             raise error("ValidationException", "BatchWriteItem")
         left = self.unprocessed(items)
-        for key, item in zip(keys, items, strict=True):
-            if item not in left:
-                self.rows[key] = item["PutRequest"]["Item"]
-        return json.dumps({"UnprocessedItems": {table: left} if left else {}}, separators=(",", ":")).encode()
+        for key, row, item in zip(keys, rows, items, strict=True):
+            if item not in left and table == "devices":
+                self.entries[key[0]] = row
+                self.listed += 1
+            elif item not in left:
+                self.rows[key] = row
+        return left
 
     def values(self) -> list[str]:
         return [row["Value"]["N"] for _, row in sorted(self.rows.items())]
@@ -172,7 +187,6 @@ class World:
         self.ttl_days = 0
         self.contracts = DEFAULT
         self.alerts: Alerts | None = None
-        self.devices: DeviceList | None = None
         self.superseded: list[Shard] = []
         self.before_checkpoint: Callable[[], None] = lambda: None
 
@@ -188,7 +202,6 @@ class World:
             rotation=self.cut,
             claims=self.leases,  # type: ignore[arg-type]
             table=Table(self.dynamodb.send, "rows", self.ttl_days, 8, self.metrics),
-            devices=self.devices,
             archive=Archive(self.s3, "bucket", self.metrics),  # type: ignore[arg-type]
             ends=Ends(self.stream.list_shards, "stream", lambda _: self.stream.gone, self.reads, self.metrics),
             sums=Sums(per_sensor=False),

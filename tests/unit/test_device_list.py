@@ -16,24 +16,25 @@ from consumer.aws import retry
 from consumer.payload.reading import Reading
 from consumer.payload.times import timestamp
 from consumer.settings import Settings
-from consumer.sinks import device_list
+from consumer.sinks import table as sensor_table
 from consumer.sinks.device_list import MAX_NAMES, PHASES, DeviceList, Written
-from consumer.sinks.rows import BUCKETS, list_request
-from consumer.sinks.table import Arrived, Table
+from consumer.sinks.rows import BUCKETS, Arrived, list_request
+from consumer.sinks.table import Table
 from consumer.telemetry.metrics import Metrics
 from infra.functions.api import store
 from tests.unit.fakes import T0, FakeDynamoDB, error
+from tests.unit.test_metrics import value
 
 SECONDS = 300
 USUAL = cast(int, next(field.default for field in fields(Settings) if field.name == "devices_seconds"))
 
 
 class Clock:
-    """Of this module's subject."""
+    """Of the sensor table."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 1000.0
-        monkeypatch.setattr(device_list, "time", SimpleNamespace(monotonic=lambda: self.now))
+        monkeypatch.setattr(sensor_table, "time", SimpleNamespace(monotonic=lambda: self.now))
         monkeypatch.setattr(retry, "FIRST_DELAY", 0.0)
 
 
@@ -42,36 +43,39 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def listing() -> tuple[FakeDynamoDB, DeviceList]:
+def listing(metrics: Metrics | None = None) -> tuple[FakeDynamoDB, Table]:
     table = FakeDynamoDB()
-    return table, DeviceList(Table(table.send, "devices", 0, 4, Metrics(), "devices"), SECONDS)
+    return table, Table(table.send, "rows", 0, 4, metrics or Metrics(), DeviceList("devices", SECONDS))
 
 
 def arrived(*devices: str, at: int = 0) -> Sequence[Arrived]:
     return [(Reading(device, T0 + at + n, Decimal(n), None), T0 + at + n + 500) for n, device in enumerate(devices)]
 
 
-def names(table: FakeDynamoDB) -> set[str]:
-    return {device for device, _ in table.rows}
-
-
 async def test_each_device_of_a_delivery_is_listed_with_its_last_reading(clock: Clock) -> None:
-    table, devices = listing()
-    await devices.put(arrived("a", "b", "a"), lambda: None)
-    entries = {row["SensorId"]["S"]: (row["Value"]["N"], row["Seen"]["S"]) for row in table.rows.values()}
+    table, sink = listing()
+    await sink.put(arrived("a", "b", "a"), lambda: None)
+    entries = {name: (row["Value"]["N"], row["Seen"]["S"]) for name, row in table.entries.items()}
     assert entries == {"a": ("2", timestamp(T0 + 502)), "b": ("1", timestamp(T0 + 501))}
+    assert sorted(table.rows) == [("a", timestamp(T0)), ("a", timestamp(T0 + 2)), ("b", timestamp(T0 + 1))]
+
+
+async def test_entries_share_the_requests_of_the_rows(clock: Clock) -> None:
+    table, sink = listing()
+    await sink.put(arrived(*(f"d{n}" for n in range(30))), lambda: None)
+    assert (len(table.rows), len(table.entries), table.requests) == (30, 30, 3)
 
 
 async def test_a_device_is_written_again_once_an_interval(clock: Clock) -> None:
-    table, devices = listing()
+    table, sink = listing()
     for second in range(10 * SECONDS):
         clock.now = 1000.0 + second
-        await devices.put(arrived("a"), lambda: None)
-    assert 10 <= table.requests <= 11
+        await sink.put(arrived("a"), lambda: None)
+    assert 10 <= table.listed <= 11
 
 
 async def test_what_was_not_written_is_written_with_the_next_reading(clock: Clock) -> None:
-    table, devices = listing()
+    table, sink = listing()
 
     def refuse() -> None:
         raise error("ValidationException", "BatchWriteItem")
@@ -80,38 +84,41 @@ async def test_what_was_not_written_is_written_with_the_next_reading(clock: Cloc
         raise PermissionError
 
     with pytest.raises(PermissionError):
-        await devices.put(arrived("a"), lost)
+        await sink.put(arrived("a"), lost)
     table.fail = refuse
     with pytest.raises(ClientError, match="ValidationException"):
-        await devices.put(arrived("a"), lambda: None)
+        await sink.put(arrived("a"), lambda: None)
     table.fail = lambda: None
-    assert table.rows == {}
-    await devices.put(arrived("a"), lambda: None)
-    assert names(table) == {"a"}
+    assert table.entries == {}
+    await sink.put(arrived("a"), lambda: None)
+    assert set(table.entries) == {"a"}
 
 
-async def test_what_is_left_of_a_batch_is_sent_again(clock: Clock) -> None:
-    table, devices = listing()
-    lefts = iter([[0], [1, 2], []])
+async def test_what_either_table_leaves_of_a_batch_is_sent_again_and_counted_as_its_own(clock: Clock) -> None:
+    metrics = Metrics()
+    table, sink = listing(metrics)
+    lefts = iter([[0], [1, 2], [], [0]])  # of the rows, of the entries, in turns
     table.unprocessed = lambda items: [items[n] for n in next(lefts, []) if n < len(items)]
-    every = [f"d{n}" for n in range(20)]
-    await devices.put(arrived(*every), lambda: None)
-    assert names(table) == set(every)
+    every = [f"d{n}" for n in range(12)]
+    await sink.put(arrived(*every), lambda: None)
+    assert {device for device, _ in table.rows} == set(table.entries) == set(every)
+    assert value(metrics, "throttles_total", sink="table") == 1
+    assert value(metrics, "throttles_total", sink="devices") == 3
 
 
 async def test_the_entries_of_many_devices_are_spread_over_the_interval(clock: Clock) -> None:
-    table, devices = listing()
+    table, sink = listing()
     every = [f"d{n}" for n in range(3000)]
-    await devices.put(arrived(*every), lambda: None)
+    await sink.put(arrived(*every), lambda: None)
     clock.now += SECONDS  # all of them once, whenever the first interval ended
-    await devices.put(arrived(*every), lambda: None)
+    await sink.put(arrived(*every), lambda: None)
     most = 0
     for _ in range(PHASES):
         clock.now += SECONDS / PHASES
-        before = table.requests
-        await devices.put(arrived(*every), lambda: None)
-        most = max(most, table.requests - before)
-    assert most <= 3 * len(every) / 25 / PHASES
+        before = table.listed
+        await sink.put(arrived(*every), lambda: None)
+        most = max(most, table.listed - before)
+    assert most <= 3 * len(every) / PHASES
 
 
 @given(

@@ -16,7 +16,7 @@ from consumer.aws.errors import NotUnderstood
 from consumer.payload.reading import Reading
 from consumer.payload.times import END_MS, FIRST_MS, timestamp
 from consumer.payload.values import number
-from consumer.sinks.rows import body, put_request, unprocessed
+from consumer.sinks.rows import body, list_request, put_request, unprocessed
 
 NAMES = st.text(st.characters(exclude_categories=()), min_size=1)  # surrogates, too
 NUMBERS = st.decimals(
@@ -63,7 +63,7 @@ def botocores(table: str, rows: list[tuple[Reading, int | None]]) -> Any:
 @given(st.lists(st.tuples(READINGS, st.none() | st.integers(0, 5_000_000_000)), min_size=1, max_size=25))
 @example([(Reading('"\\/\b\f\n\r\t\x00\x1f\x7f\u2028\ud800é😀', FIRST_MS, Decimal("1.50"), {'"': Decimal(-1)}), 0)])
 def test_a_body_is_botocores(rows: list[tuple[Reading, int | None]]) -> None:
-    made = body("rows.of-1", [put_request(*row) for row in rows])
+    made = body([("rows.of-1", put_request(*row)) for row in rows])
     assert json.loads(made) == botocores("rows.of-1", rows)
 
 
@@ -75,18 +75,31 @@ def test_unprocessed_rows_are_returned_as_requests_that_can_be_sent_again() -> N
         json.dumps({"UnprocessedItems": {"rows": left}}, ensure_ascii=False, separators=(",", ":")).encode(),
         json.dumps({"ConsumedCapacity": [], "UnprocessedItems": {"rows": left}}, indent=1).encode(),
     ):
-        assert [json.loads(text) for text in unprocessed(answer, "rows", 3)] == left
-        assert json.loads(body("rows", unprocessed(answer, "rows", 3))) == {"RequestItems": {"rows": left}}
+        found = unprocessed(answer, [("rows", text) for text in sent])
+        assert [(table, json.loads(text)) for table, text in found] == [("rows", each) for each in left]
+        assert json.loads(body(found)) == {"RequestItems": {"rows": left}}
+
+
+def test_one_body_holds_requests_to_two_tables_and_its_answer_what_both_have_left() -> None:
+    reading = Reading("d", FIRST_MS, Decimal(1), None)
+    sent = [("rows", put_request(reading, None)), ("devices", list_request(reading, None))]
+    asked = json.loads(body(sent))["RequestItems"]
+    assert asked == {table: [json.loads(text)] for table, text in sent}
+    answer = json.dumps({"UnprocessedItems": asked}).encode()
+    assert json.loads(body(unprocessed(answer, sent)))["RequestItems"] == asked
+    with pytest.raises(NotUnderstood):
+        unprocessed(answer, sent[:1])
+
+
+PUT = b'{"PutRequest":{"Item":{}}}'
+SENT = [("rows", PUT.decode())] * 3
 
 
 @pytest.mark.parametrize(
     "answer", [b'{"UnprocessedItems":{}}', b' {"UnprocessedItems": {} }', b'{"UnprocessedItems":{"rows":[]}}']
 )
 def test_nothing_is_left_where_the_answer_says_so(answer: bytes) -> None:
-    assert unprocessed(answer, "rows", 3) == []
-
-
-PUT = b'{"PutRequest":{"Item":{}}}'
+    assert unprocessed(answer, SENT) == []
 
 
 @pytest.mark.parametrize(
@@ -111,7 +124,7 @@ PUT = b'{"PutRequest":{"Item":{}}}'
 )
 def test_an_answer_that_does_not_say_what_was_written_is_no_success(answer: bytes) -> None:
     with pytest.raises(NotUnderstood):
-        unprocessed(answer, "rows", 3)
+        unprocessed(answer, SENT)
 
 
 @given(
@@ -125,7 +138,8 @@ def test_an_answer_that_does_not_say_what_was_written_is_no_success(answer: byte
 )
 def test_any_other_answer_is_understood_or_refused(answer: bytes) -> None:
     try:
-        left = unprocessed(answer, "rows", 3)
+        left = unprocessed(answer, SENT)
     except NotUnderstood:
         return
-    assert json.loads(answer)["UnprocessedItems"] in ({}, {"rows": [json.loads(text) for text in left]})
+    said = json.loads(answer)["UnprocessedItems"]
+    assert [(table, each) for table in said for each in said[table]] == [("rows", json.loads(each)) for _, each in left]

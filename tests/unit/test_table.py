@@ -11,7 +11,8 @@ import pytest
 from consumer.aws import retry
 from consumer.aws.batch_write import BatchWrite
 from consumer.payload.reading import Reading
-from consumer.sinks.table import Arrived, Table
+from consumer.sinks.rows import Arrived
+from consumer.sinks.table import Table
 from consumer.telemetry.metrics import Metrics, total
 from tests.unit.fakes import T0, FakeDynamoDB, error
 from tests.unit.http_server import Request, Server, answer

@@ -13,7 +13,7 @@ from aiobotocore.session import get_session
 
 from consumer import __main__, service
 from consumer.payload.times import timestamp
-from consumer.sinks.table import Arrived
+from consumer.sinks.rows import Arrived
 
 BATCH = 25
 
