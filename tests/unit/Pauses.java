@@ -7,10 +7,11 @@ import software.amazon.awssdk.services.kinesis.KinesisAsyncClient;
 /**
  * What the daemon's class path makes of the pauses between two reads. Prints where the controller comes from which the
  * KCL's own settings hold; then, for each argument RECORDS:BEHIND:MILLIS (the answer's, `-` for null; `failed`: none, and
- * how long it took), the pause after it.
+ * how long it took), the pause after it. The first argument is the group of the shard and the time by the clock at which it
+ * begins, GROUP:MILLIS.
  */
 public final class Pauses {
-    public static void main(String[] answers) {
+    public static void main(String[] arguments) {
         ClassLoader loader = Pauses.class.getClassLoader();
         Object client = Proxy.newProxyInstance(loader, new Class<?>[] {KinesisAsyncClient.class}, (self, method, given) -> null);
         SleepTimeController controller = new PollingConfig("stream", (KinesisAsyncClient) client).sleepTimeController();
@@ -19,11 +20,13 @@ public final class Pauses {
         SleepTimeControllerConfig first =
             SleepTimeControllerConfig.builder().lastSuccessfulCall(Instant.now()).idleMillisBetweenCalls(250).build();
         long pause = controller.getSleepTimeMillis(first);
-        System.out.println(0 < pause && pause <= 250);
+        System.out.println(125 <= pause && pause <= 375);
 
-        long now = 1_000_000;
-        KinesisSleepTimeController.Shard shard = new KinesisSleepTimeController.Shard(now);
-        for (String answer : answers) {
+        String[] begin = arguments[0].split(":");
+        long now = Long.parseLong(begin[1]);
+        KinesisSleepTimeController.Shard shard = new KinesisSleepTimeController.Shard(now, Integer.parseInt(begin[0]));
+        for (int place = 1; place < arguments.length; place++) {
+            String answer = arguments[place];
             String[] parts = answer.split(":");
             boolean failed = parts[0].equals("failed");
             now += Long.parseLong(parts[2]);

@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Callable
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,7 @@ def compiler() -> str:
 
 pytestmark = pytest.mark.skipif(compiler() != "17", reason="needs the compiler that made the classes, javac 17")
 Pauses = Callable[..., list[int]]
+"""Answers of a shard that begins in a group at a time by the clock, to the pauses after them."""
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., list[str]
 
 @pytest.fixture(scope="module")
 def pauses(program: Callable[..., list[str]]) -> Pauses:
-    return lambda *answers: [int(line) for line in program(*answers)[2:]]
+    return lambda *answers, begin="0:1000000": [int(line) for line in program(begin, *answers)[2:]]
 
 
 def test_the_jar_is_what_its_sources_compile_to_with_the_kcl_that_is_installed(tmp_path: Path) -> None:
@@ -58,7 +59,7 @@ def test_the_jar_is_what_its_sources_compile_to_with_the_kcl_that_is_installed(t
 
 
 def test_the_kcl_takes_our_class_and_is_answered(program: Callable[..., list[str]]) -> None:
-    assert program() == [str(OWN_CLASSES), "true"]
+    assert program("0:0") == [str(OWN_CLASSES), "true"]
     assert list(jars().glob("amazon-kinesis-client-[0-9]*.jar"))
 
 
@@ -68,7 +69,7 @@ def test_a_shard_with_records_is_asked_every_quarter_second_whatever_an_answer_t
         130,
         50,  # no records, but more to come
         0,
-        240,
+        340,  # in step with the other shards again
     ]
 
 
@@ -76,10 +77,32 @@ def test_a_silent_shard_is_asked_less_often_in_step_with_its_silence(pauses: Pau
     found = pauses(*[EMPTY] * 150)
     periods = [pause + 10 for pause in found]
     silences = list(accumulate(periods))
-    assert found == sorted(found)
-    assert all(period == 250 for period, silence in zip(periods, silences, strict=True) if silence < 2500)
+    assert sorted(set(periods)) == [250, 500, 1000, 2000]
+    assert all(period == 250 for period, silence in zip(periods, silences, strict=True) if silence < 5000)
     assert all(period <= max(250, silence / 10) for period, silence in zip(periods, silences, strict=True))
     assert periods[-1] == 2000
+
+
+@pytest.mark.parametrize("answer", [SOME, EMPTY])
+def test_shards_of_a_group_are_asked_at_the_same_moments(pauses: Pauses, answer: str) -> None:
+    moments = []
+    for begin in (1_000_000, 1_000_101, -77):  # the clock may be negative
+        found = pauses(*[answer] * 150, begin=f"0:{begin}")
+        asked = accumulate((pause + 10 for pause in found), initial=begin)
+        moments.append([moment % 2000 for moment in asked][-8:])
+    assert moments[0] == moments[1] == moments[2]
+
+
+def test_groups_are_asked_at_different_moments(pauses: Pauses) -> None:
+    phases = sorted((pauses(SOME, begin=f"{group}:1000000")[0] + 10) % 250 for group in range(16))
+    assert all(5 <= later - before <= 25 for before, later in pairwise([*phases, phases[0] + 250]))
+
+
+def test_no_shard_is_asked_much_sooner_or_later_than_the_others_moments_ask_for(pauses: Pauses) -> None:
+    for begin in range(1_000_000, 1_000_250, 31):
+        first, *others = (pause + 10 for pause in pauses(*[SOME] * 4, begin=f"3:{begin}"))
+        assert 125 <= first <= 375
+        assert others == [250] * 3
 
 
 def test_the_first_record_ends_the_long_pauses(pauses: Pauses) -> None:
