@@ -41,7 +41,8 @@ NAMES = {
     "ministack.services.iot": (
         "_describe_endpoint _dispatch_rule_action _dispatch_rule_to_lambda _eval_select_expr _MISSING "
         "_mtls_logger _mtls_loop _mtls_port _mtls_server _mtls_start_locked _MtlsAcceptor "
-        "_RULE_ACTION_RESOURCE_KEYS _rule_event _rule_message _run_rule_actions _WSSession._evaluates_policies"
+        "_RULE_ACTION_RESOURCE_KEYS _rule_event _rule_message _run_rule_actions _WSSession._evaluates_policies "
+        "sign_leaf_certificate"
     ),
     "ministack.services.kinesis": (
         "MAX_HASH_KEY put_record_internal SUBSCRIPTION_SECONDS _cbor_response _compute_hash_ranges "
