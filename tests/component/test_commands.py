@@ -178,3 +178,42 @@ def unread(command: Walked, words: list[str], environ: dict[str, str]) -> tuple[
         os.close(write)
         _, reported = running.communicate(timeout=60)
     return running.returncode, reported
+
+
+@pytest.mark.parametrize(
+    ("words", "reported"),
+    [
+        (["infra.local"], "usage: python -m infra.local"),
+        (["infra.local", "dmeo"], "usage: python -m infra.local"),
+        (["infra.local", "up", "--stack"], "--stack is not NAME=value"),
+        (["infra.local", "up", "AWS_PROT=1"], "did you mean AWS_PORT?"),
+        (["infra.local", "demo", "FOR=soon"], "FOR=soon is refused"),
+        (["infra.local", "watch", "PROMETHEUS_PORT=x"], "PROMETHEUS_PORT=x is not a port"),
+        (["consumer", "--chekc"], "unrecognized arguments: --chekc (see python -m consumer --help)"),
+        (["consumer", "--check"], "STREAM_NAME"),
+    ],
+)
+def test_programs_without_clicks_commands_refuse_alike(words: list[str], reported: str, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", *words],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **base(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert all(LINE.fullmatch(line) for line in done.stderr.splitlines(keepends=True)), done.stderr
+    assert reported in done.stderr
+
+
+def test_settings_that_nobody_reads_end_silently(tmp_path: Path) -> None:
+    names = {"STREAM_NAME": "events", "SENSOR_TABLE": "table", "ARCHIVE_BUCKET": "bucket", "PATH": os.environ["PATH"]}
+    read, write = os.pipe()
+    os.close(read)
+    program = [sys.executable, "-m", "consumer", "--check"]
+    with subprocess.Popen(program, cwd=ROOT, env=base(tmp_path) | names, stdout=write, stderr=subprocess.PIPE) as done:
+        os.close(write)
+        _, reported = done.communicate(timeout=60)
+    assert (done.returncode, reported) == (0, b"")
