@@ -16,6 +16,7 @@ from consumer.aws import retry
 from consumer.payload.reading import Reading
 from consumer.payload.times import timestamp
 from consumer.settings import Settings
+from consumer.sinks import device_list
 from consumer.sinks import table as sensor_table
 from consumer.sinks.device_list import MAX_NAMES, PHASES, DeviceList, Written
 from consumer.sinks.rows import BUCKETS, Arrived, list_request
@@ -160,6 +161,15 @@ def test_devices_without_room_are_written_at_each_reading_and_the_others_as_befo
         lacking = written.lacking(["a", "b", "c"], second)
         assert lacking == (["a", "b", "c"] if second == 0 else ["c"])
         written.add(lacking, second)
+
+
+def test_devices_that_are_remembered_by_their_hash_alone_are_not_written_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device_list, "NEAR", 10 * PHASES)
+    written, every = Written(SECONDS), [f"d{n}" for n in range(10_000)]
+    written.add(written.lacking(every, 0.0), 0.0)
+    assert sum(map(len, written._near)) == 10 * PHASES
+    assert written.lacking([*every, "new"], 0.0) == ["new"]
+    assert set(written.lacking(every, float(SECONDS))) == set(every)
 
 
 def test_what_was_found_lacking_in_an_earlier_interval_is_not_remembered_for_this_one() -> None:
