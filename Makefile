@@ -68,7 +68,7 @@ watch: .venv/ready .local-prometheus/ready  ## Prometheus with the rules beside 
 deploy: .venv/ready  ## deploy to AWS: STACK=name EMAIL=address [REGION=r] [PARAMS="ShardCount=4"] [IMAGE=i]
 	@exec $(PY) -m infra deploy $(given)
 
-plan: .venv/ready  ## what deploy would change; the same variables
+plan: .venv/ready  ## what deploy would change; the same variables (what a fleet costs: sensorstream plan)
 	@exec $(PY) -m infra plan $(given)
 
 destroy: .venv/ready  ## take a deployment away: STACK=name [YES=1]; keeps its readings unless DELETE_DATA=name, asks first

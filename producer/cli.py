@@ -15,6 +15,7 @@ from producer.ops import commands as ops
 from producer.ops import contract_commands as contracts
 from producer.ops import query_command as queries
 from producer.options import Choice
+from producer.plan import commands as plan
 from producer.reference import EXIT_CODES, REFERENCES
 from producer.reporting import Commands
 
@@ -44,8 +45,9 @@ def completion(shell: str) -> int:
     return 0
 
 
-for command in (*fleet.COMMANDS, *ops.COMMANDS, *queries.COMMANDS, *contracts.COMMANDS, *console.COMMANDS):
-    cli.add_command(command)
+for part in (fleet, ops, queries, contracts, plan, console):
+    for command in part.COMMANDS:
+        cli.add_command(command)
 for name, each in cli.commands.items():
     each.epilog = str(REFERENCES[name])
 

@@ -64,6 +64,7 @@ REFERENCES: Final = {
         "docs/operations.md#examine-a-deployment",
         f"{EXAMINE}; with --probe also iot:Publish as the device STACK-probe",
     ),
+    "plan": Reference("docs/planner.md"),
     "provision": Reference("docs/deploy.md", DEVICES),
     "publish": Reference("docs/tutorial.md", "kinesis:PutRecords"),
     "query": Reference("docs/query.md", "execute-api:Invoke"),

@@ -20,17 +20,26 @@ from config.grafana.parts import (
     smooth,
     stat_panel,
 )
-from infra.docs.cost import message, row_month, shard_hour
-from infra.prices import HOURS, PRICES
+from producer.plan.prices import HOURS, PRICES
 
 FIELDS = (
     ("vcpu", "vCPU per task", 0.5, "CPU of a task of the service."),
     ("gb", "GB per task", 1, "Memory of a task of the service."),
     ("vcpu_hour", "$ per vCPU hour", PRICES["fargate_arm_vcpu_hour"], "Fargate."),
     ("gb_hour", "$ per GB hour", PRICES["fargate_arm_gb_hour"], "Fargate."),
-    ("shard_hour", "$ per shard hour", shard_hour(), "Kinesis: a provisioned shard, retention of 48 hours."),
+    (
+        "shard_hour",
+        "$ per shard hour",
+        PRICES["kinesis_shard_hour"] + PRICES["kinesis_retention_shard_hour"],
+        "Kinesis: a provisioned shard, retention of 48 hours.",
+    ),
     ("million_puts", "$ per million records", PRICES["kinesis_million_puts"], "Kinesis, payload units of 25 KB."),
-    ("million_messages", "$ per million messages", message(), "IoT Core: message, two rules, actions. 0 without it."),
+    (
+        "million_messages",
+        "$ per million messages",
+        PRICES["iot_million_messages"] + 2 * (PRICES["iot_million_rules"] + PRICES["iot_million_actions"]),
+        "IoT Core: message, two rules, actions. 0 without it.",
+    ),
     (
         "device_month",
         "$ per device month",
@@ -40,14 +49,14 @@ FIELDS = (
     (
         "million_rows",
         "$ per million rows",
-        PRICES["dynamodb_million_writes"] + row_month(),
+        PRICES["dynamodb_million_writes"] + 0.23 * (PRICES["dynamodb_gb_month"] + PRICES["dynamodb_backup_gb_month"]),
         "DynamoDB on demand: the write, storage and backup for a month.",
     ),
     ("thousand_puts", "$ per thousand PUTs", PRICES["s3_million_puts"] / 1000, "S3."),
     ("gb_month", "$ per GB month", PRICES["s3_gb_month"], "S3, for the data of one month."),
     ("fixed", "$ fixed per month", 80, "Endpoints of the network, logs, alarms."),
 )
-"""Variables; their defaults are the prices of infra/prices.json, of one region at one time, to be replaced by users."""
+"""Variables; their defaults are the prices of producer/plan/prices.json, to be replaced by users."""
 
 MONTH_MILLIONS = HOURS * 3600 / 1e6  # millions per month at one per second
 

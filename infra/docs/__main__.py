@@ -26,6 +26,7 @@ def made() -> dict[Path, str]:
         "resources": resource_counts(),
         "cost": "\n".join(cost.table()),
         "fleet": cost.fleet(),
+        "notes": cost.notes(),
     }
     return {
         DOCS / "commands.md": filled(
@@ -40,6 +41,10 @@ def made() -> dict[Path, str]:
         DOCS / "security.md": filled(DOCS / "security.md", {"permissions": f"\n{permissions(found)}\n"}),
         DOCS / "deploy.md": filled(DOCS / "deploy.md", deploy),
         DOCS / "contracts.md": filled(DOCS / "contracts.md", {"fields": contracts.table()}),
+        DOCS / "aggregation.md": filled(DOCS / "aggregation.md", {"saved": cost.saved()}),
+        DOCS / "iot-rules.md": filled(DOCS / "iot-rules.md", {"ingest": cost.ingest()}),
+        DOCS / "query.md": filled(DOCS / "query.md", {"queries": cost.queries()}),
+        DOCS / "planner.md": filled(DOCS / "planner.md", {"example": cost.example(), "sources": cost.sources()}),
         DOCS / "contracts.schema.json": json.dumps(schema(), indent=2) + "\n",
         CATALOGUE: catalogue(),
     }

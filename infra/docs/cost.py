@@ -1,183 +1,204 @@
-"""An estimate of what a deployment costs a month, for docs: list prices of one region, one formula per line."""
+"""What docs say of money: an estimate of some fleets by the planner, and the prices that sentences name."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from math import ceil
+from collections import defaultdict
+from collections.abc import Iterator
 from textwrap import fill
 from typing import Final
 
-from infra.prices import HOURS, PRICES, filled, task_month
+from infra.docs.prices import filled, written
+from producer.plan.bill import Bill, bill
+from producer.plan.inputs import Inputs
+from producer.plan.planner import Plan, plan
+from producer.plan.prices import DATA, PRICES
+from producer.plan.quantities import SECONDS
+from producer.plan.report import matters, needed, untrusted, usd
+from producer.plan.size import Size, size
 
-RATES: Final = (100, 1_000, 10_000)  # readings a second
-ENDPOINTS, ZONES = 5, 2
-SHARD_READINGS = 800  # a second and shard: a fifth of its limit is kept free
-TASK_READINGS = 3_000  # a second and task of half a vCPU
-ROW_BYTES = 230  # with DynamoDB's own
-OBJECT_RECORD_BYTES = 20  # of a record in an archive object, compressed
-RECORD_BYTES = 200  # on the stream
-ALERT_SHARE = 0.01
-RULES = 2  # that each message meets: readings and low humidity
-TIERED_KB = 128  # below it S3's lifecycle moves no object to intelligent tiering
-ALERT_CPU_MS = 2.2  # of the alert function and the SDK, by python -m tests.bench.alert
-ALERT_ANSWER_MS = 10  # until SNS has answered
-LAMBDA_MB, VCPU_MB = 128, 1769  # the function's memory; with so much one has a whole vCPU, with less a part of it
-ALERT_LOG_KB = 0.4  # that Lambda itself writes about a call
-DEVICES = 10_000  # of the estimate for a fleet
-REGISTRY_CALLS = 2  # of making a device: its thing, and the certificate's attachment; AWS charges for no others
-FIXED = 9.0  # alarms, metrics, logs, keys' requests
+RATES: Final = (100, 1_000, 10_000)  # readings a second, each device a reading a minute
+TIERED_KB: Final = 128  # below it S3's lifecycle moves no object to intelligent tiering
+REGISTRY_CALLS: Final = 2  # of making a device: its thing, and the certificate's attachment; AWS charges for no others
+WIDTH: Final = 120
 
-
-def millions(rate: float) -> float:
-    """What `rate` a second makes in a month."""
-    return rate * HOURS * 3600 / 1e6
-
-
-def shards(rate: float) -> int:
-    return ceil(rate / SHARD_READINGS)
-
-
-def tasks(rate: float) -> int:
-    return min(shards(rate), ceil(rate / TASK_READINGS))
-
-
-def archive_objects(rate: float) -> float:
-    """A second: at least one a minute and shard, or one of 10,000 records."""
-    return max(shards(rate) / 60, rate / 10_000)
-
-
-def object_kb(rate: float) -> float:
-    """KB of an archive object, compressed."""
-    return rate / archive_objects(rate) * OBJECT_RECORD_BYTES / 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One line of the bill. `formula` is what `dollars` computes, for people, with {names} of prices; r is readings a
-    second, in millions a month M = 2.628 r."""
-
-    name: str
-    formula: str
-    dollars: Callable[[float], float]
-
-
-def message() -> float:
-    """Dollars a million messages of IoT Core, with the rules that each of them meets."""
-    return PRICES["iot_million_messages"] + RULES * (PRICES["iot_million_rules"] + PRICES["iot_million_actions"])
-
-
-def shard_hour() -> float:
-    """Dollars an hour of a provisioned shard that keeps its records for two to seven days."""
-    return PRICES["kinesis_shard_hour"] + PRICES["kinesis_retention_shard_hour"]
-
-
-def row_month() -> float:
-    """Dollars a million rows for keeping them and their backup a month."""
-    return ROW_BYTES / 1000 * (PRICES["dynamodb_gb_month"] + PRICES["dynamodb_backup_gb_month"])
-
-
-def alert_seconds() -> float:
-    """What Lambda bills of an alert."""
-    return (ALERT_CPU_MS * VCPU_MB / LAMBDA_MB + ALERT_ANSWER_MS) / 1000
-
-
-def million_alerts() -> float:
-    """Dollars a million alerts, without the mails: the call, its seconds, SNS, the log."""
-    seconds = 1e6 * alert_seconds() * LAMBDA_MB / 1024 * PRICES["lambda_gb_second"]
-    log = ALERT_LOG_KB * PRICES["logs_gb_in"]
-    return PRICES["lambda_million_calls"] + seconds + PRICES["sns_million_requests"] + log
-
-
-def fleet() -> str:
-    """What a fleet's devices cost beside their readings, in some sentences."""
-    alerts = millions(DEVICES / 60 * ALERT_SHARE)
-    made = DEVICES * REGISTRY_CALLS / 1e6 * PRICES["iot_million_registry_calls"]
-    each, seconds, part = million_alerts(), alert_seconds(), VCPU_MB / LAMBDA_MB
-    return fill(
-        f"**{DEVICES:,} devices** cost {made:.3f} once, when they are made: {REGISTRY_CALLS} calls of the registry "
-        f"each. With a reading a minute, of which 1 % raises an alert, their {alerts:.1f} million alerts a month cost "
-        f"{alerts * each:.2f} without the mails, {each:.2f} a million. The function needs {ALERT_CPU_MS} ms of CPU "
-        f"for an alert (`python -m tests.bench.alert`); with {LAMBDA_MB} MB it has 1/{part:.0f} of a vCPU, so that "
-        f"Lambda bills about {seconds * 1000:.0f} ms, {seconds * LAMBDA_MB / 1024:.4f} GB seconds.",
-        120,
-    )
-
-
-ITEMS: Final = (
-    Item(
-        "IoT Core: messages, two rules with an action each",
-        "M x ({iot_million_messages} + 2 x ({iot_million_rules} + {iot_million_actions}))",
-        lambda r: millions(r) * message(),
-    ),
-    Item(
-        "IoT Core: connections, a device a reading a minute",
-        "60 r devices x 43,800 minutes x {iot_million_connection_minutes} a million",
-        lambda r: 60 * r * HOURS * 60 / 1e6 * PRICES["iot_million_connection_minutes"],
-    ),
-    Item(
-        "Kinesis: shards, 48 hours kept, records",
-        "shards x 730 x ({kinesis_shard_hour} + {kinesis_retention_shard_hour}) + M x {kinesis_million_puts}",
-        lambda r: shards(r) * HOURS * shard_hour() + millions(r) * PRICES["kinesis_million_puts"],
-    ),
-    Item(
-        "Fargate: tasks of 0.5 vCPU and 1 GB, ARM64",
-        "tasks x 730 x (0.5 x {fargate_arm_vcpu_hour} + {fargate_arm_gb_hour})",
-        lambda r: tasks(r) * task_month(0.5, 1),
-    ),
-    Item(
-        "DynamoDB: a row a reading, leases",
-        "M x {dynamodb_million_writes} + 0.50 a shard",
-        lambda r: millions(r) * PRICES["dynamodb_million_writes"] + 0.5 * shards(r),
-    ),
-    Item(
-        "DynamoDB: a month's rows and their backup",
-        "M x 0.23 GB x ({dynamodb_gb_month} + {dynamodb_backup_gb_month})",
-        lambda r: millions(r) * row_month(),
-    ),
-    Item(
-        "S3: archive objects, and a month's archive (Standard)",
-        "archive objects x {s3_million_puts} a million + M x 0.02 GB x {s3_gb_month}",
-        lambda r: (
-            millions(archive_objects(r)) * PRICES["s3_million_puts"]
-            + millions(r) * OBJECT_RECORD_BYTES / 1000 * PRICES["s3_gb_month"]
-        ),
-    ),
-    Item(
-        "Endpoints of the network",
-        "5 x 2 zones x 730 x {endpoint_hour} + M x 0.2 GB x {endpoint_gb}",
-        lambda r: (
-            ENDPOINTS * ZONES * HOURS * PRICES["endpoint_hour"]
-            + millions(r) * RECORD_BYTES / 1000 * PRICES["endpoint_gb"]
-        ),
-    ),
-    Item(
-        "Alerts of 1 % of the readings: Lambda, SNS, log",
-        "M x 0.01 x ({lambda_million_calls} + 5,050 GB s x {lambda_gb_second} + {sns_million_requests}"
-        " + 0.4 GB x {logs_gb_in})",
-        lambda r: millions(r * ALERT_SHARE) * million_alerts(),
-    ),
-    Item("Alarms, metrics, logs", "9", lambda _: FIXED),
+NOTES: Final = (
+    "Gateways that send several readings in one message pay IoT Core once for all of them (up to 5 KB a message)."
+    " **They raise alerts only with `AlertSource=consumer`** ([why](iot-rules.md#which-messages-raise-alerts)).",
+    "Rows are paid per write. Provisioned or reserved capacity for the table costs less under steady load; "
+    "rollups (`TABLE_RESOLUTION`) write a row per device and window; the archive alone would cost next to "
+    "nothing.",
+    "The list of devices is written at most once in five minutes and device: a fifth of the rows' writes at a "
+    "reading a minute. A larger `DevicesSeconds` makes it cheaper, and the list older.",
+    "Messages beyond the first thousand million a month cost {iot_million_messages_next}, beyond five thousand "
+    "million {iot_million_messages_last} a million.",
+    "`RetentionHours=24` saves {kinesis_retention_shard_hour} per hour and shard. An on-demand stream costs "
+    "{kinesis_on_demand_hour} an hour, {kinesis_on_demand_gb_in} per GB in and {kinesis_on_demand_gb_out} per GB "
+    "out, each record counted as at least 1 KB on its way in.",
+    "The archive stays in S3's Standard class in this estimate. S3 moves no object below 128 KB to intelligent "
+    "tiering (`ArchiveTransitionDays`), so below some 60 readings per second and shard nothing moves. At a few "
+    "hundred KB the monitoring fee ({s3_tiering_thousand_month} per month and thousand objects, "
+    "{s3_tiering_thousand_once} once) uses up most of what infrequent access saves. `ArchiveMaxSeconds` and "
+    "`ArchiveMaxRecords` make larger objects, which are in the archive later. It is less than 1 % of the bill "
+    "either way, unless you keep it for years.",
+    "Your own network saves the endpoints, if it has them or NAT already.",
+    "Alert mails cost {sns_hundred_thousand_mails} per 100,000: set a threshold that few readings are below.",
 )
 
 
+def fleet_of(rate: int) -> Inputs:
+    """A fleet that sends so many readings a second."""
+    return Inputs(devices=60 * rate)
+
+
 def table() -> list[str]:
-    """Markdown: a line an item, a column a rate, and the sums."""
+    """Markdown: a line an item with its prices, a column a rate, and the sums."""
+    bills, sizes = [bill(fleet_of(rate)) for rate in RATES], [size(fleet_of(rate)) for rate in RATES]
     lines = [
-        f"| $ a month | formula | {' | '.join(f'{rate:,}/s' for rate in RATES)} |",
+        f"| $ a month | price | {' | '.join(f'{rate:,}/s' for rate in RATES)} |",
         f"|---|---|{'---:|' * len(RATES)}",
-        f"| *shards, tasks* | | {' | '.join(f'*{shards(rate)}, {tasks(rate)}*' for rate in RATES)} |",
+        f"| *shards, tasks* | | {' | '.join(f'*{each.shards}, {each.tasks}*' for each in sizes)} |",
         f"| *KB an archive object; tiered from {TIERED_KB}* | |"
-        f" {' | '.join(f'*{object_kb(rate):.0f}*' for rate in RATES)} |",
+        f" {' | '.join(f'*{object_kb(each):.0f}*' for each in sizes)} |",
     ]
-    lines += [row(item.name, filled(item.formula), [item.dollars(rate) for rate in RATES]) for item in ITEMS]
-    sums = [sum(item.dollars(rate) for item in ITEMS) for rate in RATES]
-    millionth = [total / millions(rate) for rate, total in zip(RATES, sums, strict=True)]
+    lines += [_row(f"{service}: {name}", prices, sums) for (service, name), (prices, sums) in _items(bills).items()]
+    totals = [made.total for made in bills]
     return [
         *lines,
-        row("**together**", "", sums, "**"),
-        f"| a million readings | | {' | '.join(f'{each:.2f}' for each in millionth)} |",
+        _row("**together**", "", totals, "**"),
+        _row(
+            "a million readings", "", [each / (rate * SECONDS / 1e6) for rate, each in zip(RATES, totals, strict=True)]
+        ),
     ]
 
 
-def row(name: str, formula: str, dollars: list[float], mark: str = "") -> str:
-    cells = " | ".join(f"{mark}{each:,.0f}{mark}" if each >= 1 else f"{each:.2f}" for each in dollars)
-    return f"| {name} | {formula} | {cells} |"
+def object_kb(sized: Size) -> float:
+    """KB of an archive object, compressed."""
+    return sized.object_bytes / 1024
+
+
+def _items(bills: list[Bill]) -> dict[tuple[str, str], tuple[str, list[float]]]:
+    """By service and name: its prices in words, and what each bill has of it."""
+    prices: defaultdict[tuple[str, str], dict[str, None]] = defaultdict(dict)
+    sums: defaultdict[tuple[str, str], list[float]] = defaultdict(lambda: [0.0] * len(bills))
+    for column, made in enumerate(bills):
+        for item in made.items:
+            prices[item.service, item.name][item.price] = None
+            sums[item.service, item.name][column] += item.usd
+    return {key: ("; ".join(map(_priced, prices[key])), sums[key]) for key in prices}
+
+
+def _priced(price: str) -> str:
+    return f"{written(PRICES[price])} {DATA['prices'][price]['unit']}"
+
+
+def _row(name: str, prices: str, dollars: list[float], mark: str = "") -> str:
+    return f"| {name} | {prices} | {' | '.join(f'{mark}{usd(each)}{mark}' for each in dollars)} |"
+
+
+def fleet() -> str:
+    """What 10,000 devices cost beside their readings, in some sentences."""
+    devices = 10_000
+    made = devices * REGISTRY_CALLS / 1e6 * PRICES["iot_million_registry_calls"]
+    inputs = Inputs(devices=devices)
+    alerts = size(inputs).readings * inputs.alerts * SECONDS / 1e6
+    items = [item for item in bill(inputs).items if item.service == "Alerts"]
+    seconds = next(item.amount for item in items if item.price == "lambda_gb_second") / alerts / 1e6
+    total = sum(item.usd for item in items)
+    return fill(
+        f"**{devices:,} devices** cost {made:.3f} once, when they are made: {REGISTRY_CALLS} calls of the registry "
+        f"each. With a reading a minute, of which 1 % raises an alert, their {alerts:.1f} million alerts a month cost "
+        f"{total:.2f} without the mails, {total / alerts:.2f} a million. The function needs "
+        f"{DATA['figures']['alert_cpu_ms']['value']} ms of CPU for an alert (`python -m tests.bench.alert`), of which "
+        f"Lambda bills {seconds:.4f} GB seconds with 128 MB.",
+        WIDTH,
+    )
+
+
+def notes() -> str:
+    """What changes the bill most."""
+    return "\n".join(f"- {_wrapped(each, '  ')}" for each in NOTES)
+
+
+def _wrapped(text: str, indent: str = "") -> str:
+    """With the prices that it names, in lines of the pages' width."""
+    return fill(filled(text), WIDTH - 2, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def sources() -> str:
+    """Where the prices are from, and what of the estimate was not found at AWS itself."""
+    rows = [
+        f"| {', '.join(f'`{name}`' for name, price in DATA['prices'].items() if price['source'] == source)} |"
+        f" <{known['address']}>: {known['what']} | {known['read']} | {SEEN[known['seen']]} |"
+        for source, known in DATA["sources"].items()
+    ]
+    parts = "; ".join(f"{kind}: {share}" for kind, share in untrusted(bill(fleet_of(RATES[1]))))
+    return "\n".join(
+        (
+            "| prices | from | read | found |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            fill(f"At 1,000 readings a second: {parts}.", WIDTH),
+        )
+    )
+
+
+SEEN: Final = {"aws": "AWS, or a copy of its price list", "others": "quoted by others", "no": "**not verified**"}
+
+
+def example() -> str:
+    """A plan's first and its last but two paragraphs, and its alternatives as a table."""
+    made = plan(fleet_of(RATES[1]))
+    command = f"$ .venv/bin/sensorstream plan --devices {made.inputs.devices:.0f}"
+    return "\n".join(("```console", command, needed(made), "...", matters(made), "...", "```", "", *_beside(made)))
+
+
+def _beside(made: Plan) -> Iterator[str]:
+    services = list(made.bill.services())
+    yield f"| $ a month | {' | '.join(services)} | other | together | change | it means |"
+    yield f"|---|{'---:|' * (len(services) + 3)}---|"
+    yield _line("**as planned**", made.bill, services, "", "")
+    for each, other in made.others:
+        yield _line(each.name, other, services, f"{other.total / made.bill.total - 1:+.1%}", each.note)
+
+
+def _line(name: str, made: Bill, services: list[str], change: str, note: str) -> str:
+    sums = made.services()
+    cells = [usd(sums.pop(service, 0.0)) for service in services]
+    return f"| {' | '.join((name, *cells, usd(sum(sums.values())), usd(made.total), change, note))} |"
+
+
+def saved() -> str:
+    """What ten readings in a message save of the bill."""
+    one, ten = (bill(Inputs(devices=60 * RATES[1], per_record=each)) for each in (1, 10))
+    iot = [
+        sum(item.usd for item in made.items if item.service == "IoT Core" and item.name != "connections")
+        for made in (one, ten)
+    ]
+    stream = [made.services()["Kinesis"] for made in (one, ten)]
+    return fill(
+        f"In dollars: of the [estimate](deploy.md#what-it-costs) for 1,000 readings a second, messages with their "
+        f"rules are {usd(iot[0])} a month and the stream is {usd(stream[0])}. With ten readings a message they are "
+        f"{usd(iot[1])} and {usd(stream[1])}.",
+        WIDTH,
+    )
+
+
+INGEST: Final = (
+    "**What it saves:** the message itself, {iot_million_messages} USD per million, the largest part of what IoT Core "
+    "costs. The rule and its action are paid as before ([costs](deploy.md#what-it-costs))."
+)
+QUERIES: Final = (
+    "A million requests of up to 100 readings: {http_api_million_requests} USD for API Gateway, "
+    "{lambda_million_calls} for the calls of the function, some 0.15 for its time, and {dynamodb_million_reads} for "
+    "the table, for each 8 KB that a request reads of it. `/readings` and each device of `/latest` are one request to "
+    "DynamoDB; a page of `/devices` up to 16; a series up to eight megabytes, a thousand read units."
+)
+
+
+def ingest() -> str:
+    """What Basic Ingest saves."""
+    return f"- {_wrapped(INGEST, '  ')}"
+
+
+def queries() -> str:
+    """What a request of the query API costs."""
+    return _wrapped(QUERIES)

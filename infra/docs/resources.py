@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from infra.docs.prices import filled
 from infra.docs.templates import TEMPLATES, Document, cell
-from infra.prices import filled
 
 RESOURCES = (
     "# Resources\n\nEverything that a deployment named STACK is made of. Made by `make docs` from the templates.\n"

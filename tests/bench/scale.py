@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from consumer.kcl.lease_watch import watches
 from infra.local.process import ROOT
-from infra.prices import HOURS, PRICES
+from producer.plan.prices import HOURS, PRICES
 from tests.bench import report, scale_report
 from tests.bench.fleet import LEASE, ROW, Fleet, Worker, units
 from tests.simulation.clock import Clock

@@ -43,7 +43,7 @@ the same for any number of workers. What a worker reads *of its own* are its lea
 if it stands in for one: that depends on neither, and weighs more in a small fleet, where the turn comes more often.
 Where there are more workers than shards, reads a shard mean nothing. Of the KCL's own bill nearly all is the renewal of
 leases, a write per shard every third of `FAILOVER_SECONDS`. The consumer's claims and checkpoints come on top, one for
-each archive object. A month is reckoned with the prices of `infra/prices.json`.
+each archive object. A month is reckoned with the prices of `producer/plan/prices.json`.
 
 Seconds until all shards are read again after workers are lost, and seconds that a shard is not read during a
 deployment, which replaces a tenth of the workers at a time; median and greatest:

@@ -1,0 +1,93 @@
+"""What else could be chosen: each alternative is a change of the inputs."""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Final
+
+from producer.plan.bill import Bill, bill
+from producer.plan.inputs import RANGES, Inputs
+
+Change = Callable[[Inputs], Inputs]
+
+
+def to(**changes: str) -> Change:
+    """Inputs with other choices."""
+    return lambda inputs: replace(inputs, **changes)  # type: ignore[arg-type]
+
+
+def batched(inputs: Inputs) -> Inputs:
+    """Ten times the readings in a message, as far as there is room."""
+    return replace(inputs, per_record=min(inputs.per_record * 10, RANGES["per_record"].high))
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """`note` is what it means besides the money. `change` raises ValueError where it cannot be."""
+
+    name: str
+    note: str
+    change: Change
+
+
+ALTERNATIVES: Final = (
+    Alternative(
+        "ten times the readings a message",
+        "a reading waits for the last of its message; alerts by the consumer",
+        batched,
+    ),
+    Alternative("Basic Ingest", "no other subscriber, alerts by the consumer", to(intake="basic-ingest")),
+    Alternative("no IoT Core", "gateways put records into the stream themselves", to(intake="kinesis")),
+    Alternative("provisioned stream", "you change the shards as the fleet grows", to(stream="provisioned")),
+    Alternative("on-demand stream", "no shards to plan", to(stream="on-demand")),
+    Alternative(
+        "On-demand Advantage",
+        "for all on-demand streams of account and region; charges 25 MiB/s at least",
+        to(stream="advantage"),
+    ),
+    Alternative("enhanced fan-out", "rows come 0.1 s sooner; other readers do not share", to(fan_out="yes")),
+    Alternative("shared reading", "readers share 2 MB/s a shard", to(fan_out="no")),
+    Alternative("table on demand", "no capacity to plan", to(table="on-demand")),
+    Alternative("provisioned table", "peaks above the capacity wait", to(table="provisioned")),
+    Alternative("reserved table", "paid for a year", to(table="reserved", table_class="standard")),
+    Alternative("Standard-IA table", "cheaper to keep, dearer to write", to(table_class="infrequent")),
+    Alternative("every reading a row", "the table can be asked for each", to(resolution="0")),
+    Alternative(
+        "rollups of a minute", "the table has mean, extremes and last value; the archive all", to(resolution="1m")
+    ),
+    Alternative(
+        "rollups of five minutes", "the table has mean, extremes and last value; the archive all", to(resolution="5m")
+    ),
+    Alternative("ARM tasks", "the image is built for it", to(processor="arm")),
+    Alternative("x86 tasks", "where something needs it", to(processor="x86")),
+    Alternative("Spot tasks", "AWS may take them with two minutes' notice: then another one reads on", to(spot="yes")),
+    Alternative("tasks not on Spot", "AWS does not take them away", to(spot="no")),
+    Alternative(
+        "Lambda and Firehose", "another system: archive at least once, a failing batch repeats", to(design="lambda")
+    ),
+    Alternative(
+        "IoT rules alone",
+        "another system: an object a message, no order, what fails is lost or in a queue",
+        to(design="rules"),
+    ),
+)
+
+
+def alternatives(inputs: Inputs) -> Iterator[tuple[Alternative, Bill]]:
+    """Each that goes with the inputs and changes the bill, with its own."""
+    planned = bill(inputs)
+    for each in ALTERNATIVES:
+        with suppress(ValueError):
+            if (made := bill(each.change(inputs))) != planned:
+                yield each, made
+
+
+def sensitivity(inputs: Inputs) -> dict[str, float]:
+    """Share by which the bill changes when a number doubles, the largest change first; without what has no room."""
+    total = bill(inputs).total
+    changes = {}
+    for name, bounds in RANGES.items():
+        doubled = getattr(inputs, name) * 2
+        if 0 < doubled <= bounds.high:
+            changes[name] = bill(replace(inputs, **{name: doubled})).total / total - 1
+    return dict(sorted(changes.items(), key=lambda change: -abs(change[1])))

@@ -1,0 +1,114 @@
+"""How large the parts of a deployment must be: shards, tasks, capacity of the table, growth of the archive."""
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Final
+
+from producer.plan.inputs import WINDOWS, Inputs
+from producer.plan.prices import FIGURES
+
+SHARD_RECORDS, SHARD_BYTES = 1000, 1e6  # a second: the limits of a shard
+FILLED: Final = 0.8
+"""Share of a shard that is used, so that a fifth is free for peaks."""
+ON_DEMAND_SHARDS: Final = 4
+"""That a new on-demand stream has."""
+VCPU: Final = 0.5  # of a task, as the template has it
+BUSY: Final = 0.5
+"""Share of a task's processor that is used: the rest is for catching up, and for processors slower than the bench's."""
+MEMORY_FREE: Final = 2.0  # times what the bench has measured
+ROW_BYTES: Final = 30  # beyond the payload's: the key and DynamoDB's own 100, without the payload's form
+ROLLUP_BYTES, ROLLUP_UNITS = 400, 2  # of a window's row; write units for a device and window
+OBJECT_SECONDS, OBJECT_RECORDS = 60, 10_000  # ARCHIVE_MAX_SECONDS, ARCHIVE_MAX_RECORDS
+LISTED_SECONDS, LISTED_NAMES = 300, 200_000  # DEVICES_SECONDS; devices that a worker remembers
+UTILISED: Final = 0.7
+"""Share of provisioned write capacity that is used, as auto scaling keeps it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Rates are of a second. `memory` is that of a task in GB; `capacity` is in provisioned write units."""
+
+    readings: float
+    records: float
+    record_bytes: float
+    shards: int
+    tasks: int
+    memory: int
+    row_writes: float
+    row_units: float
+    row_bytes: float
+    capacity: int
+    listed: float
+    objects: float
+    archive_bytes: float
+
+    @property
+    def vcpu(self) -> float:
+        """Of a task."""
+        return VCPU
+
+    @property
+    def object_bytes(self) -> float:
+        """Of an archive object, compressed."""
+        return self.archive_bytes / self.objects if self.objects else 0.0
+
+
+def size(inputs: Inputs) -> Size:
+    """Of the deployment; one without a stream has no shards, one of functions no tasks."""
+    readings = inputs.devices / inputs.interval
+    records, record_bytes = readings / inputs.per_record, inputs.payload * inputs.per_record
+    shards = 0 if inputs.design == "rules" else _shards(inputs, records, record_bytes)
+    tasks = _tasks(inputs, readings, shards) if inputs.design == "sensorstream" else 0
+    writes, units, row_bytes = _rows(inputs, readings)
+    growth = FIGURES["archive_bytes"] * max(1.0, inputs.payload / FIGURES["archive_payload"])
+    return Size(
+        readings=readings,
+        records=records,
+        record_bytes=record_bytes,
+        shards=shards,
+        tasks=tasks,
+        memory=_memory(shards, tasks),
+        row_writes=writes,
+        row_units=writes * units,
+        row_bytes=row_bytes,
+        capacity=ceil(writes * units / UTILISED),
+        listed=_listed(inputs, tasks),
+        objects=max(shards / OBJECT_SECONDS, records / OBJECT_RECORDS),
+        archive_bytes=readings * growth,
+    )
+
+
+def _shards(inputs: Inputs, records: float, record_bytes: float) -> int:
+    needed = ceil(max(records / SHARD_RECORDS, records * record_bytes / SHARD_BYTES) / FILLED)
+    return max(needed, 1 if inputs.stream == "provisioned" else ON_DEMAND_SHARDS)
+
+
+def _tasks(inputs: Inputs, readings: float, shards: int) -> int:
+    """By the processor: the service works for each reading, the daemon for each record. No more than shards."""
+    us = FIGURES["service_us"] + FIGURES["daemon_us"] / inputs.per_record
+    return min(shards, max(1, ceil(readings * us / 1e6 / (VCPU * BUSY))))
+
+
+def _memory(shards: int, tasks: int) -> int:
+    if not tasks:
+        return 0
+    measured = FIGURES["service_mb"] + FIGURES["daemon_mb"] + FIGURES["shard_mb"] * shards / tasks
+    return ceil(measured * MEMORY_FREE / 1024)
+
+
+def _rows(inputs: Inputs, readings: float) -> tuple[float, float, float]:
+    """Rows written a second, write units of one, bytes of one."""
+    if inputs.design == "rules":  # which write a message as it is
+        row_bytes = inputs.payload * inputs.per_record + ROW_BYTES
+        return readings / inputs.per_record, ceil(row_bytes / 1024), row_bytes
+    if inputs.resolution == "0":
+        row_bytes = inputs.payload + ROW_BYTES
+        return readings, ceil(row_bytes / 1024), row_bytes
+    return inputs.devices / max(inputs.interval, WINDOWS[inputs.resolution]), ROLLUP_UNITS, ROLLUP_BYTES
+
+
+def _listed(inputs: Inputs, tasks: int) -> float:
+    """Writes a second of the list of devices: one each in five minutes, at each reading if no worker remembers it."""
+    remembered = min(inputs.devices, LISTED_NAMES * tasks)
+    rest = inputs.devices - remembered if tasks else 0
+    return remembered / max(inputs.interval, LISTED_SECONDS) + rest / inputs.interval
