@@ -156,8 +156,8 @@ def _beside(made: Plan) -> Iterator[str]:
     yield f"| $ a month | {' | '.join(services)} | other | together | change | it means |"
     yield f"|---|{'---:|' * (len(services) + 3)}---|"
     yield _line("**as planned**", made.bill, services, "", "")
-    for each, other in made.others:
-        yield _line(each.name, other, services, f"{other.total / made.bill.total - 1:+.1%}", each.note)
+    for each in made.others:
+        yield _line(each.name, each.bill, services, f"{each.bill.total / made.bill.total - 1:+.1%}", each.note)
 
 
 def _line(name: str, made: Bill, services: list[str], change: str, note: str) -> str:

@@ -17,11 +17,12 @@ HOST = Option(
     help="where it listens; 0.0.0.0 is for a container whose port is published on 127.0.0.1",
 )
 NO_OPEN = Option(["--no-open"], is_flag=True, help="print the address and open no browser")
+PLAN = Option(["--plan", "only_plan"], is_flag=True, help="only the page Plan: no stack, no credentials")
 
 
-@click.command(params=[PORT, HOST, NO_OPEN, STACK])
-def console(name: str, port: int, host: str, no_open: bool) -> int:
-    """Serve a page: the fleet, readings, the pipeline, alerts, dead letters; and publish.
+@click.command(params=[PORT, HOST, NO_OPEN, PLAN, STACK])
+def console(name: str, port: int, host: str, no_open: bool, only_plan: bool) -> int:
+    """Serve a page: the fleet, readings, the pipeline, alerts, dead letters; publish; and plan.
 
     For this machine only, until Ctrl-C, with the credentials of this environment; none of them reaches the browser. The
     address that it prints is good for one browser.
@@ -30,11 +31,12 @@ def console(name: str, port: int, host: str, no_open: bool) -> int:
 
     from producer.console.server import serve
 
-    stack, announced = session.stack(name), False
+    stack, announced = None if only_plan else session.stack(name), False
+    whose = f"console of {stack.name}" if stack else "console without a stack"
 
     def announce(address: str) -> None:
         nonlocal announced
-        click.echo(f"{'for another browser' if announced else f'console of {stack.name}'}: {address}")
+        click.echo(f"{'for another browser' if announced else whose}: {address}")
         if not (announced or no_open):
             _open(address)
         announced = True

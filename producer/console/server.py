@@ -5,6 +5,7 @@ import os
 import re
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from producer.console.fleet import Fleet
 from producer.console.history import History
 from producer.console.letters import Letters
 from producer.console.pipeline import Pipeline
+from producer.console.plan import planned
 from producer.console.publish import Publish
 from producer.console.requests import Blocking
 from producer.ops.contract import consumer_settings
@@ -29,25 +31,34 @@ STOP_SECONDS = 1.0  # for what is being answered, among it streams that never en
 
 
 class Server:
-    """One stack's console. `announce` is called with each address that a browser may open."""
+    """One stack's console; without a stack it has the page Plan alone. `announce` is called with each address that a
+    browser may open."""
 
-    def __init__(self, stack: Stack, announce: Callable[[str], None]) -> None:
-        self._stack = stack
+    def __init__(self, stack: Stack | None, announce: Callable[[str], None]) -> None:
         self._blocking = Blocking()
         self._access = access.Access(announce)
         app = web.Application(middlewares=[self._access.middleware, problems.middleware], client_max_size=1024 * 1024)
         app.on_response_prepare.append(access.add_headers)
+        app.add_routes([web.get("/", _index), web.get("/api/plan", planned), web.static("/page", PAGE)])
+        if stack is None:
+            app.add_routes([web.get("/api/about", _no_stack)])
+        else:
+            self._add_stack(app, stack)
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=STOP_SECONDS)
+
+    def _add_stack(self, app: web.Application, stack: Stack) -> None:
+        """What the other pages ask for."""
         history, archive = History(stack), Archive(stack)
         device = Device(history, archive, self._blocking)
         fleet = Fleet(history, self._blocking)
         pipeline = Pipeline(stack, os.environ.get("CONSUMER_URL"), self._blocking)
-        self._alerts = Alerts(stack, self._blocking)
+        alerts = Alerts(stack, self._blocking)
+        app.on_shutdown.append(lambda _: alerts.close())
         letters = Letters(stack, consumer_settings(stack, None, _contracts()).reading_contracts, self._blocking)
         publish = Publish(stack, history, archive, device, self._blocking)
         app.add_routes(
             [
-                web.get("/", _index),
-                web.get("/api/about", self._about),
+                web.get("/api/about", partial(self._about, stack)),
                 web.get("/api/kinds", publish.kinds),
                 web.post("/api/preview", publish.preview),
                 web.post("/api/publish", publish.publish),
@@ -56,17 +67,15 @@ class Server:
                 web.post("/api/latest", fleet.latest),
                 web.post("/api/sparks", fleet.sparks),
                 web.get("/api/pipeline", pipeline.live),
-                web.get("/api/alerts", self._alerts.live),
+                web.get("/api/alerts", alerts.live),
                 web.get("/api/dead-letters", letters.look),
                 web.post("/api/dead-letters/redrive", letters.redrive),
                 web.get("/api/devices/{device}/readings", device.readings),
                 web.get("/api/devices/{device}/series", device.series),
                 web.get("/api/devices/{device}/archived", device.archived),
                 web.get("/api/devices/{device}/live", device.live),
-                web.static("/page", PAGE),
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=STOP_SECONDS)
 
     async def start(self, host: str, port: int) -> None:
         """Port 0 takes any free one. Raises UserError when it is taken."""
@@ -80,33 +89,33 @@ class Server:
 
     async def stop(self) -> None:
         """Ends what is open."""
-        await self._alerts.close()
         await self._runner.cleanup()
         self._blocking.pool.shutdown(wait=False, cancel_futures=True)
 
-    async def _about(self, _: web.Request) -> web.Response:
-        return web.json_response(await self._blocking(self._describe))
+    async def _about(self, stack: Stack, _: web.Request) -> web.Response:
+        return web.json_response(await self._blocking(_describe, stack))
 
-    def _describe(self) -> dict[str, Any]:
-        """The stack, who asks, and when a reading raises an alert."""
-        try:
-            who = str(self._stack.session.client("sts").get_caller_identity()["Arn"])
-        except AWS_ERRORS as error:
-            who = explain(error)
-        alerts = self._stack.alerts
-        return {
-            "stack": self._stack.name,
-            "region": self._stack.session.region_name,
-            "who": who,
-            "role": role_of(who, self._stack.name),
-            "topics": [str(each) for each in self._stack.topics],
-            "alert": {
-                "field": alerts.field,
-                "when": alerts.when,
-                "threshold": str(alerts.threshold),
-                "source": alerts.source,
-            },
-        }
+
+def _describe(stack: Stack) -> dict[str, Any]:
+    """The stack, who asks, and when a reading raises an alert."""
+    try:
+        who = str(stack.session.client("sts").get_caller_identity()["Arn"])
+    except AWS_ERRORS as error:
+        who = explain(error)
+    alerts = stack.alerts
+    return {
+        "stack": stack.name,
+        "region": stack.session.region_name,
+        "who": who,
+        "role": role_of(who, stack.name),
+        "topics": [str(each) for each in stack.topics],
+        "alert": {
+            "field": alerts.field,
+            "when": alerts.when,
+            "threshold": str(alerts.threshold),
+            "source": alerts.source,
+        },
+    }
 
 
 def role_of(arn: str, stack: str) -> str:
@@ -123,11 +132,15 @@ def _contracts() -> dict[str, str | None]:
     return {name: os.environ.get(name.upper()) for name in ("reading_contracts", "payload_decoder")}
 
 
+async def _no_stack(_: web.Request) -> web.Response:
+    return web.json_response({"stack": None})
+
+
 async def _index(_: web.Request) -> web.StreamResponse:
     return web.FileResponse(PAGE / "index.html")
 
 
-async def serve(stack: Stack, host: str, port: int, announce: Callable[[str], None]) -> None:
+async def serve(stack: Stack | None, host: str, port: int, announce: Callable[[str], None]) -> None:
     """Until SIGINT or SIGTERM."""
     server, stop = Server(stack, announce), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

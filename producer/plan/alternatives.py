@@ -73,13 +73,24 @@ ALTERNATIVES: Final = (
 )
 
 
-def alternatives(inputs: Inputs) -> Iterator[tuple[Alternative, Bill]]:
-    """Each that goes with the inputs and changes the bill, with its own."""
+@dataclass(frozen=True, slots=True)
+class Other:
+    """What an alternative makes of some inputs."""
+
+    name: str
+    note: str
+    inputs: Inputs
+    bill: Bill
+
+
+def alternatives(inputs: Inputs) -> Iterator[Other]:
+    """Each that goes with the inputs and changes the bill."""
     planned = bill(inputs)
     for each in ALTERNATIVES:
         with suppress(ValueError):
-            if (made := bill(each.change(inputs))) != planned:
-                yield each, made
+            changed = each.change(inputs)
+            if (made := bill(changed)) != planned:
+                yield Other(each.name, each.note, changed, made)
 
 
 def sensitivity(inputs: Inputs) -> dict[str, float]:

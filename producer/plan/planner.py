@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from producer.plan.alternatives import Alternative, alternatives, sensitivity
+from producer.plan.alternatives import Other, alternatives, sensitivity
 from producer.plan.bill import Bill, bill
 from producer.plan.inputs import Inputs
 from producer.plan.prices import DATA, GB
@@ -19,7 +19,7 @@ class Plan:
     inputs: Inputs
     size: Size
     bill: Bill
-    others: tuple[tuple[Alternative, Bill], ...]
+    others: tuple[Other, ...]
     sensitivity: dict[str, float]
     quotas: list[Quota]
 
@@ -42,8 +42,14 @@ class Plan:
             "size": sized,
             "bill": self.bill.as_json(),
             "alternatives": [
-                {"name": each.name, "note": each.note, "total": made.total, "services": made.services()}
-                for each, made in self.others
+                {
+                    "name": each.name,
+                    "note": each.note,
+                    "inputs": each.inputs.as_json(),
+                    "total": each.bill.total,
+                    "services": each.bill.services(),
+                }
+                for each in self.others
             ],
             "sensitivity": self.sensitivity,
             "quotas": [quota.as_json() for quota in self.quotas],

@@ -67,7 +67,7 @@ def _alternatives(plan: Plan) -> str:
         change = "" if made is plan.bill else f"{made.total / plan.bill.total - 1:+.1%}"
         return [name, *map(usd, named), usd(sum(sums.values())), usd(made.total), change, note]
 
-    rows = [row("as planned", plan.bill, ""), *(row(each.name, made, each.note) for each, made in plan.others)]
+    rows = [row("as planned", plan.bill, ""), *(row(each.name, each.bill, each.note) for each in plan.others)]
     numbers = (*COLUMNS, "other", "USD", "change")
     return table(("instead", *numbers, "it means"), rows, numbers)
 

@@ -54,9 +54,16 @@ class Console:
 
 @contextmanager
 def console(system: System, role: str, **variables: str) -> Iterator[Console]:
-    """The command on a free port, in a role of the stack; `variables` take the place of the stack's own."""
-    env = {**os.environ, **system.stack.as_role(role), "PYTHONUNBUFFERED": "1", **variables}
-    command = [str(ROOT / ".venv/bin/python"), "-m", "producer", "console", "--port", "0", "--no-open"]
+    """The command in a role of the stack; `variables` take the place of the stack's own."""
+    with launched([], {**os.environ, **system.stack.as_role(role), **variables}) as running:
+        yield running
+
+
+@contextmanager
+def launched(options: list[str], env: dict[str, str]) -> Iterator[Console]:
+    """The command on a free port."""
+    command = [str(ROOT / ".venv/bin/python"), "-m", "producer", "console", "--port", "0", "--no-open", *options]
+    env = {**env, "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, text=True)
     running = Console(queue.Queue(), process)
     reader = threading.Thread(target=_read, args=(process, running.addresses), daemon=True)

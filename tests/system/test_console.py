@@ -329,7 +329,7 @@ def test_the_pictures_of_the_documents_are_made_by_it(system: System, browser: B
         expect(page.locator("canvas")).to_be_visible()
         assert findings(page) == []
         page.screenshot(path=pictures / "phone.png")
-        for name in ("fleet", "publish", "pipeline", "alerts", "letters"):
+        for name in ("fleet", "publish", "pipeline", "alerts", "letters", "plan"):
             page.goto(f"{page.url.partition('#')[0]}#/{name}")
             expect(page.locator("main .card, main .fleet, main .empty").first).to_be_visible()
             assert findings(page) == []

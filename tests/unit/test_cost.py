@@ -8,7 +8,9 @@ from infra.deploy.templates import DATA, INFRA, read
 from infra.docs import cost
 from infra.docs.prices import filled, written
 from producer.plan.inputs import Inputs
+from producer.plan.prices import PRICES
 from producer.plan.quantities import ALARM_METRICS, METRICS, rules
+from producer.plan.size import size
 
 ROOT = INFRA.parent
 KNOWS = {"producer/plan/prices.json", "tests/unit/test_plan_bills.py", "tests/unit/test_cost.py"}
@@ -33,10 +35,10 @@ def test_alarms_and_metrics_are_as_many_as_are_counted() -> None:
 
 def test_it_says_which_archive_objects_are_too_small_for_tiering() -> None:
     """60 s of one shard, or 10,000 records."""
-    sizes = [round(cost.object_kb(cost.size(cost.fleet_of(rate)))) for rate in (10, 100, 1_000)]
+    sizes = [round(cost.object_kb(size(cost.fleet_of(rate)))) for rate in (10, 100, 1_000)]
     assert sizes == [21, 212, 353]
     assert "60 readings" in cost.notes()
-    assert cost.object_kb(cost.size(cost.fleet_of(60))) < cost.TIERED_KB < cost.object_kb(cost.size(cost.fleet_of(61)))
+    assert cost.object_kb(size(cost.fleet_of(60))) < cost.TIERED_KB < cost.object_kb(size(cost.fleet_of(61)))
 
 
 def test_the_estimate_has_every_item_and_their_sum() -> None:
@@ -49,7 +51,7 @@ def test_the_estimate_has_every_item_and_their_sum() -> None:
 
 def test_no_code_but_the_planners_file_knows_a_price() -> None:
     """A price is a number below 1 with three or more digits that the file has, such as 0.625."""
-    prices = {written(each) for each in cost.PRICES.values()}
+    prices = {written(each) for each in PRICES.values()}
     telling = {each for each in prices if each < "1" and len(each.replace(".", "").strip("0")) >= 3}
     found = {
         (path.relative_to(ROOT).as_posix(), number)

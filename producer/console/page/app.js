@@ -6,6 +6,7 @@ import { Device } from "./device.js";
 import { Fleet } from "./fleet.js";
 import { Letters } from "./letters.js";
 import { Pipeline } from "./pipeline.js";
+import { Plan } from "./plan.js";
 import { Publish } from "./publish.js";
 import { Trouble } from "./ui.js";
 
@@ -16,6 +17,7 @@ const PAGES = [
   ["pipeline", "Pipeline", Pipeline],
   ["alerts", "Alerts", Alerts],
   ["letters", "Dead letters", Letters],
+  ["plan", "Plan", Plan],
 ];
 
 const route = () => {
@@ -33,15 +35,17 @@ function App() {
     get("/api/about").then(setAbout, setProblem);
     return () => removeEventListener("hashchange", moved);
   }, []);
-  const [name, title, Page] = PAGES.find(([name]) => name === at.name) ?? PAGES[0];
+  // Without a stack there is nothing to look at.
+  const pages = about?.stack === null ? PAGES.filter(([name]) => name === "plan") : PAGES;
+  const [name, title, Page] = pages.find(([name]) => name === at.name) ?? pages[0];
   useEffect(() => { document.title = `${at.argument || title} · Sensorstream`; }, [title, at.argument]);
   return html`
     <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.querySelector("main").focus(); }}>Skip to the page</a>
     <header>
       <a class="brand" href="#/"><img src="/page/icon.svg" alt="" width="24" height="24" />Sensorstream</a>
-      <nav aria-label="Pages">${PAGES.map(([each, text]) =>
+      <nav aria-label="Pages">${pages.map(([each, text]) =>
         html`<a href="#/${each}" aria-current=${each === name ? "page" : null}>${text}</a>`)}</nav>
-      ${about && html`<dl class="about">
+      ${about?.stack && html`<dl class="about">
         <div><dt>Stack</dt><dd>${about.stack}</dd></div>
         <div><dt>Region</dt><dd>${about.region}</dd></div>
         <div><dt>You are</dt><dd title=${about.who}>${about.role}</dd></div></dl>`}
