@@ -56,19 +56,21 @@ ALTERNATIVES: Final = (
         "rollups of a minute", "the table has mean, extremes and last value; the archive all", to(resolution="1m")
     ),
     Alternative(
-        "rollups of five minutes", "the table has mean, extremes and last value; the archive all", to(resolution="5m")
+        "rollups of an hour", "the table has mean, extremes and last value; the archive all", to(resolution="1h")
     ),
     Alternative("ARM tasks", "the image is built for it", to(processor="arm")),
     Alternative("x86 tasks", "where something needs it", to(processor="x86")),
     Alternative("Spot tasks", "AWS may take them with two minutes' notice: then another one reads on", to(spot="yes")),
     Alternative("tasks not on Spot", "AWS does not take them away", to(spot="no")),
     Alternative(
-        "Lambda and Firehose", "another system: archive at least once, a failing batch repeats", to(design="lambda")
+        "Lambda and Firehose",
+        "another system: archive at least once, a failing batch repeats",
+        to(design="lambda", resolution="0"),
     ),
     Alternative(
         "IoT rules alone",
         "another system: an object a message, no order, what fails is lost or in a queue",
-        to(design="rules"),
+        to(design="rules", resolution="0"),
     ),
 )
 

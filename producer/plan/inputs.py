@@ -78,6 +78,8 @@ class Inputs:
                 raise ValueError(f"{name} must be one of {', '.join(choices)}")
         if self.table == "reserved" and self.table_class == "infrequent":
             raise ValueError("a table of class Standard-IA cannot have reserved capacity")
+        if self.design != "sensorstream" and self.resolution != "0":
+            raise ValueError("rollups are written by this system alone")
         if self.design == "rules" and self.intake == "kinesis":
             raise ValueError("IoT rules alone need messages of IoT Core")
 

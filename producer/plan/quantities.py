@@ -136,7 +136,7 @@ def table(inputs: Inputs, size: Size) -> Iterator[Quantity]:
 
 def rows_gb(inputs: Inputs, size: Size) -> float:
     """GB that the table has when the first rows expire: a row a reading, or one a device and window."""
-    return size.row_writes * size.row_bytes * inputs.row_days * 86_400 / GB
+    return size.rows * size.row_bytes * inputs.row_days * 86_400 / GB
 
 
 def bookkeeping(_: Inputs, size: Size) -> Iterator[Quantity]:

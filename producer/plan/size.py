@@ -17,7 +17,7 @@ BUSY: Final = 0.5
 """Share of a task's processor that is used: the rest is for catching up, and for processors slower than the bench's."""
 MEMORY_FREE: Final = 2.0  # times what the bench has measured
 ROW_BYTES: Final = 30  # beyond the payload's: the key and DynamoDB's own 100, without the payload's form
-ROLLUP_BYTES, ROLLUP_UNITS = 400, 2  # of a window's row; write units for a device and window
+ROLLUP_BYTES: Final = 470  # of a row with one number, with DynamoDB's own; a write unit
 OBJECT_SECONDS, OBJECT_RECORDS = 60, 10_000  # ARCHIVE_MAX_SECONDS, ARCHIVE_MAX_RECORDS
 LISTED_SECONDS, LISTED_NAMES = 300, 200_000  # DEVICES_SECONDS; devices that a worker remembers
 UTILISED: Final = 0.7
@@ -26,7 +26,8 @@ UTILISED: Final = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Rates are of a second. `memory` is that of a task in GB; `capacity` is in provisioned write units."""
+    """Rates are of a second. `memory` is that of a task in GB; `capacity` is in provisioned write units; `rows` are what
+    is left of `row_writes`: a rollup is written several times."""
 
     readings: float
     records: float
@@ -35,6 +36,7 @@ class Size:
     tasks: int
     memory: int
     row_writes: float
+    rows: float
     row_units: float
     row_bytes: float
     capacity: int
@@ -59,7 +61,9 @@ def size(inputs: Inputs) -> Size:
     records, record_bytes = readings / inputs.per_record, inputs.payload * inputs.per_record
     shards = 0 if inputs.design == "rules" else _shards(inputs, records, record_bytes)
     tasks = _tasks(inputs, readings, shards) if inputs.design == "sensorstream" else 0
-    writes, units, row_bytes = _rows(inputs, readings)
+    objects = max(shards / OBJECT_SECONDS, records / OBJECT_RECORDS)
+    writes, kept, row_bytes = _rows(inputs, readings, shards / objects)
+    units = ceil(row_bytes / 1024)
     growth = FIGURES["archive_bytes"] * max(1.0, inputs.payload / FIGURES["archive_payload"])
     return Size(
         readings=readings,
@@ -69,11 +73,12 @@ def size(inputs: Inputs) -> Size:
         tasks=tasks,
         memory=_memory(shards, tasks),
         row_writes=writes,
+        rows=kept,
         row_units=writes * units,
         row_bytes=row_bytes,
         capacity=ceil(writes * units / UTILISED),
         listed=_listed(inputs, tasks),
-        objects=max(shards / OBJECT_SECONDS, records / OBJECT_RECORDS),
+        objects=objects,
         archive_bytes=readings * growth,
     )
 
@@ -96,15 +101,19 @@ def _memory(shards: int, tasks: int) -> int:
     return ceil(measured * MEMORY_FREE / 1024)
 
 
-def _rows(inputs: Inputs, readings: float) -> tuple[float, float, float]:
-    """Rows written a second, write units of one, bytes of one."""
+def _rows(inputs: Inputs, readings: float, object_seconds: float) -> tuple[float, float, float]:
+    """Rows written a second, rows that stay of these, bytes of one.
+
+    A rollup is written for each archive object that has readings of its device and window: where readings are dense,
+    once an object and once more where a window ends."""
     if inputs.design == "rules":  # which write a message as it is
-        row_bytes = inputs.payload * inputs.per_record + ROW_BYTES
-        return readings / inputs.per_record, ceil(row_bytes / 1024), row_bytes
+        messages = readings / inputs.per_record
+        return messages, messages, inputs.payload * inputs.per_record + ROW_BYTES
     if inputs.resolution == "0":
-        row_bytes = inputs.payload + ROW_BYTES
-        return readings, ceil(row_bytes / 1024), row_bytes
-    return inputs.devices / max(inputs.interval, WINDOWS[inputs.resolution]), ROLLUP_UNITS, ROLLUP_BYTES
+        return readings, readings, inputs.payload + ROW_BYTES
+    window = WINDOWS[inputs.resolution]
+    writes = inputs.devices * min(1 / inputs.interval, 1 / object_seconds + 1 / window)
+    return writes, inputs.devices / max(inputs.interval, window), ROLLUP_BYTES
 
 
 def _listed(inputs: Inputs, tasks: int) -> float:

@@ -55,6 +55,7 @@ def test_the_measured_figures_are_those_of_the_bench() -> None:
         ({"region": "mars-1"}, "region must be one of us-east-1"),
         ({"table": "reserved", "table_class": "infrequent"}, "cannot have reserved capacity"),
         ({"design": "rules", "intake": "kinesis"}, "need messages of IoT Core"),
+        ({"design": "lambda", "resolution": "1m"}, "written by this system alone"),
         ({"colour": "red"}, "colour is no input of a plan"),
     ],
 )
@@ -130,6 +131,14 @@ def test_what_moves_the_bill_most_comes_first() -> None:
 def test_quotas_that_would_be_hit_are_named(inputs: Inputs, name: str) -> None:
     hit = {quota.name for quota in quotas(inputs, size(inputs)) if quota.used > 1}
     assert name in hit
+
+
+def test_the_quotas_are_those_of_the_documents() -> None:
+    limits = (INFRA.parent / "docs" / "limits.md").read_text()
+    for name, quota in DATA["quotas"].items():
+        if "bytes" not in name and quota["source"].startswith("https"):
+            assert re.search(rf"\b{quota['limit']:,}\b", limits), name
+            assert quota["source"] in limits, name
 
 
 def test_the_command_prints_the_plan_or_its_json(capsys: pytest.CaptureFixture[str]) -> None:
