@@ -26,8 +26,8 @@ UTILISED: Final = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Rates are of a second. `memory` is that of a task in GB; `capacity` is in provisioned write units; `rows` are what
-    is left of `row_writes`: a rollup is written several times."""
+    """Rates are of a second. `memory` is that of a task in GB; `capacity` is in provisioned write units; `rows` are
+    what is left of `row_writes`: a rollup is written several times."""
 
     readings: float
     records: float

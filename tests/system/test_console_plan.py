@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.system.console import PATIENCE, browsing, findings, launched
+from tests.browser import browsing
+from tests.system.console import PATIENCE, findings, launched
 
 AWS = re.compile(r"AWS_|.*_TABLE$|STACK_NAME|CONSUMER_URL")
 
