@@ -83,4 +83,4 @@ def test_hints_call_our_programs_as_the_checkout_has_them() -> None:
     found = [(file, call["program"], text) for file, text in texts() if (call := calls.search(text))]
     assert len(found) >= 5
     bare = [(file, text) for file, program, text in found if not program.lstrip("(`").startswith(".venv/bin/")]
-    assert bare == [("__main__.py", "python -m consumer")]  # its usage
+    assert {text for _, text in bare} == {"python -m consumer"}  # its usage, and where that is in the documents
