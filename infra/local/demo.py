@@ -214,8 +214,6 @@ def _run(settings: Settings, options: Options, view: View, started: float) -> tu
     stack = LocalStack(options, lambda text: demo.say(text))
     demo = Demo(settings, stack, view, started)
     with stack, ExitStack() as resources:
-        if stack.console:
-            view.say(f"console: {stack.console.address}")
         demo.start(resources)
         try:
             demo.publish(threading.Event())

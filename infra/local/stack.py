@@ -68,16 +68,19 @@ class LocalStack(Running):
             self.outputs = deploy(self.emulator, self.options.name, self.options.parameters, self._say_failure)
         except DeployError as error:
             raise LocalError(f"{error} (log: {LOCAL / 'log/emulator.log'})") from error
-        self._say(f"stack deployed: {self.options.name}")
         self._write_env()
-        if self.options.console:  # comes up while the KCL does
+        self._say(f"stack deployed: {self.options.name}")
+        if self.options.console:
             self.console = Console(self._inherited | self.as_role("operator"))
         if self.options.consumer:
-            self.start_consumer()
+            self._run_consumer()
         elif self.options.enforce:  # one that is started elsewhere finds what it needs
             elsewhere.write(self.emulator, self.outputs["TaskDefinitionArn"], LOCAL / "consumer")
-        if self.console:
+        if self.console:  # it can be opened while the KCL starts
             self.console.wait()
+            self._say(f"console: {self.console.address}")
+        if self.consumer:
+            self._wait_for(self.consumer)
 
     def _contracts(self) -> dict[str, str]:
         """How the consumer reads payloads, for the commands that must do as it does."""
@@ -131,10 +134,16 @@ class LocalStack(Running):
 
     def start_consumer(self) -> None:
         """Returns when the consumer calls itself healthy: it reads its shards, or knows that it has none."""
+        self._wait_for(self._run_consumer())
+
+    def _run_consumer(self) -> Child:
         task = settings_of(self.emulator, self.outputs["TaskDefinitionArn"])
         command = [str(ROOT / ".venv/bin/python"), "-m", "consumer"]
         env = {**self._inherited, **task, **self._here(), **self.options.consumer_settings}
         self.consumer = Child("the consumer", command, env, LOCAL / "log/consumer.log")
+        return self.consumer
+
+    def _wait_for(self, consumer: Child) -> None:
         reported = ""
 
         def ready() -> bool:
@@ -145,7 +154,7 @@ class LocalStack(Running):
                 self._say(f"waiting for the consumer: {why}")
             return healthy
 
-        self.consumer.wait_until(ready, CONSUMER_SECONDS)
+        consumer.wait_until(ready, CONSUMER_SECONDS)
         self._say(f"consumer ready: {self.consumer_url}")
 
     def _here(self) -> dict[str, str]:

@@ -87,9 +87,9 @@ def _read(process: "subprocess.Popen[str]", addresses: "queue.Queue[str]") -> No
 
 
 def asked(said: str, path: str) -> Any:
-    """The answer to who has opened the address that the console has printed, and asks for a path of its API."""
+    """The answer to who has opened the address that the console has printed last, and asks for a path of its API."""
     browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()))
-    [address] = ADDRESS.finditer(said)
+    *_, address = ADDRESS.finditer(said)
     browser.open(address[0], timeout=30).close()
     return browser.open(address[1] + path, timeout=30)
 
