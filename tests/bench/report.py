@@ -111,7 +111,8 @@ def _summary(found: dict[str, Any]) -> str:
         ("Idle with four silent shards, service and daemon, warm", f"{total['idle_percent']:.1f} % of a core"),
         ("Archive", f"{total['archive_bytes_per_reading']:.1f} bytes a reading"),
     ]
-    return "## In short\n\n" + table(("figure", "measured"), rows)
+    small = "What small deliveries cost, and why: [decision 31](decisions/0031-small-deliveries.md)."
+    return f"## In short\n\n{table(('figure', 'measured'), rows)}\n\n{small}"
 
 
 def _deliveries(found: dict[str, Any]) -> str:
