@@ -14,11 +14,11 @@ MODULES = {"sensorstream": "producer", "infra": "infra"}
 MAINS: dict[str, Callable[[list[str]], int]] = {"sensorstream": producer.cli.main, "infra": infra.__main__.main}
 VALUES = {"region": "eu-central-1", "shell": "bash", "name": "s", "stack": "s"}  # of parameters; others are 1
 MORE = {
-    "replay": ["--to-table"],
-    "destroy": ["--yes"],
-    "package": ["--bucket", "bucket"],
-    "deploy": ["--email", "a@example.org"],
-    "plan": ["--email", "a@example.org"],
+    "sensorstream replay": ["--to-table"],
+    "infra destroy": ["--yes"],
+    "infra package": ["--bucket", "bucket"],
+    "infra deploy": ["--email", "a@example.org"],
+    "infra plan": ["--email", "a@example.org"],
 }
 """What a command needs besides what click knows to be required."""
 
@@ -36,7 +36,9 @@ class Walked:
 
     @property
     def asks_aws(self) -> bool:
-        return any(each.name in ("name", "stack", "region") for each in self.command.params)
+        """What has a stack does, and all of infra that has a region; `sensorstream plan` knows prices of regions."""
+        known = ("name",) if self.program == "sensorstream" else ("stack", "region")
+        return any(each.name in known for each in self.command.params)
 
     @property
     def options(self) -> list[click.Option]:
@@ -52,7 +54,7 @@ class Walked:
                 found += [value] if each.required else []
             elif each.required or each.name == "out" or "--stack" in each.opts:
                 found += [each.opts[0], value]
-        return [*found, *MORE.get(self.path[-1], [])]
+        return [*found, *MORE.get(str(self), [])]
 
     def run(self, words: list[str]) -> int:
         return MAINS[self.program](words)
