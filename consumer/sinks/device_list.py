@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final
 from zlib import crc32
 
-from consumer.sinks.rows import Arrived, Request, list_request
+from consumer.sinks.rows import Arrived
 
 PHASES: Final = 30
 """Parts of the devices whose intervals begin one after another: else all would be written again at the same moment."""
@@ -92,17 +92,13 @@ class DeviceList:
     """The entries of all shards' devices, in the table of that name. `now` is as in `Written`."""
 
     def __init__(self, table: str, seconds: int) -> None:
-        self._table = table
+        self.table = table
         self._written = Written(seconds)
 
     def lacking(self, readings: Iterable[Arrived], now: float) -> list[Arrived]:
         """The last reading of each device whose entry is to be written."""
         last = {each[0].device: each for each in readings}
         return [last[name] for name in self._written.lacking(last, now)]
-
-    def request(self, last: Arrived) -> Request:
-        """The request to write the entry of a reading's device."""
-        return self._table, list_request(*last)
 
     def add(self, written: Iterable[Arrived], now: float) -> None:
         """The entries of these readings' devices are durable; `now` is when they were found lacking."""

@@ -5,11 +5,8 @@ A row holds what was sent: `{SensorId, Timestamp, Value}` and, depending on sett
 """
 
 import zlib
-from collections import Counter
-from collections.abc import Callable, Sequence
-from itertools import groupby
+from collections.abc import Callable, Mapping, Sequence
 from json.encoder import encode_basestring_ascii
-from operator import itemgetter
 from typing import Final
 
 import msgspec
@@ -22,8 +19,8 @@ BUCKETS: Final = 16
 """Partitions of the list of devices, as infra/functions/api/store.py reads them."""
 Arrived = tuple[Reading, int | None]
 """A reading, and when Kinesis took its record (ms since the epoch)."""
-Request = tuple[str, str]
-"""A table's name, and the JSON of a request to it."""
+Requests = Mapping[str, Sequence[str]]
+"""What one BatchWriteItem holds: for each table the requests to it, as JSON. No table without one."""
 _quoted: Callable[[str], str] = encode_basestring_ascii
 """Any string as JSON in ASCII, whatever it holds."""
 _ITEM = '{"PutRequest":{"Item":{'
@@ -67,29 +64,27 @@ def list_request(reading: Reading, arrival: int | None) -> str:
     return f'{_ITEM}"Bucket":{{"N":"{bucket}"}},"Seen":{{"S":"{seen}"}},{row}'
 
 
-def body(requests: Sequence[Request]) -> bytes:
-    """The body of one BatchWriteItem. Requests to the same table must follow each other."""
-    tables = (
-        f"{_quoted(table)}:[{','.join(text for _, text in group)}]" for table, group in groupby(requests, itemgetter(0))
-    )
+def body(requests: Requests) -> bytes:
+    """The body of one BatchWriteItem."""
+    tables = [f"{_quoted(table)}:[{','.join(texts)}]" for table, texts in requests.items()]
     return f'{{"RequestItems":{{{",".join(tables)}}}}}'.encode()
 
 
-def unprocessed(answer: bytes, sent: Sequence[Request]) -> list[Request]:
+def unprocessed(answer: bytes, sent: Requests) -> Requests:
     """The requests that were not executed, of those that were `sent`: a table takes what its capacity allows.
 
     Raises NotUnderstood for an answer that does not say exactly that.
     """
     if answer == _NOTHING_LEFT:
-        return []
+        return {}
     try:
-        left = [
-            (table, f'{{"PutRequest":{bytes(put.PutRequest).decode()}}}')
+        left = {
+            table: [f'{{"PutRequest":{bytes(put.PutRequest).decode()}}}' for put in puts]
             for table, puts in _decode(answer).UnprocessedItems.items()
-            for put in puts
-        ]
+            if puts
+        }
     except ValueError as error:
         raise NotUnderstood(operation="BatchWriteItem", what=str(error)) from error
-    if not Counter(table for table, _ in left) <= Counter(table for table, _ in sent):
+    if any(len(texts) > len(sent.get(table, ())) for table, texts in left.items()):
         raise NotUnderstood(operation="BatchWriteItem", what="it returns rows that were not sent")
     return left

@@ -7,14 +7,14 @@ a restart); so is an entry.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
-from itertools import chain, islice
+from itertools import islice, starmap
 from typing import Final, NamedTuple
 
 from consumer.aws.retry import Guard, delay, until_done
 from consumer.sinks.device_list import DeviceList
-from consumer.sinks.rows import Arrived, Request, body, put_request, unprocessed
+from consumer.sinks.rows import Arrived, Requests, body, list_request, put_request, unprocessed
 from consumer.telemetry.metrics import Metrics
 
 BATCH: Final = 25
@@ -83,22 +83,20 @@ class Table:
         all requests in progress have ended.
         """
         rows = {(each[0].device, each[0].time_ms): each for each in readings}
-        requests: Iterable[Request] = map(self._row, rows.values())
-        entries, now = list[Arrived](), time.monotonic()
-        if self._devices:
-            entries = self._devices.lacking(readings, now)
-            requests = chain(requests, map(self._devices.request, entries))
-        await self._write(requests, len(rows) + len(entries), guard)
+        now = time.monotonic()
+        entries = self._devices.lacking(readings, now) if self._devices else []
+        batches = self._batches(
+            map(self._expiring if self._days else _lasting, rows.values()), starmap(list_request, entries)
+        )
+        await self._write(batches, -(-(len(rows) + len(entries)) // BATCH), guard)
         if self._devices:
             self._devices.add(entries, now)
         self._metrics.rows.inc(len(rows))
         self._metrics.superseded.inc(len(readings) - len(rows))
 
-    async def _write(self, requests: Iterable[Request], count: int, guard: Guard) -> None:
-        """A request is taken when it is about to be sent: those of a large delivery at once would hold the event
-        loop."""
-        batches = _batches(requests)
-        workers = min(self._concurrency, -(-count // BATCH))
+    async def _write(self, batches: Iterator[Requests], count: int, guard: Guard) -> None:
+        """A batch is made when it is about to be sent: those of a large delivery at once would hold the event loop."""
+        workers = min(self._concurrency, count)
         if workers == 1:
             await self._put_batches(batches, guard)
         else:
@@ -108,31 +106,37 @@ class Table:
                 if isinstance(failure, BaseException):
                     raise failure
 
-    def _row(self, row: Arrived) -> Request:
-        return self._name, put_request(row[0], self._expires(row) if self._days else None)
+    def _batches(self, rows: Iterator[str], entries: Iterator[str]) -> Iterator[Requests]:
+        while True:
+            batch = {self._name: list(islice(rows, BATCH))}
+            if self._devices:
+                batch[self._devices.table] = list(islice(entries, BATCH - len(batch[self._name])))
+            if not any(batch.values()):
+                return
+            yield {table: requests for table, requests in batch.items() if requests}
 
-    def _expires(self, row: Arrived) -> int | None:
+    def _expiring(self, row: Arrived) -> str:
         at, bound = expiry(row, self._days)
         if bound:
             self._metrics.ttl_bounded.labels(bound).inc()
-        return at
+        return put_request(row[0], at)
 
-    async def _put_batches(self, batches: Iterator[Sequence[Request]], guard: Guard) -> None:
+    async def _put_batches(self, batches: Iterator[Requests], guard: Guard) -> None:
         for batch in batches:
             await self._put_batch(batch, guard)
 
-    async def _put_batch(self, requests: Sequence[Request], guard: Guard) -> None:
+    async def _put_batch(self, requests: Requests, guard: Guard) -> None:
         fruitless = 0  # consecutive requests of which the table took nothing
         while requests:
             left = await until_done("table", partial(self._send_batch, requests, guard), self._metrics, guard)
             if left:
-                for table, _ in left:
-                    self._metrics.throttles.labels("table" if table == self._name else "devices").inc()
-                fruitless = fruitless + 1 if len(left) == len(requests) else 0
+                for table, texts in left.items():
+                    self._metrics.throttles.labels("table" if table == self._name else "devices").inc(len(texts))
+                fruitless = fruitless + 1 if _count(left) == _count(requests) else 0
                 await asyncio.sleep(delay(fruitless))
             requests = left
 
-    async def _send_batch(self, requests: Sequence[Request], guard: Guard) -> Sequence[Request]:
+    async def _send_batch(self, requests: Requests, guard: Guard) -> Requests:
         """One BatchWriteItem; returns what was not written: a table takes what its capacity allows."""
         async with self._slots:
             guard()
@@ -140,7 +144,9 @@ class Table:
         return unprocessed(answer, requests)
 
 
-def _batches(requests: Iterable[Request]) -> Iterator[list[Request]]:
-    left = iter(requests)
-    while batch := list(islice(left, BATCH)):
-        yield batch
+def _count(requests: Requests) -> int:
+    return sum(map(len, requests.values()))
+
+
+def _lasting(row: Arrived) -> str:
+    return put_request(row[0], None)

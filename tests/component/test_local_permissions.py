@@ -218,10 +218,10 @@ async def test_the_request_that_writes_rows_is_authorized_as_the_sdks_are(
     credentials = await Credentials.find(get_session(), emulator.region)
     client = BatchWrite(emulator.endpoint, emulator.region, credentials, str(emulator.ca_file))
     row = put_request(Reading('so"il é', 1_767_268_800_000, Decimal("1.5"), {"\n": Decimal(2)}), None)
-    sent = [(table, row)]
-    assert unprocessed(await client.send(body(sent)), sent) == []
+    sent = {table: [row]}
+    assert unprocessed(await client.send(body(sent)), sent) == {}
     with pytest.raises(ClientError, match=REFUSED):
-        await client.send(body([("other", row)]))
+        await client.send(body({"other": [row]}))
     await client.close()
     key = {"SensorId": {"S": 'so"il é'}, "Timestamp": {"S": "2026-01-01T12:00:00.000Z"}}
     item = strict.client("dynamodb").get_item(TableName=table, Key=key)["Item"]

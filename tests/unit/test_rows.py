@@ -63,7 +63,7 @@ def botocores(table: str, rows: list[tuple[Reading, int | None]]) -> Any:
 @given(st.lists(st.tuples(READINGS, st.none() | st.integers(0, 5_000_000_000)), min_size=1, max_size=25))
 @example([(Reading('"\\/\b\f\n\r\t\x00\x1f\x7f\u2028\ud800é😀', FIRST_MS, Decimal("1.50"), {'"': Decimal(-1)}), 0)])
 def test_a_body_is_botocores(rows: list[tuple[Reading, int | None]]) -> None:
-    made = body([("rows.of-1", put_request(*row)) for row in rows])
+    made = body({"rows.of-1": [put_request(*row) for row in rows]})
     assert json.loads(made) == botocores("rows.of-1", rows)
 
 
@@ -75,31 +75,31 @@ def test_unprocessed_rows_are_returned_as_requests_that_can_be_sent_again() -> N
         json.dumps({"UnprocessedItems": {"rows": left}}, ensure_ascii=False, separators=(",", ":")).encode(),
         json.dumps({"ConsumedCapacity": [], "UnprocessedItems": {"rows": left}}, indent=1).encode(),
     ):
-        found = unprocessed(answer, [("rows", text) for text in sent])
-        assert [(table, json.loads(text)) for table, text in found] == [("rows", each) for each in left]
+        found = unprocessed(answer, {"rows": sent})
+        assert [json.loads(text) for text in found["rows"]] == left
         assert json.loads(body(found)) == {"RequestItems": {"rows": left}}
 
 
 def test_one_body_holds_requests_to_two_tables_and_its_answer_what_both_have_left() -> None:
     reading = Reading("d", FIRST_MS, Decimal(1), None)
-    sent = [("rows", put_request(reading, None)), ("devices", list_request(reading, None))]
+    sent = {"rows": [put_request(reading, None)], "devices": [list_request(reading, None)]}
     asked = json.loads(body(sent))["RequestItems"]
-    assert asked == {table: [json.loads(text)] for table, text in sent}
+    assert asked == {table: [json.loads(text)] for table, (text,) in sent.items()}
     answer = json.dumps({"UnprocessedItems": asked}).encode()
     assert json.loads(body(unprocessed(answer, sent)))["RequestItems"] == asked
     with pytest.raises(NotUnderstood):
-        unprocessed(answer, sent[:1])
+        unprocessed(answer, {"rows": sent["rows"]})
 
 
 PUT = b'{"PutRequest":{"Item":{}}}'
-SENT = [("rows", PUT.decode())] * 3
+SENT = {"rows": [PUT.decode()] * 3}
 
 
 @pytest.mark.parametrize(
     "answer", [b'{"UnprocessedItems":{}}', b' {"UnprocessedItems": {} }', b'{"UnprocessedItems":{"rows":[]}}']
 )
 def test_nothing_is_left_where_the_answer_says_so(answer: bytes) -> None:
-    assert unprocessed(answer, SENT) == []
+    assert unprocessed(answer, SENT) == {}
 
 
 @pytest.mark.parametrize(
@@ -142,4 +142,6 @@ def test_any_other_answer_is_understood_or_refused(answer: bytes) -> None:
     except NotUnderstood:
         return
     said = json.loads(answer)["UnprocessedItems"]
-    assert [(table, each) for table in said for each in said[table]] == [("rows", json.loads(each)) for _, each in left]
+    assert {table: puts for table, puts in said.items() if puts} == {
+        table: [json.loads(text) for text in texts] for table, texts in left.items()
+    }
