@@ -56,8 +56,9 @@ public class KinesisSleepTimeController implements SleepTimeController {
                 spoke = now;
             }
             long due = asked + period;
-            asked = due > now ? nearest(due, period) : now;
-            return Math.max(0, asked - now);
+            // A shard that is behind loses no time for the sake of the others.
+            asked = Math.max(now, isAtTheTip(last) ? nearest(due, period) : due);
+            return asked - now;
         }
 
         /** The moment of the group that is nearest to `due`; between two the earlier. */
@@ -69,8 +70,12 @@ public class KinesisSleepTimeController implements SleepTimeController {
         // Answers on the way through a stretch of the shard without records are empty, too, but more is to come.
         private static boolean isEmptyAtTheTip(SleepTimeControllerConfig last) {
             Integer records = last.lastRecordsCount();
+            return records != null && records == 0 && isAtTheTip(last);
+        }
+
+        private static boolean isAtTheTip(SleepTimeControllerConfig last) {
             Long behind = last.lastMillisBehindLatest();
-            return records != null && records == 0 && behind != null && behind == 0;
+            return behind != null && behind == 0;
         }
     }
 }
