@@ -23,10 +23,10 @@ NOTES: Final = (
     "Gateways that send several readings in one message pay IoT Core once for all of them (up to 5 KB a message)."
     " **They raise alerts only with `AlertSource=consumer`** ([why](iot-rules.md#which-messages-raise-alerts)).",
     "Rows are paid per write. Provisioned or reserved capacity for the table costs less under steady load; "
-    "rollups (`TABLE_RESOLUTION`) write a row per device and window; the archive alone would cost next to "
+    "rollups, a row per device and window, are not built yet; the archive alone would cost next to "
     "nothing.",
-    "The list of devices is written at most once in five minutes and device: a fifth of the rows' writes at a "
-    "reading a minute. A larger `DevicesSeconds` makes it cheaper, and the list older.",
+    "The list of devices is written at most once in a quarter of an hour and device: a fifteenth of the rows' "
+    "writes at a reading a minute. A larger `DevicesSeconds` makes it cheaper, and the list older.",
     "Messages beyond the first thousand million a month cost {iot_million_messages_next}, beyond five thousand "
     "million {iot_million_messages_last} a million.",
     "`RetentionHours=24` saves {kinesis_retention_shard_hour} per hour and shard. An on-demand stream costs "

@@ -53,10 +53,10 @@ ALTERNATIVES: Final = (
     Alternative("Standard-IA table", "cheaper to keep, dearer to write", to(table_class="infrequent")),
     Alternative("every reading a row", "the table can be asked for each", to(resolution="0")),
     Alternative(
-        "rollups of a minute", "the table has mean, extremes and last value; the archive all", to(resolution="1m")
+        "rollups of a minute", "not built yet; the table has mean, extremes and last value", to(resolution="1m")
     ),
     Alternative(
-        "rollups of an hour", "the table has mean, extremes and last value; the archive all", to(resolution="1h")
+        "rollups of an hour", "not built yet; the table has mean, extremes and last value", to(resolution="1h")
     ),
     Alternative("ARM tasks", "the image is built for it", to(processor="arm")),
     Alternative("x86 tasks", "where something needs it", to(processor="x86")),

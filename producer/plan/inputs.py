@@ -36,7 +36,7 @@ CHOICES: Final = {
     "fan_out": (("no", "yes"), "enhanced fan-out"),
     "table": (("on-demand", "provisioned", "reserved"), "how the rows' writes are paid; reserved for a year"),
     "table_class": (("standard", "infrequent"), "the table's class: Standard or Standard-IA"),
-    "resolution": (("0", "10s", "1m", "5m", "1h"), "TABLE_RESOLUTION: a row a reading, or one a device and window"),
+    "resolution": (("0", "10s", "1m", "5m", "1h"), "a row a reading, or one a device and window (not built yet)"),
     "processor": (("arm", "x86"), "processor of the tasks"),
     "spot": (("no", "yes"), "tasks on Fargate Spot"),
 }

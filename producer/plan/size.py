@@ -19,7 +19,7 @@ MEMORY_FREE: Final = 2.0  # times what the bench has measured
 ROW_BYTES: Final = 30  # beyond the payload's: the key and DynamoDB's own 100, without the payload's form
 ROLLUP_BYTES: Final = 470  # of a row with one number, with DynamoDB's own; a write unit
 OBJECT_SECONDS, OBJECT_RECORDS = 60, 10_000  # ARCHIVE_MAX_SECONDS, ARCHIVE_MAX_RECORDS
-LISTED_SECONDS, LISTED_NAMES = 300, 200_000  # DEVICES_SECONDS; devices that a worker remembers
+LISTED_SECONDS, LISTED_NAMES = 900, 3_000_000  # DEVICES_SECONDS; devices that a worker remembers
 UTILISED: Final = 0.7
 """Share of provisioned write capacity that is used, as auto scaling keeps it."""
 
@@ -117,7 +117,7 @@ def _rows(inputs: Inputs, readings: float, object_seconds: float) -> tuple[float
 
 
 def _listed(inputs: Inputs, tasks: int) -> float:
-    """Writes a second of the list of devices: one each in five minutes, at each reading if no worker remembers it."""
+    """Writes a second of the list of devices: one an interval and device, at each reading if none remembers it."""
     remembered = min(inputs.devices, LISTED_NAMES * tasks)
     rest = inputs.devices - remembered if tasks else 0
     return remembered / max(inputs.interval, LISTED_SECONDS) + rest / inputs.interval

@@ -2,10 +2,12 @@
 
 import json
 import re
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 
+from consumer.settings import Settings
+from consumer.sinks.device_list import MAX_NAMES
 from infra.deploy.templates import INFRA
 from producer.cli import main
 from producer.plan.alternatives import alternatives, sensitivity
@@ -14,7 +16,7 @@ from producer.plan.inputs import CHOICES, RANGES, Inputs, parse
 from producer.plan.planner import plan
 from producer.plan.prices import DATA, FIGURES, PRICES, seen
 from producer.plan.quotas import quotas
-from producer.plan.size import size
+from producer.plan.size import LISTED_NAMES, LISTED_SECONDS, OBJECT_RECORDS, OBJECT_SECONDS, size
 
 RESULTS = INFRA.parent / "tests" / "bench" / "results"
 
@@ -85,9 +87,18 @@ def test_a_fleet_takes_shards_by_records_or_by_bytes_and_tasks_by_the_bench() ->
 
 
 def test_devices_that_no_worker_remembers_are_listed_at_each_reading() -> None:
-    """A worker remembers 200,000 (consumer/sinks/device_list.py)."""
-    assert size(Inputs(devices=200_000, interval=300)).listed == pytest.approx(200_000 / 300)
-    assert size(Inputs(devices=300_000, interval=100)).listed == pytest.approx(200_000 / 300 + 100_000 / 100)
+    """A worker remembers three million (consumer/sinks/device_list.py)."""
+    assert size(Inputs(devices=3_000_000, interval=3000)).listed == pytest.approx(3_000_000 / 3000)
+    assert size(Inputs(devices=3_300_000, interval=1000)).listed == pytest.approx(3_000_000 / 1000 + 300_000 / 1000)
+
+
+def test_the_defaults_that_it_reckons_with_are_the_consumers() -> None:
+    defaults = {field.name: field.default for field in fields(Settings)}
+    reckoned = (LISTED_SECONDS, OBJECT_SECONDS, OBJECT_RECORDS)
+    assert reckoned == tuple(
+        defaults[name] for name in ("devices_seconds", "archive_max_seconds", "archive_max_records")
+    )
+    assert LISTED_NAMES == MAX_NAMES
 
 
 def test_alternatives_differ_from_what_is_planned_and_from_each_other() -> None:

@@ -52,7 +52,7 @@ def test_a_thousand_devices_and_a_reading_a_minute() -> None:
     iot = readings / M * (1.00 + 2 * 0.15 + 2 * 0.15) + 1000 * H * 60 / M * 0.08
     stream = H * (0.015 + 0.020) + readings / M * 0.014
     kept = 1000 / 60 * 30 * 86_400 * 230 / GB  # rows of 230 bytes, 30 days
-    listed, leases = 1000 / 300 * S, (0.302 + 2 / 60) * S
+    listed, leases = 1000 / 900 * S, (0.302 + 2 / 60) * S
     table = (readings + listed + leases) / M * 0.625 + kept * (0.25 + 0.20)
     archive = S / 60 / M * 5.00 + readings * 36 / GB * 0.023
     by_hand = iot + stream + TASK + ENDPOINTS + table + archive + readings * 0.01 * ALERT + FIXED
@@ -70,7 +70,7 @@ def test_ten_thousand_readings_a_second() -> None:
     iot = messages + readings / M * 0.60 + 600_000 * H * 60 / M * 0.08
     stream = 13 * H * 0.035 + readings / M * 0.014
     kept = 10_000 * 30 * 86_400 * 230 / GB
-    table = (readings + 600_000 / 300 * S) / M * 0.625 + kept * 0.45
+    table = (readings + 600_000 / 900 * S) / M * 0.625 + kept * 0.45
     archive = 1 * S / M * 5.00 + readings * 36 / GB * 0.023
     by_hand = iot + stream + 3 * TASK + ENDPOINTS + table + archive + readings * 0.01 * ALERT + FIXED
     assert bill(Inputs(devices=600_000)).total == near(by_hand)
@@ -115,7 +115,7 @@ def test_shards_with_fan_out_that_keep_a_month() -> None:
 
 def test_a_table_with_provisioned_and_with_reserved_capacity() -> None:
     """1,000 units a second at 70 %: 1,429, or 15 hundreds for a year."""
-    rest = 200 * S / M * 0.625 + 1000 * 30 * 86_400 * 230 / GB * 0.45
+    rest = 60_000 / 900 * S / M * 0.625 + 1000 * 30 * 86_400 * 230 / GB * 0.45
     provisioned = bill(Inputs(devices=60_000, table="provisioned")).services()["DynamoDB"]
     reserved = bill(Inputs(devices=60_000, table="reserved")).services()["DynamoDB"]
     assert provisioned == near(1429 * H * 0.00065 + rest)
@@ -132,7 +132,7 @@ def test_a_table_for_a_year_in_standard_ia() -> None:
 def test_rollups_of_a_minute_at_a_reading_a_second() -> None:
     """100 devices of a shard whose archive objects last a minute: each window meets two of them, so two write units a
     minute instead of sixty. The row of a window has some 470 bytes."""
-    by_hand = (100 / 60 * 2 + 100 / 300) * S / M * 0.625 + 100 / 60 * 30 * 86_400 * 470 / GB * 0.45
+    by_hand = (100 / 60 * 2 + 100 / 900) * S / M * 0.625 + 100 / 60 * 30 * 86_400 * 470 / GB * 0.45
     made = bill(Inputs(devices=100, interval=1, resolution="1m"))
     assert made.services()["DynamoDB"] == near(by_hand)
     every = next(item for item in bill(Inputs(devices=100, interval=1)).items if item.name == "rows")
