@@ -296,6 +296,7 @@ def test_the_operator_redrives_what_was_not_delivered(strict: Strict, capsys: py
     assert (answer["to_stream"], answer["to_function"], answer["stopped"]) == (1, 1, None)
     [record] = records(strict, strict.names["StreamName"], "redelivered")
     assert record["Data"] == b'{"name":"redelivered","humidity":7}'
+    sqs.purge_queue(QueueUrl=queue)
 
 
 def test_people_assume_their_roles_and_not_those_of_services(strict: Strict) -> None:
