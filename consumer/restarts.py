@@ -16,6 +16,7 @@ class Reason(StrEnum):
     CONVERSATION_ENDED = "ConversationEnded"
     FALSE_END = "FalseEnd"
     FOREIGN_OBJECT = "ForeignObject"
+    FOREIGN_ROW = "ForeignRow"
     PROTOCOL_ERROR = "ProtocolError"
     TIMEOUT = "TimeoutError"
 

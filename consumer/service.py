@@ -1,4 +1,5 @@
-"""Composition: every component is made and wired here and nowhere else; signals come in here. PID 1 of its container.
+"""Composition: every component is made and wired here and nowhere else (sinks: composition.py). PID 1 of its container;
+signals come in here.
 
 It ends in one of three ways: asked to (SIGTERM: exit 0), unable to start, or unable to keep a daemon running
 (FatalError, Unreachable: one clear line, exit 1).
@@ -15,12 +16,12 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from consumer import descriptors
+from consumer import composition, descriptors
 from consumer.archive.store import Archive
 from consumer.archive.writer import RotationPolicy
 from consumer.aws.clients import Clients
 from consumer.aws.credentials import Endpoint
-from consumer.kcl.claims import Claims
+from consumer.kcl.claims import Claims, Form
 from consumer.kcl.daemon import Daemon
 from consumer.kcl.lease_monitor import LeaseMonitor
 from consumer.kcl.lease_table import Leases
@@ -36,12 +37,8 @@ from consumer.pipeline.skip_detector import SkipDetector
 from consumer.pipeline.stall_detector import StallDetector
 from consumer.pipeline.watchdog import Watchdog
 from consumer.settings import Settings
-from consumer.sinks.alert_condition import Condition
-from consumer.sinks.alerts import Alerts
 from consumer.sinks.cloudwatch import Publisher, ServiceMetric
-from consumer.sinks.device_list import DeviceList
 from consumer.sinks.statistics import Sums
-from consumer.sinks.table import Table
 from consumer.supervisor import FatalError, Supervisor
 from consumer.tasks import background
 from consumer.telemetry.contracts import ContractCounters
@@ -71,7 +68,7 @@ class Service:
             settings.worker_id, settings.failover_seconds, self._leases, lambda: self.shards.served, metrics
         )
         self._health = Health(self.daemon, self.shards, self._lease_monitor, self._reads)
-        self._alerts = self._alert_sink()
+        self._alerts = composition.alerts(settings, clients, metrics)
         self._sums = Sums(settings.cloudwatch_per_sensor)
         self._supervisor = Supervisor(
             self.daemon,
@@ -96,16 +93,13 @@ class Service:
                 settings.archive_max_records, settings.archive_max_bytes, settings.archive_max_seconds * 1000
             ),
             claims=Claims(
-                clients.dynamodb, settings.application_name, settings.worker_id, settings.archive_compression
+                clients.dynamodb,
+                settings.application_name,
+                settings.worker_id,
+                Form(settings.archive_compression, settings.table_resolution.seconds),
             ),
-            table=Table(
-                clients.batch_write.send,
-                settings.sensor_table,
-                settings.row_ttl_days,
-                settings.table_concurrency,
-                metrics,
-                DeviceList(settings.devices_table, settings.devices_seconds) if settings.devices_table else None,
-            ),
+            table=composition.table(settings, clients, metrics),
+            rollups=composition.rollups(settings, clients, metrics),
             archive=archive,
             ends=Ends(clients.kinesis.list_shards, settings.stream_name, self.daemon.gone, self._reads, metrics),
             sums=self._sums if settings.cloudwatch_namespace else None,
@@ -153,18 +147,6 @@ class Service:
                 await self._supervisor.run()
         finally:
             await asyncio.gather(*(sender.flush() for sender in senders))
-
-    def _alert_sink(self) -> Alerts | None:
-        settings = self._settings
-        if settings.alert_function is None:
-            return None
-        condition = Condition(
-            settings.alert_field,
-            settings.alert_when,
-            settings.alert_threshold,
-            settings.alert_max_age,
-        )
-        return Alerts(self._clients.functions, settings.alert_function, condition, self._metrics)
 
     def _publisher(self) -> Publisher | None:
         namespace = self._settings.cloudwatch_namespace

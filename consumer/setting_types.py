@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from consumer.payload.contract import parse
@@ -15,6 +16,8 @@ from consumer.payload.contracts import Contracts
 
 # Linux gives a Unix socket's path 107 bytes; the names of the files inside RUN_DIR need some of them.
 RUN_DIR_BYTES = 85
+DAY: Final = 86_400
+_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": DAY}
 
 
 def quoted(text: str) -> str:
@@ -72,6 +75,30 @@ def decimal(text: str) -> Decimal:
     if re.fullmatch(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", text) is None:
         raise ValueError(f"must be a number such as 35 or -1.5, not {quoted(text)}")
     return Decimal(text)
+
+
+class Resolution(NamedTuple):
+    """What the tables hold: a row per reading, if `readings`, and rollups of windows of `seconds`, unless 0."""
+
+    readings: bool = True
+    seconds: int = 0
+
+    def __str__(self) -> str:
+        return f"{'0,' * self.readings}{self.seconds}s" if self.seconds else "0"
+
+
+def resolution(text: str) -> Resolution:
+    """`0`: a row per reading; `10s`, `1m`, `1h` ..., a whole part of a day: a rollup of that length; `0,1m`: both"""
+    found = re.fullmatch(r"(0|(?P<raw>0,)?(?P<count>[1-9][0-9]{0,4})(?P<unit>[smhd]))", text)
+    if found and not found["count"]:
+        return Resolution()
+    seconds = int(found["count"]) * _UNITS[found["unit"]] if found else 0
+    if found is None or seconds < 10 or DAY % seconds:
+        raise ValueError(
+            "must be 0 (a row per reading), a length of windows such as 10s, 1m or 1h, which is a whole part of a day "
+            f"and at least 10s, or both such as 0,1m; not {quoted(text)}"
+        )
+    return Resolution(found["raw"] is not None, seconds)
 
 
 def run_dir(text: str) -> str:

@@ -135,6 +135,13 @@ class Settings:
     """The threshold itself."""
     alert_max_age: int = _whole(86_400, 0, 315_360_000, "s")
     """A reading that was older than this when it arrived raises no alert (0: any age)."""
+    table_resolution: types.Resolution = _setting(types.resolution, types.Resolution())  # noqa: RUF009
+    """What the tables hold: a row per reading, a [rollup](docs/rollups.md) per device and window of time instead, or
+    both."""
+    rollup_table: str | None = _setting(types.table_name, None)
+    """Table of the [rollups](docs/rollups.md); needed if `TABLE_RESOLUTION` asks for them."""
+    rollup_ttl_days: int = _whole(0, 0, 36_500, "days")
+    """The table deletes a rollup this long after the end of its window (0: never)."""
     row_ttl_days: int = _whole(0, 0, 36_500, "days")
     """The table deletes a row this long after its measurement (0: never), within bounds given by its arrival: [rows
     that expire](docs/payloads.md#rows-that-expire)."""
@@ -184,6 +191,8 @@ class Settings:
                 faults.append(f"{field.name.upper()}: is not set and has no default; set it (see docs/settings.md)")
         _derive(found, environ, faults)
         _require_alert_field(found, faults)
+        if (asked := found.get("table_resolution")) and asked.seconds and not environ.get("ROLLUP_TABLE", "").strip():
+            faults.append("ROLLUP_TABLE: is not set; TABLE_RESOLUTION asks for rollups, so name a table for them")
         faults += misspelt.faults(environ, {*cls.variables(), *misspelt.AWS_VARIABLES})
         if faults:
             raise SettingsError(*faults)

@@ -71,6 +71,8 @@ class ObjectMetadata:
     `dead` is the number of lines of the dead-letter object of the same key, written in the same commit. None: no owner
     of this key has had any, so there is no such object. 0: an earlier owner, whose object this one replaced, had some
     (other settings reject other records); an empty object must overwrite its dead letters, written or still to come.
+
+    `rollup_seconds` is the length of the windows in whose rollups the object's readings are counted; 0 for none.
     """
 
     first: "Position"
@@ -78,15 +80,18 @@ class ObjectMetadata:
     records: int
     epoch: int
     dead: int | None = None
+    rollup_seconds: int = 0
 
     def metadata(self) -> dict[str, str]:
         """As S3 user metadata."""
+        rollups = {"rollup-seconds": str(self.rollup_seconds)} if self.rollup_seconds else {}
         return {
             "first": position_text(self.first),
             "last": position_text(self.last),
             "records": str(self.records),
             "epoch": str(self.epoch),
             "dead-letters": "none" if self.dead is None else str(self.dead),
+            **rollups,
         }
 
     @classmethod
@@ -96,8 +101,9 @@ class ObjectMetadata:
         An object that is older than the field `dead-letters` may have some.
         """
         first, last = (parse_position(metadata[name]) for name in ("first", "last"))
-        dead = metadata.get("dead-letters", "0")
-        return cls(first, last, int(metadata["records"]), int(metadata["epoch"]), None if dead == "none" else int(dead))
+        dead, seconds = metadata.get("dead-letters", "0"), int(metadata.get("rollup-seconds", "0"))
+        records, epoch = int(metadata["records"]), int(metadata["epoch"])
+        return cls(first, last, records, epoch, None if dead == "none" else int(dead), seconds)
 
 
 @dataclass(frozen=True, slots=True)

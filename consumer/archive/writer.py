@@ -41,11 +41,13 @@ class ObjectWriter:
         rotation: RotationPolicy,
         position: Position,
         first: Record,
+        rollup_seconds: int = 0,
     ) -> None:
         self._shard = shard
         self._epoch = epoch
         self._compression: Compression = compression
         self._rotation = rotation
+        self._rollup_seconds = rollup_seconds
         self.first = self.last = position
         self.arrival = first.approximate_arrival_timestamp or 0
         self.records = 0
@@ -100,7 +102,9 @@ class ObjectWriter:
         """The archive object with the records so far. Writing can go on (as after Adopt)."""
         return ArchiveObject(
             key=key(self._shard, self.first, self.arrival, self._compression),
-            metadata=ObjectMetadata(self.first, self.last, self.records, self._epoch, self._dead_records or None),
+            metadata=ObjectMetadata(
+                self.first, self.last, self.records, self._epoch, self._dead_records or None, self._rollup_seconds
+            ),
             body=self._lines.read(),
             dead_letters=(self._dead or Body(self._compression, self._epoch)).read(),
         )

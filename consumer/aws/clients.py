@@ -1,6 +1,6 @@
 """The AWS clients of the service: one connection pool each, retries left to consumer/aws/retry.py.
 
-Rows are written by `batch_write` (batch_write.py), everything else is asked for by botocore's clients.
+Rows are written by `batch_write` and `put_item` (dynamodb.py), everything else is asked for by botocore's clients.
 """
 
 import asyncio
@@ -12,8 +12,8 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
-from consumer.aws.batch_write import BatchWrite
 from consumer.aws.credentials import Credentials
+from consumer.aws.dynamodb import Operation
 from consumer.aws.errors import NOT_AWS, explain, explain_if_aws, is_credential_error
 from consumer.aws.retry import FAILURES
 from consumer.kcl.first_leases import create, seed
@@ -44,7 +44,8 @@ class Clients:
 
     credentials: Credentials
     dynamodb: "DynamoDBClient"
-    batch_write: BatchWrite
+    batch_write: Operation
+    put_item: Operation
     kinesis: Any  # no stubs: consumer/kcl/lease_table.py types the one operation that is used
     s3: "S3Client"
     cloudwatch: "CloudWatchClient"
@@ -61,8 +62,7 @@ class Clients:
         """Raises what the AWS SDK raises where it finds no credentials (see errors.explain_if_aws)."""
         self.credentials = await Credentials.find(self._session, self._settings.aws_region)
         self.dynamodb = await self._client("dynamodb")
-        self.batch_write = await self._batch_write()
-        self._stack.push_async_callback(self.batch_write.close)
+        self.batch_write, self.put_item = await self._operations("BatchWriteItem", "PutItem")
         if self._only_rows:
             return self
         self.s3 = await self._client("s3")
@@ -76,12 +76,16 @@ class Clients:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    async def _batch_write(self) -> BatchWrite:
+    async def _operations(self, *names: str) -> list[Operation]:
         # Only the address of a signed request is as the SDK resolves it by all its rules: client.meta has some of them.
         asked: Any = {"RequestItems": {self._settings.sensor_table: []}}
         signed = await self.dynamodb.generate_presigned_url("batch_write_item", Params=asked)
         region, ca_bundle = self.dynamodb.meta.region_name, self._session.get_config_variable("ca_bundle")
-        return BatchWrite(signed.partition("?")[0], region, self.credentials, ca_bundle)
+        url = signed.partition("?")[0]
+        operations = [Operation(name, url, region, self.credentials, ca_bundle) for name in names]
+        for operation in operations:
+            self._stack.push_async_callback(operation.close)
+        return operations
 
     async def _client(self, service: Service, pool: int = 10) -> Any:
         return await self._stack.enter_async_context(self._create(service, pool))
@@ -111,6 +115,9 @@ class Clients:
         if settings.devices_table:
             devices = self.dynamodb.describe_table(TableName=settings.devices_table)
             await self._ask("DEVICES_TABLE", "dynamodb", devices, "Table")
+        if settings.rollup_table:
+            rollups = self.dynamodb.describe_table(TableName=settings.rollup_table)
+            await self._ask("ROLLUP_TABLE", "dynamodb", rollups, "Table")
         await self._ask("ARCHIVE_BUCKET", "s3", self.s3.head_bucket(Bucket=settings.archive_bucket), "ResponseMetadata")
 
     async def _ask(self, variable: str, service: Service, question: Any, expected: str) -> None:

@@ -1,6 +1,7 @@
 """The meaning of AWS error codes, for every program. Pure."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
@@ -15,6 +16,8 @@ THROTTLED: Final = frozenset(
         "ThrottlingException",
     }
 )
+CONDITION_FAILED: Final = "ConditionalCheckFailedException"
+"""DynamoDB: the condition of a conditional write was not met."""
 CHANGED: Final = frozenset({"412", "PreconditionFailed"})
 """S3: the condition of a conditional write was not met."""
 CONFLICT: Final = frozenset({"409", "ConditionalRequestConflict"})
@@ -69,3 +72,11 @@ def code(error: Exception) -> str:
     if isinstance(error, ClientError):
         return error.response.get("Error", {}).get("Code", "Unknown")
     return type(error).__name__
+
+
+def unmet(error: BaseException) -> Mapping[str, Any] | None:
+    """The item of DynamoDB that did not meet a write's condition, empty where there is none; None for other errors."""
+    if not isinstance(error, ClientError) or code(error) != CONDITION_FAILED:
+        return None
+    response: Mapping[str, Any] = error.response
+    return response.get("Item", {})  # type: ignore[no-any-return]

@@ -5,8 +5,8 @@ import logging
 from functools import partial
 from typing import Final
 
-from consumer.archive.compression import Compression
 from consumer.aws.retry import Guard, delay, until_done
+from consumer.kcl.claims import Form
 from consumer.kcl.protocol import CheckpointRefused, Conversation
 from consumer.pipeline.components import Components
 from consumer.pipeline.ownership import Event, OwnershipLost
@@ -44,16 +44,14 @@ async def checkpoint(conversation: Conversation, position: Position | None, comp
             return
 
 
-async def next_compression(
-    shard: str, epoch: int, last: Compression, components: Components, guard: Guard
-) -> Compression:
-    """The compression of the archive object behind our checkpoint; `last` is that of the object before it.
+async def next_form(shard: str, epoch: int, last: Form, components: Components, guard: Guard) -> Form:
+    """The form of the archive object behind our checkpoint; `last` is that of the object before it.
 
-    The setting takes effect here: no other owner has begun that object. Raises OwnershipLost, and what `guard` raises.
+    The settings take effect here: no other owner has begun that object. Raises OwnershipLost, and what `guard` raises.
     """
     claims = components.claims
-    if last != claims.compression:
-        change = partial(claims.change_compression, shard, epoch)
+    if last != claims.form:
+        change = partial(claims.change_form, shard, epoch)
         if not await until_done("leases", change, components.metrics, guard):
             raise OwnershipLost(Event.FENCED)
-    return claims.compression
+    return claims.form

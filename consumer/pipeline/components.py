@@ -11,6 +11,7 @@ from consumer.payload.contracts import Contracts
 from consumer.pipeline.reads import Reads
 from consumer.pipeline.shard_end import Ends
 from consumer.sinks.alerts import Alerts
+from consumer.sinks.rollups import RollupTable
 from consumer.sinks.rows import Arrived
 from consumer.sinks.statistics import Sums
 from consumer.sinks.table import Table
@@ -46,6 +47,7 @@ class Components:
     rotation: RotationPolicy
     claims: Claims
     table: Table
+    rollups: RollupTable | None
     archive: Archive
     ends: Ends
     sums: Sums | None
@@ -56,7 +58,7 @@ class Components:
     skips: SkipDetection
 
     def written(self, arrived: Sequence[Arrived]) -> None:
-        """Passes readings whose rows are durable to the metrics, the statistics and the alerts."""
+        """Passes readings whose rows, if they have some, are durable to the metrics, the statistics and the alerts."""
         readings = [reading for reading, _ in arrived]
         self.metrics.written(readings)
         if self.sums:

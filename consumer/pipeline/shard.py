@@ -10,13 +10,12 @@ import logging
 import time
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-from consumer.archive.compression import Compression
 from consumer.archive.fence import Adopt, Committed, Fenced
-from consumer.archive.format import position_text
 from consumer.archive.writer import Item, ObjectWriter
 from consumer.aws.retry import unguarded, until_done
+from consumer.kcl.claims import Form
 from consumer.kcl.lease_table import START
 from consumer.kcl.protocol import (
     Action,
@@ -29,12 +28,13 @@ from consumer.kcl.protocol import (
     ShardEnded,
     ShutdownRequested,
 )
-from consumer.pipeline.checkpoint import checkpoint, next_compression
+from consumer.pipeline.checkpoint import checkpoint, next_form
 from consumer.pipeline.components import Components
 from consumer.pipeline.decoding import decode_all, readings
 from consumer.pipeline.ownership import Event, OwnershipLost, OwnershipState
 from consumer.pipeline.pieces import Taken, pieces
 from consumer.record import Position
+from consumer.sinks.rollups import ShardRollups
 from consumer.telemetry.log import bind
 
 log = logging.getLogger(__name__)
@@ -51,9 +51,10 @@ class Shard:
         self._components = components
         self._working = asyncio.Lock()
         self.ownership = OwnershipState(components.ownership.running, components.metrics)
-        self._epoch = 0
-        self._compression: Compression = "gzip"  # of the next archive object
+        self.epoch = 0
+        self._form = Form("gzip", 0)  # of the next archive object
         self._writer: ObjectWriter | None = None
+        self._rollups = ShardRollups(components.rollups) if components.rollups else None
         self._opened = 0.0  # when the object writer was created
         self._in_hand: int | None = None  # arrival of the first record of the delivery in progress
         self.name = ""
@@ -118,7 +119,7 @@ class Shard:
         if claim is None:
             self.ownership.on(Event.CLAIM_REFUSED)
             return
-        self._epoch, self._compression, self.last = claim.epoch, claim.compression, claim.checkpoint
+        self.epoch, self._form, self.last = claim.epoch, claim.form, claim.checkpoint
         self.ownership.on(Event.CLAIMED)
         if self.ownership.live:  # not replaced meanwhile
             log.info("claimed", extra={"epoch": claim.epoch, "checkpoint": claim.checkpoint[0]})
@@ -157,10 +158,13 @@ class Shard:
         while records:
             if self._writer is None:
                 self.ownership.guard()
-                rotation, first = self._components.rotation, records[0][:2]
-                self._writer = ObjectWriter(self.name, self._epoch, self._compression, rotation, *first)
+                rotation, first, form = self._components.rotation, records[0][:2], self._form
+                self._writer = ObjectWriter(self.name, self.epoch, form.compression, rotation, *first, form.seconds)
                 self._opened = time.monotonic()
-            records = records[self._writer.take(records) :]
+            taken = self._writer.take(records)
+            if self._rollups and self._form.seconds:
+                self._rollups.add((reading for reading, _ in readings(records[:taken])), self._form.seconds)
+            records = records[taken:]
             self.last = self._writer.last
             if records or self._writer.full:
                 await self._commit()
@@ -174,10 +178,11 @@ class Shard:
            behind a skipped batch would stay, under a key of its own, so that its records stood in the archive twice.
         3. The object and its dead letters are written through the fence. If another owner has stored a longer object,
            ours stays open until it holds that one's last record; an object of a newer owner ends our ownership.
-        4. Its last record is checkpointed; only then the next archive object may begin.
-        5. The daemon gets its answer (`run`).
+        4. The rollups have counted it (consumer/sinks/rollups.py).
+        5. Its last record is checkpointed; only then the next archive object may begin.
+        6. The daemon gets its answer (`run`).
 
-        Raises OwnershipLost; TimeoutError when steps 1 to 3 take longer than `within` seconds.
+        Raises OwnershipLost; TimeoutError when steps 1 to 4 take longer than `within` seconds.
         """
         assert self._writer  # noqa: S101
         async with asyncio.timeout(within):
@@ -185,6 +190,9 @@ class Shard:
                 await self._components.alerts.settle()
             await self._components.skips.before_checkpoint()
             outcome = await self._components.archive.commit(self._writer.close(), self.ownership.guard)
+            if self._rollups and isinstance(outcome, Committed):
+                with self._components.metrics.stage["rollups"].time():
+                    await self._rollups.commit(self.name, self._writer.first, self.epoch, self.ownership.guard)
         match outcome:
             case Adopt(last):
                 self._writer.want = last
@@ -193,9 +201,8 @@ class Shard:
             case Committed():
                 await checkpoint(self._conversation, self._writer.last, self._components)
                 self._writer = None
-                self._compression = await next_compression(
-                    self.name, self._epoch, self._compression, self._components, self.ownership.guard
-                )
+                guard = self.ownership.guard
+                self._form = await next_form(self.name, self.epoch, self._form, self._components, guard)
 
     async def _hand_off(self) -> None:
         """The lease is about to move: commits what it can in time; the next owner reads the rest again."""
@@ -218,18 +225,6 @@ class Shard:
                     raise ProtocolError(f"{self.name} ended before record {self._writer.want}, which is archived")
             await checkpoint(self._conversation, None, self._components)
         self.ownership.on(Event.SHARD_END)
-
-    def state(self) -> dict[str, Any]:
-        """For /shards: position, lag and the open archive object."""
-        return {
-            "shard": self.name,
-            "live": self.ownership.live,
-            "epoch": self._epoch,
-            "position": position_text(self.last) if self.last[0] >= 0 else None,
-            "millisBehindLatest": self.behind,
-            "openRecords": self.open_records(),
-            "oldestRecordAgeSeconds": self.oldest_age(),
-        }
 
     def open_records(self) -> int:
         """Records in the open archive object."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from consumer.archive.format import position_text
 from consumer.pipeline.reads import Reads
 from consumer.pipeline.shard import Shard
 from consumer.pipeline.stall_detector import StallDetector
@@ -57,7 +58,7 @@ class Shards:
     def states(self) -> list[dict[str, Any]]:
         """Every shard's state, for /shards; also of shards whose lease this worker owns without a conversation."""
         states = {name: _without_conversation(name) for name in self._reads.held}
-        states |= {shard.name: shard.state() for shard in self._shards.values()}
+        states |= {shard.name: _state(shard) for shard in self._shards.values()}
         unread = {each.shard: each.reason for each in self._reads.unread()}
         return [
             state
@@ -70,8 +71,21 @@ class Shards:
         ]
 
 
+def _state(shard: Shard) -> dict[str, Any]:
+    """Position, lag and the open archive object."""
+    return {
+        "shard": shard.name,
+        "live": shard.ownership.live,
+        "epoch": shard.epoch,
+        "position": position_text(shard.last) if shard.last[0] >= 0 else None,
+        "millisBehindLatest": shard.behind,
+        "openRecords": shard.open_records(),
+        "oldestRecordAgeSeconds": shard.oldest_age(),
+    }
+
+
 def _without_conversation(name: str) -> dict[str, Any]:
-    """The same fields as in `Shard.state`."""
+    """The same fields as in `_state`."""
     return {
         "shard": name,
         "live": False,

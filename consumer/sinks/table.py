@@ -22,7 +22,7 @@ BATCH: Final = 25
 DAY: Final = 86_400
 
 Send = Callable[[bytes], Awaitable[bytes]]
-"""Sends the body of one BatchWriteItem and returns the answer's body: aws/batch_write.py."""
+"""Sends the body of one BatchWriteItem and returns the answer's body: aws/dynamodb.py."""
 
 
 class Expiry(NamedTuple):
@@ -60,14 +60,15 @@ class Table:
     def __init__(
         self,
         send: Send,
-        name: str,
+        name: str | None,
         ttl_days: int,
         concurrency: int,
         metrics: Metrics,
         devices: DeviceList | None = None,
     ) -> None:
+        """Without a `name` it only keeps the list of devices."""
         self._send = send
-        self._name = name
+        self._name = name or ""
         self._days = ttl_days
         self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
@@ -82,7 +83,8 @@ class Table:
         a batch that holds a key twice. The last of each device stands in its entry. Raises what `guard` raises, after
         all requests in progress have ended.
         """
-        rows = {(each[0].device, each[0].time_ms): each for each in readings}
+        due = readings if self._name else ()
+        rows = {(each[0].device, each[0].time_ms): each for each in due}
         now = time.monotonic()
         entries = self._devices.lacking(readings, now) if self._devices else []
         batches = self._batches(
@@ -92,7 +94,7 @@ class Table:
         if self._devices:
             self._devices.add(entries, now)
         self._metrics.rows.inc(len(rows))
-        self._metrics.superseded.inc(len(readings) - len(rows))
+        self._metrics.superseded.inc(len(due) - len(rows))
 
     async def _write(self, batches: Iterator[Requests], count: int, guard: Guard) -> None:
         """A batch is made when it is about to be sent: those of a large delivery at once would hold the event loop."""

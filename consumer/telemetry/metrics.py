@@ -27,11 +27,11 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 M = TypeVar("M", Counter, Gauge, Histogram)
 VERSION: Final = metadata.version("sensorstream")
 OUTCOMES: Final = ("new", "committed", "replaced", "adopted", "fenced")
-SINKS: Final = ("table", "devices", "archive", "leases", "stream")
+SINKS: Final = ("table", "devices", "rollups", "archive", "leases", "stream")
 LEASE_READS: Final = ("table", "index", "row")
 DROPS: Final = ("full", "end", "refused")
 BOUNDS: Final = ("past", "future", "no-arrival")
-STAGES: Final = ("decode", "rows", "archive")
+STAGES: Final = ("decode", "rows", "archive", "rollups")
 STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
 
 
@@ -73,6 +73,10 @@ class Metrics:
         self.superseded = counter("rows_superseded", "Readings whose row a later reading of the same batch has taken.")
         self.ttl_bounded = counter(
             "rows_ttl_bounded", "Rows that expire by their record's arrival: the device's clock is wrong.", "bound"
+        )
+        self.rollups = counter("rollups_written", "Rollups written: once for each device, window and archive object.")
+        self.rollups_changed = counter(
+            "rollups_changed", "Writes of rollups that found the row otherwise than this worker knew it, done again."
         )
         self.archive_objects = counter("archive_objects", "Archive objects committed.")
         self.archive_records = counter("archive_records", "Records in committed archive objects.")

@@ -131,7 +131,8 @@ def stored(deployment: Deployment) -> list[Holding]:
 
 def _stored(session: boto3.Session, made: list[Any]) -> list[Holding]:
     found = {each["LogicalResourceId"]: each.get("PhysicalResourceId", "") for each in made}
-    return holdings(session, found.get("SensorDataTable", ""), found.get("ArchiveBucket", ""))
+    tables = [found.get(name, "") for name in ("SensorDataTable", "RollupTable")]
+    return holdings(session, tables, found.get("ArchiveBucket", ""))
 
 
 def ids(made: list[Any], kind: str) -> list[str]:

@@ -1,7 +1,8 @@
-"""What a deployment's table and archive hold, counted as far as that is cheap: said before they are deleted."""
+"""What a deployment's tables and archive hold, counted as far as that is cheap: said before they are deleted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -46,11 +47,11 @@ class Holding:
         return f"{self.kind} {self.id} with {f'{self.note} ' if self.note else ''}{self.count:,} {self.what}"
 
 
-def holdings(session: boto3.Session, table: str, bucket: str) -> list[Holding]:
-    """Those of the two that are there; an empty name is none."""
+def holdings(session: boto3.Session, tables: Sequence[str], bucket: str) -> list[Holding]:
+    """Those of them that are there; an empty name is none."""
     found = (
-        _holding("table", table, "rows", lambda: count_rows(session, table)),
-        _holding("bucket", bucket, "objects", lambda: count_objects(session, bucket)),
+        *(_holding("table", table, "rows", partial(count_rows, session, table)) for table in tables),
+        _holding("bucket", bucket, "objects", partial(count_objects, session, bucket)),
     )
     return [each for each in found if each]
 

@@ -27,6 +27,7 @@ class Stack:
     name: str
     stream: str
     table: str
+    rollup_table: str
     bucket: str
     alert_topic: str  # ARN
     api_function: str
@@ -65,6 +66,7 @@ class Stack:
                 name=name,
                 stream=outputs["StreamName"],
                 table=outputs["SensorTable"],
+                rollup_table=outputs["RollupTable"],
                 bucket=outputs["ArchiveBucket"],
                 alert_topic=outputs["AlertTopicArn"],
                 api_function=outputs["ApiFunction"],

@@ -7,7 +7,7 @@ Without a ledger it looks at the archive alone, and at what the stream still kee
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from producer.aws.errors import UserError
 from producer.aws.stack import Stack
 from producer.ops.archive_index import Span
 from producer.ops.comparison import Findings
+from producer.ops.contract import consumer_settings
 from producer.ops.integrity import Counts, Inspection
 from producer.ops.ledger_audit import LedgerAudit
+from producer.ops.rollup_audit import RollupAudit
 
 SUMMARY = (
     "published", "stream_records", "rows_expected", "rows", "archived", "archive_missing", "archive_duplicates",
@@ -89,6 +91,24 @@ def audit_archive(stack: Stack, span: Span, with_stream: bool, wait: float = 0) 
         made.run()
         counts = asdict(made.counts)
         return AuditResult(counts, made.findings, counts.pop("archive_objects"), _nothing(made.counts, span))
+
+    return _until_clean(once, wait)
+
+
+def audit_rollups(stack: Stack, chosen: Mapping[str, str | None], wait: float = 0) -> AuditResult:
+    """Compares the rollups with the archive, read by `chosen` settings of the consumer.
+
+    Repeats for up to `wait` seconds until nothing is found. Raises UserError.
+    """
+    contracts = consumer_settings(stack, None, chosen).reading_contracts
+
+    def once() -> AuditResult:
+        with tempfile.TemporaryDirectory(prefix="sensorstream-audit-") as folder:
+            made = RollupAudit(stack, contracts, Path(folder))
+            made.run()
+        counts = asdict(made.counts)
+        nothing = None if made.counts.lines else "no archive object that is counted in rollups"
+        return AuditResult(counts, made.findings, counts.pop("archive_objects"), nothing)
 
     return _until_clean(once, wait)
 

@@ -35,6 +35,7 @@ LIMIT = Option(["--limit"], type=Whole(1), default=20, metavar="N", help="show a
 RATE = Option(["--rate"], type=Number(0, min_open=True), metavar="R", help="at most R rows or records a second")
 WAIT = Option(["--wait"], callback=seconds, default="0", metavar="S", help="up to S seconds until it is clean")
 NO_STREAM = Option(["--no-stream"], is_flag=True, help="do not read what the stream still keeps")
+ROLLUPS = Option(["--rollups"], is_flag=True, help="compare the rollups with the archive")
 PROBE = Option(
     ["--probe"],
     is_flag=True,
@@ -108,20 +109,23 @@ REPLAY: list[Parameter] = [
 ]
 
 
-@click.command(params=[LEDGER, *SPAN, NO_STREAM, WAIT, JSON, STACK])
-def audit(name: str, ledger: Path | None, no_stream: bool, wait: float, as_json: bool, **span: int | None) -> int:
-    """Check the archive, or a ledger against all of the stack.
+@click.command(params=[LEDGER, *SPAN, NO_STREAM, ROLLUPS, *CONTRACTS, WAIT, JSON, STACK])
+def audit(name: str, ledger: Path | None, no_stream: bool, wait: float, as_json: bool, **chosen: Any) -> int:
+    """Check the archive, the rollups against it, or a ledger against all of the stack.
 
     Without a ledger: every archive object alone, within its shard, and against the stream. With one: stream, archive,
     table, dead letters and alerts beside what `simulate` has published.
     """
     from producer.ops import audit as audits
 
-    if ledger:
+    if chosen["rollups"]:
+        refuse("not with --rollups, which looks at all of them", "start", "end", "no_stream", "ledger")
+        report = audits.audit_rollups(session.stack(name), chosen, wait)
+    elif ledger:
         refuse("not with --ledger, which says what is looked at", "start", "end", "no_stream")
         report = audits.audit(session.stack(name), ledger, wait)
     else:
-        within = _span(**span)
+        within = _span(chosen["start"], chosen["end"])
         report = audits.audit_archive(session.stack(name), within, not no_stream, wait)
     printed(report, as_json)
     return report.exit_code

@@ -92,7 +92,7 @@ def _archive(servers: Servers, lines: int) -> int:
     found = list(_records(lines))
     decoded = asyncio.run(decode_all(found, DEFAULT, Metrics()))
     s3 = servers.emulator.session().client("s3")
-    for writer in packed(SHARD, ROTATION, list(zip(found, decoded, strict=True)), 1):
+    for writer, _ in packed(SHARD, ROTATION, list(zip(found, decoded, strict=True)), 1, 0):
         made = writer.close()
         metadata = made.metadata.metadata()
         s3.put_object(Bucket=BUCKET, Key=READINGS + made.key, Body=made.body, Metadata=metadata)

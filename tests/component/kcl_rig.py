@@ -16,7 +16,7 @@ from aiobotocore.session import get_session
 
 from consumer.aws.credentials import Credentials, Endpoint
 from consumer.kcl import java
-from consumer.kcl.claims import Claims
+from consumer.kcl.claims import Claims, Form
 from consumer.kcl.daemon import Daemon
 from consumer.kcl.first_leases import create, seed
 from consumer.kcl.lease_table import Leases
@@ -81,7 +81,7 @@ class Rig:
         self.dynamodb: Any = await self._stack.enter_async_context(session.create_client("dynamodb", **where))
         table = self.settings.application_name
         self.leases = Leases(self.dynamodb, table, self.settings.worker_id, Metrics())
-        self.claims = Claims(self.dynamodb, table, self.settings.worker_id, "zstd")
+        self.claims = Claims(self.dynamodb, table, self.settings.worker_id, Form("zstd", 0))
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(self.socket_path))
         self._listener.listen()

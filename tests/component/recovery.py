@@ -15,10 +15,11 @@ import boto3
 from consumer.archive.store import Archive
 from consumer.archive.writer import ObjectWriter, RotationPolicy
 from consumer.aws.clients import Clients
-from consumer.payload.reading import Decoded
+from consumer.payload.reading import Decoded, Reading
 from consumer.pipeline.decoding import decode_all
 from consumer.record import Record
 from consumer.settings import Settings
+from consumer.sinks.rollups import RollupTable, ShardRollups
 from consumer.sinks.table import Table
 from consumer.telemetry.metrics import Metrics
 from producer.aws.aggregation import unpacked
@@ -27,7 +28,6 @@ from tests.component.streams import read_shard, shards
 from tests.conftest import Deployed
 
 Row = dict[str, Any]
-KEYS = (("SensorId", "HASH"), ("Timestamp", "RANGE"))
 
 
 @dataclass
@@ -59,6 +59,7 @@ class Site:
         names = {
             "STREAM_NAME": self.stack.stream,
             "SENSOR_TABLE": self.stack.table,
+            "ROLLUP_TABLE": self.stack.rollup_table,
             "ARCHIVE_BUCKET": self.stack.bucket,
         }
         with mock.patch.dict(os.environ, self.variables):
@@ -79,8 +80,15 @@ class Site:
                     for reading in found.readings
                 ]
                 await table.put(arrived, lambda: None)
-                for writer in packed(shard, self.cut, list(zip(fresh, decoded, strict=True)), self.epoch):
+                seconds, records = settings.table_resolution.seconds, list(zip(fresh, decoded, strict=True))
+                rollups = ShardRollups(
+                    RollupTable(clients.put_item.send, self.stack.rollup_table, settings.rollup_ttl_days, 4, Metrics())
+                )
+                for writer, taken in packed(shard, self.cut, records, self.epoch, seconds):
                     await archive.commit(writer.close(), lambda: None)
+                    if seconds:
+                        rollups.add(taken, seconds)
+                        await rollups.commit(shard, writer.first, self.epoch, lambda: None)
 
     def start_again(self, **settings: str) -> None:
         """The next `consume` is of another owner with other settings, from the same checkpoint: the first one."""
@@ -116,26 +124,29 @@ def records_of(record: dict[str, Any]) -> Iterator[Record]:
 
 
 def packed(
-    shard: str, cut: RotationPolicy, records: list[tuple[Record, Decoded]], epoch: int
-) -> Iterator[ObjectWriter]:
-    """Full archive objects, and the rest."""
-    writer: ObjectWriter | None = None
+    shard: str, cut: RotationPolicy, records: list[tuple[Record, Decoded]], epoch: int, seconds: int
+) -> Iterator[tuple[ObjectWriter, list[Reading]]]:
+    """Full archive objects, and the rest; with the readings in each."""
+    writer, readings = None, list[Reading]()
     for record, decoded in records:
-        writer = writer or ObjectWriter(shard, epoch, "zstd", cut, record.position, record)
+        writer = writer or ObjectWriter(shard, epoch, "zstd", cut, record.position, record, seconds)
         writer.take([(record.position, record, decoded)])
+        readings += decoded.readings
         if writer.full:
-            yield writer
-            writer = None
+            yield writer, readings
+            writer, readings = None, []
     if writer:
-        yield writer
+        yield writer, readings
 
 
-def make_table(dynamodb: Any, name: str) -> None:
+def make_table(dynamodb: Any, name: str, by: str = "Timestamp") -> None:
+    """For rows by device and `by`."""
+    keys = (("SensorId", "HASH"), (by, "RANGE"))
     dynamodb.create_table(
         TableName=name,
         BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key, _ in KEYS],
-        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in KEYS],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key, _ in keys],
+        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys],
     )
 
 
@@ -145,10 +156,12 @@ def site(deployed: Deployed) -> Iterator[Site]:
     session, name = deployed.session, f"recovery-{uuid.uuid4().hex[:8]}"
     session.client("kinesis").create_stream(StreamName=name, ShardCount=1)
     make_table(session.client("dynamodb"), name)
+    make_table(session.client("dynamodb"), f"{name}-rollups", "Window")
     session.client("s3").create_bucket(
         Bucket=name, CreateBucketConfiguration={"LocationConstraint": deployed.emulator.region}
     )
     outputs = deployed.outputs | {"StreamName": name, "SensorTable": name, "ArchiveBucket": name}
+    outputs["RollupTable"] = f"{name}-rollups"
     for output, value in outputs.items():
         session.client("ssm").put_parameter(Name=f"/sensorstream/{name}/{output}", Value=value, Type="String")
     with mock.patch.dict(os.environ, deployed.variables):

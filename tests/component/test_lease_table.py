@@ -9,7 +9,7 @@ import pytest
 from aiobotocore.session import get_session
 
 from consumer.archive.compression import Compression
-from consumer.kcl.claims import Claim, Claims
+from consumer.kcl.claims import Claim, Claims, Form
 from consumer.kcl.first_leases import create, seed
 from consumer.kcl.lease_table import END, START, Leases, owned_by
 from consumer.kcl.lease_takeover import Lost
@@ -30,8 +30,8 @@ class Clients:
     def worker(self, name: str) -> Leases:
         return Leases(self.dynamodb, self.table, name, Metrics())
 
-    def claims(self, name: str, compression: Compression = "zstd") -> Claims:
-        return Claims(self.dynamodb, self.table, name, compression)
+    def claims(self, name: str, compression: Compression = "zstd", seconds: int = 0) -> Claims:
+        return Claims(self.dynamodb, self.table, name, Form(compression, seconds))
 
     async def prepare(self, name: str, *, owner: bool = True) -> Leases:
         """A table with first rows, owned by the worker `name` or by none."""
@@ -79,7 +79,7 @@ async def test_every_claim_is_greater_than_all_before(aws: Clients) -> None:
     assert {claim.epoch for claim in claims if claim} == set(range(first.epoch + 1, first.epoch + 6))
     await aws.set(FIRST, leaseOwner={"S": "b"})
     taken = await aws.claims("b").claim(FIRST)
-    assert taken == Claim(first.epoch + 6, START, "zstd")
+    assert taken == Claim(first.epoch + 6, START, Form("zstd", 0))
 
 
 async def test_a_claim_returns_the_checkpoint(aws: Clients) -> None:
@@ -103,29 +103,35 @@ async def test_a_lease_of_another_is_refused_and_left_alone(aws: Clients) -> Non
     assert owned_by("a", await leases.rows()) == {SECOND}
 
 
-async def test_all_owners_begin_with_the_compression_of_the_first(aws: Clients) -> None:
+async def test_all_owners_begin_with_the_form_of_the_first(aws: Clients) -> None:
     await aws.prepare("a")
-    claims = [await aws.claims("a", compression).claim(FIRST) for compression in ("gzip", "zstd")]
-    assert [claim and claim.compression for claim in claims] == ["gzip", "gzip"]
+    claims = [await aws.claims("a", *form).claim(FIRST) for form in (Form("gzip", 60), Form("zstd", 300))]
+    assert [claim and claim.form for claim in claims] == [Form("gzip", 60), Form("gzip", 60)]
 
 
 async def test_a_shard_that_a_version_without_choice_has_claimed_begins_with_gzip(aws: Clients) -> None:
     await aws.prepare("a")
     await aws.set(FIRST, epoch={"N": "1790000000000"})
     for number in (1, 2):
-        claim = await aws.claims("a").claim(FIRST)
-        assert claim == Claim(1_790_000_000_000 + number, START, "gzip")
+        claim = await aws.claims("a", seconds=60 * number).claim(FIRST)
+        assert claim == Claim(1_790_000_000_000 + number, START, Form("gzip", 60))
 
 
-async def test_only_the_newest_owner_changes_the_compression(aws: Clients) -> None:
+async def test_a_shard_that_a_version_without_rollups_has_claimed_begins_with_ours(aws: Clients) -> None:
     await aws.prepare("a")
-    gzip, zstd = aws.claims("a", "gzip"), aws.claims("a", "zstd")
+    await aws.set(FIRST, epoch={"N": "7"}, archiveCompression={"S": "zstd"})
+    assert await aws.claims("a", seconds=60).claim(FIRST) == Claim(8, START, Form("zstd", 60))
+
+
+async def test_only_the_newest_owner_changes_the_form(aws: Clients) -> None:
+    await aws.prepare("a")
+    gzip, zstd = aws.claims("a", "gzip"), aws.claims("a", "zstd", 60)
     old, new = await gzip.claim(FIRST), await gzip.claim(FIRST)
     assert old is not None
     assert new is not None
-    assert not await zstd.change_compression(FIRST, old.epoch)
-    assert await zstd.change_compression(FIRST, new.epoch)
-    assert await gzip.claim(FIRST) == Claim(new.epoch + 1, START, "zstd")
+    assert not await zstd.change_form(FIRST, old.epoch)
+    assert await zstd.change_form(FIRST, new.epoch)
+    assert await gzip.claim(FIRST) == Claim(new.epoch + 1, START, Form("zstd", 60))
 
 
 async def test_other_errors_propagate(aws: Clients) -> None:

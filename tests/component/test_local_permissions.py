@@ -16,8 +16,8 @@ import pytest
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
 
-from consumer.aws.batch_write import BatchWrite
 from consumer.aws.credentials import Credentials
+from consumer.aws.dynamodb import Operation
 from consumer.payload.reading import Reading
 from consumer.sinks.rows import body, put_request, unprocessed
 from producer.aws.errors import UserError
@@ -216,7 +216,7 @@ async def test_the_request_that_writes_rows_is_authorized_as_the_sdks_are(
         monkeypatch.setenv(name, str(value))
     emulator, table = strict.emulator, strict.names["SensorTable"]
     credentials = await Credentials.find(get_session(), emulator.region)
-    client = BatchWrite(emulator.endpoint, emulator.region, credentials, str(emulator.ca_file))
+    client = Operation("BatchWriteItem", emulator.endpoint, emulator.region, credentials, str(emulator.ca_file))
     row = put_request(Reading('so"il é', 1_767_268_800_000, Decimal("1.5"), {"\n": Decimal(2)}), None)
     sent = {table: [row]}
     assert unprocessed(await client.send(body(sent)), sent) == {}

@@ -14,7 +14,7 @@ from tests.conftest import Deployed
 
 OUTPUTS = {
     "StreamName", "StreamArn", "SensorTable", "ArchiveBucket", "AlertTopicArn", "AlertFunction", "ApiFunction",
-    "QueryApi", "QueryUrl", "DevicesTable",
+    "QueryApi", "QueryUrl", "DevicesTable", "RollupTable",
     "IotEndpoint", "DevicePolicy", "WatchPolicy", "Region", "ClientRoleArn", "OperatorRoleArn", "ApplicationName",
     "RepositoryUri", "RepositoryArn", "UndeliveredQueue", "ReadingsRule", "HumidityRule", "TopicPattern", "BasicIngest",
     "AlertSource", "AlertField", "AlertWhen", "AlertThreshold", "AlertMaxAge",

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from tests.simulation.ledger import Ledger
 
 _CONDITION = re.compile(r"(\w+) = (:\w+)|attribute_not_exists\((\w+)\)|attribute_exists\((\w+)\)")
-_CLAIM = "SET epoch = if_not_exists(epoch, :now) + :one"
+_CLAIM = "SET epoch = if_not_exists(epoch, :now) + :one, rollupSeconds = if_not_exists(rollupSeconds, :seconds)"
 _FIRST_CLAIM = f"{_CLAIM}, archiveCompression = if_not_exists(archiveCompression, :compression)"
-_CHANGE = "SET archiveCompression = :compression"
+_CHANGE = "SET archiveCompression = :compression, rollupSeconds = :seconds"
 _TAKE = (
     "SET leaseOwner = :new, leaseCounter = leaseCounter + :one "
     "ADD ownerSwitchesSinceCheckpoint :one REMOVE checkpointOwner"
@@ -40,6 +40,8 @@ class Row:
     checkpoint: Position = START
     epoch: int | None = None
     compression: str | None = None
+    seconds: int | None = None
+    """`rollupSeconds`"""
     past: list[Position] = field(default_factory=lambda: [START])
     """All checkpoints so far: an eventually consistent read may give an older one."""
 
@@ -64,6 +66,8 @@ class Row:
             item["epoch"] = {"N": str(self.epoch)}
         if self.compression is not None:
             item["archiveCompression"] = {"S": self.compression}
+        if self.seconds is not None:
+            item["rollupSeconds"] = {"N": str(self.seconds)}
         if self.parents:
             item["parentShardId"] = {"SS": list(self.parents)}
         return item
@@ -77,7 +81,7 @@ class LeaseTable:
         self.rows: dict[str, Row] = {}
 
     def create(self, shard: str, parents: tuple[str, ...], epoch: int | None = None) -> None:
-        """A row, unless there is one; with an epoch as a version has left it that did not know `archiveCompression`."""
+        """A row, unless there is one; with an epoch as a version has left it that did not know the other attributes."""
         self.rows.setdefault(shard, Row(shard, parents, epoch=epoch))
 
     def parents_ended(self, row: Row) -> bool:
@@ -98,13 +102,14 @@ class LeaseTable:
         row = self.rows.get(asked["Key"]["leaseKey"]["S"])
         values = asked["ExpressionAttributeValues"]
         held = row.attributes() if row else {}
-        if row is None or not _met(asked.get("ConditionExpression", ""), held, values):
+        if row is None or not met(asked.get("ConditionExpression", ""), held, values):
             raise Refused
         if asked["UpdateExpression"] == _CHANGE:
-            row.compression = values[":compression"]["S"]
+            row.compression, row.seconds = values[":compression"]["S"], int(values[":seconds"]["N"])
         elif asked["UpdateExpression"] in (_CLAIM, _FIRST_CLAIM):
             if asked["UpdateExpression"] == _FIRST_CLAIM:
                 row.compression = row.compression or values[":compression"]["S"]
+            row.seconds = int(values[":seconds"]["N"]) if row.seconds is None else row.seconds
             row.epoch = (int(values[":now"]["N"]) if row.epoch is None else row.epoch) + int(values[":one"]["N"])
             self._ledger.owners.claimed(row.shard, row.epoch)
         else:
@@ -114,7 +119,7 @@ class LeaseTable:
         return {"Attributes": row.attributes()}
 
 
-def _met(condition: str, held: dict[str, Any], values: dict[str, Any]) -> bool:
+def met(condition: str, held: dict[str, Any], values: dict[str, Any]) -> bool:
     """Whether a row meets the terms, or alternatives in brackets, that AND joins."""
     groups = condition.split(" AND ") if condition else []
     return all(

@@ -1,6 +1,6 @@
 """The invariants, checked whenever something takes effect; their letters are explained in docs/decisions/0010."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -12,6 +12,7 @@ from consumer.record import Position
 from tests.compression import unpacked
 from tests.simulation.network import Request
 from tests.simulation.owners import Owners
+from tests.simulation.rollups import RollupLedger
 from tests.simulation.stream import Item, Key, Order, Stream
 
 
@@ -43,9 +44,11 @@ class Written:
 class Ledger:
     """What has become of every record. `fail` gets each violation."""
 
-    def __init__(self, stream: Stream, fail: Callable[[str], None]) -> None:
+    def __init__(self, stream: Stream, resolutions: Sequence[str], fail: Callable[[str], None]) -> None:
         self._stream = stream
+        self._has_rows = all(each[0] == "0" for each in resolutions)
         self._fail = fail
+        self.rollups = RollupLedger(stream, fail)
         self._rows: dict[Key, Written] = {}
         self._undeliverable: set[bytes] = set()
         self._objects: dict[str, list[Position]] = {}
@@ -77,7 +80,7 @@ class Ledger:
 
     def _row_stands(self, key: Key, order: Order) -> bool:
         held = self._rows.get(key)
-        return held is not None and (held.order >= order or held.outlived is not None)
+        return not self._has_rows or (held is not None and (held.order >= order or held.outlived is not None))
 
     # archive
 
@@ -96,6 +99,8 @@ class Ledger:
             self._count(position, -1, dead)
         for position in after:
             self._count(position, 1, dead)
+            if not dead:
+                self.rollups.archived(self._stream.items[position], metadata.get("rollup-seconds", "0"))
         for position in {*before, *after}:
             self._check_visible(position, dead, position in before)
         self._read_letters(key.removeprefix(DEAD_LETTERS).removeprefix(READINGS))
@@ -167,12 +172,14 @@ class Ledger:
         shard = self._stream.shards[name]
         if shard.passed and position < shard.items[shard.passed - 1].position:
             self._fail(f"(a) {name}: the checkpoint went back to {position}")
+        before = shard.passed
         while shard.passed < len(shard.items) and shard.items[shard.passed].position <= position:
             item = shard.items[shard.passed]
             shard.passed += 1
             item.checkpointed = True
             self._stream.waiting -= 1
             self._check_durable(item)
+        self.rollups.checkpointed(shard, shard.items[before : shard.passed])
         if position == END:
             shard.ended = True
             if not shard.closed:
@@ -202,7 +209,9 @@ class Ledger:
         for item in self._stream.items.values():
             self._check_durable(item)
         odd = {key: item for item in self._stream.items.values() for key in item.odd}
-        for key, order in self._stream.latest.items():
+        self.rollups.final()
+        self.exempt |= {"contracts": self.rollups.exempt} if self.rollups.exempt else {}
+        for key, order in self._stream.latest.items() if self._has_rows else ():
             if key in odd and (key, order) not in odd[key].wanted():
                 continue
             held = self._rows.get(key)

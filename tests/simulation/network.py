@@ -28,6 +28,7 @@ REFUSALS: Final = {
     "s3": ("SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout"),
     "table": ("ProvisionedThroughputExceededException", "ThrottlingException", "InternalServerError", "503"),
     "stream": ("LimitExceededException", "AccessDeniedException", "InternalFailure", "ResourceNotFoundException"),
+    "rollups": ("ProvisionedThroughputExceededException", "ThrottlingException", "InternalServerError", "503"),
     "leases": ("ThrottlingException", "InternalServerError", "ProvisionedThroughputExceededException"),
 }
 

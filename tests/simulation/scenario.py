@@ -9,6 +9,7 @@ from typing import Final
 
 from consumer.archive.writer import RotationPolicy
 from tests.simulation.network import NetworkConditions
+from tests.simulation.rollups import RESOLUTIONS
 from tests.simulation.stream import SETTINGS, Mix
 
 HUGE: Final = 1 << 20
@@ -47,6 +48,8 @@ class Scenario:
     """Likewise: they decide what is rejected."""
     compressions: tuple[str, ...]
     """Likewise: they are part of the keys of archive objects."""
+    resolutions: tuple[str, ...]
+    """Likewise: TABLE_RESOLUTION."""
     older: bool
     """The first shards were claimed by a version that knew gzip only."""
     between: float
@@ -98,7 +101,7 @@ def _takeovers(rng: random.Random, scenario: Scenario) -> Scenario:
         contracts=SETTINGS,
         compressions=COMPRESSIONS,
         older=rng.random() < 0.3,
-        fault_rate={"s3": 0.2, "table": 0.02, "leases": 0.02, "checkpoint": 0.1, "stream": 0.02},
+        fault_rate={"s3": 0.2, "table": 0.02, "rollups": 0.1, "leases": 0.02, "checkpoint": 0.1, "stream": 0.02},
         between=1000.0,
         faults=tuple(rng.sample(TAKEOVERS, 3)),
         failover=3.0,
@@ -140,7 +143,7 @@ def _anything(rng: random.Random, kinds: list[str]) -> Scenario:
 
         return NetworkConditions(ill(), ill(), ill(), ill(), fatal=0.02 if rng.random() < 0.1 else 0.0)
 
-    services = ("s3", "table", "leases", "stream")
+    services = ("s3", "table", "rollups", "leases", "stream")
     return Scenario(
         workers=rng.choice((1, 2, 2, 3)),
         shards=rng.choice((1, 1, 2)),
@@ -170,6 +173,7 @@ def _anything(rng: random.Random, kinds: list[str]) -> Scenario:
         rotations=tuple(_rotation(rng) for _ in range(rng.choice((1, 2, 2, 3)))),
         contracts=rng.choice((SETTINGS[:1], SETTINGS)),
         compressions=rng.choice((COMPRESSIONS[:1], COMPRESSIONS[1:], COMPRESSIONS)),
+        resolutions=rng.choice(RESOLUTIONS),
         older=rng.random() < 0.2,
         between=rng.choice((60.0, 150.0, 400.0, 1000.0)),
         fault_rate=dict.fromkeys((*services, "checkpoint"), rng.choice((0.0, 0.02, 0.05, 0.2))),

@@ -67,7 +67,7 @@ class Bucket:
 
 
 class Rows:
-    """In place of consumer/aws/batch_write.py, with the sensor table and the list of devices behind it."""
+    """In place of consumer/aws/dynamodb.py, with the sensor table and the list of devices behind it."""
 
     def __init__(self, network: Network, ledger: "Ledger", rng: random.Random, unprocessed: float) -> None:
         self._network = network

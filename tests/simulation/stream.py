@@ -4,6 +4,7 @@ import base64
 import random
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -42,6 +43,8 @@ class Item:
     refused: int = 0
     """Rejected readings, as its archive line says."""
     checkpointed: bool = False
+    seconds: int = 0
+    """The length of the windows in which it is counted, as the lease says while it is archived; 0 for none."""
 
     def wanted(self) -> list[tuple[Key, Order]]:
         """The readings that must have rows, by the settings of the owner that archived it."""
@@ -84,13 +87,14 @@ class Stream:
     def __init__(self, rng: random.Random, mix: Mix, shards: int) -> None:
         self._rng = rng
         self._mix = mix
-        self._sequence = 10**16
+        self._sequence = 10**16 - 8  # soon it has a digit more
         self._moment = 0
         self._keys: dict[str, Key] = {}
         self.shards: dict[str, SimShard] = {}
         self.items: dict[Position, Item] = {}
         self.values: dict[str, tuple[Key, Order, Item]] = {}
         """The reading of each value: no two readings have the same."""
+        self.numbers: dict[Order, Decimal] = {}
         self.latest: dict[Key, Order] = {}
         self.waiting = 0
         """Records that are not yet at or below a checkpoint."""
@@ -138,6 +142,7 @@ class Stream:
             )
             for value, (key, order) in [] if undeliverable else self._fresh(readings):
                 self.values[value] = key, order, item
+                self.numbers[order] = Decimal(value)
                 self.latest[key] = order
             shard.items.append(item)
             self.items[position] = item
@@ -178,7 +183,7 @@ class Stream:
         if old and not alone and self._rng.random() < self._mix.same_key:
             moment = datetime.strptime(old[1], "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
             return old, round(moment.timestamp() * 1000)
-        time_ms = T0 + self._moment
+        time_ms = T0 + self._moment - 10_000 * (self._moment // 2 % 3)  # now and then it is late
         moment = datetime.fromtimestamp(time_ms / 1000, UTC)
         key = device, f"{moment:%Y-%m-%dT%H:%M:%S}.{time_ms % 1000:03d}Z"
         if not alone:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
+MAX_READINGS = 3
+"""In a record (stream.py)."""
 EXPECTED = (BatchSkipped, ConversationEnded, FalseEnd, ProtocolError, TimeoutError)
 
 
@@ -124,6 +126,7 @@ class SimService(Service):
         clients: Any = SimpleNamespace(
             s3=world.bucket,
             batch_write=world.batch_write,
+            put_item=world.put_item,
             dynamodb=world.dynamodb,
             kinesis=world.kinesis,
             credentials=None,
@@ -140,12 +143,21 @@ class SimService(Service):
 class Worker:
     """A container: the service's process and its daemons."""
 
-    def __init__(self, world: "World", name: str, rotation: RotationPolicy, contracts: str, compression: str) -> None:
+    def __init__(
+        self,
+        world: "World",
+        name: str,
+        rotation: RotationPolicy,
+        contracts: str,
+        compression: str,
+        resolution: str,
+    ) -> None:
         self.world = world
         self.name = name
         self._rotation = rotation
         self._contracts = contracts
         self._compression = compression
+        self._resolution = resolution
         self.python = Process(name)
         self.jvms: list[Jvm] = []
         self.pipes: list[Pipe] = []
@@ -162,6 +174,8 @@ class Worker:
             "SENSOR_TABLE": "rows",
             "DEVICES_TABLE": "devices",
             "DEVICES_SECONDS": "20",
+            "ROLLUP_TABLE": "rollups",
+            "TABLE_RESOLUTION": self._resolution,
             "ARCHIVE_BUCKET": "bucket",
             "AWS_REGION": "eu-central-1",
             "APPLICATION_NAME": "leases",
@@ -243,3 +257,5 @@ class Worker:
                 continue
             if writer.records > self.world.max_records or writer._size > self.world.max_bytes:
                 self.world.fail(f"(e) {shard.name}: {writer.records} records, {writer._size} bytes held")
+            if shard._rollups and shard._rollups.size > MAX_READINGS * writer.records:
+                self.world.fail(f"(e) {shard.name}: {shard._rollups.size} windows of {writer.records} records held")

@@ -16,6 +16,7 @@ from tests.simulation.leases import LeaseClient, LeaseTable, Row
 from tests.simulation.ledger import Ledger
 from tests.simulation.listing import Listing
 from tests.simulation.network import Network, NetworkConditions
+from tests.simulation.rollups import RollupTable
 from tests.simulation.sinks import Bucket, Rows
 from tests.simulation.stream import Stream
 from tests.simulation.worker import Worker
@@ -36,11 +37,13 @@ class World:
         self.scenario = scenario.draw(rng, list(KINDS))
         self.clock = Clock(self._inject)
         self.stream = Stream(rng, self.scenario.mix, self.scenario.shards)
-        self.ledger = Ledger(self.stream, self.fail)
+        self.ledger = Ledger(self.stream, self.scenario.resolutions, self.fail)
         self.network = Network(self.clock, rng, dict(self.scenario.conditions), self._inject_at_request)
         self.bucket = Bucket(self.network, self.ledger, rng, self.scenario.conflicts)
         self.batch_write = Rows(self.network, self.ledger, rng, self.scenario.unprocessed)
+        self.put_item = RollupTable(self.network, self.ledger)
         self.leases = LeaseTable(self.ledger)
+        self.ledger.rollups.leases = self.leases.rows
         self.kinesis = Listing(self)
         self.dynamodb = LeaseClient(self.network, self.leases, self.ledger)
         self.fence: Counter[str] = Counter()
@@ -100,9 +103,10 @@ class World:
         self.max_bytes = max(self.max_bytes, rotation.size + 2000)
         contracts = self.rng.choice(self.scenario.contracts)
         compression = self.rng.choice(self.scenario.compressions)
-        worker = Worker(self, name, rotation, contracts, compression)
+        resolution = self.rng.choice(self.scenario.resolutions)
+        worker = Worker(self, name, rotation, contracts, compression, resolution)
         self.workers.append(worker)
-        self.note(name, f"starts with {rotation}, {compression}, {contracts}")
+        self.note(name, f"starts with {rotation}, {compression}, {resolution}, {contracts}")
         return worker
 
     def new_name(self) -> str:

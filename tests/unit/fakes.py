@@ -18,7 +18,7 @@ from consumer.archive.store import Archive
 from consumer.archive.writer import RotationPolicy
 from consumer.kcl import protocol
 from consumer.kcl.budget import Budget
-from consumer.kcl.claims import Claim
+from consumer.kcl.claims import Claim, Form
 from consumer.kcl.lease_monitor import LeaseMonitor
 from consumer.kcl.protocol import Conversation
 from consumer.payload.contracts import DEFAULT
@@ -31,6 +31,7 @@ from consumer.pipeline.shards import Shards
 from consumer.pipeline.stall_detector import StallDetector
 from consumer.record import Position
 from consumer.sinks.alerts import Alerts
+from consumer.sinks.rollups import RollupTable
 from consumer.sinks.statistics import Sums
 from consumer.sinks.table import Table
 from consumer.telemetry.metrics import Metrics
@@ -127,6 +128,57 @@ class FakeDynamoDB:
         return [row["Value"]["N"] for _, row in sorted(self.rows.items())]
 
 
+class FakeRollups:
+    """A table of rollups that takes PutItem as DynamoDB does. `failures` are raised by the next requests; `lose` is how
+    many answers, after that many requests, are lost; `units` counts write units, also those of refused requests."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], dict[str, Any]] = {}
+        self.requests = self.working = self.units = 0
+        self.failures: list[Exception] = []
+        self.lose = 0
+        self.written: Callable[[], None] = lambda: None
+
+    async def send(self, body: bytes) -> bytes:
+        request = json.loads(body)
+        self.requests += 1
+        self.working += 1
+        await asyncio.sleep(0)
+        self.working -= 1
+        if self.failures:
+            raise self.failures.pop()
+        self._put(request)
+        if self.lose:
+            self.lose -= 1
+            raise TimeoutError
+        return b"{}"
+
+    def _put(self, request: dict[str, Any]) -> None:
+        item, condition = request["Item"], request["ConditionExpression"]
+        key = item["SensorId"]["S"], item["Window"]["S"]
+        held = self.rows.get(key)
+        self.units += -(-max(_size({"M": item}), _size({"M": held or {}})) // 1024)
+        if condition == "Counted = :was":
+            met = held is not None and held.get("Counted") == request["ExpressionAttributeValues"][":was"]
+        else:
+            assert condition == "attribute_not_exists(SensorId)"
+            met = held is None
+        if not met:
+            refused = error("ConditionalCheckFailedException", "PutItem")
+            assert request["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
+            if held:
+                refused.response["Item"] = held  # type: ignore[typeddict-unknown-key]
+            raise refused
+        self.rows[key] = item
+        self.written()
+
+
+def _size(value: dict[str, Any]) -> int:
+    """Bytes of an attribute's value, as DynamoDB counts them, or a little more."""
+    ((kind, given),) = value.items()
+    return 3 + sum(len(name) + 1 + _size(each) for name, each in given.items()) if kind == "M" else len(given) + 1
+
+
 class FakeLeases:
     """One lease row: who claims gets the next epoch and the true checkpoint."""
 
@@ -136,17 +188,25 @@ class FakeLeases:
         self.refuse = False
         self.row: Compression = "zstd"
         self.compression: Compression = "zstd"
+        self.seconds = 0
+        """TABLE_RESOLUTION."""
+        self.counted = 0
+        """`rollupSeconds` of the row."""
 
     async def claim(self, shard: str) -> Claim | None:
         if self.refuse:
             return None
         self.epoch += 1
-        return Claim(self.epoch, self.checkpoint, self.row)
+        return Claim(self.epoch, self.checkpoint, Form(self.row, self.counted))
 
-    async def change_compression(self, shard: str, epoch: int) -> bool:
+    @property
+    def form(self) -> Form:
+        return Form(self.compression, self.seconds)
+
+    async def change_form(self, shard: str, epoch: int) -> bool:
         if epoch != self.epoch:
             return False
-        self.row = self.compression
+        self.row, self.counted = self.form
         return True
 
 
@@ -187,6 +247,8 @@ class World:
         self.ttl_days = 0
         self.contracts = DEFAULT
         self.alerts: Alerts | None = None
+        self.has_rows = True
+        self.rollups: RollupTable | None = None
         self.superseded: list[Shard] = []
         self.before_checkpoint: Callable[[], None] = lambda: None
 
@@ -201,7 +263,8 @@ class World:
             contracts=self.contracts,
             rotation=self.cut,
             claims=self.leases,  # type: ignore[arg-type]
-            table=Table(self.dynamodb.send, "rows", self.ttl_days, 8, self.metrics),
+            table=Table(self.dynamodb.send, "rows" if self.has_rows else None, self.ttl_days, 8, self.metrics),
+            rollups=self.rollups,
             archive=Archive(self.s3, "bucket", self.metrics),  # type: ignore[arg-type]
             ends=Ends(self.stream.list_shards, "stream", lambda _: self.stream.gone, self.reads, self.metrics),
             sums=Sums(per_sensor=False),

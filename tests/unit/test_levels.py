@@ -8,6 +8,7 @@ import pytest
 
 from consumer.payload.contracts import DEFAULT
 from consumer.service import Service
+from consumer.setting_types import Resolution
 from consumer.sinks.cloudwatch import LEVELS
 from tests.unit.test_takeover import row
 
@@ -42,6 +43,8 @@ def service(tmp_path: Path) -> tuple[Service, Client]:
         archive_compression="zstd",
         cloudwatch_namespace="Sensor",
         reading_contracts=DEFAULT,
+        table_resolution=Resolution(),
+        rollup_table=None,
         row_ttl_days=0,
         sensor_table="rows",
         shutdown_seconds=20,

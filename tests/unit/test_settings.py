@@ -200,3 +200,33 @@ def test_a_field_that_no_reading_has_is_refused_where_the_consumer_raises_alerts
     with pytest.raises(SettingsError, match="ALERT_FIELD: no reading has"):
         load(**ALERTS, **variables)
     load(**variables)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0", (True, 0)),
+        ("10s", (False, 10)),
+        ("1m", (False, 60)),
+        ("90s", (False, 90)),
+        ("0,5m", (True, 300)),
+        ("1h", (False, 3600)),
+        ("1d", (False, 86_400)),
+    ],
+)
+def test_the_table_holds_readings_or_rollups_or_both(text: str, expected: tuple[bool, int]) -> None:
+    found = load(TABLE_RESOLUTION=text, ROLLUP_TABLE="rollups").table_resolution
+    assert found == expected
+    assert load(TABLE_RESOLUTION=str(found), ROLLUP_TABLE="rollups").table_resolution == found
+
+
+@pytest.mark.parametrize("text", ["1", "0s", "5s", "7m", "2d", "1m,0", "0,0", "1m,5m", "0,", "1 m", "1w", "01m", "-1m"])
+def test_windows_are_whole_parts_of_a_day(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"^TABLE_RESOLUTION: must be 0 .* not "):
+        load(TABLE_RESOLUTION=text, ROLLUP_TABLE="rollups")
+
+
+def test_rollups_need_a_table() -> None:
+    with pytest.raises(SettingsError, match=r"^ROLLUP_TABLE: is not set; TABLE_RESOLUTION asks for rollups"):
+        load(TABLE_RESOLUTION="1m")
+    assert load().rollup_table is None

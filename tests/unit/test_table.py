@@ -9,14 +9,14 @@ from decimal import Decimal
 import pytest
 
 from consumer.aws import retry
-from consumer.aws.batch_write import BatchWrite
+from consumer.aws.dynamodb import Operation
 from consumer.payload.reading import Reading
 from consumer.sinks.rows import Arrived
 from consumer.sinks.table import Table
 from consumer.telemetry.metrics import Metrics, total
 from tests.unit.fakes import T0, FakeDynamoDB, error
 from tests.unit.http_server import Request, Server, answer
-from tests.unit.test_batch_write import REGION, Chain
+from tests.unit.test_dynamodb import REGION, Chain
 
 
 def readings(count: int) -> list[Arrived]:
@@ -149,7 +149,7 @@ async def test_rows_are_written_again_until_the_answer_is_certain(
 ) -> None:
     rows, metrics = FakeDynamoDB(), Metrics()
     server.reply = damaged(rows, damage)  # type: ignore[assignment]
-    client = BatchWrite(server.url, REGION, Chain(), None)
+    client = Operation("BatchWriteItem", server.url, REGION, Chain(), None)
     await Table(client.send, "rows", 0, 1, metrics).put(readings(30), lambda: None)
     await client.close()
     assert rows.values() == [str(n) for n in range(30)]
@@ -165,7 +165,7 @@ async def test_rows_that_the_table_leaves_are_sent_again_by_themselves(server: S
         request.write(answer(await rows.send(request.body)))
 
     server.reply = reply
-    client = BatchWrite(server.url, REGION, Chain(), None)
+    client = Operation("BatchWriteItem", server.url, REGION, Chain(), None)
     await Table(client.send, "rows", 0, 1, metrics).put(readings(6), lambda: None)
     await client.close()
     assert rows.values() == [str(n) for n in range(6)]
@@ -208,7 +208,7 @@ async def test_rows_survive_any_sequence_of_faults(server: Server, seed: int) ->
                 request.write(said)
 
     server.reply = reply
-    client = BatchWrite(server.url, REGION, Chain(), None)
+    client = Operation("BatchWriteItem", server.url, REGION, Chain(), None)
     table = Table(client.send, "rows", 0, 4, metrics)
     shards = [[(Reading(f"d{shard}", T0 + n, Decimal(n), None), T0) for n in range(130)] for shard in range(3)]
     await asyncio.gather(*(table.put(shard, lambda: None) for shard in shards))

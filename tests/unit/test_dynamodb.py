@@ -13,9 +13,9 @@ from botocore import exceptions as sdk
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consumer.aws.batch_write import BatchWrite
 from consumer.aws.codes import NON_RETRYABLE, THROTTLED, code
 from consumer.aws.credentials import Credentials, Keys
+from consumer.aws.dynamodb import Operation
 from consumer.aws.errors import NotRenewed, NotUnderstood, explain
 from consumer.aws.http1 import Answer
 from consumer.aws.retry import FAILURES
@@ -40,8 +40,8 @@ class Chain(Credentials):
 
 
 @asynccontextmanager
-async def sending(server: Server, chain: Chain | None = None) -> AsyncIterator[BatchWrite]:
-    made = BatchWrite(server.url, REGION, chain or Chain(), None)
+async def sending(server: Server, chain: Chain | None = None) -> AsyncIterator[Operation]:
+    made = Operation("BatchWriteItem", server.url, REGION, chain or Chain(), None)
     try:
         yield made
     finally:
@@ -76,7 +76,7 @@ def well_signed(request: Request, keys: Keys) -> bool:
     return request.headers["authorization"] == expected["authorization"]
 
 
-async def refused(client: BatchWrite, name: str) -> Exception:
+async def refused(client: Operation, name: str) -> Exception:
     with pytest.raises(FAILURES) as raised:
         await client.send(b"{}")
     assert code(raised.value) == name
@@ -141,7 +141,7 @@ async def test_a_refusal_by_something_else_has_its_status_as_code(
 @given(st.integers(300, 599), st.binary() | st.from_regex(rb'\{"(__type|code|message)": ?.*\}'), st.booleans())
 def test_any_refusal_is_an_error_that_is_tried_again(status: int, body: bytes, typed: bool) -> None:
     headers = {"content-type": "application/x-amz-json-1.0", "x-amzn-requestid": "R"} if typed else {}
-    client = BatchWrite("http://localhost", REGION, Chain(), None)
+    client = Operation("BatchWriteItem", "http://localhost", REGION, Chain(), None)
     assert isinstance(client._refusal(Answer(status, headers, body)), FAILURES)
 
 

@@ -1,4 +1,4 @@
-"""DynamoDB's BatchWriteItem without botocore, whose request costs 12 times as much CPU: most of what a reading cost.
+"""Operations of DynamoDB without botocore, whose request costs 12 times as much CPU: most of what a reading cost.
 
 Endpoint, region, credentials, trusted certificates and proxies are those that botocore finds, and failures are its
 exceptions with its codes, so that retries, metrics and explanations are those of every other request.
@@ -20,16 +20,16 @@ from consumer.aws.errors import NotUnderstood
 from consumer.aws.http1 import Answer
 from consumer.aws.signature import Signature
 
-OPERATION: Final = "BatchWriteItem"
-_HEADERS: Final = {"content-type": "application/x-amz-json-1.0", "x-amz-target": f"DynamoDB_20120810.{OPERATION}"}
 _CLOCK: Final = codes.CLOCK_SKEW | {"InvalidSignatureException"}
 """Codes of a refusal for the time of the signature; DynamoDB says the latter, also for wrong keys."""
 
 
-class BatchWrite:
-    """Sends bodies of BatchWriteItem to one endpoint, by its own kept connections."""
+class Operation:
+    """Sends bodies of one operation, such as BatchWriteItem, to one endpoint, by its own kept connections."""
 
-    def __init__(self, url: str, region: str, credentials: Credentials, ca_bundle: str | None) -> None:
+    def __init__(self, name: str, url: str, region: str, credentials: Credentials, ca_bundle: str | None) -> None:
+        self._name = name
+        self._headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": f"DynamoDB_20120810.{name}"}
         self.url, self._region = url, region
         self._credentials = credentials
         self._connections = Connections(url, ca_bundle)
@@ -47,7 +47,7 @@ class BatchWrite:
         signature = self._signature
         if signature is None or int(now) != self._second:
             keys = await self._credentials.keys()
-            signature = Signature(self.url, "dynamodb", self._region, _HEADERS, keys, now)
+            signature = Signature(self.url, "dynamodb", self._region, self._headers, keys, now)
             self._signature, self._second = signature, int(now)
         answer = await self._connections.exchange(signature.request(body))
         _check(answer)
@@ -60,8 +60,8 @@ class BatchWrite:
 
     def _refusal(self, answer: Answer) -> Exception:
         if answer.status < 300:
-            return NotUnderstood(operation=OPERATION, what=f"status {answer.status}")
-        error = _error(answer)
+            return NotUnderstood(operation=self._name, what=f"status {answer.status}")
+        error = _error(answer, self._name)
         if codes.code(error) in _CLOCK:
             self._set_clock(answer.headers.get("date", ""))
         return error
@@ -81,8 +81,9 @@ def _check(answer: Answer) -> None:
         raise ChecksumError(checksum_type="crc32", expected_checksum=said, actual_checksum=counted)
 
 
-def _error(answer: Answer) -> ClientError:
-    """As botocore makes it: its code is DynamoDB's, or the status where something else has answered."""
+def _error(answer: Answer, operation: str) -> ClientError:
+    """As botocore makes it: its code is DynamoDB's, or the status where something else has answered; `Item` is the one
+    that did not meet a condition."""
     try:
         said: Any = msgspec.json.decode(answer.body)
     except ValueError:
@@ -92,4 +93,6 @@ def _error(answer: Answer) -> ClientError:
     message = str(said.get("message") or said.get("Message") or "")
     metadata = {"HTTPStatusCode": answer.status, "RequestId": answer.headers.get("x-amzn-requestid", "")}
     response: Any = {"Error": {"Code": name, "Message": message}, "ResponseMetadata": metadata}
-    return ClientError(response, OPERATION)
+    if "Item" in said:
+        response["Item"] = said["Item"]
+    return ClientError(response, operation)
