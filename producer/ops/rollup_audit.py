@@ -35,8 +35,9 @@ Cell = tuple[str, str]
 
 @dataclass(slots=True)
 class RollupCounts:
-    """What was looked at. `otherwise` lines are rejected to another extent than the archive says: the contracts are not
-    the consumer's. `expired` rows may have been deleted by the table."""
+    """What was looked at. Of `otherwise` lines the archive says that another number of readings was rejected: the
+    contracts were not these when it was written, and none of its readings is expected. `expired` rows may have been
+    deleted by the table."""
 
     archive_objects: int = 0
     lines: int = 0
@@ -105,8 +106,10 @@ class RollupAudit:
                 self._last.setdefault(item.shard, line.position)
                 decoded = decode(data, self._contracts, line.partition_key or "", line.arrival)
                 counts.lines += 1
+                if decoded.rejected != line.rejected:
+                    counts.otherwise += 1
+                    continue
                 counts.readings += len(decoded.readings)
-                counts.otherwise += decoded.rejected != line.rejected
                 windows(decoded.readings, seconds, found)
                 if len(found) > MAX_WINDOWS:
                     self._add(item.shard, seconds, found)

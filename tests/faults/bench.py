@@ -35,6 +35,7 @@ SETTINGS = {
     "SHUTDOWN_SECONDS": str(SHUTDOWN_SECONDS),
     "ARCHIVE_MAX_RECORDS": "500",
     "ARCHIVE_MAX_SECONDS": "5",
+    "TABLE_RESOLUTION": "0,10s",
     "LOG_FORMAT": "text",
 }
 
@@ -108,7 +109,10 @@ class Bench:
         name = f"worker-{self._made}"
         urls = {f"AWS_ENDPOINT_URL_{service.upper()}": url for service, url in self.proxy.urls.items()}
         inherited = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "HOME") if name in os.environ}
-        names = {"APPLICATION_NAME": self.local.outputs["ApplicationName"]}
+        names = {
+            "APPLICATION_NAME": self.local.outputs["ApplicationName"],
+            "ROLLUP_TABLE": self.stack.rollup_table,
+        }
         if self.setup.alerts:
             names["ALERT_FUNCTION"] = self.local.outputs["AlertFunction"]
         env = {**inherited, **self.local.env, **urls, **names, **SETTINGS, **self.setup.settings}

@@ -12,7 +12,7 @@ from producer.fleet.ledger import Ledger
 from producer.fleet.order import Mix
 from producer.fleet.simulate import Workload
 from producer.ops.alerts import Subscriber, alerts_file
-from producer.ops.audit import AuditResult, audit
+from producer.ops.audit import AuditResult, audit, audit_rollups
 from tests.faults.bench import Bench, NotHeld, Setup
 from tests.faults.health import Health
 from tests.faults.memory import Memory
@@ -78,7 +78,8 @@ def run(case: Case, bench: Bench, seed: int | None) -> dict[str, Any]:
                 bench.until("everything committed again", bench.committed, case.drain)
     report = audit(bench.stack, path, wait=30)
     outcome |= _counts(report) | memory.most()
-    why += [f"{kind}: {found.count}: {found.places[:2]}" for kind, found in report.findings.items()
+    findings = report.findings | audit_rollups(bench.stack, {}, wait=30).findings
+    why += [f"{kind}: {found.count}: {found.places[:2]}" for kind, found in findings.items()
             if kind not in case.excused]  # fmt: skip
     if not memory.bounded:
         why.append("more memory than a worker may need")
