@@ -104,6 +104,57 @@ def test_a_series_may_be_asked_for_by_the_number_of_its_buckets(api: QueryApi) -
     assert answer["everySeconds"] == Decimal("33.334")
 
 
+def rollup(minute: int, shard: int, seconds: int = 60, **value: str) -> dict[str, Any]:
+    numbers = {"M": {name: {"S" if len(text) > 40 else "N": text} for name, text in value.items()}}
+    window = f"{at(60 * minute)[:19]}Z/{seconds}/shardId-00000000000{shard}"
+    return {
+        "SensorId": {"S": "rolled"},
+        "Window": {"S": window},
+        "Value": numbers,
+        "Measures": {"M": {"same.name": numbers}},
+    }
+
+
+LONG = f"1{'0' * 60}.5"
+"""A sum of more digits than a number has."""
+
+
+@pytest.fixture(scope="module")
+def rolled(stack: Deployed, api: QueryApi) -> str:
+    rows = [
+        rollup(0, 0, Count="2", Min="1", Max="3", Sum="4"),
+        rollup(0, 1, Count="1", Min="-5", Max="-5", Sum="-5"),  # the window's other shard
+        rollup(1, 1, Count="4", Min="0.5", Max="9", Sum="20"),
+        rollup(5, 1, Count="3", Min="1", Max="2", Sum=LONG),
+        rollup(60, 1, seconds=300, Count="1", Min="7", Max="7", Sum="7"),
+    ]
+    put(stack.session.client("dynamodb"), stack.outputs["RollupTable"], rows)
+    return "rolled"
+
+
+@pytest.mark.parametrize("measure", [{}, {"measure": "same.name"}])
+def test_a_series_of_rollups_is_that_of_their_readings(api: QueryApi, rolled: str, measure: dict[str, str]) -> None:
+    span = {"device": rolled, "from_": at(0), "to": at(360), "source": "rollups"} | measure
+    found = api.get("/series", every="1m", **span)["buckets"]
+    assert found[:2] == [
+        {"time": at(0), "count": 3, "min": -5, "max": 3, "mean": Decimal("-0." + "3" * 38)},
+        {"time": at(60), "count": 4, "min": Decimal("0.5"), "max": 9, "mean": 5},
+    ]
+    assert (found[2]["count"], found[2]["mean"]) == (3, Decimal("3." + "3" * 37 + "E+59"))
+    found = api.get("/series", every="5m", **span)["buckets"]
+    assert [(each["time"], each["count"], each["max"]) for each in found] == [(at(0), 7, 9), (at(300), 3, 2)]
+    assert api.get("/series", every="1m", **(span | {"from_": at(1), "to": at(60)}))["buckets"] == []
+    assert api.get("/series", every="1m", **(span | {"from_": at(60), "to": "2026-11-22T10:01:00.001Z"}))["buckets"]
+
+
+def test_a_bucket_holds_whole_windows(call: "Caller", rolled: str) -> None:
+    span = f"/series?device={rolled}&from={at(0)}&to={at(7200)}&source=rollups"
+    for rest in ("every=90s", "every=1m", "buckets=2"):  # those of five minutes, too
+        status, _, problem = call(f"{span}&{rest}")
+        assert (status, problem["field"]) == (400, "every")
+    assert call(f"{span}&every=5m")[0] == 200
+
+
 @pytest.fixture(scope="module")
 def long(stack: Deployed, api: QueryApi) -> str:
     """A device with more readings than a request reads: 5,200, one a second."""

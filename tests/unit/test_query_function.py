@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from consumer.payload.times import timestamp as written
 from infra.functions.api import page
 from infra.functions.api.parameters import FIRST, LAST, duration, moment, timestamp
-from infra.functions.api.series import Grid, buckets
+from infra.functions.api.series import Grid, Part, buckets
 
 TIMES = st.integers(FIRST, LAST)
 NUMBERS = st.builds(
@@ -74,7 +74,7 @@ def test_a_bucket_holds_its_times_and_ends_where_the_next_begins(low: int, lengt
 @given(st.lists(st.tuples(st.integers(0, 999), NUMBERS), max_size=30))
 def test_buckets_have_exact_extremes_and_the_mean_to_38_digits(values: list[tuple[int, Decimal]]) -> None:
     values.sort(key=lambda value: value[0])
-    found = buckets(Grid.of(0, 1000, 100, 1), values)
+    found = buckets(Grid.of(0, 1000, 100, 1), ((at, Part.reading(value)) for at, value in values))
     starts = sorted({at // 100 * 100 for at, _ in values})
     assert [start for start, _ in found] == starts
     for start, bucket in found:

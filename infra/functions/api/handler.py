@@ -5,7 +5,7 @@ Direct: request `{"operation": "query", "sensorid": "<id>"[, "limit": 1..20][, "
 [, "LastEvaluatedKey"]}`, newest first. A LastEvaluatedKey is the next request's ExclusiveStartKey. A bad request is
 answered `{"error": "<reason>"}`.
 Numbers have every digit that the table has, up to 38: a caller that wants them all must not read them as floats.
-Environment: SENSOR_TABLE, DEVICES_TABLE.
+Environment: SENSOR_TABLE, DEVICES_TABLE, ROLLUP_TABLE.
 """
 
 import os
@@ -34,7 +34,8 @@ def handle(event: Any, _context: object) -> bytes | dict[str, Any]:
     marshal_response), and would write a Decimal, depending on its version, as a float.
     """
     if isinstance(event, dict) and "requestContext" in event:
-        return respond(event, Store(dynamodb, os.environ["SENSOR_TABLE"], os.environ["DEVICES_TABLE"]))
+        names = (os.environ[name] for name in ("SENSOR_TABLE", "DEVICES_TABLE", "ROLLUP_TABLE"))
+        return respond(event, Store(dynamodb, *names))
     try:
         return as_json(_answer(_query(event))).encode()
     except BadRequest as bad:

@@ -27,7 +27,7 @@ from .parameters import (
     timestamp,
     whole,
 )
-from .series import Grid, buckets
+from .series import Grid, Part, buckets
 from .store import BUCKETS, Row, Span, Store
 from .values import as_json
 
@@ -104,24 +104,43 @@ def _series(store: Store, asked: Asked) -> Answer:
     name, which = given["device"], given.get("measure")
     low, high = _range(given)
     grid = Grid.of(low, high + 1, given.get("every"), given.get("buckets", 1))
-    request = ["series", name, which, *grid]
+    rollups = given.get("source") == "rollups"
+    if rollups and "every" not in given:
+        raise BadRequest("every", "must be given for rollups: windows cannot be divided")
+    request = ["series", name, which, *grid, rollups]
     start = low
     if "page" in given:
         start = _moment_of(request, given["page"], low, high)
-    rows, more = store.series(Span(name, start, high), SERIES_ROWS, SERIES_REQUESTS)
+    read = store.rollups if rollups else store.series
+    rows, more = read(Span(name, start, high), SERIES_ROWS, SERIES_REQUESTS)
     answer: Answer = {"device": name, "everySeconds": Decimal(grid.every) / 1000}
     if more:  # the last bucket may go on behind what was read
-        cut = grid.start(moment(rows[-1]["Timestamp"]))
-        rows = [row for row in rows if moment(row["Timestamp"]) < cut]
+        cut = grid.start(_time(rows[-1]))
+        rows = [row for row in rows if _time(row) < cut]
         if cut <= start:
             field = "every" if "every" in given else "buckets"
             raise BadRequest(
                 field, f"makes a bucket from {timestamp(cut)} with more readings than a request reads; make it shorter"
             )
         answer["next"] = page.token(request, [cut])
-    values = [(moment(row["Timestamp"]), value) for row in rows if (value := _value(row, which)) is not None]
-    answer["buckets"] = [{"time": timestamp(at)} | bucket for at, bucket in buckets(grid, values)]
+    parts = [(_time(row), _part(row, value, grid.every)) for row in rows if (value := _value(row, which)) is not None]
+    answer["buckets"] = [{"time": timestamp(at)} | bucket for at, bucket in buckets(grid, parts)]
     return answer
+
+
+def _time(row: Row) -> int:
+    """Of a reading, or the begin of a rollup's window."""
+    return moment(row["Timestamp"] if "Timestamp" in row else row["Window"].partition("/")[0])
+
+
+def _part(row: Row, value: Any, every: int) -> Part:
+    """What a row adds to a bucket of `every` milliseconds. Raises BadRequest where its window might be in two."""
+    if "Window" not in row:
+        return Part.reading(value)
+    seconds = row["Window"].split("/")[1]
+    if every % (int(seconds) * 1000):
+        raise BadRequest("every", f"must be a multiple of {seconds}s, which rollups of {timestamp(_time(row))} have")
+    return Part(int(value["Count"]), value["Min"], value["Max"], Decimal(value["Sum"]))
 
 
 def _latest(store: Store, asked: Asked) -> Answer:
@@ -208,6 +227,7 @@ ROUTES = {
             "every": duration,
             "buckets": whole(SERIES_BUCKETS),
             "measure": measure,
+            "source": one_of("readings", "rollups"),
             "page": str,
         },
         ("device", "from", "to"),

@@ -1,4 +1,4 @@
-"""Readings put together in buckets of time: their number, smallest, largest and mean. No I/O.
+"""Readings, or rollups of them, put together in buckets of time: their number, smallest, largest and mean. No I/O.
 
 All arithmetic is decimal. A sum is exact; a mean is the exact sum divided, to 38 digits.
 """
@@ -10,6 +10,19 @@ from typing import Any, NamedTuple
 
 _EXACT = Context(prec=400, traps=[Inexact])  # numbers of DynamoDB have digits from 10^125 down to 10^-130
 _ROUNDED = Context(prec=38)
+
+
+class Part(NamedTuple):
+    """What a reading, or a rollup, adds to a bucket."""
+
+    size: int
+    low: Decimal
+    high: Decimal
+    total: Decimal
+
+    @classmethod
+    def reading(cls, value: Decimal) -> "Part":
+        return cls(1, value, value, value)
 
 
 class Grid(NamedTuple):
@@ -30,15 +43,21 @@ class Grid(NamedTuple):
         return max(self.low, at - (at - self.origin) % self.every)
 
 
-def buckets(grid: Grid, values: Iterable[tuple[int, Decimal]]) -> list[tuple[int, dict[str, Any]]]:
-    """Start and contents of each bucket that has values; the values come in the order of time."""
-    grouped = groupby(values, key=lambda value: grid.start(value[0]))
-    return [(start, _bucket([number for _, number in group])) for start, group in grouped]
+def buckets(grid: Grid, parts: Iterable[tuple[int, Part]]) -> list[tuple[int, dict[str, Any]]]:
+    """Start and contents of each bucket that has parts; they come with their times, in the order of time."""
+    grouped = groupby(parts, key=lambda part: grid.start(part[0]))
+    return [(start, _bucket([part for _, part in group])) for start, group in grouped]
 
 
-def _bucket(numbers: list[Decimal]) -> dict[str, Any]:
-    total = Decimal(0)
-    for number in numbers:
-        total = _EXACT.add(total, number)
-    mean = _ROUNDED.divide(total, Decimal(len(numbers)))
-    return {"count": len(numbers), "min": min(numbers), "max": max(numbers), "mean": mean}
+def _bucket(parts: list[Part]) -> dict[str, Any]:
+    count, total = 0, Decimal(0)
+    for part in parts:
+        count += part.size
+        total = _EXACT.add(total, part.total)
+    mean = _ROUNDED.divide(total, Decimal(count))
+    return {
+        "count": count,
+        "min": min(part.low for part in parts),
+        "max": max(part.high for part in parts),
+        "mean": mean,
+    }

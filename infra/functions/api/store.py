@@ -1,4 +1,4 @@
-"""What the query API reads from DynamoDB: rows of the sensor table, and the list of devices."""
+"""What the query API reads from DynamoDB: rows of the sensor table, rollups, and the list of devices."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -22,12 +22,13 @@ class Span(NamedTuple):
 
 
 class Store:
-    """Both tables, through a client of DynamoDB. What DynamoDB refuses is raised."""
+    """The tables, through a client of DynamoDB. What DynamoDB refuses is raised."""
 
-    def __init__(self, client: Any, sensor_table: str, devices_table: str) -> None:
+    def __init__(self, client: Any, sensor_table: str, devices_table: str, rollup_table: str) -> None:
         self._client = client
         self._sensor_table = sensor_table
         self._devices_table = devices_table
+        self._rollup_table = rollup_table
 
     def rows(self, span: Span, forward: bool, limit: int) -> tuple[list[Row], bool]:
         """The first rows in that order, and whether there may be more. One request, so at most a megabyte of rows."""
@@ -64,6 +65,30 @@ class Store:
             rows, more = self.rows(rest, True, most_rows - len(found))
             found += rows
         return found, more
+
+    def rollups(self, span: Span, most_rows: int, most_requests: int) -> tuple[list[Row], bool]:
+        """As `series`, of rollups whose windows begin in the span."""
+        found: list[Row] = []
+        start: dict[str, Any] = {}
+        for _ in range(most_requests):
+            answer = self._client.query(
+                TableName=self._rollup_table,
+                KeyConditionExpression="SensorId = :device AND #window BETWEEN :low AND :high",
+                ExpressionAttributeValues={
+                    ":device": {"S": span.device},
+                    ":low": {"S": f"{timestamp(-(-span.low // 1000) * 1000)[:19]}Z"},
+                    ":high": {"S": f"{timestamp(span.high)[:19]}Z~"},  # behind what goes on with a slash
+                },
+                ProjectionExpression="#window, #value, Measures",
+                ExpressionAttributeNames={"#window": "Window", "#value": "Value"},
+                Limit=most_rows - len(found),
+                **start,
+            )
+            found += [plain({"M": item}) for item in answer["Items"]]
+            start = {"ExclusiveStartKey": answer["LastEvaluatedKey"]} if "LastEvaluatedKey" in answer else {}
+            if not start or len(found) == most_rows:
+                break
+        return found, bool(start)
 
     def devices(self, bucket: int, after: str | None, limit: int) -> tuple[list[Row], bool]:
         """The devices of one partition behind `after`, in the order of their names; and whether there may be more."""
