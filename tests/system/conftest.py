@@ -107,13 +107,13 @@ def nothing_is_left(folder: Path) -> None:
 
 @pytest.fixture(scope="session")
 def system() -> Iterator[System]:
-    """Two shards, archive objects of two seconds."""
+    """Two shards, archive objects of two seconds, rollups beside the rows."""
     options = Options(
         name="whole",
         aws_port=free_port(),
         mqtt_port=free_port(),
         http_port=free_port(),
-        parameters={"ShardCount": "2"},
+        parameters={"ShardCount": "2", "TableResolution": "0,10s"},
         consumer_settings=SETTINGS,
     )
     with LocalStack(options, print) as stack:

@@ -269,3 +269,11 @@ def test_cloudwatch_counts_every_reading(system: System, ledger: str) -> None:
     system.stack.stop_consumer()
     assert samples() - before == decoded == report["rows"]
     system.stack.start_consumer()
+
+
+def test_the_rollups_equal_the_archive(system: System) -> None:
+    """After all that the tests before have done to the service."""
+    system.producer("publish", "rolled", "61.5", "62")
+    report = system.producer("audit", "--rollups", "--wait", "60")
+    assert (report["ok"], report["otherwise"]) == (True, 0)
+    assert report["readings"] > report["rollups"] > 0
