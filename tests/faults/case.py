@@ -78,7 +78,10 @@ def run(case: Case, bench: Bench, seed: int | None) -> dict[str, Any]:
                 bench.until("everything committed again", bench.committed, case.drain)
     report = audit(bench.stack, path, wait=30)
     outcome |= _counts(report) | memory.most()
-    findings = report.findings | audit_rollups(bench.stack, {}, wait=30).findings
+    rollups = audit_rollups(bench.stack, {}, wait=30)
+    outcome["rollups"] = rollups.counts["rollups"]
+    why += [rollups.nothing] if rollups.nothing else []
+    findings = report.findings | rollups.findings
     why += [f"{kind}: {found.count}: {found.places[:2]}" for kind, found in findings.items()
             if kind not in case.excused]  # fmt: skip
     if not memory.bounded:

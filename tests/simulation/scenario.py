@@ -101,7 +101,7 @@ def _takeovers(rng: random.Random, scenario: Scenario) -> Scenario:
         contracts=SETTINGS,
         compressions=COMPRESSIONS,
         older=rng.random() < 0.3,
-        fault_rate={"s3": 0.2, "table": 0.02, "rollups": 0.1, "leases": 0.02, "checkpoint": 0.1, "stream": 0.02},
+        fault_rate={"s3": 0.2, "table": 0.02, "rollups": 0.2, "leases": 0.02, "checkpoint": 0.1, "stream": 0.02},
         between=1000.0,
         faults=tuple(rng.sample(TAKEOVERS, 3)),
         failover=3.0,
