@@ -29,6 +29,8 @@ class Batch:
     """What a number of schedules gave."""
 
     schedules: int = 0
+    with_rollups: int = 0
+    rollups: int = 0
     cpu: float = 0.0
     failed: list[tuple[int, str]] = field(default_factory=list)
     exempt: Counter[str] = field(default_factory=Counter)
@@ -37,6 +39,8 @@ class Batch:
 
     def add(self, other: "Batch") -> None:
         self.schedules += other.schedules
+        self.with_rollups += other.with_rollups
+        self.rollups += other.rollups
         self.cpu += other.cpu
         self.failed += other.failed
         self.exempt += other.exempt
@@ -52,6 +56,8 @@ def batch(first: int, count: int) -> Batch:
         found.exempt.update(result.exempt)
         found.faults.update(result.faults)
         found.fence.update(result.fence)
+        found.with_rollups += result.rollups > 0
+        found.rollups += result.rollups
         if result.violation:
             found.failed.append((seed, result.violation))
     gc.collect()
@@ -111,6 +117,8 @@ def crashtest(schedules: int, seed: int) -> int:
         "seconds": round(progress.seconds, 1),
         "per_second_per_core": round(schedules / total.cpu, 1),
         "faults": dict(sorted(total.faults.items())),
+        "with_rollups": total.with_rollups,
+        "rollups": total.rollups,
         "fence": dict(sorted(total.fence.items())),
         "rows_left_by_the_documented_case": dict(total.exempt),
         "ok": not total.failed,

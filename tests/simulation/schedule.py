@@ -37,6 +37,8 @@ class Result:
     faults: dict[str, int]
     fence: Counter[str]
     """How archive objects were committed (consumer/archive/fence.py)."""
+    rollups: int
+    """Rows of them at the end."""
     trace: list[str]
 
 
@@ -84,6 +86,7 @@ def run(seed: int, tracing: bool = False) -> Result:
         steps,
         world.fault_injection.count,
         world.fence,
+        len(world.ledger.rollups.rows),
         world.trace,
     )
 
