@@ -11,7 +11,7 @@ from producer.aws import session
 from producer.cli import cli, main
 from producer.console import server
 from producer.ops.archive_index import Span
-from producer.ops.commands import _span
+from producer.ops.options import span
 
 ROOT = Path(__file__).parents[2]
 VIA = ".venv/bin/sensorstream "
@@ -52,10 +52,10 @@ def test_what_the_documents_show_can_be_typed(line: str) -> None:
 def test_times_are_iso_with_zone_or_days() -> None:
     words = ["--from", "2026-11-22", "--to", "2026-11-22T12:00:00.5+01:00"]
     chosen = cli.commands["audit"].make_context("audit", words).params
-    assert _span(chosen["start"], chosen["end"]) == Span(1_795_305_600_000, 1_795_345_200_500)
-    assert _span(None, None) == Span()
+    assert span(chosen["start"], chosen["end"]) == Span(1_795_305_600_000, 1_795_345_200_500)
+    assert span(None, None) == Span()
     with pytest.raises(click.UsageError, match="--from must be before --to"):
-        _span(1, 1)
+        span(1, 1)
 
 
 def test_every_variable_that_is_read_is_looked_after() -> None:
