@@ -8,6 +8,9 @@ from typing import Final
 from producer.plan.bill import Bill, bill
 from producer.plan.inputs import RANGES, Inputs
 
+LONG_RECORDS: Final = 100_000
+"""Of an archive object that is not full before its time."""
+
 Change = Callable[[Inputs], Inputs]
 
 
@@ -19,6 +22,16 @@ def to(**changes: str) -> Change:
 def batched(inputs: Inputs) -> Inputs:
     """Ten times the readings in a message, as far as there is room."""
     return replace(inputs, per_record=min(inputs.per_record * 10, RANGES["per_record"].high))
+
+
+def rollups(resolution: str, object_seconds: float) -> Change:
+    """Archive objects must span a window, or each window is written for several of them."""
+    return lambda inputs: replace(
+        inputs,
+        resolution=resolution,
+        object_seconds=max(object_seconds, inputs.object_seconds),
+        object_records=max(LONG_RECORDS, inputs.object_records),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +66,16 @@ ALTERNATIVES: Final = (
     Alternative("Standard-IA table", "cheaper to keep, dearer to write", to(table_class="infrequent")),
     Alternative("every reading a row", "the table can be asked for each", to(resolution="0")),
     Alternative(
-        "rollups of a minute", "not built yet; the table has mean, extremes and last value", to(resolution="1m")
+        "rollups of a minute",
+        "last value, extremes, sum and count instead of readings; they and the archive are a minute behind",
+        rollups("1m", 60),
     ),
     Alternative(
-        "rollups of an hour", "not built yet; the table has mean, extremes and last value", to(resolution="1h")
+        "rollups of an hour",
+        "the same, with archive objects of ten minutes: they and the archive are ten minutes behind",
+        rollups("1h", 600),
     ),
+    Alternative("rows and rollups of a minute", "rows for some days, rollups for ever", rollups("0,1m", 60)),
     Alternative("ARM tasks", "the image is built for it", to(processor="arm")),
     Alternative("x86 tasks", "where something needs it", to(processor="x86")),
     Alternative("Spot tasks", "AWS may take them with two minutes' notice: then another one reads on", to(spot="yes")),

@@ -28,7 +28,7 @@ def sensorstream(inputs: Inputs, size: Size) -> Iterator[Quantity]:
         q.intake(inputs, size),
         q.stream(inputs, size),
         q.tasks(inputs, size),
-        q.table(inputs, size),
+        q.tables(inputs, size),
         q.bookkeeping(inputs, size),
         q.archive(inputs, size, size.objects, size.archive_bytes),
         q.alerts(inputs, size),
@@ -45,7 +45,7 @@ def functions(inputs: Inputs, size: Size) -> Iterator[Quantity]:
         q.stream(inputs, size, readers=2),
         _function(size),
         _firehose(size),
-        q.table(inputs, size),
+        q.tables(inputs, size),
         q.archive(inputs, size, objects, size.archive_bytes),
         q.alerts(inputs, size),
         q.watching(),
@@ -70,7 +70,7 @@ def rules(inputs: Inputs, size: Size) -> Iterator[Quantity]:
     """IoT rules with two actions: a row and an object of each message."""
     return chain(
         q.intake(inputs, size, actions=2),
-        q.table(inputs, size),
+        q.tables(inputs, size),
         q.archive(inputs, size, size.records, size.records * size.record_bytes),
         q.alerts(inputs, size),
         q.watching(),

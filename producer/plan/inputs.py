@@ -26,6 +26,9 @@ RANGES: Final = {
     "alerts": Range(0, 1, "share of the readings that raise an alert", 0.001, whole=False),
     "retention": Range(24, 8760, "hours that the stream keeps records"),
     "row_days": Range(1, 3650, "days that the table keeps rows"),
+    "rollup_days": Range(1, 3650, "days that the table of rollups keeps its rows"),
+    "object_seconds": Range(1, 3600, "seconds that an archive object spans; a rollup is written once for each"),
+    "object_records": Range(1, 1_000_000, "records that an archive object holds at most"),
     "archive_months": Range(1, 120, "months of archive in the bucket"),
 }
 CHOICES: Final = {
@@ -35,13 +38,16 @@ CHOICES: Final = {
     "stream": (("provisioned", "on-demand", "advantage"), "how the stream is paid"),
     "fan_out": (("no", "yes"), "enhanced fan-out"),
     "table": (("on-demand", "provisioned", "reserved"), "how the rows' writes are paid; reserved for a year"),
-    "table_class": (("standard", "infrequent"), "the table's class: Standard or Standard-IA"),
-    "resolution": (("0", "10s", "1m", "5m", "1h"), "a row a reading, or one a device and window (not built yet)"),
+    "table_class": (("standard", "infrequent"), "the tables' class: Standard or Standard-IA"),
+    "resolution": (
+        ("0", "10s", "1m", "5m", "1h", "0,10s", "0,1m", "0,5m", "0,1h"),
+        "0: a row per reading; 1m: rollups, a row per device and minute; 0,1m: both",
+    ),
     "processor": (("arm", "x86"), "processor of the tasks"),
     "spot": (("no", "yes"), "tasks on Fargate Spot"),
 }
-WINDOWS: Final = {"0": 0, "10s": 10, "1m": 60, "5m": 300, "1h": 3600}
-"""Seconds of a resolution; 0: every reading has its row."""
+WINDOWS: Final = {"10s": 10, "1m": 60, "5m": 300, "1h": 3600}
+"""Seconds of the windows of rollups."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,9 @@ class Inputs:
     alerts: float = 0.01
     retention: float = 48
     row_days: float = 30
+    rollup_days: float = 30
+    object_seconds: float = 60
+    object_records: float = 10_000
     archive_months: float = 1
     region: str = str(DATA["region"])
     design: str = "sensorstream"
@@ -82,6 +91,16 @@ class Inputs:
             raise ValueError("rollups are written by this system alone")
         if self.design == "rules" and self.intake == "kinesis":
             raise ValueError("IoT rules alone need messages of IoT Core")
+
+    @property
+    def every_reading(self) -> bool:
+        """Whether each has a row."""
+        return self.resolution.startswith("0")
+
+    @property
+    def window(self) -> int | None:
+        """Seconds of a rollup's; None without rollups."""
+        return WINDOWS.get(self.resolution.removeprefix("0,"))
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

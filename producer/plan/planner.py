@@ -7,7 +7,7 @@ from producer.plan.alternatives import Other, alternatives, sensitivity
 from producer.plan.bill import Bill, bill
 from producer.plan.inputs import Inputs
 from producer.plan.prices import DATA, GB
-from producer.plan.quantities import SECONDS, rows_gb
+from producer.plan.quantities import SECONDS
 from producer.plan.quotas import Quota, quotas
 from producer.plan.size import Size, size
 
@@ -30,11 +30,20 @@ class Plan:
 
     @property
     def table_gb(self) -> float:
-        """What the table has when its first rows expire."""
-        return rows_gb(self.inputs, self.size)
+        """What the tables have when their first rows expire."""
+        return sum(rows.gb for rows in self.size.tables)
 
     def as_json(self) -> dict[str, Any]:
-        sized = asdict(self.size) | {"vcpu": self.size.vcpu, "archive_gb": self.archive_gb, "table_gb": self.table_gb}
+        sized = asdict(self.size) | {
+            "tables": [
+                asdict(rows) | {"units": rows.units, "capacity": rows.capacity, "gb": rows.gb}
+                for rows in self.size.tables
+            ],
+            "vcpu": self.size.vcpu,
+            "row_units": self.size.row_units,
+            "archive_gb": self.archive_gb,
+            "table_gb": self.table_gb,
+        }
         return {
             "prices": {name: DATA[name] for name in ("region", "as_of", "currency")},
             "region": DATA["regions"][self.inputs.region],

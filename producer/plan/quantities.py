@@ -118,25 +118,20 @@ def tasks(inputs: Inputs, size: Size) -> Iterator[Quantity]:
     yield Quantity("Network", "data", "endpoint_gb", size.records * size.record_bytes * SECONDS / GB)
 
 
-def table(inputs: Inputs, size: Size) -> Iterator[Quantity]:
-    """DynamoDB: the rows."""
+def tables(inputs: Inputs, size: Size) -> Iterator[Quantity]:
+    """DynamoDB: rows of readings, of rollups, or both."""
     kind = "dynamodb" if inputs.table_class == "standard" else "dynamodb_infrequent"
-    if inputs.table == "on-demand":
-        yield Quantity("DynamoDB", "rows", f"{kind}_million_writes", size.row_units * SECONDS / MILLION)
-    elif inputs.table == "provisioned":
-        yield Quantity("DynamoDB", "rows", f"{kind}_wcu_hour", size.capacity * HOURS)
-    else:
-        hundreds = ceil(size.capacity / 100)
-        yield Quantity("DynamoDB", "rows", "dynamodb_reserved_100_wcu_hour", hundreds * HOURS)
-        yield Quantity("DynamoDB", "rows", "dynamodb_reserved_100_wcu_year", hundreds / 12)
-    kept = rows_gb(inputs, size)
-    yield Quantity("DynamoDB", "rows kept", f"{kind}_gb_month", kept)
-    yield Quantity("DynamoDB", "backup", "dynamodb_backup_gb_month", kept)
-
-
-def rows_gb(inputs: Inputs, size: Size) -> float:
-    """GB that the table has when the first rows expire: a row a reading, or one a device and window."""
-    return size.rows * size.row_bytes * inputs.row_days * 86_400 / GB
+    for rows in size.tables:
+        if inputs.table == "on-demand":
+            yield Quantity("DynamoDB", rows.name, f"{kind}_million_writes", rows.units * SECONDS / MILLION)
+        elif inputs.table == "provisioned":
+            yield Quantity("DynamoDB", rows.name, f"{kind}_wcu_hour", rows.capacity * HOURS)
+        else:
+            hundreds = ceil(rows.capacity / 100)
+            yield Quantity("DynamoDB", rows.name, "dynamodb_reserved_100_wcu_hour", hundreds * HOURS)
+            yield Quantity("DynamoDB", rows.name, "dynamodb_reserved_100_wcu_year", hundreds / 12)
+        yield Quantity("DynamoDB", f"{rows.name} kept", f"{kind}_gb_month", rows.gb)
+        yield Quantity("DynamoDB", "backup", "dynamodb_backup_gb_month", rows.gb)
 
 
 def bookkeeping(_: Inputs, size: Size) -> Iterator[Quantity]:

@@ -44,10 +44,11 @@ def needed(plan: Plan) -> str:
         lines.append(f"stream   {inputs.stream}, shards {sized.shards}{kept}, {inputs.retention:,.0f} hours kept")
     if sized.tasks:
         lines.append(f"tasks    {sized.tasks} of {sized.vcpu:g} vCPU and {sized.memory} GB, {inputs.processor}")
-    lines.append(
-        f"table    {count(sized.row_units)} write units a second, provisioned {sized.capacity:,};"
-        f" {plan.table_gb:,.1f} GB after {inputs.row_days:,.0f} days"
-    )
+    lines += [
+        f"{rows.name:8} {count(rows.units)} write units a second, provisioned {rows.capacity:,};"
+        f" {rows.gb:,.1f} GB after {rows.days:,.0f} days"
+        for rows in sized.tables
+    ]
     lines.append(f"archive  grows by {plan.archive_gb:,.1f} GB a month")
     return "\n".join(lines)
 

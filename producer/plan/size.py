@@ -1,11 +1,12 @@
 """How large the parts of a deployment must be: shards, tasks, capacity of the table, growth of the archive."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
-from producer.plan.inputs import WINDOWS, Inputs
-from producer.plan.prices import FIGURES
+from producer.plan.inputs import Inputs
+from producer.plan.prices import FIGURES, GB
 
 SHARD_RECORDS, SHARD_BYTES = 1000, 1e6  # a second: the limits of a shard
 FILLED: Final = 0.8
@@ -17,17 +18,41 @@ BUSY: Final = 0.5
 """Share of a task's processor that is used: the rest is for catching up, and for processors slower than the bench's."""
 MEMORY_FREE: Final = 2.0  # times what the bench has measured
 ROW_BYTES: Final = 30  # beyond the payload's: the key and DynamoDB's own 100, without the payload's form
-ROLLUP_BYTES: Final = 470  # of a row with one number, with DynamoDB's own; a write unit
-OBJECT_SECONDS, OBJECT_RECORDS = 60, 10_000  # ARCHIVE_MAX_SECONDS, ARCHIVE_MAX_RECORDS
+ROLLUP_BYTES: Final = 530  # of a row with one number, with DynamoDB's own; a write unit
 LISTED_SECONDS, LISTED_NAMES = 900, 3_000_000  # DEVICES_SECONDS; devices that a worker remembers
 UTILISED: Final = 0.7
 """Share of provisioned write capacity that is used, as auto scaling keeps it."""
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """A table's: `writes` and `kept` are of a second, since a rollup is written several times; `size` is in bytes."""
+
+    name: str
+    writes: float
+    kept: float
+    size: float
+    days: float
+
+    @property
+    def units(self) -> float:
+        """Write units a second."""
+        return self.writes * ceil(self.size / 1024)
+
+    @property
+    def capacity(self) -> int:
+        """Write units to provide."""
+        return ceil(self.units / UTILISED)
+
+    @property
+    def gb(self) -> float:
+        """What the table has when its first rows expire."""
+        return self.kept * self.size * self.days * 86_400 / GB
+
+
+@dataclass(frozen=True, slots=True)
 class Size:
-    """Rates are of a second. `memory` is that of a task in GB; `capacity` is in provisioned write units; `rows` are
-    what is left of `row_writes`: a rollup is written several times."""
+    """Rates are of a second. `memory` is that of a task in GB."""
 
     readings: float
     records: float
@@ -35,11 +60,7 @@ class Size:
     shards: int
     tasks: int
     memory: int
-    row_writes: float
-    rows: float
-    row_units: float
-    row_bytes: float
-    capacity: int
+    tables: tuple[Rows, ...]
     listed: float
     objects: float
     archive_bytes: float
@@ -48,6 +69,11 @@ class Size:
     def vcpu(self) -> float:
         """Of a task."""
         return VCPU
+
+    @property
+    def row_units(self) -> float:
+        """Write units of all tables of rows."""
+        return sum(rows.units for rows in self.tables)
 
     @property
     def object_bytes(self) -> float:
@@ -61,9 +87,7 @@ def size(inputs: Inputs) -> Size:
     records, record_bytes = readings / inputs.per_record, inputs.payload * inputs.per_record
     shards = 0 if inputs.design == "rules" else _shards(inputs, records, record_bytes)
     tasks = _tasks(inputs, readings, shards) if inputs.design == "sensorstream" else 0
-    objects = max(shards / OBJECT_SECONDS, records / OBJECT_RECORDS)
-    writes, kept, row_bytes = _rows(inputs, readings, shards / objects)
-    units = ceil(row_bytes / 1024)
+    objects = max(shards / inputs.object_seconds, records / inputs.object_records)
     growth = FIGURES["archive_bytes"] * max(1.0, inputs.payload / FIGURES["archive_payload"])
     return Size(
         readings=readings,
@@ -72,11 +96,7 @@ def size(inputs: Inputs) -> Size:
         shards=shards,
         tasks=tasks,
         memory=_memory(shards, tasks),
-        row_writes=writes,
-        rows=kept,
-        row_units=writes * units,
-        row_bytes=row_bytes,
-        capacity=ceil(writes * units / UTILISED),
+        tables=tuple(_tables(inputs, readings, shards / objects)),
         listed=_listed(inputs, tasks),
         objects=objects,
         archive_bytes=readings * growth,
@@ -101,19 +121,18 @@ def _memory(shards: int, tasks: int) -> int:
     return ceil(measured * MEMORY_FREE / 1024)
 
 
-def _rows(inputs: Inputs, readings: float, object_seconds: float) -> tuple[float, float, float]:
-    """Rows written a second, rows that stay of these, bytes of one.
-
-    A rollup is written for each archive object that has readings of its device and window: where readings are dense,
+def _tables(inputs: Inputs, readings: float, object_seconds: float) -> Iterator[Rows]:
+    """A rollup is written for each archive object that has readings of its device and window: where readings are dense,
     once an object and once more where a window ends."""
     if inputs.design == "rules":  # which write a message as it is
         messages = readings / inputs.per_record
-        return messages, messages, inputs.payload * inputs.per_record + ROW_BYTES
-    if inputs.resolution == "0":
-        return readings, readings, inputs.payload + ROW_BYTES
-    window = WINDOWS[inputs.resolution]
-    writes = inputs.devices * min(1 / inputs.interval, 1 / object_seconds + 1 / window)
-    return writes, inputs.devices / max(inputs.interval, window), ROLLUP_BYTES
+        yield Rows("rows", messages, messages, inputs.payload * inputs.per_record + ROW_BYTES, inputs.row_days)
+    elif inputs.every_reading:
+        yield Rows("rows", readings, readings, inputs.payload + ROW_BYTES, inputs.row_days)
+    if window := inputs.window:
+        writes = inputs.devices * min(1 / inputs.interval, 1 / object_seconds + 1 / window)
+        kept = inputs.devices / max(inputs.interval, window)
+        yield Rows("rollups", writes, kept, ROLLUP_BYTES, inputs.rollup_days)
 
 
 def _listed(inputs: Inputs, tasks: int) -> float:

@@ -157,7 +157,7 @@ class FakeRollups:
         item, condition = request["Item"], request["ConditionExpression"]
         key = item["SensorId"]["S"], item["Window"]["S"]
         held = self.rows.get(key)
-        self.units += -(-max(_size({"M": item}), _size({"M": held or {}})) // 1024)
+        self.units += -(-max(item_bytes({"M": item}), item_bytes({"M": held or {}})) // 1024)
         if condition == "Counted = :was":
             met = held is not None and held.get("Counted") == request["ExpressionAttributeValues"][":was"]
         else:
@@ -173,10 +173,10 @@ class FakeRollups:
         self.written()
 
 
-def _size(value: dict[str, Any]) -> int:
+def item_bytes(value: dict[str, Any]) -> int:
     """Bytes of an attribute's value, as DynamoDB counts them, or a little more."""
     ((kind, given),) = value.items()
-    return 3 + sum(len(name) + 1 + _size(each) for name, each in given.items()) if kind == "M" else len(given) + 1
+    return 3 + sum(len(name) + 1 + item_bytes(each) for name, each in given.items()) if kind == "M" else len(given) + 1
 
 
 class FakeLeases:

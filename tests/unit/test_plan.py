@@ -3,11 +3,15 @@
 import json
 import re
 from dataclasses import fields, replace
+from decimal import Decimal
 
 import pytest
 
+from consumer.setting_types import resolution
 from consumer.settings import Settings
 from consumer.sinks.device_list import MAX_NAMES
+from consumer.sinks.rollup_rows import Counted, Length, Row, place, put_body
+from consumer.sinks.windows import Summary, Window
 from infra.deploy.templates import INFRA
 from producer.cli import main
 from producer.plan.alternatives import alternatives, sensitivity
@@ -16,7 +20,8 @@ from producer.plan.inputs import CHOICES, RANGES, Inputs, parse
 from producer.plan.planner import plan
 from producer.plan.prices import DATA, FIGURES, PRICES, seen
 from producer.plan.quotas import quotas
-from producer.plan.size import LISTED_NAMES, LISTED_SECONDS, OBJECT_RECORDS, OBJECT_SECONDS, size
+from producer.plan.size import LISTED_NAMES, LISTED_SECONDS, ROLLUP_BYTES, size
+from tests.unit.fakes import item_bytes
 
 RESULTS = INFRA.parent / "tests" / "bench" / "results"
 
@@ -94,11 +99,26 @@ def test_devices_that_no_worker_remembers_are_listed_at_each_reading() -> None:
 
 def test_the_defaults_that_it_reckons_with_are_the_consumers() -> None:
     defaults = {field.name: field.default for field in fields(Settings)}
-    reckoned = (LISTED_SECONDS, OBJECT_SECONDS, OBJECT_RECORDS)
+    reckoned = (LISTED_SECONDS, Inputs().object_seconds, Inputs().object_records)
     assert reckoned == tuple(
         defaults[name] for name in ("devices_seconds", "archive_max_seconds", "archive_max_records")
     )
     assert LISTED_NAMES == MAX_NAMES
+
+
+def test_rollups_are_planned_as_the_consumer_writes_them() -> None:
+    """Its setting takes every choice; a row that has counted a second archive object, with what it held before, has the
+    bytes that are planned, with the 100 that DynamoDB adds to what it keeps."""
+    for choice in CHOICES["resolution"][0]:
+        assert resolution(choice).seconds == (Inputs(resolution=choice).window or 0)
+        assert resolution(choice).readings == Inputs(resolution=choice).every_reading
+    start = 1_795_305_600_000
+    value = Summary(Decimal("21.57"), start + 59_000, Decimal("20.1"), Decimal("23.4"), Decimal("1294.2"), 60)
+    window = Window(start, start + 59_000, 60, {"": value})
+    where = place(("soilSensor1", start), Length(60), "shardId-000000000000")
+    row = Row(Counted((int("49" + 54 * "0"), 0), 1_795_305_600_000), window, window)
+    item = json.loads(put_body("rollups", where, row, None))["Item"]
+    assert item_bytes({"M": item}) + 100 == pytest.approx(ROLLUP_BYTES, rel=0.1)
 
 
 def test_alternatives_differ_from_what_is_planned_and_from_each_other() -> None:

@@ -131,20 +131,42 @@ def test_a_table_for_a_year_in_standard_ia() -> None:
 
 def test_rollups_of_a_minute_at_a_reading_a_second() -> None:
     """100 devices of a shard whose archive objects last a minute: each window meets two of them, so two write units a
-    minute instead of sixty. The row of a window has some 470 bytes."""
-    by_hand = (100 / 60 * 2 + 100 / 900) * S / M * 0.625 + 100 / 60 * 30 * 86_400 * 470 / GB * 0.45
+    minute instead of sixty. The row of a window has some 530 bytes."""
+    by_hand = (100 / 60 * 2 + 100 / 900) * S / M * 0.625 + 100 / 60 * 30 * 86_400 * 530 / GB * 0.45
     made = bill(Inputs(devices=100, interval=1, resolution="1m"))
     assert made.services()["DynamoDB"] == near(by_hand)
     every = next(item for item in bill(Inputs(devices=100, interval=1)).items if item.name == "rows")
-    windows = next(item for item in made.items if item.name == "rows")
+    windows = next(item for item in made.items if item.name == "rollups")
     assert windows.amount <= every.amount / 20
 
 
 def test_rollups_where_archive_objects_are_shorter_than_windows() -> None:
     """1,000 readings a second in two shards: an object is full after 20 s, so four write units a minute and device."""
     made = bill(Inputs(devices=1000, interval=1, resolution="1m"))
-    rows = next(item for item in made.items if item.name == "rows")
-    assert rows.amount == near(1000 * (1 / 20 + 1 / 60) * S / M)
+    rollups = next(item for item in made.items if item.name == "rollups")
+    assert rollups.amount == near(1000 * (1 / 20 + 1 / 60) * S / M)
+
+
+def test_rows_for_a_week_and_rollups_of_a_minute_for_a_year() -> None:
+    """The whole bill of 100 devices that send a reading a second straight into the stream: a shard and a task, an
+    archive object a minute, a row a reading, and two writes of a rollup a minute and device."""
+    readings = 100 * S
+    stream = H * (0.015 + 0.020) + readings / M * 0.014
+    writes = (100 + 100 * 2 / 60 + 100 / 900) * S / M * 0.625
+    kept = (100 * 7 * 86_400 * 230 + 100 / 60 * 365 * 86_400 * 530) / GB * (0.25 + 0.20)
+    archive = S / 60 / M * 5.00 + readings * 36 / GB * 0.023
+    alert = readings * 0.01 * ALERT
+    made = bill(Inputs(devices=100, interval=1, intake="kinesis", resolution="0,1m", row_days=7, rollup_days=365))
+    assert made.total == near(stream + TASK + ENDPOINTS + writes + kept + archive + alert + FIXED)
+
+
+def test_rollups_of_an_hour_at_a_reading_a_minute() -> None:
+    """60,000 devices; an archive object lasts ten minutes, so a window has six and meets a seventh: instead of sixty
+    writes an hour and device seven."""
+    writes = (60_000 * 7 / 3600 + 60_000 / 900) * S / M * 0.625
+    kept = 60_000 / 3600 * 30 * 86_400 * 530 / GB * 0.45
+    made = bill(Inputs(devices=60_000, resolution="1h", object_seconds=600, object_records=400_000))
+    assert made.services()["DynamoDB"] == near(writes + kept)
 
 
 def test_tasks_on_x86_and_on_spot() -> None:

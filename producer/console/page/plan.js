@@ -5,9 +5,10 @@ import { Note, Trouble, plural } from "./ui.js";
 
 const NAMES = {
   devices: "Devices", interval: "Seconds between readings", payload: "Bytes of a reading", per_record: "Readings in a message",
-  alerts: "Share that raises an alert", retention: "Hours in the stream", row_days: "Days in the table", archive_months: "Months of archive",
+  alerts: "Share that raises an alert", retention: "Hours in the stream", row_days: "Days in the table", rollup_days: "Days of rollups",
+  object_seconds: "Seconds of an archive object", object_records: "Records of an archive object", archive_months: "Months of archive",
   region: "Region", design: "System", intake: "Way in", stream: "Stream", fan_out: "Enhanced fan-out", table: "Table's writes",
-  table_class: "Table's class", resolution: "Rows", processor: "Processor", spot: "Fargate Spot",
+  table_class: "Tables' class", resolution: "Rows", processor: "Processor", spot: "Fargate Spot",
 };
 const STEPS = 1000; // of a slider that moves by factors
 const NEAR = 0.5; // share of a quota from which on it is shown
@@ -49,7 +50,7 @@ export function Plan() {
           set=${(value) => setInputs({ ...chosen, [name]: value })} />`)}
         <div class="pair">${Object.entries(plan.choices).map(([name, { values, text }]) => html`<label key=${name} title=${text}>${NAMES[name]}
           <select value=${chosen[name]} onChange=${(event) => setInputs({ ...chosen, [name]: event.target.value })}>
-            ${values.map((each) => html`<option value=${each}>${name === "resolution" && each === "0" ? "every reading" : each}</option>`)}</select></label>`)}</div>
+            ${values.map((each) => html`<option value=${each}>${name === "resolution" ? each.replace(/^0/, "every reading") : each}</option>`)}</select></label>`)}</div>
       </form>
       <div><${Trouble} problem=${problem} /><${Bill} plan=${plan} /><${Needed} plan=${plan} /></div>
     </div>
