@@ -15,6 +15,7 @@ from producer.ops import commands as ops
 from producer.ops import contract_commands as contracts
 from producer.ops import query_command as queries
 from producer.ops import redrive_command as redrives
+from producer.ops import sql_command as sql
 from producer.options import Choice
 from producer.plan import commands as plan
 from producer.reference import EXIT_CODES, REFERENCES
@@ -46,7 +47,7 @@ def completion(shell: str) -> int:
     return 0
 
 
-for part in (fleet, ops, redrives, queries, contracts, plan, console):
+for part in (fleet, ops, redrives, queries, sql, contracts, plan, console):
     for command in part.COMMANDS:
         cli.add_command(command)
 for name, each in cli.commands.items():

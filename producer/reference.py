@@ -85,5 +85,6 @@ REFERENCES: Final = {
         "kinesis:ListShards; with --provision those of provision; with --ledger and the alerts sns:Subscribe, and on "
         "the queue STACK-audit sqs:CreateQueue, sqs:GetQueueAttributes, sqs:SetQueueAttributes",
     ),
+    "sql": Reference("docs/analytics.md", "s3:GetObject, s3:ListBucket"),
     "watch": Reference("docs/commands.md#watch", "those of provision, for a device of its own"),
 }

@@ -12,7 +12,8 @@ import producer.cli
 
 MODULES = {"sensorstream": "producer", "infra": "infra"}
 MAINS: dict[str, Callable[[list[str]], int]] = {"sensorstream": producer.cli.main, "infra": infra.__main__.main}
-VALUES = {"region": "eu-central-1", "shell": "bash", "name": "s", "stack": "s"}  # of parameters; others are 1
+VALUES = {"region": "eu-central-1", "shell": "bash", "name": "s", "stack": "s", "statement": "SELECT 1"}
+"""Of parameters; others are 1."""
 MORE = {
     "sensorstream replay": ["--to-table"],
     "infra destroy": ["--yes"],

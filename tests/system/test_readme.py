@@ -70,6 +70,8 @@ def test_the_commands_of_your_own_tools_work_in_their_order(shell: dict[str, str
             assert "sensorstream_lag_seconds" in output
         if "sensorstream audit" in command:
             assert "clean" in output
+        if "sensorstream sql" in command:
+            assert [int(line.split()[-1]) >= 1 for line in output.splitlines()[1:]].count(True) >= 3
 
 
 @pytest.mark.parametrize("profile", ["client", "operator"])
