@@ -53,6 +53,13 @@ def caller(strict: Strict) -> dict[str, Any]:
         "DevicesTable",
         ({"Bucket": {"N": str(n)}, "Timestamp": {"S": SEEN}, "Seen": {"S": SEEN}} for n in range(3)),
     )
+    summary = {"M": {name: {"N": "1.50"} for name in ("Last", "Min", "Max", "Sum")} | {"Count": {"N": "1"}}}
+    rollup: dict[str, Any] = {
+        "Readings": {"N": "2"}, "First": {"S": SEEN}, "Last": {"S": SEEN}, "Value": summary,
+        "Measures": {"M": {"a": summary}}, "LeftOut": {"N": "3"},
+    }  # fmt: skip
+    windows = (f"2026-11-22T10:4{n}:00Z/60/shardId-00000000000{shard}" for n in range(3) for shard in range(2))
+    fill(strict, "RollupTable", ({"Window": {"S": window}} | rollup for window in windows))
     session = strict.emulator.session(strict.emulator.role(strict.names["ClientRoleArn"]))
     return {"base_url": strict.names["QueryUrl"], "auth": Signed(session), "verify": str(strict.emulator.ca_file)}
 

@@ -105,11 +105,15 @@ def test_a_series_may_be_asked_for_by_the_number_of_its_buckets(api: QueryApi) -
 
 
 def rollup(minute: int, shard: int, seconds: int = 60, **value: str) -> dict[str, Any]:
+    value = {"Last": value["Max"]} | value
     numbers = {"M": {name: {"S" if len(text) > 40 else "N": text} for name, text in value.items()}}
-    window = f"{at(60 * minute)[:19]}Z/{seconds}/shardId-00000000000{shard}"
+    window = f"{at(60 * minute)[:19]}Z/{seconds}/shardId-{shard:012}"
     return {
         "SensorId": {"S": "rolled"},
         "Window": {"S": window},
+        "Readings": {"N": value["Count"]},
+        "First": {"S": at(60 * minute + shard)},
+        "Last": {"S": at(60 * minute + 40 + shard)},
         "Value": numbers,
         "Measures": {"M": {"same.name": numbers}},
     }
@@ -128,7 +132,12 @@ def rolled(stack: Deployed, api: QueryApi) -> str:
         rollup(5, 1, Count="3", Min="1", Max="2", Sum=LONG),
         rollup(60, 1, seconds=300, Count="1", Min="7", Max="7", Sum="7"),
     ]
-    put(stack.session.client("dynamodb"), stack.outputs["RollupTable"], rows)
+    sharded = [
+        rollup(minute, shard, seconds, Count="1", Min="1", Max="1", Sum="1") | {"SensorId": {"S": "sharded"}}
+        for minute, seconds, shards in ((0, 60, 9), (0, 600, 3), (1, 60, 30), (2, 60, 1))
+        for shard in range(shards)
+    ]
+    put(stack.session.client("dynamodb"), stack.outputs["RollupTable"], rows + sharded)
     return "rolled"
 
 
@@ -145,6 +154,38 @@ def test_a_series_of_rollups_is_that_of_their_readings(api: QueryApi, rolled: st
     assert [(each["time"], each["count"], each["max"]) for each in found] == [(at(0), 7, 9), (at(300), 3, 2)]
     assert api.get("/series", every="1m", **(span | {"from_": at(1), "to": at(60)}))["buckets"] == []
     assert api.get("/series", every="1m", **(span | {"from_": at(60), "to": "2026-11-22T10:01:00.001Z"}))["buckets"]
+
+
+def test_rollups_of_all_shards_are_put_together(api: QueryApi, rolled: str) -> None:
+    answer = api.get("/rollups", device=rolled, from_=at(0), to=at(60))
+    number = {"last": -5, "min": -5, "max": 3, "mean": Decimal("-0." + "3" * 38), "sum": -1, "count": 3}
+    assert answer == {
+        "device": rolled,
+        "rollups": [
+            {
+                "time": at(0), "seconds": 60, "readings": 3, "first": at(0), "last": at(41), "value": number,
+                "measures": {"same.name": number},
+            }
+        ],
+    }  # fmt: skip
+    assert api.get("/rollups", device="nobody") == {"device": "nobody", "rollups": []}
+    [newest] = api.get("/rollups", device=rolled, limit=1)["rollups"]
+    assert (newest["time"], newest["seconds"]) == (at(3600), 300)
+    assert api.get("/rollups", device=rolled, from_=at(1), to=at(60))["rollups"] == []
+    assert str(
+        api.get("/rollups", device=rolled, from_=at(300), limit=1, order="asc")["rollups"][0]["value"]["sum"]
+    ) == str(Decimal(LONG))
+
+
+@pytest.mark.parametrize("order", ["asc", "desc"])
+@pytest.mark.parametrize("limit", [1, 2, 3, 1000])
+def test_pages_hold_each_window_once_and_whole(api: QueryApi, rolled: str, order: str, limit: int) -> None:
+    """Also those that begin together and have other lengths, and more rows of a window than are read at once."""
+    pages = list(api.pages("/rollups", device="sharded", order=order, limit=limit))
+    found = [(each["time"], each["seconds"], each["readings"]) for page in pages for each in page["rollups"]]
+    assert sorted(found) == [(at(0), 60, 9), (at(0), 600, 3), (at(60), 60, 30), (at(120), 60, 1)]
+    assert [time for time, *_ in found] == sorted((time for time, *_ in found), reverse=order == "desc")
+    assert all(len(page["rollups"]) <= limit for page in pages)
 
 
 def test_a_bucket_holds_whole_windows(call: "Caller", rolled: str) -> None:
@@ -254,6 +295,8 @@ RANGE = f"from={at(0)}&to={at(9)}"
         (f"/series?device=series&{RANGE}&every=0s", "every"),
         (f"/series?device=series&{RANGE}&buckets=1001", "buckets"),
         (f"/series?device=series&{RANGE}&buckets=2&measure=", "measure"),
+        ("/rollups?device=series&every=1m", "every"),
+        ("/rollups?device=series&page=x", "page"),
         ("/latest", "device"),
         ("/latest?" + "&".join(f"device=d{n}" for n in range(51)), "device"),
         ("/devices?limit=x", "limit"),

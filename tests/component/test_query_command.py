@@ -15,9 +15,14 @@ from unittest import mock
 
 import pytest
 
+from consumer.payload.reading import Reading
+from consumer.sinks.rollup_rows import Counted, Length, Row, place, put_body
+from consumer.sinks.windows import Key, Window, windows
 from producer.cli import main
 from tests.conftest import Deployed
 
+T0 = 1_795_341_600_000
+"""2026-11-22T10:00:00Z"""
 LONG = "12345678901234567890.123456789012345678"
 
 
@@ -82,6 +87,46 @@ def test_csv_is_read_again_with_every_digit(device: str, capsys: pytest.CaptureF
     assert rows[1]["Measures"] == ""
 
 
+@pytest.fixture(scope="module")
+def rolled(stack: Deployed) -> str:
+    """30 windows of a minute, as the consumer writes their rows."""
+    for minute in range(30):
+        at, measures = T0 + minute * 60_000, {"c": Decimal(LONG)}
+        both = [
+            Reading("rolled", at + n * 1000, number, measures)
+            for n, number in enumerate((Decimal(minute), Decimal("0.5")))
+        ]
+        found: dict[Key, Window] = {}
+        windows(both, 60, found)
+        for key, window in found.items():
+            where = place(key, Length(60), "shardId-000000000000")
+            item = json.loads(put_body("rollups", where, Row(Counted((minute, 0), 1), None, window), None))["Item"]
+            stack.session.client("dynamodb").put_item(TableName=stack.outputs["RollupTable"], Item=item)
+    return "rolled"
+
+
+def test_rollups_are_shown_a_line_each(rolled: str, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = said(capsys, rolled, "--rollups").splitlines()
+    assert lines[0].split() == [
+        "SENSOR", "WINDOW", "(UTC)", "SECONDS", "READINGS", "LAST", "MIN", "MEAN", "MAX", "MEASURES", "(MEAN)"
+    ]  # fmt: skip
+    assert lines[1].split() == [rolled, at(1740), "60", "2", "0.5", "0.5", "14.75", "29", "c=1.23457e+19"]
+    assert [line.split()[1] for line in lines[1:]] == [at(60 * minute) for minute in range(29, 9, -1)]
+    options = ["--rollups", "--from", at(61), "--to", at(181)]
+    answer = json.loads(said(capsys, rolled, "--json", *options), parse_float=Decimal)
+    assert [item["Window"] for item in answer["Items"]] == [at(180), at(120)]
+    half, big, twice = Decimal("0.5"), Decimal(LONG), Decimal("24691357802469135780.246913578024691356")
+    assert answer["Items"][1] == {
+        "SensorId": rolled, "Window": at(120), "Seconds": 60, "Readings": 2, "First": at(120), "Last": at(121),
+        "Value": {"Last": half, "Min": half, "Max": 2, "Mean": Decimal("1.25"), "Sum": Decimal("2.5"), "Count": 2},
+        "Measures": {"c": {"Last": big, "Min": big, "Max": big, "Mean": big, "Sum": twice, "Count": 2}},
+    }  # fmt: skip
+    [row] = csv.DictReader(io.StringIO(said(capsys, rolled, "--csv", "--rollups", "--limit", "1")))
+    assert (row["Window"], row["Readings"], row["Sum"], row["Mean"]) == (at(1740), "2", "29.5", "14.75")
+    assert json.loads(row["Measures"], parse_float=Decimal)["c"]["Last"] == Decimal(LONG)
+    assert said(capsys, "nobody", "--rollups") == "no rollups of nobody\n"
+
+
 def test_csv_of_nothing_is_its_headline(capsys: pytest.CaptureFixture[str]) -> None:
     assert said(capsys, "nobody", "--csv") == "SensorId,Timestamp,Value,Measures\n"
     assert said(capsys, "nobody") == "no readings of nobody\n"
@@ -92,6 +137,7 @@ def test_csv_of_nothing_is_its_headline(capsys: pytest.CaptureFixture[str]) -> N
     [
         (["--csv", "--json"], "--csv and --json"),
         (["--follow", "--to", at(1)], "--to: --follow has no end"),
+        (["--follow", "--rollups"], "--rollups: --follow shows readings"),
         (["--from", at(1), "--to", at(1)], "--from must be before --to"),
         (["--limit", "0"], "--limit"),
     ],

@@ -9,10 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consumer.payload.reading import Reading
 from consumer.payload.times import timestamp as written
+from consumer.sinks.rollup_rows import attributes
+from consumer.sinks.windows import Key, Window, windows
 from infra.functions.api import page
 from infra.functions.api.parameters import FIRST, LAST, duration, moment, timestamp
 from infra.functions.api.series import Grid, Part, buckets
+from infra.functions.api.values import plain
+from infra.functions.api.windows import merged
 
 TIMES = st.integers(FIRST, LAST)
 NUMBERS = st.builds(
@@ -111,3 +116,30 @@ def test_a_deeply_nested_page_is_none() -> None:
 @given(TIMES.filter(lambda at: at >= 0))
 def test_times_are_written_as_the_consumer_does(at: int) -> None:
     assert timestamp(at) == written(at)
+
+
+READINGS = st.tuples(
+    st.integers(0, 2),
+    st.builds(
+        lambda at, value, rssi: Reading("d", 1_795_341_600_000 + at, value, {"rssi": rssi} if rssi else None),
+        st.integers(0, 59_999), st.one_of(st.none(), NUMBERS), st.one_of(st.none(), NUMBERS),
+    ),
+)  # fmt: skip
+
+
+@given(st.lists(READINGS, min_size=1, max_size=20, unique_by=lambda each: each[1].time_ms))
+def test_rows_of_several_shards_say_together_what_one_row_would(readings: list[tuple[int, Reading]]) -> None:
+    start = "2026-11-22T10:00:00Z"
+
+    def rows(shards: list[list[Reading]]) -> list[dict[str, Any]]:
+        made = []
+        for number, shard in enumerate(shards):
+            found: dict[Key, Window] = {}
+            windows(shard, 60, found)
+            made += [plain({"M": attributes(window)}) | {"Window": f"{start}/60/{number}"} for window in found.values()]
+        return made
+
+    one = rows([[reading for _, reading in readings]])
+    several = rows([[reading for shard, reading in readings if shard == number] for number in range(3)])
+    assert merged(several) == merged(one)
+    assert merged(one)[0][1]["readings"] == len(readings)

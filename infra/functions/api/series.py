@@ -8,8 +8,8 @@ from decimal import Context, Decimal, Inexact
 from itertools import groupby
 from typing import Any, NamedTuple
 
-_EXACT = Context(prec=400, traps=[Inexact])  # numbers of DynamoDB have digits from 10^125 down to 10^-130
-_ROUNDED = Context(prec=38)
+EXACT = Context(prec=400, traps=[Inexact])  # numbers of DynamoDB have digits from 10^125 down to 10^-130
+ROUNDED = Context(prec=38)
 
 
 class Part(NamedTuple):
@@ -53,8 +53,8 @@ def _bucket(parts: list[Part]) -> dict[str, Any]:
     count, total = 0, Decimal(0)
     for part in parts:
         count += part.size
-        total = _EXACT.add(total, part.total)
-    mean = _ROUNDED.divide(total, Decimal(count))
+        total = EXACT.add(total, part.total)
+    mean = ROUNDED.divide(total, Decimal(count))
     return {
         "count": count,
         "min": min(part.low for part in parts),

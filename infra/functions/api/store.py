@@ -66,21 +66,33 @@ class Store:
             found += rows
         return found, more
 
-    def rollups(self, span: Span, most_rows: int, most_requests: int) -> tuple[list[Row], bool]:
-        """As `series`, of rollups whose windows begin in the span."""
+    def rollups(
+        self, span: Span, most_rows: int, most_requests: int, forward: bool = True, after: str | None = None
+    ) -> tuple[list[Row], bool]:
+        """The first rows, in that order, whose windows begin in the span, behind the window `after` (windows.window);
+        and whether there may be more."""
+        first = -(-span.low // 1000) * 1000
+        if first > span.high:
+            return [], False
+        low = f"{timestamp(first)[:19]}Z"
+        high = f"{timestamp(span.high)[:19]}Z~"  # behind what goes on with a slash
+        if after is not None:
+            low, high = (f"{after}0", high) if forward else (low, f"{after}/")
         found: list[Row] = []
         start: dict[str, Any] = {}
         for _ in range(most_requests):
             answer = self._client.query(
                 TableName=self._rollup_table,
                 KeyConditionExpression="SensorId = :device AND #window BETWEEN :low AND :high",
-                ExpressionAttributeValues={
-                    ":device": {"S": span.device},
-                    ":low": {"S": f"{timestamp(-(-span.low // 1000) * 1000)[:19]}Z"},
-                    ":high": {"S": f"{timestamp(span.high)[:19]}Z~"},  # behind what goes on with a slash
+                ExpressionAttributeValues={":device": {"S": span.device}, ":low": {"S": low}, ":high": {"S": high}},
+                ProjectionExpression="#window, Readings, #first, #last, #value, Measures, LeftOut",
+                ExpressionAttributeNames={
+                    "#window": "Window",
+                    "#first": "First",
+                    "#last": "Last",
+                    "#value": "Value",
                 },
-                ProjectionExpression="#window, #value, Measures",
-                ExpressionAttributeNames={"#window": "Window", "#value": "Value"},
+                ScanIndexForward=forward,
                 Limit=most_rows - len(found),
                 **start,
             )
