@@ -13,6 +13,13 @@ from typing import Any
 
 import boto3
 import pytest
+from hypothesis import settings
+
+# A busy machine must not fail a property: the time of one example says nothing about it. And what passed once passes
+# again: other examples than those of each run are searched with --hypothesis-profile=search.
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("search", deadline=None)
+settings.load_profile("repeatable")
 
 # A shell with .local/env sourced must not lead tests to a stack in use, nor may they write into its folder.
 # What make passes to its own commands is not for those that the tests start: these write a line more under make.

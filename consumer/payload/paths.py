@@ -8,6 +8,7 @@ where `each` is an object.
 
 import json
 import re
+import warnings
 from collections.abc import Callable
 from decimal import Decimal
 from operator import itemgetter
@@ -174,7 +175,10 @@ def flat(paths: tuple[str, ...]) -> "Callable[[Any], tuple[Any, ...]] | None":
 
 def _parsed(path: str) -> Any:
     try:
-        tree = jmespath.compile(path).parsed
+        with warnings.catch_warnings():
+            # What is no JSON in back quotes is a text, as AWS's own examples write it; the library warns of it.
+            warnings.simplefilter("ignore", PendingDeprecationWarning)
+            tree = jmespath.compile(path).parsed
         json.dumps(tree, ensure_ascii=False).encode()  # a literal may be half of a surrogate pair
     except (ValueError, TypeError, LookupError, RecursionError) as error:  # most are JMESPathErrors, not all
         reason = " ".join(str(error).partition(", for expression")[0].split())[:100]

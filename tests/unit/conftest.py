@@ -1,15 +1,10 @@
-"""How unit tests run, and what several of them need."""
+"""What several unit tests need."""
 
 from collections.abc import AsyncIterator
 
 import pytest
-from hypothesis import settings
 
 from tests.unit.fakes import FakeDaemon, World
-
-# A busy machine must not fail a property: the time of one example says nothing about it.
-settings.register_profile("patient", deadline=None)
-settings.load_profile("patient")
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ PATHS = [
     "$partitionKey", "$.a", "$.time", "'text'", "a[*].b", "a[?b > `1`].v | [0]", "sum(a)", "avg(a[*].b)", "max(b)",
     "length(a)", "to_number(name)", "join('-', a)", "keys(@)", "values(a)", "sort_by(a, &b)[0]", "to_string(a)",
     "a || b", "!a", "not_null(a, b)", "`1e999`", "[a, b]", "floor(v)", "reverse(a)", "type(a)", "contains(a, b)",
+    "a[?b==`x y`] | [0]",
 ]  # fmt: skip
 WRONG = [
     "$1.name",

@@ -171,6 +171,12 @@ def reasons(found: Decoded) -> list[str]:
             [("f", TIME, "4", {"mean": "3.15", "most": "3.2"})],
             id="JMESPath with filters and functions",
         ),
+        pytest.param(
+            {"id": "f", "at": TIME, "list": [{"k": "wet", "v": 3}, {"k": "dry", "v": 4}]},
+            {"device": "id", "time": "at", "value": "list[?k==`dry`].v | [0]"},
+            [("f", TIME, "4", None)],
+            id="a text in back quotes, as the examples of AWS write it",
+        ),
     ],
 )  # fmt: skip
 def test_a_contract_reads_the_messages_of_its_fleet(payload: object, entry: object, wanted: list[Row]) -> None:
