@@ -10,11 +10,14 @@ from typing import Any
 
 from infra.deploy import templates
 from infra.deploy.cloudformation import InputError
+from infra.functions.alert.policy import parse
 from infra.switches import nearest
 from producer.fleet.topics import patterns
 
 OF_SETTINGS = {"ReadingContracts": "reading_contracts", "InitialPosition": "initial_position"}
 """Parameters whose values only the consumer can judge."""
+INLINE = {"ReadingContracts": "[", "AlertPolicy": "{"}
+"""Parameters of JSON, with its first character; what begins otherwise names a file."""
 MAX_LENGTH = 4096
 """Characters of a parameter's value in CloudFormation."""
 BY_VARIABLES = {"Image": "IMAGE=...", "ServiceRoleArn": "ROLE=..."}
@@ -37,20 +40,21 @@ def assignments(text: str | None) -> dict[str, str]:
             raise InputError(f'PARAMS: {word} is not Name=value; such as PARAMS="ShardCount=4 MaxTasks=2"')
         if given.setdefault(name, value) != value:
             raise InputError(f"PARAMS: {name} is given twice, as {given[name]} and as {value}")
-    if contracts := given.get("ReadingContracts"):
-        given["ReadingContracts"] = _contracts(contracts)
+    for name, bracket in INLINE.items():
+        if text_or_file := given.get(name):
+            given[name] = _inline(name, bracket, text_or_file)
     return given
 
 
-def _contracts(text: str) -> str:
-    """Contracts as the task gets them: inline, without the blanks of the file that `text` may name."""
-    if not text.startswith("["):
+def _inline(name: str, bracket: str, text: str) -> str:
+    """JSON as task or function get it: inline, without the blanks of the file that `text` may name."""
+    if not text.startswith(bracket):
         try:
             text = json.dumps(json.loads(Path(text).read_text()), separators=(",", ":"), ensure_ascii=False)
         except (OSError, ValueError) as error:
-            raise InputError(f"ReadingContracts: {text}: {getattr(error, 'strerror', None) or error}") from None
+            raise InputError(f"{name}: {text}: {getattr(error, 'strerror', None) or error}") from None
     if len(text) > MAX_LENGTH:
-        raise InputError(f"ReadingContracts has {len(text)} characters, but a parameter at most {MAX_LENGTH}")
+        raise InputError(f"{name} has {len(text)} characters, but a parameter at most {MAX_LENGTH}")
     return text
 
 
@@ -79,6 +83,18 @@ def require_valid(given: Mapping[str, str]) -> None:
             _require_setting(name, value)
         if name == "TopicPattern":
             _require_topics(value)
+    if policy := given.get("AlertPolicy"):
+        _require_policy(policy, given)
+
+
+def _require_policy(text: str, given: Mapping[str, str]) -> None:
+    """InputError with what the alert function would say at each call."""
+    defaults = {name: str(each.get("Default", "")) for name, each in templates.parameters(templates.DATA).items()}
+    known = defaults | dict(given)
+    try:
+        parse(text, known["AlertWhen"], known["AlertThreshold"] or known["HumidityThreshold"])
+    except ValueError as error:
+        raise InputError(f"AlertPolicy: {error}") from None
 
 
 def _require_setting(name: str, value: str) -> None:

@@ -95,7 +95,9 @@ def test_the_lease_tables_have_the_names_that_the_kcl_makes_of_the_application()
     data = TEMPLATES["data"]
     application = data["Outputs"]["ApplicationName"]["Value"]["Fn::Sub"]
     tables = {t.properties.get("TableName", {}).get("Fn::Sub") for t in of("AWS::DynamoDB::Table")} - {None}
-    assert tables == {f"{application}{suffix}" for suffix in ("", "-CoordinatorState", "-WorkerMetricStats")}
+    assert tables - {"${AWS::StackName}-alerts"} == {
+        f"{application}{suffix}" for suffix in ("", "-CoordinatorState", "-WorkerMetricStats")
+    }
 
 
 def named(value: Any) -> set[str]:

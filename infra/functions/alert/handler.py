@@ -7,19 +7,38 @@ message that was sent again from the queue of what could not be delivered may ha
 Environment: TOPIC_ARN; ALERT_FIELD, ALERT_WHEN, ALERT_UNIT; ALERT_DEVICE_FIELD, ALERT_TIME_FIELD, ALERT_MAX_AGE (s, 0
 for any). What SNS refuses is raised, so that Lambda tries again and then keeps the event in that queue; nothing that a
 device sends fails the function.
+
+With a policy (ALERT_POLICY, see policy.py; then also ALERT_THRESHOLD or HUMIDITY_THRESHOLD, STACK_NAME, SENSOR_TABLE,
+DEVICES_TABLE) an alert is told of each episode instead of each reading, and a schedule calls with EVERY_MINUTE.
 """
 
 import os
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from functools import cache, partial
 from typing import Any
 
 import boto3
+from botocore.config import Config
 
+from . import minute
+from .fleet import Fleet
+from .policy import parse
+from .service import Alerts, Words
+from .store import Store
+from .words import attributes
+
+EVERY_MINUTE = {"sensorstreamMinute": True}
+"""The event of the schedule. A rule adds more to a message, so no device can send it."""
+LATE = 7_200_000
+"""ms from a reading's arrival after which it begins and ends no episode: what a device was like then is no news, and
+what ended meanwhile is no longer remembered."""
 REFERENCE = ("humidity", "below")
 """Of this field and direction the texts are those of the reference architecture."""
 WORDS = {"below": "under", "above": "over"}
-MAX_ATTRIBUTE = 256  # characters of an attribute; names of devices have 128 at most
+MAX_DEVICE = 256  # characters of a name with a policy
 MAX_SUBJECT = 99  # SNS takes less than 100
 MILLIS = ((10**11, 1000), (10**14, 1), (10**17, 10**-3), (10**20, 10**-6))
 """Below each bound a time since the epoch is in s, ms, us, ns: for the years 2000 to 2099 they do not overlap."""
@@ -31,6 +50,9 @@ def handle(event: dict[str, Any], _context: object) -> None:
     """A value that is a text is reported as it was sent; a number is what Lambda's runtime has parsed, a float of some
     17 digits."""
     given = os.environ
+    if event == EVERY_MINUTE:
+        minute.run(alerts())
+        return
     field, when = given.get("ALERT_FIELD", REFERENCE[0]), given.get("ALERT_WHEN", REFERENCE[1])
     value = event.get("sensorstreamValue", found(event, field))
     device = name(found(event, given.get("ALERT_DEVICE_FIELD", "name"))) or name(event.get("sensorstreamDevice"))
@@ -40,6 +62,9 @@ def handle(event: dict[str, Any], _context: object) -> None:
         return
     if (old := age(sent, event.get("sensorstreamArrival"))) > (most := int(given.get("ALERT_MAX_AGE", "0"))) > 0:
         print(f"not reported: the reading of {device} was {old:.0f} s old when it arrived, more than {most} s")
+        return
+    if given.get("ALERT_POLICY"):
+        observe(device, value, sent, event.get("sensorstreamArrival"))
         return
     shown, word = ("Humidity" if (field, when) == REFERENCE else field), WORDS[when]
     unit = f" {given['ALERT_UNIT']}" if given.get("ALERT_UNIT") else ""
@@ -87,12 +112,37 @@ def millis(sent: Any) -> float | None:
     return next((number * factor for bound, factor in MILLIS if abs(number) < bound), None)
 
 
-def attributes(**values: object) -> dict[str, Any]:
-    """The alert for programs: texts of 1..MAX_ATTRIBUTE characters. Other values are left out, so that an unusual value
-    does not prevent the alert."""
-    texts = {name: str(value) for name, value in values.items() if value is not None}
-    return {
-        name: {"DataType": "String", "StringValue": text}
-        for name, text in texts.items()
-        if 0 < len(text) <= MAX_ATTRIBUTE and text.isprintable()
-    }
+@cache
+def alerts() -> Alerts:
+    """By the policy in the environment; ValueError if it is none, which fails each call."""
+    given = os.environ
+    field, when = given["ALERT_FIELD"], given["ALERT_WHEN"]
+    policy = parse(given["ALERT_POLICY"], when, given["ALERT_THRESHOLD"] or given["HUMIDITY_THRESHOLD"])
+    dynamodb = boto3.client("dynamodb", config=Config(connect_timeout=2, read_timeout=5))
+    once = boto3.client("sns", config=Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1}))
+    return Alerts(
+        policy,
+        Store(dynamodb, f"{given['STACK_NAME']}-alerts"),
+        Fleet(dynamodb, given["SENSOR_TABLE"], given["DEVICES_TABLE"], field),
+        partial(once.publish, TopicArn=given["TOPIC_ARN"]),
+        Words("Humidity" if (field, when) == REFERENCE else field, when, f" {u}" if (u := given["ALERT_UNIT"]) else ""),
+    )
+
+
+def observe(device: str | None, value: Any, sent: Any, arrived: Any) -> None:
+    """A reading under a policy; what cannot be a state of a device is logged."""
+    now = time.time_ns() // 1_000_000
+    try:
+        number = Decimal(str(value).strip())
+        (device or "").encode()
+    except (InvalidOperation, UnicodeEncodeError):
+        number = Decimal("NaN")
+    if not device or len(device) > MAX_DEVICE or isinstance(value, bool) or not number.is_finite():
+        print(f"not reported: {str(value)[:40]!a} of {str(device)[:MAX_DEVICE]!a} is no number of a device with a name")
+        return
+    came = int(arrived) if isinstance(arrived, int | float) else now
+    if now - came > LATE:
+        print(f"not reported: the reading of {device} arrived {(now - came) // 60_000} minutes ago")
+        return
+    moment = millis(sent)
+    alerts().reading(device, number, str(value), int(moment) if moment is not None and moment > 0 else came)

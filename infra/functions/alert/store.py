@@ -1,0 +1,187 @@
+"""The table of alerts: the state of each device under each rule, the notices that wait, and the history.
+
+Rows, by `Part` (kind and bucket) and `Id`; docs/decisions/0034-alerts.md says why:
+
+- `state#nn`, `<rule>#<device>`: a State. Replaced only as it was read; deleted by its time to live once it has ended.
+- `outbox#nn`, id of the notice: a Notice that nobody has been told yet, and who may send it.
+- `history#nn`, time and id: the same Notice for people to look up; deleted after HISTORY_DAYS.
+- `minute#00`: which minute's call is under way, how many notices a minute has had, and which digests were sent.
+"""
+
+import json
+import zlib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from .episodes import Notice, State
+
+BUCKETS = 16
+"""Partitions of each kind: one takes 1,000 writes a second."""
+AT_ONCE = 8  # requests
+BATCH = 25  # rows of a BatchWriteItem
+HISTORY_DAYS = 90
+DAY = 86_400
+
+Item = dict[str, Any]
+_encode, _decode = TypeSerializer().serialize, TypeDeserializer().deserialize
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A notice in the outbox. Until `lease` (ms) only who made it may send it."""
+
+    notice: Notice
+    lease: int
+    digest: str | None
+
+
+class Store:
+    """The table, through a client of DynamoDB. What DynamoDB refuses for another reason than a condition is raised."""
+
+    def __init__(self, client: Any, table: str) -> None:
+        self._client, self._table = client, table
+
+    def states(self, device: str, rules: Iterable[str]) -> dict[str, State]:
+        """The state of a device under each of these rules, where there is one; as it is now."""
+        keys = [_key("state", device, f"{rule}#{device}") for rule in rules]
+        found: list[Item] = []
+        while keys:
+            answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
+            found += answer["Responses"].get(self._table, [])
+            keys = answer.get("UnprocessedKeys", {}).get(self._table, {}).get("Keys", [])
+        return {state.rule: state for state in map(_state, found)}
+
+    def change(self, before: State | None, after: State, notice: Notice, cooldown: int, lease: int) -> bool:
+        """Puts state, notice and history, all or none; False if the state is not `before` any more."""
+        condition: Item = {"ConditionExpression": "attribute_not_exists(Id)"}
+        if before:
+            values = {":version": {"N": str(before.version)}}
+            condition = {"ConditionExpression": "Version = :version", "ExpressionAttributeValues": values}
+        rows = [_history(notice, after.changed)] + ([_waiting(notice, lease, None)] if notice.told else [])
+        puts = [{"Put": {"TableName": self._table, "Item": row}} for row in rows]
+        put = {"Put": {"TableName": self._table, "Item": _state_row(after, cooldown), **condition}}
+        try:
+            self._client.transact_write_items(TransactItems=[put, *puts])
+        except self._client.exceptions.TransactionCanceledException as error:
+            reasons = {each.get("Code") for each in error.response.get("CancellationReasons", [])}
+            if reasons & {"ConditionalCheckFailed", "TransactionConflict"}:
+                return False
+            raise
+        return True
+
+    def count(self, minute: int) -> int:
+        """Counts one notice more in this minute, and returns how many there are now."""
+        answer = self._client.update_item(
+            TableName=self._table,
+            Key=_own(f"count#{minute}"),
+            UpdateExpression="ADD Notices :one SET ExpiresAt = :expires",
+            ExpressionAttributeValues={":one": {"N": "1"}, ":expires": {"N": str(minute * 60 + DAY)}},
+            ReturnValues="UPDATED_NEW",
+        )
+        return int(answer["Attributes"]["Notices"]["N"])
+
+    def begin(self, now: int, until: int) -> bool:
+        """Whether no call of a minute is under way; then this one is, until that time (ms)."""
+        try:
+            self._client.update_item(
+                TableName=self._table,
+                Key=_own("call"),
+                UpdateExpression="SET BusyUntil = :until",
+                ConditionExpression="attribute_not_exists(BusyUntil) OR BusyUntil <= :now",
+                ExpressionAttributeValues={":until": {"N": str(until)}, ":now": {"N": str(now)}},
+            )
+        except self._client.exceptions.ConditionalCheckFailedException:
+            return False
+        return True
+
+    def digest_sent(self, digest: str, now: int) -> None:
+        self._client.put_item(
+            TableName=self._table, Item=_own(f"digest#{digest}") | {"ExpiresAt": {"N": str(now // 1000 + 30 * DAY)}}
+        )
+
+    def is_digest_sent(self, digest: str) -> bool:
+        return "Item" in self._client.get_item(TableName=self._table, Key=_own(f"digest#{digest}"), ConsistentRead=True)
+
+    def waiting(self) -> list[Waiting]:
+        """All notices that nobody has been told yet."""
+        return [_from_outbox(row) for rows in self._each_bucket("outbox") for row in rows]
+
+    def open_states(self) -> list[State]:
+        """All episodes that have not ended."""
+        return [state for rows in self._each_bucket("state") for state in map(_state, rows) if state.open]
+
+    def join(self, waiting: Iterable[Waiting], digest: str) -> None:
+        """Makes notices part of a digest. Only for who has begun the minute's call, after their leases."""
+        self._write([{"PutRequest": {"Item": _waiting(each.notice, each.lease, digest)}} for each in waiting])
+
+    def told(self, notices: Iterable[Notice]) -> None:
+        """Takes notices out of the outbox."""
+        self._write([{"DeleteRequest": {"Key": _key("outbox", n.device, n.id)}} for n in notices])
+
+    def _each_bucket(self, kind: str) -> Iterator[list[Item]]:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            yield from pool.map(self._all, [f"{kind}#{bucket:02}" for bucket in range(BUCKETS)])
+
+    def _all(self, part: str) -> list[Item]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="Part = :part",
+            ExpressionAttributeValues={":part": {"S": part}},
+            ConsistentRead=True,
+        )
+        return [item for page in pages for item in page["Items"]]
+
+    def _write(self, requests: list[Item]) -> None:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            batches = [requests[i : i + BATCH] for i in range(0, len(requests), BATCH)]
+            for _ in pool.map(self._write_batch, batches):
+                pass
+
+    def _write_batch(self, requests: list[Item]) -> None:
+        while requests:
+            answer = self._client.batch_write_item(RequestItems={self._table: requests})
+            requests = answer.get("UnprocessedItems", {}).get(self._table, [])
+
+
+def _key(kind: str, device: str, name: str) -> Item:
+    bucket = zlib.crc32(device.encode()) % BUCKETS
+    return {"Part": {"S": f"{kind}#{bucket:02}"}, "Id": {"S": name}}
+
+
+def _own(name: str) -> Item:
+    return {"Part": {"S": "minute#00"}, "Id": {"S": name}}
+
+
+def _state_row(state: State, cooldown: int) -> Item:
+    expires = state.expires(cooldown)
+    given = {name.capitalize(): _encode(value) for name, value in asdict(state).items()}
+    ends = {"ExpiresAt": {"N": str(expires)}} if expires else {}
+    return _key("state", state.device, f"{state.rule}#{state.device}") | given | ends
+
+
+def _state(row: Item) -> State:
+    given: dict[str, Any] = {name: _decode(row[name.capitalize()]) for name in State.__dataclass_fields__}
+    return State(**given | {name: int(given[name]) for name in ("changed", "at", "version")})
+
+
+def _waiting(notice: Notice, lease: int, digest: str | None) -> Item:
+    row = {"Notice": {"S": json.dumps(notice.as_dict())}, "Lease": {"N": str(lease)}}
+    return _key("outbox", notice.device, notice.id) | row | ({"Digest": {"S": digest}} if digest else {})
+
+
+def _from_outbox(row: Item) -> Waiting:
+    notice = Notice(**{"value": None} | json.loads(row["Notice"]["S"]))
+    return Waiting(notice, int(row["Lease"]["N"]), row["Digest"]["S"] if "Digest" in row else None)
+
+
+def _history(notice: Notice, now: int) -> Item:
+    moment = datetime.fromtimestamp(now / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return _key("history", notice.device, f"{moment} {notice.id}") | {
+        "Notice": {"S": json.dumps(notice.as_dict())},
+        "ExpiresAt": {"N": str(now // 1000 + HISTORY_DAYS * DAY)},
+    }

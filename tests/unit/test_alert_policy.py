@@ -1,0 +1,147 @@
+"""What an alert policy may say, and what it answers when it says something else."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.deploy.cloudformation import InputError
+from infra.deploy.parameters import assignments, require_valid
+from infra.functions.alert.policy import MAX_LENGTH, Policy, parse
+
+DRY = {"name": "dry"}
+
+
+def policy(*rules: dict[str, Any], when: str = "below", **given: Any) -> Policy:
+    return parse(json.dumps({"rules": [*rules], **given}), when, "35")
+
+
+def test_a_rule_says_little_and_means_the_rest() -> None:
+    [rule] = policy(DRY).rules
+    assert (rule.devices, rule.kind, rule.limit, rule.severity) == ("*", "threshold", Decimal(35), "warning")
+    assert (int(rule.hysteresis), rule.cooldown, rule.recovery) == (0, 0, True)
+
+
+def test_of_rules_with_one_name_the_first_that_matches_counts() -> None:
+    found = policy(
+        {"name": "dry", "devices": "cellar-3", "threshold": 10},
+        {"name": "dry", "devices": "cellar-*", "threshold": 20},
+        {"name": "dry"},
+        {"name": "very-dry", "threshold": 5, "severity": "critical"},
+        {"name": "gone", "silent": 3, "interval": 10},
+    )
+    limits = {
+        device: [(r.name, int(r.limit)) for r in found.of(device, "threshold")]
+        for device in ("cellar-3", "cellar-4", "Cellar-3")
+    }
+    assert limits == {
+        "cellar-3": [("dry", 10), ("very-dry", 5)],
+        "cellar-4": [("dry", 20), ("very-dry", 5)],
+        "Cellar-3": [("dry", 35), ("very-dry", 5)],
+    }
+    assert [(r.name, int(r.limit)) for r in found.of("cellar-3", "silent")] == [("gone", 30)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "when", "measured", "excess"),
+    [
+        (DRY, "below", 34, 1), (DRY, "below", 36, -1), (DRY, "above", 36, 1),
+        ({"name": "fast", "change": 2}, "below", -3, 1), ({"name": "fast", "change": 2}, "below", 3, -5),
+        ({"name": "fast", "change": 2}, "above", 3, 1), ({"name": "gone", "silent": 2, "interval": 15}, "below", 31, 1),
+    ],
+)  # fmt: skip
+def test_the_excess_is_how_far_beyond_the_limit(rule: dict[str, Any], when: str, measured: int, excess: int) -> None:
+    [found] = policy(rule, when=when).rules
+    assert found.excess(Decimal(measured)) == excess
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("[]", "the policy must be an object"),
+        ("{,}", "it is not JSON"),
+        ('{"rules":' + "[" * 2_000 + "}", "it is not JSON"),
+        ('{"rules": []}', "rules must be a list of 1 to 40"),
+        ('{"rules": [{"name": "dry"}], "quite": {}}', "the policy: quite is not known; there are digest, format"),
+        ('{"rules": [{}]}', "a rule: name must be"),
+        ('{"rules": ["dry"]}', "a rule must be an object"),
+        ('{"rules": [{"name": "Dry"}]}', "rule Dry: name must be up to 32 of a-z 0-9 -"),
+        ('{"rules": [{"name": "dry", "devices": 3}]}', "rule dry: devices must be a name"),
+        ('{"rules": [{"name": "dry", "threshold": 30, "silent": 3}]}', "threshold and silent need a rule each"),
+        ('{"rules": [{"name": "dry", "threshold": 40}]}', "looser than AlertThreshold, 35"),
+        ('{"rules": [{"name": "dry", "threshold": "30"}]}', "rule dry: threshold must be a number"),
+        ('{"rules": [{"name": "dry", "threshold": NaN}]}', "rule dry: threshold must be a number"),
+        ('{"rules": [{"name": "dry", "severity": "bad"}]}', "severity must be one of info, warning, critical"),
+        ('{"rules": [{"name": "dry", "cooldown": 1.5}]}', "rule dry: cooldown must be a whole number of 0 to 10080"),
+        ('{"rules": [{"name": "dry", "cooldown": []}]}', "rule dry: cooldown must be a whole number"),
+        ('{"rules": [{"name": "dry", "hysteresis": -1}]}', "rule dry: hysteresis must be at least 0"),
+        ('{"rules": [{"name": "dry", "recovery": "no"}]}', "rule dry: recovery must be true or false"),
+        ('{"rules": [{"name": "dry", "interval": 5}]}', "rule dry: interval is that of silent"),
+        ('{"rules": [{"name": "gone", "silent": 3}]}', "rule gone: interval must be a number"),
+        ('{"rules": [{"name": "gone", "silent": 3, "interval": 1}]}', "is 3 minutes, but must be 20..7200"),
+        ('{"rules": [{"name": "a"}, {"name": "a", "change": 1}]}', "rules named a are of two kinds"),
+        ('{"rules": [{"name": "a"}], "digest": 101}', "the policy: digest must be a whole number of 0 to 100"),
+        ('{"rules": [{"name": "a"}], "format": "html"}', "format must be one of text, chat"),
+        ('{"rules": [{"name": "a"}], "quiet": {"from": "22", "to": "06:00"}}', "quiet: from and to must be times"),
+        ('{"rules": [{"name": "a"}], "quiet": {"from": "06:00", "to": "06:00"}}', "quiet: from and to must differ"),
+        ('{"rules": [{"name": "a"}], "quiet": {"from": "22:00", "to": "06:00", "zone": "Berlin"}}', "Berlin is not"),
+        (json.dumps({"rules": [{"name": "a"}], "x": "x" * MAX_LENGTH}), "characters, but may have 3000"),
+    ],
+)  # fmt: skip
+def test_a_policy_that_is_none_is_refused_with_what_is_wrong(given: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        parse(given, "below", "35")
+    with pytest.raises(InputError, match="AlertPolicy" if given.startswith("[") else f"AlertPolicy: .*{said}"):
+        require_valid({"AlertPolicy": given})
+
+
+def test_a_deployment_takes_a_policy_or_the_name_of_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "policy.json"
+    file.write_text(json.dumps({"rules": [DRY]}, indent=2))
+    given = assignments(f"AlertPolicy={file}")
+    assert given == {"AlertPolicy": '{"rules":[{"name":"dry"}]}'}
+    require_valid(given)
+    require_valid({"AlertPolicy": ""})
+    with pytest.raises(InputError, match=r"AlertPolicy: none\.json: No such file"):
+        assignments("AlertPolicy=none.json")
+
+
+def test_a_looser_threshold_is_taken_with_the_parameter_that_lets_its_readings_through() -> None:
+    loose = {"AlertPolicy": '{"rules":[{"name":"dry","threshold":40}]}'}
+    with pytest.raises(InputError, match="give AlertThreshold=40 with the policy"):
+        require_valid(loose)
+    require_valid(loose | {"AlertThreshold": "40"})
+    require_valid(loose | {"HumidityThreshold": "45"})
+    with pytest.raises(InputError, match="looser than AlertThreshold, 45, above"):
+        require_valid(loose | {"HumidityThreshold": "45", "AlertWhen": "above"})
+
+
+def at(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    ("now", "due"),
+    [
+        ("2026-06-01T12:00+02:00", "2026-06-01T12:00+02:00"),
+        ("2026-06-01T21:59+02:00", "2026-06-01T21:59+02:00"),
+        ("2026-06-01T22:00+02:00", "2026-06-02T06:30+02:00"),
+        ("2026-06-02T06:29+02:00", "2026-06-02T06:30+02:00"),
+        ("2026-06-02T06:30+02:00", "2026-06-02T06:30+02:00"),
+        ("2026-10-25T01:00+02:00", "2026-10-25T06:30+01:00"),
+        ("2026-03-29T01:00+01:00", "2026-03-29T06:30+02:00"),
+    ],
+)
+def test_notices_wait_for_the_end_of_the_quiet_hours_of_the_zone(now: str, due: str) -> None:
+    found = policy(DRY, quiet={"from": "22:00", "to": "06:30", "zone": "Europe/Berlin"})
+    assert found.due("warning", at(now)) == at(due)
+    assert found.due("critical", at(now)) == at(now)
+
+
+def test_quiet_hours_within_a_day_end_on_it() -> None:
+    found = policy(DRY, quiet={"from": "12:00", "to": "13:00"})
+    noon = datetime(2026, 6, 1, 12, 30, tzinfo=UTC)
+    assert found.due("info", int(noon.timestamp() * 1000)) == at("2026-06-01T13:00Z")
