@@ -42,12 +42,17 @@ class Device:
 
     async def series(self, request: web.Request) -> web.Response:
         """`?from=&to=[&measure=]`: the range in BUCKETS."""
-        start, end, measure = number(request, "from"), number(request, "to"), request.query.get("measure")
-        if start is None or end is None:
-            raise BadRequest("from and to are missing")
+        (start, end), measure = _both(request), request.query.get("measure")
         device = request.match_info["device"]
         found = await self._blocking(self._history.series, device, measure, start, end, BUCKETS)
         return web.json_response(found._asdict())
+
+    async def rollups(self, request: web.Request) -> web.Response:
+        """`?from=&to=`: the range in at most BUCKETS made of rollups; null where readings show more."""
+        start, end = _both(request)
+        found = await self._blocking(self._history.rollups, request.match_info["device"], start, end, BUCKETS)
+        series = {name: each._asdict() for name, each in found.series.items()} if found else {}
+        return web.json_response(found and {"seconds": found.seconds, "series": series})
 
     async def archived(self, request: web.Request) -> web.Response:
         """`?before=`, in ms: records under this partition key with their payloads, newest first."""
@@ -90,3 +95,10 @@ class Device:
                 raise
             return [], found
         return [row for row in rows if row.time > since], None
+
+
+def _both(request: web.Request) -> tuple[int, int]:
+    start, end = number(request, "from"), number(request, "to")
+    if start is None or end is None:
+        raise BadRequest("from and to are missing")
+    return start, end

@@ -1,6 +1,8 @@
 """The readings of devices, as the deployment's query API gives them: the client's role may ask it."""
 
+import math
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -10,6 +12,7 @@ from producer.fleet.message import iso_utc
 
 READINGS, DEVICES, LATEST = 1000, 1000, 50  # that the API gives at most in one answer
 SERIES_PAGES = 20  # that are asked for one chart, each of up to 5,000 readings
+WINDOWS = 60  # of rollups, that a chart is made of at least where there are readings, too
 
 
 class Row(NamedTuple):
@@ -44,6 +47,13 @@ class Series(NamedTuple):
     more: bool
 
 
+class Rollups(NamedTuple):
+    """A range made of rollups of so many seconds: the series of each number, by its name; `value` is the reading's."""
+
+    seconds: int
+    series: dict[str, Series]
+
+
 class History:
     """Asks as whoever the stack's session is. Raises UserError or one of AWS_ERRORS."""
 
@@ -61,10 +71,33 @@ class History:
 
     def series(self, device: str, measure: str | None, start: int, end: int, buckets: int) -> Series:
         """A range (ms, without its end) in that many buckets; of the value without a measure."""
+        return self._series(device=device, measure=measure, buckets=buckets, **_range(start, end))
+
+    def rollups(self, device: str, start: int, end: int, buckets: int) -> Rollups | None:
+        """The same from rollups, of all numbers. None where rows of readings show more: for a short range, or one that
+        has readings from before the first of its rollups, which may be a window later than the range."""
+        span = {"device": device, **_range(start, end)}
+        oldest = self._api.get("/rollups", **span, order="asc", limit=1)["rollups"]
+        if not oldest:
+            return None
+        reading = self._api.get("/readings", **span, order="asc", limit=1)["readings"]
+        newest = self._api.get("/rollups", **span, limit=1)["rollups"][0]
+        seconds = math.lcm(oldest[0]["seconds"], newest["seconds"])
+        if reading and (end - start < WINDOWS * seconds * 1000 or _gap(reading[0], oldest[0]) > seconds):
+            return None
+        every = seconds * max(1, math.ceil((end - start) / buckets / seconds / 1000))
+        names = {"value": None} if "value" in newest else {}
+        names |= {name: name for name in newest.get("measures", {})}
+        series = {
+            name: self._series(**span, measure=measure, every=f"{every}s", source="rollups")
+            for name, measure in names.items()
+        }
+        return Rollups(newest["seconds"], series)
+
+    def _series(self, **asked: Any) -> Series:
         found: list[tuple[str, int, str, str, str]] = []
         every, more = 0.0, False
-        pages = self._api.pages("/series", device=device, measure=measure, **_range(start, end), buckets=buckets)
-        for answer in islice(pages, SERIES_PAGES):
+        for answer in islice(self._api.pages("/series", **asked), SERIES_PAGES):
             every, more = float(answer["everySeconds"]), "next" in answer
             found += [
                 (each["time"], each["count"], str(each["min"]), str(each["max"]), str(each["mean"]))
@@ -80,6 +113,12 @@ class History:
         """Page by page each device that was seen: its name, when (ISO), and a reading of about then."""
         for answer in self._api.pages("/devices", limit=DEVICES):
             yield [(item["device"], item["seen"], Row.of(item)) for item in answer["devices"]]
+
+
+def _gap(reading: dict[str, Any], rollup: dict[str, Any]) -> float:
+    """Seconds from one to the other."""
+    at, start = (datetime.fromisoformat(each["time"]) for each in (reading, rollup))
+    return (start - at).total_seconds()
 
 
 def _range(start: int | None, end: int | None) -> dict[str, str | None]:

@@ -72,6 +72,7 @@ class Server:
                 web.post("/api/dead-letters/redrive", letters.redrive),
                 web.get("/api/devices/{device}/readings", device.readings),
                 web.get("/api/devices/{device}/series", device.series),
+                web.get("/api/devices/{device}/rollups", device.rollups),
                 web.get("/api/devices/{device}/archived", device.archived),
                 web.get("/api/devices/{device}/live", device.live),
             ]

@@ -224,6 +224,23 @@ def test_a_range_is_chosen_by_the_keyboard_and_paused(system: System, browser: B
         expect(page.get_by_role("table")).to_contain_text("21.5")
 
 
+def test_a_long_range_is_drawn_of_rollups_and_the_page_says_so(system: System, browser: Browser) -> None:
+    table, now = system.stack.outputs["RollupTable"], time.time_ns() // 1_000_000
+    number = {"M": {name: {"N": "21.5"} for name in ("Last", "Min", "Max", "Sum")} | {"Count": {"N": "1"}}}
+    for minute in range(60, 300):
+        at = iso_utc(now - minute * 60_000)
+        window = {"SensorId": {"S": "console-rolled"}, "Window": {"S": f"{at[:17]}00Z/60/shardId-000000000000"}}
+        row: Any = window | {"Readings": {"N": "1"}, "First": {"S": at}, "Last": {"S": at}, "Value": number}
+        system.client("dynamodb").put_item(TableName=table, Item=row)
+    with console(system, "client") as running:
+        page = running.open(browser, "#/device/console-rolled")
+        expect(page.get_by_text("No readings in this range")).to_be_visible()
+        page.get_by_role("button", name="6 h").click()
+        expect(page.get_by_text("The charts show rollups of 60 seconds")).to_be_visible()
+        expect(page.get_by_role("img", name=re.compile("value: 12[01] parts, the last one 21.5"))).to_be_visible()
+        assert findings(page) == []
+
+
 def test_a_client_is_told_that_the_pipeline_and_dead_letters_need_the_operator(
     system: System, browser: Browser
 ) -> None:

@@ -100,6 +100,6 @@ export function Chart({ name, series, range, limit, when, onZoom, height = 170, 
     <figcaption><span>${name}</span><b>${texts[shown] ?? ""}</b>
       ${limit !== null && html`<span class="limit">alert ${when} ${limit}</span>`}
       ${index !== null && points[0][shown] !== undefined && html`<span class="hint">${new Date(points[0][shown] * 1000).toLocaleString()}</span>`}</figcaption>
-    <div ref=${place} role="img" aria-label=${`${name}: ${texts.length} readings, the last one ${texts.at(-1) ?? "none"}`}></div>
+    <div ref=${place} role="img" aria-label=${`${name}: ${texts.length} ${banded ? "parts" : "readings"}, the last one ${texts.at(-1) ?? "none"}`}></div>
   </figure>`;
 }

@@ -31,6 +31,7 @@ function useRows(device, range) {
   const [problem, setProblem] = useState(null);
   const [state, setState] = useState("connecting");
   const [series, setSeries] = useState({}); // by the name of the number
+  const [rolled, setRolled] = useState(null); // seconds of the rollups that the series are made of
   const merge = (came) => setRows((known) => {
     const all = new Map((known ?? []).map((row) => [row.time, row]));
     came.forEach((row) => all.set(row.time, row));
@@ -44,15 +45,23 @@ function useRows(device, range) {
       merge(found.rows);
       setMore(found.more);
       setProblem(null);
+      const whole = { from: query.from, to: query.to ?? Date.now() };
+      const rollups = found.more || found.rows.length === 0 ? await get(`${path}/rollups`, whole) : null;
+      setRolled(rollups?.seconds ?? null);
+      if (rollups) return setSeries(rollups.series);
       if (!found.more) return setSeries({});
       // Too many to show each: put together by the query function.
       const names = seriesOf(found.rows).map((each) => each.name);
-      const whole = { from: query.from, to: query.to ?? Date.now() };
       return setSeries(Object.fromEntries(await Promise.all(names.map(async (name) =>
         [name, await get(`${path}/series`, { ...whole, measure: name === "value" ? null : name })]))));
     }).catch(setProblem);
   };
-  useEffect(() => { setRows(null); setSeries({}); load.current(); }, [range]);
+  useEffect(() => { setRows(null); setSeries({}); setRolled(null); load.current(); }, [range]);
+  useEffect(() => { // rollups do not come by themselves
+    if (!range.live || !rolled) return undefined;
+    const again = setInterval(() => load.current(), Math.max(10, rolled) * 1000);
+    return () => clearInterval(again);
+  }, [range, rolled]);
   useEffect(() => {
     if (!range.live) { setState("paused"); return undefined; }
     let lost = false;
@@ -66,19 +75,22 @@ function useRows(device, range) {
       setState(now);
     });
   }, [range.live, path]);
-  return { rows, more, series, problem, state };
+  return { rows, more, series, rolled, problem, state };
 }
 
 function Readings({ about, device }) {
   const [range, setRange] = useState({ live: true, seconds: USUAL });
-  const { rows: all, more, series, problem, state } = useRows(device, range);
+  const { rows: all, more, series, rolled, problem, state } = useRows(device, range);
   const now = useNow();
   // What was in a range that moves on leaves it.
   const rows = useMemo(() => (range.live ? all?.filter((row) => ms(row) >= now - range.seconds * 1000) : all), [all, range, now]);
   const zoom = (from, to) => setRange({ live: false, from: Math.floor(from * 1000), to: Math.ceil(to * 1000) });
   const limits = () => (range.live ? [Date.now() / 1000 - range.seconds, Date.now() / 1000] : [range.from / 1000, range.to / 1000]);
   const last = all?.at(-1);
-  const charts = useMemo(() => seriesOf(rows ?? []), [rows]);
+  const charts = useMemo(() => {
+    const found = seriesOf(rows ?? []), known = new Set(found.map((each) => each.name));
+    return [...found, ...Object.keys(series).filter((name) => !known.has(name)).map((name) => ({ name, points: [[], []], texts: [] }))];
+  }, [rows, series]);
   return html`
     <div class="toolbar">
       <div class="segments" role="group" aria-label="Range">${RANGES.map(([text, seconds]) => html`
@@ -91,17 +103,19 @@ function Readings({ about, device }) {
       ${last && html`<span class="hint">last reading <${When} ms=${ms(last)} now=${now} /></span>`}
     </div>
     <${Trouble} problem=${problem} needs="client" />
-    ${more && rows && html`<${Note}>The range has more than ${rows.length.toLocaleString("en")} readings. ${Object.keys(series).length === 0
+    ${rolled && html`<${Note}>The charts show rollups of ${plural(rolled, "second")}: mean, lowest and highest. Readings are in them once their archive object is stored.
+      ${Object.values(series).some((each) => each.more) && " The end of the range is missing: zoom in."}<//>`}
+    ${more && rows && !rolled && html`<${Note}>The range has more than ${rows.length.toLocaleString("en")} readings. ${Object.keys(series).length === 0
       ? "The newest are shown until all are put together." : "The charts show mean, lowest and highest of each part of it."}
       ${Object.values(series).some((each) => each.more) && " Its end is missing: zoom in."}<//>`}
     ${!rows && !problem && html`<p class="loading">Loading readings</p>`}
-    ${rows?.length === 0 && html`<${Empty} title="No readings in this range">Choose a longer range, or
+    ${rows?.length === 0 && !rolled && html`<${Empty} title="No readings in this range">Choose a longer range, or
       <a href="#/publish">publish one</a>. A name that no device has looks the same.<//>`}
-    ${rows?.length > 0 && html`
+    ${charts.length > 0 && html`
       <p class="hint">Drag over a chart to zoom into its time.</p>
       <div class="charts">${charts.map((each) => html`<${Chart} key=${each.name} ...${each} series=${series[each.name]} range=${limits} onZoom=${zoom} when=${about.alert.when}
         limit=${each.name === about.alert.field || (each.name === "value" && charts.length === 1) ? Number(about.alert.threshold) : null} />`)}</div>
-      <${Table} rows=${rows} now=${now} />`}
+      ${rows?.length > 0 && html`<${Table} rows=${rows} now=${now} />`}`}
     <${Archived} device=${device} />`;
 }
 
