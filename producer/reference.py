@@ -76,7 +76,8 @@ REFERENCES: Final = {
     ),
     "replay": Reference(
         "docs/replay.md",
-        "s3:GetObject, s3:ListBucket; into the table dynamodb:BatchWriteItem, dynamodb:DescribeTable; into a stream "
+        "s3:GetObject, s3:ListBucket; into the table dynamodb:BatchWriteItem, dynamodb:DescribeTable; "
+        "into rollups dynamodb:DescribeTable, dynamodb:PutItem; into a stream "
         "kinesis:DescribeStreamSummary, kinesis:PutRecords",
     ),
     "simulate": Reference(

@@ -31,6 +31,7 @@ REPORT = Option(
 
 ROWS: list[Parameter] = [
     setting(["--row-ttl-days"], "ROW_TTL_DAYS", "D", "must be as the consumer has it"),
+    setting(["--rollup-ttl-days"], "ROLLUP_TTL_DAYS", "D", "must be as the consumer has it"),
     setting(["--table-concurrency"], "TABLE_CONCURRENCY", "N", "requests at once"),
 ]
 """How rows are written: docs/settings.md."""
@@ -42,6 +43,13 @@ REPLAY: list[Parameter] = [
         flag_value="",
         metavar="[NAME]",
         help="write the rows; without a NAME into the stack's table",
+    ),
+    Option(
+        ["--to-rollups"],
+        is_flag=False,
+        flag_value="",
+        metavar="[NAME]",
+        help="count the whole archive in rollups, which are never counted twice; without a NAME into the stack's table",
     ),
     Option(["--to-stream"], metavar="NAME", help="put the original bytes into another stream"),
     *SPAN,
@@ -74,18 +82,24 @@ def audit(name: str, ledger: Path | None, no_stream: bool, wait: float, as_json:
 
 
 @click.command(params=[*REPLAY, JSON, STACK])
-def replay(name: str, as_json: bool, to_table: str | None, to_stream: str | None, **chosen: Any) -> int:
-    """Read the archive again, into the table or another stream."""
+def replay(
+    name: str, as_json: bool, to_table: str | None, to_rollups: str | None, to_stream: str | None, **chosen: Any
+) -> int:
+    """Read the archive again, into the table, the rollups or another stream."""
     from producer.aws.pace import Pace
-    from producer.ops import replay
+    from producer.ops import replay, rollup_replay
     from producer.ops.contract import consumer_settings
 
-    if (to_table is None) == (to_stream is None):
-        raise UsageError("one of --to-table and --to-stream")
+    if (to_table, to_rollups, to_stream).count(None) != 2:
+        raise UsageError("one of --to-table, --to-rollups and --to-stream")
+    if to_rollups is not None:
+        refuse("not with --to-rollups: a window may have readings of any time", "start", "end")
     within, pace = span(chosen["start"], chosen["end"]), Pace(chosen["rate"])
     stack = session.stack(name)
     if to_stream is not None:
         report = replay.to_stream(stack, to_stream, within, pace)
+    elif to_rollups is not None:
+        report = rollup_replay.to_rollups(stack, consumer_settings(stack, None, chosen, to_rollups), pace)
     else:
         report = replay.to_table(stack, consumer_settings(stack, to_table, chosen), within, pace)
     return printed(report, as_json, report.ok)

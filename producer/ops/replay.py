@@ -7,7 +7,7 @@ with one key the later one has the row, as before.
 import asyncio
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any
 
@@ -33,7 +33,8 @@ CHUNK = 2000  # readings that are written at once; the next ones wait until they
 @dataclass(slots=True)
 class Replayed:
     """What a replay did. `expired` counts readings whose rows the table would have forgotten by now, `otherwise`
-    records that give other rejects than when they were archived: they are read with other settings now."""
+    records that give other rejects than when they were archived: they are read with other settings now. `not_counted`
+    are archive objects from before there were rollups."""
 
     target: str
     archive_objects: int = 0
@@ -44,6 +45,7 @@ class Replayed:
     expired: int = 0
     otherwise: int = 0
     repeated: int = 0
+    not_counted: int = 0
     findings: Findings = field(default_factory=Findings)
 
     @property
@@ -51,8 +53,7 @@ class Replayed:
         return not self.findings
 
     def as_json(self) -> dict[str, Any]:
-        names = ("archive_objects", "records", "readings", "rows", "rejected", "expired", "otherwise", "repeated")
-        counts = {name: getattr(self, name) for name in names}
+        counts = {each.name: getattr(self, each.name) for each in fields(self) if each.type is int}
         return {"target": self.target, **counts, "findings": self.findings.as_json(), "ok": self.ok}
 
     def as_text(self) -> str:
@@ -61,12 +62,14 @@ class Replayed:
             lines.append(f"{self.readings} readings, {self.rows} rows written, {self.rejected} readings rejected")
         if self.expired:
             lines.append(
-                f"{self.expired} readings left out: their rows have expired (--row-ttl-days 0 writes them to stay)"
+                f"{self.expired} readings left out: their rows have expired (without days to keep them they stay)"
             )
         if self.otherwise:
             lines.append(
                 f"{self.otherwise} records are read otherwise than when they were archived: by other contracts"
             )
+        if self.not_counted:
+            lines.append(f"{self.not_counted} archive objects left out: they are not counted in rollups")
         if self.repeated:
             lines.append(f"{self.repeated} records may be in the stream twice: their first answer was lost")
         return "\n".join([*lines, *self.findings.as_lines()])
