@@ -130,11 +130,11 @@ class FakeDynamoDB:
 
 class FakeRollups:
     """A table of rollups that takes PutItem as DynamoDB does. `failures` are raised by the next requests; `lose` is how
-    many answers, after that many requests, are lost; `units` counts write units, also those of refused requests."""
+    many answers, after that many requests, are lost."""
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], dict[str, Any]] = {}
-        self.requests = self.working = self.units = 0
+        self.requests = self.working = 0
         self.failures: list[Exception] = []
         self.lose = 0
         self.written: Callable[[], None] = lambda: None
@@ -157,7 +157,6 @@ class FakeRollups:
         item, condition = request["Item"], request["ConditionExpression"]
         key = item["SensorId"]["S"], item["Window"]["S"]
         held = self.rows.get(key)
-        self.units += -(-max(item_bytes({"M": item}), item_bytes({"M": held or {}})) // 1024)
         if condition == "Counted = :was":
             met = held is not None and held.get("Counted") == request["ExpressionAttributeValues"][":was"]
         else:

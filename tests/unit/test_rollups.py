@@ -270,26 +270,6 @@ async def test_an_adopted_object_is_counted_with_all_its_records() -> None:
     assert numbers(table)[:2] == ("6", "21")
 
 
-async def test_a_write_per_window_and_archive_object(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reading a second and device, windows and archive objects of a minute: at most a twentieth of a write unit per
-    reading, though windows and objects do not begin together."""
-    table = FakeRollups()
-    rollups = ShardRollups(RollupTable(table.send, "rollups", 0, 4, Metrics()))
-    readings, position = 0, (0, 0)
-    for begin in range(17, 3600, 60):
-        found = [
-            Reading(f"d{device}", T0 + second * 1000, Decimal(second) / 7, None)
-            for second in range(begin, begin + 60)
-            for device in range(5)
-        ]
-        readings += len(found)
-        position = readings, 0
-        rollups.add(found, 60)
-        await rollups.commit(SHARD, position, 1, lambda: None)
-    assert table.units / readings <= 1 / 20
-    assert sum(int(row["Readings"]["N"]) for row in table.rows.values()) == readings
-
-
 async def test_the_setting_takes_effect_behind_an_owners_own_checkpoint() -> None:
     """What an earlier owner has begun to count is counted to its end, in the same windows, or not at all."""
     world, table = World(RotationPolicy(2, 1 << 20, 60_000)), FakeRollups()
