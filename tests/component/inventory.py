@@ -74,6 +74,7 @@ LISTERS: dict[str, Lister] = {
     "table": _pages("dynamodb", "list_tables", "TableNames", None),
     "stream": _pages("kinesis", "list_streams", "StreamNames", None),
     "stream-consumer": _stream_consumers,
+    "schedule": _pages("events", "list_rules", "Rules", "Name"),
     "function": _pages("lambda", "list_functions", "Functions", "FunctionName"),
     "http-api": _pages("apigatewayv2", "get_apis", "Items", "ApiId"),
     "event-source": _pages("lambda", "list_event_source_mappings", "EventSourceMappings", "UUID"),

@@ -16,7 +16,8 @@ from tests.conftest import Deployed
 
 NAME = "strict"
 TASKS = {"consumer": "TaskDefinitionArn", "simulator": f"{NAME}-simulator"}
-PARAMETERS = {"ShardCount": "1", "SimulatorDevices": "1", "FanOut": "true"}
+POLICY = '{"rules":[{"name":"dry"},{"name":"falling","change":1},{"name":"silent","silent":2,"interval":15}]}'
+PARAMETERS = {"ShardCount": "1", "SimulatorDevices": "1", "FanOut": "true", "AlertPolicy": POLICY}
 ANYTHING = b"""
 import boto3
 

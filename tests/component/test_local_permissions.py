@@ -62,6 +62,9 @@ LISTED = {
 }
 DEVICES = {"TableName": "{DevicesTable}"}
 DEVICE = KEY | {"Bucket": {"N": "0"}, "Seen": {"S": "2026-01-01T00:00:00.000Z"}}
+EPISODE = {"Part": {"S": "state#00"}, "Id": {"S": "dry#soil"}}
+EPISODES = {"TableName": "{AlertTable}"}
+PART = {"KeyConditionExpression": "Part = :part", "ExpressionAttributeValues": {":part": {"S": "history#00"}}}
 BUCKET, TABLE, STREAM = {"Bucket": "{ArchiveBucket}"}, {"TableName": "{SensorTable}"}, {"StreamName": "{StreamName}"}
 QUEUES = "arn:aws:sqs:eu-central-1:000000000000"
 ARCHIVED = BUCKET | {"Key": "readings/x"}
@@ -123,6 +126,13 @@ CASES = [
          "dynamodb.scan"),
     Case("sends to another queue", "alert", "sns.publish", {"TopicArn": "{AlertTopicArn}", "Message": "x"},
          {"QueueUrl": "{OtherQueueUrl}", "MessageBody": "x"}, "sqs.send_message"),
+    Case("queries another table", "alert", "dynamodb.query", EPISODES | PART, {"TableName": "other"}),
+    Case("queries the lease table", "alert", "dynamodb.query", TABLE | RANGE, {"TableName": "strict-consumer"}),
+    Case("writes the list of devices", "alert", "dynamodb.query", DEVICES | LISTED, DEVICES | {"Item": DEVICE},
+         "dynamodb.put_item"),
+    Case("writes the table", "alert", "dynamodb.put_item", EPISODES | {"Item": EPISODE}, TABLE | {"Item": KEY}),
+    Case("deletes the table of alerts", "alert", "dynamodb.put_item", EPISODES | {"Item": EPISODE}, EPISODES,
+         "dynamodb.delete_table"),
     Case("queries another table", "api", "dynamodb.query", TABLE | RANGE, {"TableName": "other"}),
     Case("writes the table", "api", "dynamodb.query", TABLE | RANGE, TABLE | {"Item": KEY}, "dynamodb.put_item"),
     Case("writes the list of devices", "api", "dynamodb.query", DEVICES | LISTED, DEVICES | {"Item": DEVICE},
@@ -131,6 +141,8 @@ CASES = [
     Case("reads the whole table", "api", "dynamodb.query", TABLE | RANGE, TABLE, "dynamodb.scan"),
     Case("sees devices", "endpoint", "iot.describe_endpoint", {}, {}, "iot.list_things"),
     # the operator
+    Case("changes the history of alerts", "operator", "dynamodb.query", EPISODES | PART, EPISODES | {"Item": EPISODE},
+         "dynamodb.put_item"),
     Case("deletes the archive", "operator", "s3.get_object", ARCHIVED, ARCHIVED, "s3.delete_object"),
     Case("changes the archive", "operator", "s3.put_object", BUCKET | {"Key": "redriven/x", "Body": b"y"},
          {"Key": "readings/x"}),
@@ -271,6 +283,7 @@ def test_the_query_api_calls_its_function_only_as_long_as_that_lets_it(strict: S
 def test_the_functions_do_their_work(strict: Strict) -> None:
     for function, request in (
         ("AlertFunction", {"name": "soil", "humidity": 20}),
+        ("AlertFunction", {"sensorstreamMinute": True}),
         ("ApiFunction", {"operation": "query", "sensorid": "soil"}),
     ):
         answer = strict.client("lambda").invoke(
