@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete
 
+from producer.compact import commands as compacting
 from producer.console import commands as console
 from producer.ending import PROGRAM
 from producer.fleet import commands as fleet
@@ -47,7 +48,7 @@ def completion(shell: str) -> int:
     return 0
 
 
-for part in (fleet, ops, redrives, queries, sql, contracts, plan, console):
+for part in (fleet, ops, redrives, queries, sql, compacting, contracts, plan, console):
     for command in part.COMMANDS:
         cli.add_command(command)
 for name, each in cli.commands.items():

@@ -46,6 +46,7 @@ REFERENCES: Final = {
         "sqs:ReceiveMessage",
     ),
     "bug-report": Reference("docs/commands.md#report-a-defect", "those of doctor, and logs:FilterLogEvents"),
+    "compact": Reference("docs/compaction.md", "s3:GetObject, s3:ListBucket, and s3:PutObject below curated/"),
     "completion": Reference("docs/commands.md"),
     "console": Reference(
         "docs/console.md",

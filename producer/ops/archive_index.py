@@ -56,7 +56,7 @@ class ArchiveIndex:
             "CREATE TABLE unexpected (key TEXT);"
         )
         self._prefix = prefix
-        self._add(_within(bucket, prefix, span))
+        self._add(within(bucket, prefix, span))
         self._db.execute("CREATE UNIQUE INDEX object_key ON object (key)")
         self.objects, self.bytes = self._db.execute("SELECT count(*), coalesce(sum(size), 0) FROM object").fetchone()
 
@@ -109,7 +109,8 @@ class ArchiveIndex:
         self._folder.cleanup()
 
 
-def _within(bucket: Bucket, prefix: str, span: Span) -> Iterator[Listed]:
+def within(bucket: Bucket, prefix: str, span: Span) -> Iterator[Listed]:
+    """What the bucket lists below a prefix, of all hours whose archive objects may hold records of the span."""
     after = "" if span.start is None else f"{prefix}{folder(span.start - MAX_SPAN_MS)}"
     last = "" if span.end is None else f"{prefix}{folder(span.end)}~"
     for item in bucket.objects(prefix, after):

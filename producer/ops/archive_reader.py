@@ -49,6 +49,7 @@ class Listed(NamedTuple):
     key: str
     size: int
     modified: datetime
+    etag: str = ""
 
 
 class Sized(Protocol):
@@ -83,7 +84,7 @@ class Bucket:
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._name, Prefix=prefix, StartAfter=after)
         for page in pages:
             for item in page.get("Contents", []):
-                yield Listed(item["Key"], item["Size"], item["LastModified"])
+                yield Listed(item["Key"], item["Size"], item["LastModified"], item["ETag"])
 
     def open(self, key: str) -> Opened:
         """One object, fetched whole, so that no connection waits for who reads only its first lines; unpacked while
