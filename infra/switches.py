@@ -40,6 +40,7 @@ TARGETS = {
     "crashtest-mutants": ("SCHEDULES", "SEED"),
     "faults": ("ROUNDS", "SEED", "ONLY"),
     "bench": ("QUICK",),
+    "bench-compact": ("LINES", "ODD"),
     "dashboards": ("RUNBOOK",),
     **dict.fromkeys(PLAIN, ()),
 }  # type: Dict[str, Tuple[str, ...]]

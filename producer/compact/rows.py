@@ -21,7 +21,7 @@ ROW_GROUP: Final = 16_384
 """Rows. A reader takes whole groups: with so few, a device's hour is in one or two of them."""
 MEMORY: Final = "1GB"
 FETCHED: Final = 2_000  # rows at once
-_PARQUET: Final = f"TO $file (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {ROW_GROUP})"
+PARQUET: Final = f"TO $file (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE {ROW_GROUP})"
 _SIMPLE_KEY: Final = re.compile(r"[\w .:/-]+", re.ASCII)
 
 
@@ -40,12 +40,12 @@ def write(db: duckdb.DuckDBPyConnection, folder: Path, contracts: Contracts) -> 
     """
     define(db, folder, contracts)
     usual, odd, merged = folder / "usual.parquet", folder / "unusual.json", folder / "merged.parquet"
-    db.execute(f"COPY (FROM usual_sorted) {_PARQUET}", {"file": str(usual)})
+    db.execute(f"COPY (FROM usual_sorted) {PARQUET}", {"file": str(usual)})
     db.execute("SELECT line FROM read_parquet($1) WHERE line IS NOT NULL", [str(usual)])
     if not unusual.write((line.encode() for (line,) in fetched(db)), contracts, odd):
         return usual
     both = {"usual": str(usual), "unusual": str(odd)}
-    db.execute(f"COPY (FROM all_sorted($usual, $unusual)) {_PARQUET}", {"file": str(merged), **both})
+    db.execute(f"COPY (FROM all_sorted($usual, $unusual)) {PARQUET}", {"file": str(merged), **both})
     return merged
 
 
