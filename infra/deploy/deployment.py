@@ -123,13 +123,15 @@ class Deployment:
         return {**own, **self._role, **made, **self.parameters}
 
     def _images(self, image: Image, made: Outputs) -> dict[str, str]:
-        """The service's, and that of a simulator if there is to be one."""
+        """The service's, and that of the commands if there is to be a simulator or compaction."""
         now = self.service.state()
-        devices = self.parameters.get("SimulatorDevices") or (now.parameters if now else {}).get(
-            "SimulatorDevices", "0"
-        )
-        simulator = devices != "0" and "SimulatorImage" not in self.parameters
-        return {"Image": image(made, "service")} | ({"SimulatorImage": image(made, "tools")} if simulator else {})
+        values = {"SimulatorDevices": "0", "CompactionSchedule": ""} | {
+            **(now.parameters if now else {}),
+            **self.parameters,
+        }
+        commands = values["SimulatorDevices"] != "0" or values["CompactionSchedule"]
+        tools = commands and "SimulatorImage" not in self.parameters
+        return {"Image": image(made, "service")} | ({"SimulatorImage": image(made, "tools")} if tools else {})
 
     def _tasks(self) -> dict[str, str]:
         return fit_tasks(self.session, self.parameters, self.data.state(), self.service.state())

@@ -40,13 +40,13 @@ SELECT
         AND f[6] IS NULL AND f[7] IS NULL
         AND at_payload = 77 + length(f[1]) + length(f[2]) + length(f[3]) + length(f[4]) + length(f[5])
         AND strpos(line, '\') = 0 AND strlen(line) = length(line)
-        AND f[4][1] = '"' AND payload[1] = '{' AND strpos(payload, '[') = 0 AND strpos(substr(payload, 2), '{') = 0
-        AND f[8][1] = '"' AND length(f[8]) BETWEEN 3 AND <longest>
+        AND starts_with(f[4], '"') AND starts_with(payload, '{') AND strpos(payload, '[') = 0 AND strpos(substr(payload, 2), '{') = 0
+        AND starts_with(f[8], '"') AND length(f[8]) BETWEEN 3 AND <longest>
         AND length(f[9]) BETWEEN 12 AND 13 AND ms BETWEEN <first> AND <last> AND ms - arrival <= <ahead>
-        AND f[10][1] <> '"' AND number IS NOT NULL
-        AND strpos(substr(payload, strpos(payload, '"<device>"') + 1), '"<device>"') = 0
-        AND strpos(substr(payload, strpos(payload, '"<time>"') + 1), '"<time>"') = 0
-        AND strpos(substr(payload, strpos(payload, '"<value>"') + 1), '"<value>"') = 0,
+        AND NOT starts_with(f[10], '"') AND number IS NOT NULL
+        AND strlen(replace(payload, '"<device>"', '')) = strlen(payload) - strlen('"<device>"')
+        AND strlen(replace(payload, '"<time>"', '')) = strlen(payload) - strlen('"<time>"')
+        AND strlen(replace(payload, '"<value>"', '')) = strlen(payload) - strlen('"<value>"'),
         false
     ) AS usual
 FROM fields;

@@ -27,9 +27,9 @@ ENCRYPTED = {
     "AWS::SNS::Topic": "KmsMasterKeyId",
     "AWS::SQS::Queue": "KmsMasterKeyId",
 }
-# Whether a service sets the account for which it assumes a role. By their documents ECS and IoT Core do; for Lambda and
-# CloudFormation no document says so, and a condition on a missing key would refuse every deployment.
-TRUSTED = {"ecs-tasks.amazonaws.com": True, "iot.amazonaws.com": True}
+# Whether a service sets the account for which it assumes a role. By their documents ECS, EventBridge and IoT Core do;
+# for Lambda and CloudFormation no document says so, and a condition on a missing key would refuse every deployment.
+TRUSTED = {"ecs-tasks.amazonaws.com": True, "events.amazonaws.com": True, "iot.amazonaws.com": True}
 TRUSTED |= {"cloudformation.amazonaws.com": False, "lambda.amazonaws.com": False}
 ROOT = {"Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:root"}
 ALL_PRINCIPALS = ("*", {"AWS": "*"})
@@ -100,7 +100,7 @@ def test_nothing_comes_in_from_anywhere(resource: Resource) -> None:
     for rule in within(resource.properties.get("SecurityGroupIngress", [])):
         assert not {"0.0.0.0/0", "::/0"} & {text(value) for value in rule.values()}
     public = [each for each in within(resource.properties) if each.get("AssignPublicIp") == "ENABLED"]
-    assert not public or resource.name == "Simulator"
+    assert not public or resource.name in ("Simulator", "CompactionStart")
     assert resource.properties.get("MapPublicIpOnLaunch") in (None, False)
 
 

@@ -187,3 +187,17 @@ def test_the_rule_and_the_consumer_never_both_raise_alerts() -> None:
     assert function == {"Fn::If": ["AlertsByConsumer", {"Ref": "AlertFunction"}, ""]}
     conditions = [TEMPLATES[name]["Conditions"]["AlertsByConsumer"] for name in ("data", "network", "service")]
     assert conditions[0] == conditions[1] == conditions[2]
+
+
+def test_compaction_reads_the_archive_and_writes_only_compacted_hours() -> None:
+    [role] = [role for role in of("AWS::IAM::Role") if role.name == "CompactionRole"]
+    [policy] = role.properties["Policies"]
+    given = {each["Sid"]: each for each in policy["PolicyDocument"]["Statement"] if "Sid" in each}
+    assert {sid: each["Action"] for sid, each in given.items()} == {
+        "Names": "ssm:GetParametersByPath",
+        "Bucket": "s3:ListBucket",
+        "Archive": "s3:GetObject",
+        "Curated": ["s3:GetObject", "s3:PutObject"],
+    }
+    assert given["Archive"]["Resource"] == {"Fn::Sub": "arn:${AWS::Partition}:s3:::${ArchiveBucket}/readings/*"}
+    assert given["Curated"]["Resource"] == {"Fn::Sub": "arn:${AWS::Partition}:s3:::${ArchiveBucket}/curated/*"}
