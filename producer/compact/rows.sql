@@ -38,11 +38,11 @@ SELECT
     coalesce(
         <usual>
         AND f[6] IS NULL AND f[7] IS NULL
-        AND at_payload = 77 + length(f[1]) + length(f[2]) + length(f[3]) + length(f[4]) + length(f[5])
+        AND at_payload = 77 + strlen(f[1]) + strlen(f[2]) + strlen(f[3]) + strlen(f[4]) + strlen(f[5])
         AND strpos(line, '\') = 0 AND strlen(line) = length(line)
         AND starts_with(f[4], '"') AND starts_with(payload, '{') AND strpos(payload, '[') = 0 AND strpos(substr(payload, 2), '{') = 0
-        AND starts_with(f[8], '"') AND length(f[8]) BETWEEN 3 AND <longest>
-        AND length(f[9]) BETWEEN 12 AND 13 AND ms BETWEEN <first> AND <last> AND ms - arrival <= <ahead>
+        AND starts_with(f[8], '"') AND strlen(f[8]) BETWEEN 3 AND <longest>
+        AND strlen(f[9]) BETWEEN 12 AND 13 AND ms BETWEEN <first> AND <last> AND ms - arrival <= <ahead>
         AND NOT starts_with(f[10], '"') AND number IS NOT NULL
         AND strlen(replace(payload, '"<device>"', '')) = strlen(payload) - strlen('"<device>"')
         AND strlen(replace(payload, '"<time>"', '')) = strlen(payload) - strlen('"<time>"')
