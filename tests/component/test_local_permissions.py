@@ -62,7 +62,7 @@ LISTED = {
 }
 DEVICES = {"TableName": "{DevicesTable}"}
 DEVICE = KEY | {"Bucket": {"N": "0"}, "Seen": {"S": "2026-01-01T00:00:00.000Z"}}
-EPISODE = {"Part": {"S": "state#00"}, "Id": {"S": "dry#soil"}}
+EPISODE = {"Part": {"S": "none#00"}, "Id": {"S": "soil"}}
 EPISODES = {"TableName": "{AlertTable}"}
 PART = {"KeyConditionExpression": "Part = :part", "ExpressionAttributeValues": {":part": {"S": "history#00"}}}
 BUCKET, TABLE, STREAM = {"Bucket": "{ArchiveBucket}"}, {"TableName": "{SensorTable}"}, {"StreamName": "{StreamName}"}
