@@ -66,7 +66,7 @@ def digest(name: str, notices: Sequence[Notice], field: str, when: str, unit: st
         f"{n.severity}: {text(n, field, when, unit)}".replace(n.device, n.device[:MAX_NAME]) for n in ordered[:LISTED]
     ]
     if len(notices) > LISTED:
-        lines.append(f"... and {len(notices) - LISTED:,} more; the history of the console's page Alerts has all")
+        lines.append(f"... and {len(notices) - LISTED:,} more; the table of alerts has all, in its history")
     return {
         "Subject": _subject(f"Attention:{len(notices):,} alerts ({shown})"),
         "Message": "\n".join([f"{len(notices):,} alerts: {shown}", "", *lines]),
