@@ -39,7 +39,7 @@ MACROS = (
 )
 """Functions that are called otherwise than in Athena, or answer otherwise."""
 LINES = (
-    "read_csv('archive://readings/*', columns = {'line': 'VARCHAR'}, header = false, auto_detect = false, "
+    "read_csv('{place}', columns = {'line': 'VARCHAR'}, header = false, auto_detect = false, "
     "delim = E'\\x01', quote = '', escape = '', new_line = '\\n', strict_mode = false, max_line_size = 33554432, "
     "hive_partitioning = true, hive_types = {'date': VARCHAR, 'hour': INT})"
 )
@@ -54,6 +54,13 @@ CURATED_COLUMNS = (
 def database(stack: str) -> str:
     """The name of the Glue database of a stack."""
     return stack.replace("-", "_")
+
+
+def raw_view(place: str | None) -> str:
+    """The SELECT of the table `raw`, over the archive objects there; None: over none."""
+    none = "(SELECT '' AS line, '' AS date, 0 AS hour WHERE false)"
+    lines = none if place is None else LINES.replace("{place}", place)
+    return files("producer.ops").joinpath("raw.sql").read_text().replace("{lines}", lines)
 
 
 class Answer(NamedTuple):
@@ -112,9 +119,7 @@ class Archive:
             "CREATE TABLE main.listed AS SELECT unnest($1) AS date, unnest($2) AS hour, unnest($3) AS size",
             [[file.date for file in found], [file.hour for file in found], [file.size for file in found]],
         )
-        none = "(SELECT '' AS line, '' AS date, 0 AS hour WHERE false)"
-        view = files("producer.ops").joinpath("raw.sql").read_text()
-        self._db.execute(f"CREATE VIEW raw AS {view.replace('{lines}', LINES if found else none)}")
+        self._db.execute(f"CREATE VIEW raw AS {raw_view('archive://readings/*' if found else None)}")
 
     def _make_curated(self) -> None:
         if self._files.files(CURATED):

@@ -72,6 +72,8 @@ LISTERS: dict[str, Lister] = {
     "stack": _pages("cloudformation", "describe_stacks", "Stacks", "StackName"),
     "bucket": _pages("s3", "list_buckets", "Buckets", "Name"),
     "table": _pages("dynamodb", "list_tables", "TableNames", None),
+    "database": _pages("glue", "get_databases", "DatabaseList", "Name"),
+    "workgroup": _pages("athena", "list_work_groups", "WorkGroups", "Name"),
     "stream": _pages("kinesis", "list_streams", "StreamNames", None),
     "stream-consumer": _stream_consumers,
     "schedule": _pages("events", "list_rules", "Rules", "Name"),

@@ -25,6 +25,8 @@ UNUSED = {
     # IAM has no such actions: tags are resources of apigateway:POST, PUT and DELETE.
     "AWS::ApiGatewayV2::Stage": "apigateway:*agResource",
     "AWS::ApplicationAutoScaling::ScalableTarget": "*ScheduledAction cloudwatch:* iam:PassRole lambda:*",
+    # CreateWorkGroup does not look at where results will be; the rest is for Spark and managed results.
+    "AWS::Athena::WorkGroup": "iam:* kms:* s3:*",
     "AWS::DynamoDB::Table": """dynamodb:*Item dynamodb:*Replica dynamodb:*Import*
         dynamodb:ImportTable dynamodb:Query dynamodb:Scan dynamodb:PutResourcePolicy dynamodb:DeleteResourcePolicy
         dynamodb:*ableKinesisStreamingDestination dynamodb:UpdateKinesisStreamingDestination
@@ -35,6 +37,9 @@ UNUSED = {
     "AWS::EC2::VPCGatewayAttachment": "ec2:*VpnGateway*",
     "AWS::ECR::Repository": "ecr:*RepositoryPolicy",
     "AWS::ECS::Cluster": "ecs:PutAccountSetting* ecs:PutClusterCapacityProviders",
+    # A catalog that Lake Formation governs is its administrator's to open (docs/analytics.md).
+    "AWS::Glue::Database": "glue:*Connection lakeformation:*",
+    "AWS::Glue::Table": "glue:GetSchemaVersion glue:PassConnection iam:PassRole lakeformation:* s3:*",
     "AWS::IAM::Policy": "iam:*GroupPolicy iam:*UserPolicy",
     "AWS::IAM::Role": "iam:AttachRolePolicy iam:DetachRolePolicy iam:*PermissionsBoundary",
     "AWS::Kinesis::Stream": """kinesis:*EnhancedMonitoring kinesis:UpdateMaxRecordSize

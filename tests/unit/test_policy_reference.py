@@ -48,6 +48,13 @@ EXCUSED = {
         "no action is for arn:aws:apigateway:eu-central-1::/tags/*": "the developer guide's resource for tags; "
         "where IAM looks at the API only, this ARN adds nothing",
         "lambda:CreateFunction depends on lambda:PassCapacityProvider": "no function has a capacity provider",
+        **{
+            f"athena:{action} needs the {kind} as a resource, too": "of what can be tagged, only workgroups are made"
+            for action in ("ListTagsForResource", "TagResource", "UntagResource")
+            for kind in ("capacity-reservation", "datacatalog")
+        },
+        "glue:CreateDatabase (Catalog) takes tags; at creation none of glue:TagResource is allowed": "CloudFormation's "
+        "type has no tags",
         "kms:CreateKey depends on kms:PutKeyPolicy": "CreateKey sets the first policy itself; KMS then wants the "
         "caller to be let change it by that policy, which names this role (WhoMadeIt)",
     },

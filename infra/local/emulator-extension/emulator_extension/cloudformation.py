@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from ministack.services import dynamodb, ecs, kinesis
+from ministack.services import athena, dynamodb, ecs, kinesis
 from ministack.services.cloudformation import changesets, engine, handlers, provisioners, stacks
 
 from emulator_extension.shards import open_shards
@@ -18,9 +18,11 @@ Made = tuple[str, Json]
 Create = Callable[[str, Json, str], Made]
 Update = Callable[[str, Json, Json, str], Made]
 CONSUMER = "AWS::Kinesis::StreamConsumer"
+NAMED_QUERY = "AWS::Athena::NamedQuery"
 SERVICE = "AWS::ECS::Service"
 
 provisioners._REPLACING_PROPERTIES[CONSUMER] = ("StreamARN", "ConsumerName")
+provisioners._REPLACING_PROPERTIES[NAMED_QUERY] = ("Name", "Database", "WorkGroup", "QueryString", "Description")
 
 
 OF_TEXT = {"Fn::Join", "Fn::Select", "Fn::Split", "Fn::Sub"}
@@ -134,3 +136,16 @@ def alarm_record(original: Callable[[str, Json], Json], name: str, props: Json) 
     plain = {key: value for key, value in props.items() if key != "Metrics"}
     alarm = original(name, plain | {"MetricName": "Expression", "Namespace": "Expression"})
     return {**alarm, "MetricName": "", "Namespace": "", "Metrics": props["Metrics"]}
+
+
+@handles(NAMED_QUERY, "create")
+def make_named_query(_: str, props: Json, __: str) -> Made:
+    """Saves it; its id is made with it."""
+    made = _body(athena._create_named_query(props))["NamedQueryId"]
+    return made, {"NamedQueryId": made}
+
+
+@handles(NAMED_QUERY, "delete")
+def remove_named_query(query_id: str, _: Json) -> None:
+    """Harmless when its workgroup has gone with it."""
+    _body(athena._delete_named_query({"NamedQueryId": query_id}))

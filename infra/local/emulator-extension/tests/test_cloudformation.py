@@ -107,3 +107,21 @@ def test_a_condition_may_compute_with_text(aws: Running, name: str) -> None:
     formation.update_stack(StackName=name, TemplateBody=json.dumps(template), Parameters=given)
     formation.get_waiter("stack_update_complete").wait(StackName=name, WaiterConfig={"Delay": 1})
     assert len(sqs.list_queues(QueueNamePrefix=name)["QueueUrls"]) == 2
+
+
+def test_a_saved_query_comes_and_goes_with_its_stack(aws: Running) -> None:
+    athena, formation = aws.client("athena"), aws.client("cloudformation")
+    properties = {"Name": "one", "Database": "default", "QueryString": "SELECT 1", "WorkGroup": "primary"}
+    deploy(aws, "saved", {"Query": {"Type": "AWS::Athena::NamedQuery", "Properties": properties}})
+    [made] = athena.list_named_queries(WorkGroup="primary")["NamedQueryIds"]
+    assert athena.get_named_query(NamedQueryId=made)["NamedQuery"] == properties | {
+        "NamedQueryId": made,
+        "Description": "",
+    }
+    properties["QueryString"] = "SELECT 2"
+    deploy(aws, "saved", {"Query": {"Type": "AWS::Athena::NamedQuery", "Properties": properties}}, change=True)
+    [changed] = athena.list_named_queries(WorkGroup="primary")["NamedQueryIds"]
+    assert athena.get_named_query(NamedQueryId=changed)["NamedQuery"]["QueryString"] == "SELECT 2"
+    formation.delete_stack(StackName="saved")
+    formation.get_waiter("stack_delete_complete").wait(StackName="saved", WaiterConfig={"Delay": 1})
+    assert athena.list_named_queries(WorkGroup="primary")["NamedQueryIds"] == []
