@@ -15,10 +15,10 @@ import duckdb
 from consumer.archive.format import READINGS
 from producer.aws.errors import UserError
 from producer.aws.stack import Stack
+from producer.compact.layout import CURATED
 from producer.ops.archive_index import Span
 from producer.ops.bucket_files import BucketFiles, megabytes, too_much
 
-CURATED = "curated/"
 FETCHED = 1000  # rows at once
 SETTINGS = (
     "allowed_directories = ['archive://']",

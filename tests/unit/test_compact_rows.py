@@ -16,7 +16,7 @@ from consumer.payload.decode import decode
 from consumer.record import Record
 from producer.compact import rows
 from producer.compact.verify import NotEqual, Source, verify
-from tests.unit.test_archive_recipes import records
+from tests.unit.odd import records
 
 T0 = 1_795_604_400_000  # 2026-11-25T11:00:00Z
 SHARD = "shardId-000000000000"
