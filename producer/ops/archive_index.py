@@ -56,7 +56,11 @@ class ArchiveIndex:
             "CREATE TABLE unexpected (key TEXT);"
         )
         self._prefix = prefix
-        self._add(within(bucket, prefix, span))
+        try:
+            self._add(within(bucket, prefix, span))
+        except BaseException:  # nobody will close what was not made
+            self._close()
+            raise
         self._db.execute("CREATE UNIQUE INDEX object_key ON object (key)")
         self.objects, self.bytes = self._db.execute("SELECT count(*), coalesce(sum(size), 0) FROM object").fetchone()
 
@@ -105,6 +109,9 @@ class ArchiveIndex:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._close()
+
+    def _close(self) -> None:
         self._db.close()
         self._folder.cleanup()
 

@@ -73,6 +73,7 @@ def _stack(servers: Servers) -> None:
     ) | {
         "StreamName": STREAM,
         "SensorTable": "sensors",
+        "RollupTable": "rollups",
         "ArchiveBucket": BUCKET,
         "IotEndpoint": "localhost",
         "TopicPattern": "device/{device}/devicePayload",

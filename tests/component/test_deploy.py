@@ -68,7 +68,8 @@ def test_a_plan_shows_and_changes_nothing(shell: Shell) -> None:
     assert code == 0
     assert "modify  HumidityRule" in said
     assert "TopicRulePayload: HumidityThreshold 35 -> 20\n" in said
-    assert f"stack {shell.stack}: 2 to modify\n" in said  # and not the stream, nor what only refers to the rule
+    # The rule, the function, and the parameter; not the stream, nor what only refers to the rule.
+    assert f"stack {shell.stack}: 3 to modify\n" in said
     assert "modify  AlertThresholdParameter" in said
     assert "  unchanged, since what they refer to is not replaced: Dashboard, " in said
     assert re.search("modify  TaskDefinition +ECS::TaskDefinition  REPLACED\n", said)

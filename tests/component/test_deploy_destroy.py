@@ -68,12 +68,12 @@ def test_nothing_stays_behind(used: tuple[Shell, set[str]]) -> None:
     assert f"there is no deployment {shell.stack}" in shell.destroy()
 
 
-def test_kept_data_is_the_table_and_the_bucket_and_nothing_else(used: tuple[Shell, set[str]]) -> None:
+def test_kept_data_is_the_tables_and_the_bucket_and_nothing_else(used: tuple[Shell, set[str]]) -> None:
     shell, before = used
     outputs = shell.outputs()
-    table, bucket = outputs["SensorTable"], outputs["ArchiveBucket"]
+    table, rollups, bucket = outputs["SensorTable"], outputs["RollupTable"], outputs["ArchiveBucket"]
     said = shell.destroy("--keep-data")
-    assert inventory(shell.session) ^ before == {f"table {table}", f"bucket {bucket}"}
+    assert inventory(shell.session) ^ before == {f"table {table}", f"table {rollups}", f"bucket {bucket}"}
     assert f"kept: table {table} with 1 rows\n      to delete it one day: aws dynamodb delete-table" in said
     assert f"kept: bucket {bucket} with 3 objects\n" in said
     assert shell.session.client("dynamodb").scan(TableName=table)["Count"] == 1
@@ -102,7 +102,7 @@ def test_readings_are_kept_unless_their_deletion_is_asked_for_by_name(used: tupl
     said = shell.destroy("--yes")
     assert f"kept: table {outputs['SensorTable']} with 1 rows" in said
     assert f"to delete these too: DELETE_DATA={shell.stack}" in said
-    kept = {f"table {outputs['SensorTable']}", f"bucket {outputs['ArchiveBucket']}"}
+    kept = {f"table {outputs['SensorTable']}", f"table {outputs['RollupTable']}", f"bucket {outputs['ArchiveBucket']}"}
     assert inventory(shell.session) ^ before == kept
 
 

@@ -93,7 +93,7 @@ def rolled(stack: Deployed) -> str:
     for minute in range(30):
         at, measures = T0 + minute * 60_000, {"c": Decimal(LONG)}
         both = [
-            Reading("rolled", at + n * 1000, number, measures)
+            Reading("minutes", at + n * 1000, number, measures)
             for n, number in enumerate((Decimal(minute), Decimal("0.5")))
         ]
         found: dict[Key, Window] = {}
@@ -102,7 +102,7 @@ def rolled(stack: Deployed) -> str:
             where = place(key, Length(60), "shardId-000000000000")
             item = json.loads(put_body("rollups", where, Row(Counted((minute, 0), 1), None, window), None))["Item"]
             stack.session.client("dynamodb").put_item(TableName=stack.outputs["RollupTable"], Item=item)
-    return "rolled"
+    return "minutes"
 
 
 def test_rollups_are_shown_a_line_each(rolled: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -133,7 +133,7 @@ def test_options_can_be_taken_back_and_shards_added(own: boto3.Session, before: 
 
 def test_nothing_stays_but_the_data(own: boto3.Session, before: set[str], full: dict[str, str]) -> None:
     remove(own, NAME)
-    kept = {f"table {full['SensorTable']}", f"bucket {full['ArchiveBucket']}"}
+    kept = {f"table {full['SensorTable']}", f"table {full['RollupTable']}", f"bucket {full['ArchiveBucket']}"}
     artifacts = {found for found in inventory(own) - before if "-artifacts-" in found}
     assert inventory(own) - before - artifacts == kept
 

@@ -1,7 +1,9 @@
 """The order in which archived archive objects are read."""
 
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -72,6 +74,18 @@ def test_archive_objects_that_may_hold_records_of_a_span(start: int | None, end:
     keys = [archive_object(hour, 0, hour) for hour in range(9, 13)]
     with ArchiveIndex(Keys(keys), "readings/", Span(start, end)) as index:
         assert names(index.by_time()) == [archive_object(hour, 0, hour) for hour in hours if hour > 8]
+
+
+def test_a_list_that_is_refused_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refused(Keys):
+        def objects(self, prefix: str, after: str = "") -> Iterator[Listed]:
+            yield from super().objects(prefix, after)
+            raise PermissionError
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(PermissionError):
+        ArchiveIndex(Refused([archive_object(9, 0, 1)]), "readings/", Span())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_other_keys_are_unexpected_keys_but_for_undeliverable_records() -> None:
