@@ -6,10 +6,8 @@ millions of archive objects.
 """
 
 import sqlite3
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -47,20 +45,16 @@ class ArchiveIndex:
     """The objects below one prefix that may hold records of a span. A context manager: its file goes with it."""
 
     def __init__(self, bucket: Bucket, prefix: str, span: Span) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="sensorstream-index-")
-        # Read by one thread at a time, but not always the same.
-        self._db = sqlite3.connect(Path(self._folder.name) / "index.sqlite", check_same_thread=False)
+        # No name: a file that SQLite takes away itself, whatever ends us. Read by one thread at a time, but not always
+        # the same.
+        self._db = sqlite3.connect("", check_same_thread=False)
         self._db.executescript(
             "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;"
             "CREATE TABLE object (shard TEXT, first TEXT, hour TEXT, key TEXT, size INTEGER);"
             "CREATE TABLE unexpected (key TEXT);"
         )
         self._prefix = prefix
-        try:
-            self._add(within(bucket, prefix, span))
-        except BaseException:  # nobody will close what was not made
-            self._close()
-            raise
+        self._add(within(bucket, prefix, span))
         self._db.execute("CREATE UNIQUE INDEX object_key ON object (key)")
         self.objects, self.bytes = self._db.execute("SELECT count(*), coalesce(sum(size), 0) FROM object").fetchone()
 
@@ -109,11 +103,7 @@ class ArchiveIndex:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._close()
-
-    def _close(self) -> None:
         self._db.close()
-        self._folder.cleanup()
 
 
 def within(bucket: Bucket, prefix: str, span: Span) -> Iterator[Listed]:

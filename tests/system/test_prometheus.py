@@ -222,6 +222,9 @@ def test_a_daemon_that_is_killed_three_times_raises_an_alert(patient: Patient) -
         killed.add(pid := patient.system.shards()["daemonPid"])
         os.kill(pid, signal.SIGKILL)
     patient.expect("DaemonRestarts", may=("ShardWithoutWorker",))  # a slow machine is as long without a daemon
+    rows = patient.system.metric("sensorstream_rows_written_total")
+    patient.system.producer("publish", "greenhouse", "41.5")
+    wait_for(lambda: patient.system.metric("sensorstream_rows_written_total") > rows, "a daemon that serves", 180)
 
 
 def test_malformed_payloads_raise_alerts_by_number_and_by_share(patient: Patient) -> None:

@@ -27,6 +27,7 @@ NAMES = {
     ),
     "ministack.core.router": "extract_access_key_id",
     "ministack.services.apigateway": "_apis _extract_lambda_ref_from_integration_uri _invoke_lambda_proxy",
+    "ministack.services.athena": "_create_named_query _delete_named_query",
     "ministack.services.cloudformation": "_change_sets",
     "ministack.services.cloudformation.changesets": "_evaluate_conditions _resolve_props_for_diff",
     "ministack.services.cloudformation.engine": "_resolve_refs",
