@@ -29,6 +29,8 @@ class Compacted:
     of them stays), `failed` (see the findings), or with --dry-run `to-write`. `unfinished` hours were left out."""
 
     hours: list[dict[str, Any]] = field(default_factory=list)
+    missing: list[Hour] = field(default_factory=list)
+    """Those that have no current object: failed, or to write."""
     unfinished: int = 0
     findings: Findings = field(default_factory=Findings)
 
@@ -39,10 +41,13 @@ class Compacted:
     def add(self, hour: Hour, outcome: str, objects: int, says: Curated | None) -> None:
         counts = (says.lines, says.readings) if says else (None, None)
         self.hours.append(dict(zip(COLUMNS, (str(hour), outcome, objects, *counts), strict=True)))
+        if outcome in ("failed", "to-write"):
+            self.missing.append(hour)
 
     def as_json(self) -> dict[str, Any]:
         return {
             "hours": self.hours,
+            "missing": len(self.missing),
             "unfinished": self.unfinished,
             "findings": self.findings.as_json(),
             "ok": self.ok,
@@ -51,6 +56,8 @@ class Compacted:
     def as_text(self) -> str:
         shown = [["" if value is None else str(value) for value in hour.values()] for hour in self.hours]
         lines = [table(COLUMNS, shown, COLUMNS[2:])] if shown else ["no hour to compact"]
+        if self.missing:
+            lines.append(f"{len(self.missing)} of {len(self.hours)} hours are not compacted")
         if self.unfinished:
             lines.append(f"{self.unfinished} hours are not finished: 65 minutes after their end they are")
         return "\n".join([*lines, *self.findings.as_lines()])

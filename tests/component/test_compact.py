@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from producer.cli import main
 from producer.compact import rows
 from producer.compact.hour import Changed, Store, compact
 from producer.compact.layout import CURATED, Hour
+from producer.compact.metric import METRIC
 from producer.ops.archive_index import Span
 from producer.ops.archive_reader import Bucket
 from producer.ops.bucket_files import BucketFiles
@@ -157,6 +159,36 @@ def test_a_broken_object_is_a_finding_and_nothing_is_written(site: Site, capsys:
     found = told(site, capsys, *AT, code=1)
     assert (found["hours"][0]["outcome"], list(found["findings"])) == ("failed", ["archive_object_wrong"])
     assert site.keys(CURATED) == []
+
+
+def counted(site: Site) -> list[float]:
+    """How often the metric was sent that the alarms go by, and the sum of its values."""
+    found = site.session.client("cloudwatch").get_metric_statistics(
+        Namespace="Sensor",
+        MetricName=METRIC,
+        Dimensions=[{"Name": "Application", "Value": f"{site.stack.name}-consumer"}],
+        StartTime=datetime.now(UTC) - timedelta(hours=1),
+        EndTime=datetime.now(UTC) + timedelta(hours=1),
+        Period=7200,
+        Statistics=["SampleCount", "Sum"],
+    )["Datapoints"]
+    return [value for point in found for value in (point["SampleCount"], point["Sum"])]
+
+
+def test_a_run_tells_how_many_hours_are_not_compacted_even_if_it_breaks_off(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(site)
+    told(site, capsys)
+    assert counted(site) == []
+    told(site, capsys, "--cloudwatch", "Sensor")
+    assert counted(site) == [1, 0]
+    fill(site, 2 * 10**55)
+    assert told(site, capsys, "--dry-run", "--cloudwatch", "Sensor")["missing"] == 1
+    assert counted(site) == [2, 1]
+    monkeypatch.setattr("producer.compact.hour.DISK", 1 << 60)  # times the size, which no disk has
+    assert main(["compact", "--cloudwatch", "Sensor", "--stack", site.stack.name]) == 2
+    assert counted(site) == [3, 2]
 
 
 def test_killed_before_or_after_any_request_the_old_or_the_new_object_is_there(

@@ -8,6 +8,7 @@ import pytest
 
 from consumer.sinks.cloudwatch import ServiceMetric
 from infra.deploy.templates import INFRA
+from producer.compact.metric import METRIC
 from tests.unit.alarms import Point, expression, metrics, state
 from tests.unit.policies import TEMPLATES, Resource, label, of
 
@@ -41,7 +42,7 @@ def test_the_operations_page_lists_every_alarm(alarm: Resource) -> None:
 def test_an_alarm_on_the_service_goes_by_a_counter_that_it_sends(alarm: Resource) -> None:
     sent = (ROOT / "consumer/service.py").read_text()
     for metric in metrics(alarm):
-        if metric.get("Namespace") == OURS:
+        if metric.get("Namespace") == OURS and metric["MetricName"] != METRIC:
             assert f"ServiceMetric.{ServiceMetric(metric['MetricName']).name}: " in sent
             assert metric["Dimensions"] == [{"Name": "Application", "Value": {"Ref": "ApplicationName"}}]
 
@@ -131,6 +132,11 @@ CASES: list[tuple[str, list[Point], str]] = [
     ("Undelivered", [{"ApproximateNumberOfMessagesVisible": 0.0}], "OK"),
     ("UndeliveredAge", [{"ApproximateAgeOfOldestMessage": 86401.0}], "ALARM"),
     ("UndeliveredAge", [{"ApproximateAgeOfOldestMessage": 600.0}], "OK"),
+    ("CompactionFails", [{METRIC: 1.0}], "ALARM"),
+    ("CompactionFails", [{METRIC: 0.0}], "OK"),
+    ("CompactionMissing", [{}] * 26, "ALARM"),
+    ("CompactionMissing", [{METRIC: 0.0}, *[{}] * 25], "OK"),  # daily
+    ("CompactionMissing", [{METRIC: 9.0}] * 26, "OK"),  # they run, and CompactionFails says that they fail
     ("LagForScaling", [{"LagSeconds": 121.0, "ReadAgeSeconds": 1.0}] * 3, "ALARM"),
     ("LagForScaling", [{"LagSeconds": 62.0, "ReadAgeSeconds": 1.0}] * 3, "OK"),  # an archive object that is nearly due
     ("LagForScaling", [{"LagSeconds": 3600.0, "ReadAgeSeconds": 3600.0}] * 3, "OK"),  # no task can read it
@@ -155,6 +161,11 @@ def test_every_alarm_is_tested_both_ways() -> None:
 def test_without_metrics_nothing_has_become_better(name: str) -> None:
     assert state(NAMED[name], [{}] * 10, before="ALARM") == "ALARM"
     assert state(NAMED[name], [{}] * 10, before="OK") == "OK"
+
+
+def test_a_failed_compaction_rings_until_a_run_leaves_nothing() -> None:
+    assert state(NAMED["CompactionFails"], [{}], before="ALARM") == "ALARM"
+    assert state(NAMED["CompactionFails"], [{METRIC: 0.0}], before="ALARM") == "OK"
 
 
 def test_links_of_the_alarms_are_absolute_where_an_address_is_set_else_paths_of_this_repository() -> None:
@@ -192,7 +203,10 @@ def test_a_task_that_was_taken_away_is_not_added_again_at_once() -> None:
 
 
 def test_the_dashboard_is_a_document_that_shows_every_alarm_and_leads_with_the_lag() -> None:
-    template = SERVICE["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    template, more = SERVICE["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    condition, compaction, nothing = more["Compaction"]["Fn::If"]
+    assert (condition, nothing) == ("Compacts", "")
+    template = template.replace("${Compaction}", compaction["Fn::Sub"])
     body = json.loads(re.sub(r"\$\{[\w.:]+\}", "x", template))
     assert len(body["widgets"]) == 8
     assert body["widgets"][1]["properties"]["title"] == "Oldest record not written"

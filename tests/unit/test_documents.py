@@ -5,6 +5,7 @@ import pytest
 from consumer.sinks.cloudwatch import ServiceMetric
 from infra.docs.__main__ import DOCS, made
 from infra.docs.templates import plain, templates
+from producer.compact.metric import METRIC
 
 
 def test_make_docs_would_change_nothing() -> None:
@@ -14,7 +15,7 @@ def test_make_docs_would_change_nothing() -> None:
 
 def test_every_metric_of_cloudwatch_is_on_the_page() -> None:
     page = (DOCS / "metrics.md").read_text().partition("## CloudWatch")[2]
-    assert {name for name in ServiceMetric if f"`{name}`" not in page} == set()
+    assert {name for name in (*ServiceMetric, METRIC) if f"`{name}`" not in page} == set()
 
 
 @pytest.mark.parametrize("name", templates())

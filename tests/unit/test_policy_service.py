@@ -198,6 +198,7 @@ def test_compaction_reads_the_archive_and_writes_only_compacted_hours() -> None:
         "Bucket": "s3:ListBucket",
         "Archive": "s3:GetObject",
         "Curated": ["s3:GetObject", "s3:PutObject"],
+        "Metrics": "cloudwatch:PutMetricData",
     }
     assert given["Archive"]["Resource"] == {"Fn::Sub": "arn:${AWS::Partition}:s3:::${ArchiveBucket}/readings/*"}
     assert given["Curated"]["Resource"] == {"Fn::Sub": "arn:${AWS::Partition}:s3:::${ArchiveBucket}/curated/*"}
