@@ -15,9 +15,16 @@ from infra.local.identity import CREDENTIALS, PEOPLE
 from tests.conftest import Deployed
 
 NAME = "strict"
-TASKS = {"consumer": "TaskDefinitionArn", "simulator": f"{NAME}-simulator"}
+TASKS = {"consumer": "TaskDefinitionArn", "simulator": f"{NAME}-simulator", "compaction": f"{NAME}-compaction"}
 POLICY = '{"rules":[{"name":"dry"},{"name":"falling","change":1},{"name":"silent","silent":2,"interval":15}]}'
-PARAMETERS = {"ShardCount": "1", "SimulatorDevices": "1", "FanOut": "true", "AlertPolicy": POLICY}
+SCHEDULE = "cron(20 * * * ? *)"
+PARAMETERS = {
+    "ShardCount": "1",
+    "SimulatorDevices": "1",
+    "FanOut": "true",
+    "AlertPolicy": POLICY,
+    "CompactionSchedule": SCHEDULE,
+}
 ANYTHING = b"""
 import boto3
 
@@ -36,7 +43,7 @@ class Strict:
         self._keys: dict[str, Keys] = {}
 
     def client(self, service: str, role: str = "account") -> Any:
-        """In the role `client` or `operator`, of the task `consumer` or `simulator`, or of the account itself."""
+        """In the role `client` or `operator`, of a task of TASKS, or of the account itself."""
         if role == "account":
             return self.emulator.session().client(service)
         if role not in self._keys:
@@ -98,7 +105,7 @@ class Strict:
     def fill(self) -> None:
         """What a refused call would find, and what is none of the deployment's: named `other` wherever possible."""
         bucket, s3 = self.names["ArchiveBucket"], self.client("s3")
-        for key in ("readings/x", "dead-letters/x", "redriven/x", "elsewhere/x"):
+        for key in ("readings/x", "dead-letters/x", "redriven/x", "elsewhere/x", "curated/x"):
             s3.put_object(Bucket=bucket, Key=key, Body=b"x")
         place = cast(Any, {"LocationConstraint": self.emulator.region})
         s3.create_bucket(Bucket="other", CreateBucketConfiguration=place)
