@@ -151,7 +151,7 @@ def asked(email: str | None, params: str | None) -> dict[str, str]:
 
 
 def _image(deployment: Deployment, named: str | None, say: images.Say | None) -> Image:
-    """The image that is named (with `-tools` at its end: the simulator's), else that of this checkout: built and pushed
+    """The image that is named (with `-tools` at its end: the commands'), else that of this checkout: built and pushed
     if `say` is given, which shows it."""
     if named is not None:
         return lambda made, target: _named(named, target)
@@ -170,7 +170,7 @@ def _image(deployment: Deployment, named: str | None, say: images.Say | None) ->
 
 def _named(image: str, target: str) -> str:
     if target != "service" and "@" in image:
-        raise InputError('a simulator needs an image of its own beside IMAGE=...@...: PARAMS="SimulatorImage=..."')
+        raise InputError('beside IMAGE=...@... name the image of the commands, too: PARAMS="SimulatorImage=..."')
     return images.of_target(image, target)
 
 

@@ -66,7 +66,7 @@ def build_and_push(
 ) -> str:
     """The image of this checkout by its digest in the repository (a URI), built and pushed unless it is there.
 
-    `target` is the Dockerfile's: `service`, or `tools` for the simulator.
+    `target` is the Dockerfile's: `service`, or `tools` for the commands.
     """
     wanted = tag(architecture, target=target)
     if found := find(session, repository, wanted):

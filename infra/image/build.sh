@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # build.sh IMAGE [ARM64|X86_64]: builds the image of this checkout, by docker where an engine answers, else by buildah.
 #
-# TARGET=tools builds the image of the commands and the simulator instead of the service's.
+# TARGET=tools builds the image with the commands, for simulator and compaction, instead of the service's.
 # BASE=debian:bookworm-slim@sha256:... pins the base. The package indexes and authorities of the build machine reach the
 # build as secrets, so that no layer keeps them. The same commit on the same base and packages gives the same layers.
 set -euo pipefail

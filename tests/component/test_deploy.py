@@ -13,6 +13,7 @@ from infra.deploy.artifacts import MAX_BODY, Artifacts
 from infra.deploy.cloudformation import Event, Stack
 from infra.local.emulator import Emulator
 from tests.component.deploying import Shell, shell
+from tests.component.inventory import inventory
 
 __all__ = ["shell"]
 
@@ -201,6 +202,21 @@ def test_a_simulator_gets_the_image_of_the_commands(shell: Shell) -> None:
     shell.deploy("--params", params)
     assert shell.parameters("-service")["SimulatorImage"] == "sensorstream:local-tools"
     shell.deploy("--params", "ShardCount=2 SimulatorDevices=0")
+
+
+def test_compaction_has_image_and_subnet_of_its_own_and_ends_when_its_schedule_is_taken_back(shell: Shell) -> None:
+    """There is no simulator, whose they are otherwise."""
+    shell.deploy("--params", "ShardCount=2")
+    assert shell.parameters("-service")["PublicSubnetIds"] == "none"
+    before = inventory(shell.session)
+    shell.deploy("--params", "CompactionSchedule='cron(20 * * * ? *)'")
+    given = shell.parameters("-service")
+    assert (given["SimulatorImage"], given["PublicSubnetIds"][:7]) == ("sensorstream:local-tools", "subnet-")
+    [rule] = {found for found in inventory(shell.session) - before if found.startswith("schedule ")}
+    shell.deploy("--params", "MaxTasks=1")
+    assert rule in inventory(shell.session), "it stays as it is"
+    shell.deploy("--params", "CompactionSchedule= MaxTasks=2")
+    assert inventory(shell.session) == before
 
 
 def test_without_a_name_the_image_of_this_checkout_is_used_by_its_digest(shell: Shell) -> None:

@@ -28,7 +28,7 @@ __all__ = ["shell"]
 def used(shell: Shell, tmp_path: Path) -> tuple[Shell, set[str]]:
     """A deployment with all that people and programs make beside its stacks; and the account before it."""
     before = inventory(shell.session)
-    shell.deploy("--email", "farmer@example.com", "--params", "ShardCount=2")
+    shell.deploy("--email", "farmer@example.com", "--params", "ShardCount=2 CompactionSchedule='rate(1 hour)'")
     outputs, client = shell.outputs(), shell.session.client
     provision(shell.session, names(f"{shell.stack}-device", 20), outputs["DevicePolicy"], tmp_path)
     for name in ("audit", "console-0a1b2c3d"):

@@ -25,6 +25,7 @@ EVERYTHING = {
     "MetricsCidr": "10.0.0.0/16",
     "MetricsSecurityGroupId": "sg-0a1b2c3d",
     "SimulatorDevices": "3",
+    "CompactionSchedule": "rate(1 hour)",
     "InitialPosition": "AT_TIMESTAMP:2026-11-22T10:48:16Z",
     "ArchiveMaxSeconds": "300",
     "TableConcurrency": "16",
@@ -34,6 +35,7 @@ EVERYTHING = {
 }
 NOTHING = {"FanOut": "false", "SNSEmail": "", "KmsKeyArn": "", "Zones": "2", "MinTasks": "1", "MaxTasks": "1"}
 NOTHING |= {"MetricsCidr": "", "MetricsSecurityGroupId": "", "SimulatorDevices": "0", "ShardCount": "3"}
+NOTHING |= {"CompactionSchedule": ""}
 
 
 def remove(session: boto3.Session, name: str) -> None:
@@ -75,6 +77,10 @@ def test_every_option_makes_its_resources(own: boto3.Session, before: set[str], 
     made = kinds(own, before)
     assert {"stream-consumer", "scalable-target", "scaling-policy", "namespace", "discovery-service"} <= made
     assert {"alarm", "dashboard", "repository", "vpc-endpoint", "internet-gateway", "subscription"} <= made
+    ours = {found for found in inventory(own) - before if "ompaction" in found}
+    assert {found.partition(" ")[0] for found in ours} == {
+        "alarm", "iam-role", "iam-role-policy", "schedule", "task-definition",
+    }  # fmt: skip
     services = own.client("ecs").describe_services(cluster=NAME, services=["consumer", "simulator"])["services"]
     assert {service["serviceName"]: service["desiredCount"] for service in services} == {"consumer": 1, "simulator": 1}
     assert full["MetricsName"] == f"consumer.{NAME}.internal"
@@ -125,6 +131,7 @@ def test_options_can_be_taken_back_and_shards_added(own: boto3.Session, before: 
     less = deployed(own, NAME, NOTHING)
     gone = {"stream-consumer", "scalable-target", "scaling-policy", "namespace", "internet-gateway", "subscription"}
     assert not gone & kinds(own, before)
+    assert not [found for found in inventory(own) if "ompaction" in found]
     assert (less["StreamConsumerArn"], less["MetricsName"], less["StreamName"]) == ("none", "none", full["StreamName"])
     stream = own.client("kinesis").describe_stream_summary(StreamName=full["StreamName"])["StreamDescriptionSummary"]
     assert stream["OpenShardCount"] == 3

@@ -10,6 +10,7 @@ import pytest
 from botocore import xform_name
 from botocore.model import ServiceModel
 
+from infra.deploy.parameters import assignments, require_valid
 from infra.deploy.templates import INFRA
 
 ROOT = INFRA.parent
@@ -73,6 +74,21 @@ def texts() -> Iterator[tuple[str, str]]:
         for node in ast.walk(tree):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documented:
                 yield path.name, node.value
+
+
+PARAMS = re.compile(r'PARAMS="([^"]+)"|PARAMS=(\w+=[^"\s`]+)')
+
+
+def test_parameters_that_documents_give_are_taken() -> None:
+    shown = {
+        one or other
+        for path in [ROOT / "README.md", *ROOT.glob("docs/*.md")]
+        for one, other in PARAMS.findall(path.read_text())
+        if not re.search(r"\.\.\.|\.json", one + other)  # to be filled in, or a file of the reader's
+    }
+    assert len(shown) > 5
+    for text in shown:
+        require_valid(assignments(text))
 
 
 def test_hints_call_our_programs_as_the_checkout_has_them() -> None:
