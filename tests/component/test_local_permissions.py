@@ -65,6 +65,10 @@ DEVICE = KEY | {"Bucket": {"N": "0"}, "Seen": {"S": "2026-01-01T00:00:00.000Z"}}
 EPISODE = {"Part": {"S": "none#00"}, "Id": {"S": "soil"}}
 EPISODES = {"TableName": "{AlertTable}"}
 PART = {"KeyConditionExpression": "Part = :part", "ExpressionAttributeValues": {":part": {"S": "history#00"}}}
+PAGE = {
+    "KeyConditionExpression": "Part = :part AND Id BETWEEN :after AND :before",
+    "ExpressionAttributeValues": {":part": {"S": "history#15"}, ":after": {"S": "0"}, ":before": {"S": "~"}},
+}
 BUCKET, TABLE, STREAM = {"Bucket": "{ArchiveBucket}"}, {"TableName": "{SensorTable}"}, {"StreamName": "{StreamName}"}
 QUEUES = "arn:aws:sqs:eu-central-1:000000000000"
 ARCHIVED = BUCKET | {"Key": "readings/x"}
@@ -141,6 +145,14 @@ CASES = [
     Case("reads the whole table", "api", "dynamodb.query", TABLE | RANGE, TABLE, "dynamodb.scan"),
     Case("sees devices", "endpoint", "iot.describe_endpoint", {}, {}, "iot.list_things"),
     # the operator
+    *(Case(f"reads what else is in the table of alerts: {part}", "operator", "dynamodb.query", EPISODES | PAGE,
+           PART | {"ExpressionAttributeValues": {":part": {"S": part}}})
+      for part in ("state#00", "outbox#15", "minute#00", "history")),
+    Case("reads a notice by its key", "operator", "dynamodb.query", EPISODES | PART,
+         EPISODES | {"Key": {"Part": {"S": "history#00"}, "Id": {"S": "x"}}}, "dynamodb.get_item"),
+    Case("reads the whole table of alerts", "operator", "dynamodb.query", EPISODES | PART, EPISODES, "dynamodb.scan"),
+    Case("reads the history of alerts", "client", "ssm.get_parameters_by_path", PATH, EPISODES | PART,
+         "dynamodb.query"),
     Case("changes the history of alerts", "operator", "dynamodb.query", EPISODES | PART, EPISODES | {"Item": EPISODE},
          "dynamodb.put_item"),
     Case("deletes the archive", "operator", "s3.get_object", ARCHIVED, ARCHIVED, "s3.delete_object"),

@@ -15,7 +15,7 @@ import cbor2
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, router
 from ministack.core.responses import get_account_id
-from ministack.services import cloudformation, kinesis
+from ministack.services import cloudformation, dynamodb, kinesis
 
 from emulator_extension.upstream import Json, extends
 
@@ -23,6 +23,7 @@ Refusal = tuple[int, dict[str, str], bytes]
 
 _passed: contextvars.ContextVar[str | None] = contextvars.ContextVar("passed", default=None)
 """The role that the request hands to CloudFormation."""
+_EQUAL = re.compile(r"(#?\w+)\s*=\s*(:\w+)")
 _RPC = re.compile(r"/service/[^/]+/operation/([A-Za-z]+)/?")
 
 
@@ -60,6 +61,8 @@ def context_of(original: Callable[..., Json], service: str, action: str, body: b
         keys["cloudwatch:namespace"] = given[0] if isinstance(given, list) else given
     if action == "dynamodb:Scan":
         keys["dynamodb:select"] = document(body).get("Select")
+    if action == "dynamodb:Query":
+        keys["dynamodb:leadingkeys"] = [_partition(document(body))]
     if action == "sns:Subscribe":
         asked = parse_qs(body.decode(errors="replace"))
         for key in ("Endpoint", "Protocol"):
@@ -71,6 +74,16 @@ def context_of(original: Callable[..., Json], service: str, action: str, body: b
         if in_body := parse_qs(body.decode(errors="replace")).get("RoleARN"):
             keys["cloudformation:RoleArn"] = in_body[0]
     return keys
+
+
+def _partition(asked: Json) -> str:
+    """The partition key's value of a query; empty, which no policy allows, when it is not found."""
+    key = (dynamodb._tables.get(asked.get("TableName")) or {}).get("pk_name")
+    names, values = (asked.get(f"ExpressionAttribute{each}") or {} for each in ("Names", "Values"))
+    for name, value in _EQUAL.findall(asked.get("KeyConditionExpression") or ""):
+        if names.get(name, name) == key:
+            return "".join(map(str, values.get(value, {}).values()))
+    return ""
 
 
 def document(body: bytes) -> Json:
