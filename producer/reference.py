@@ -38,6 +38,9 @@ EXAMINE = (
     "s3:ListBucket, sns:ListSubscriptionsByTopic, sqs:GetQueueAttributes, sqs:GetQueueUrl"
 )
 REFERENCES: Final = {
+    "alerts": Reference(
+        "docs/alerts.md#the-history", "dynamodb:Query on the partitions history#... of the table of alerts"
+    ),
     "audit": Reference(
         "docs/audit.md",
         "s3:GetLifecycleConfiguration, s3:GetObject, s3:ListBucket; without --no-stream also "
@@ -51,7 +54,7 @@ REFERENCES: Final = {
     "console": Reference(
         "docs/console.md",
         "execute-api:Invoke, kinesis:PutRecords; for the operator's pages also those of "
-        "audit, redrive and doctor, cloudwatch:GetMetricData, sns:Subscribe, and on queues STACK-console-... "
+        "alerts, audit, redrive and doctor, cloudwatch:GetMetricData, sns:Subscribe, and on queues STACK-console-... "
         "sqs:CreateQueue, sqs:DeleteMessage, sqs:DeleteQueue, sqs:GetQueueAttributes, sqs:ReceiveMessage, "
         "sqs:SetQueueAttributes",
     ),

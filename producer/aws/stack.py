@@ -30,6 +30,7 @@ class Stack:
     rollup_table: str
     bucket: str
     alert_topic: str  # ARN
+    alert_table: str | None  # without an AlertPolicy there is none
     api_function: str
     query_url: str
     iot_host: str
@@ -69,6 +70,7 @@ class Stack:
                 rollup_table=outputs["RollupTable"],
                 bucket=outputs["ArchiveBucket"],
                 alert_topic=outputs["AlertTopicArn"],
+                alert_table=outputs.get("AlertTable"),
                 api_function=outputs["ApiFunction"],
                 query_url=outputs["QueryUrl"],
                 iot_host=host,

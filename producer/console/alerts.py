@@ -1,6 +1,7 @@
-"""Alerts as they happen: a queue of this machine's own at the stack's alert topic, for as long as the console runs.
+"""Alerts as they happen, and the history of those of a policy.
 
-Its name is the same each time, so that the topic does not gather subscriptions; it is deleted at the end.
+What happens comes by a queue of this machine's own at the stack's alert topic, for as long as the console runs. Its
+name is the same each time, so that the topic does not gather subscriptions; it is deleted at the end.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from producer.aws.stack import Stack
 from producer.console.live import KEEP_ALIVE, Events
 from producer.console.problems import problem
 from producer.console.requests import Blocking
+from producer.ops.alert_history import AlertHistory
 from producer.ops.alerts import WAIT_SECONDS, console_queues, subscribed
 
 log = logging.getLogger(__name__)
@@ -37,21 +39,29 @@ def queue_name(stack: str) -> str:
 
 
 def read(body: str) -> dict[str, Any]:
-    """A notification: `at` (ISO), `text`, and of an alert `device`, `value`, `field`; of an alarm `alarm`, `state`."""
+    """A notification: `id`, `at` (ISO), `text`; of an alert `device`, perhaps `value`; of an alarm `alarm`, `state`."""
     document = json.loads(body)
     given = {name: each["Value"] for name, each in document.get("MessageAttributes", {}).items()}
-    found = {"id": document["MessageId"], "at": document["Timestamp"], "text": document.get("Message", "")}
-    if {"device", "value"} <= given.keys():
-        return found | {"device": given["device"], "value": given["value"], "field": given.get("field", "humidity")}
+    found = {"id": given.get("id", document["MessageId"]), "at": document["Timestamp"]}
+    found |= {name: given[name] for name in ("device", "value") if name in given}
+    text = document.get("Message", "")
     try:
-        alarm = json.loads(found["text"])
-        return found | {
-            "alarm": alarm["AlarmName"],
-            "state": alarm["NewStateValue"],
-            "text": alarm["NewStateReason"],
-        }
+        inside = json.loads(text)
+        if "AlarmName" in inside:
+            alarm = {"alarm": inside["AlarmName"], "state": inside["NewStateValue"]}
+            return found | alarm | {"text": inside["NewStateReason"]}
+        text = inside["content"]["description"]  # a policy's format `chat`
     except (ValueError, KeyError, TypeError):
-        return found
+        pass
+    return found | {"text": text.partition("\n")[0]}
+
+
+async def noticed(history: AlertHistory, blocking: Blocking, request: web.Request) -> web.Response:
+    """The handler of /api/alert-history: `?[before=][&after=][&device=]`, a page of notices, newest first, and `next`
+    for the `before` of the next one."""
+    wanted = {name: request.query[name] for name in ("before", "after", "device") if name in request.query}
+    page = await blocking(history.page, **wanted)
+    return web.json_response({"notices": [each._asdict() for each in page.notices], "next": page.next})
 
 
 class Alerts:

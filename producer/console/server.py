@@ -14,7 +14,7 @@ from aiohttp import web
 from producer.aws.errors import AWS_ERRORS, UserError, explain
 from producer.aws.stack import Stack
 from producer.console import access, problems
-from producer.console.alerts import Alerts
+from producer.console.alerts import Alerts, noticed
 from producer.console.archived import Archive
 from producer.console.device import Device
 from producer.console.fleet import Fleet
@@ -24,6 +24,7 @@ from producer.console.pipeline import Pipeline
 from producer.console.plan import planned
 from producer.console.publish import Publish
 from producer.console.requests import Blocking
+from producer.ops.alert_history import AlertHistory
 from producer.ops.contract import consumer_settings
 
 PAGE = Path(__file__).with_name("page")
@@ -53,6 +54,7 @@ class Server:
         fleet = Fleet(history, self._blocking)
         pipeline = Pipeline(stack, os.environ.get("CONSUMER_URL"), self._blocking)
         alerts = Alerts(stack, self._blocking)
+        noted = AlertHistory(stack.session.client("dynamodb"), stack.alert_table)
         app.on_shutdown.append(lambda _: alerts.close())
         letters = Letters(stack, consumer_settings(stack, None, _contracts()).reading_contracts, self._blocking)
         publish = Publish(stack, history, archive, device, self._blocking)
@@ -68,6 +70,7 @@ class Server:
                 web.post("/api/sparks", fleet.sparks),
                 web.get("/api/pipeline", pipeline.live),
                 web.get("/api/alerts", alerts.live),
+                web.get("/api/alert-history", partial(noticed, noted, self._blocking)),
                 web.get("/api/dead-letters", letters.look),
                 web.post("/api/dead-letters/redrive", letters.redrive),
                 web.get("/api/devices/{device}/readings", device.readings),
@@ -115,6 +118,7 @@ def _describe(stack: Stack) -> dict[str, Any]:
             "when": alerts.when,
             "threshold": str(alerts.threshold),
             "source": alerts.source,
+            "policy": stack.alert_table is not None,
         },
     }
 

@@ -1,5 +1,6 @@
 """The operators' commands."""
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from click import Argument, Option, Parameter, UsageError
 
 from producer.aws import session
 from producer.ops.options import CONTRACTS, RATE, SPAN, span
-from producer.options import JSON, LEDGER, STACK, no_option, refuse, seconds, setting
+from producer.options import JSON, LEDGER, STACK, Whole, no_option, refuse, seconds, setting
 from producer.reporting import printed, told
 
 WAIT = Option(["--wait"], callback=seconds, default="0", metavar="S", help="up to S seconds until it is clean")
@@ -20,6 +21,13 @@ PROBE = Option(
     help="publish nine odd messages as the device STACK-probe and show what the IoT rules make of them; "
     "they leave a row and dead letters",
 )
+
+NEWEST = 20  # episodes, where nothing says how many
+ALERTS: list[Parameter] = [
+    Option(["--device"], metavar="NAME", help="only of this device"),
+    Option(["--open", "only_open"], is_flag=True, help="only those that have not ended"),
+    Option(["--limit"], type=Whole(1), metavar="N", help=f"show the newest N; else {NEWEST}, or with --open all"),
+]
 
 REPORT = Option(
     ["--out"],
@@ -129,6 +137,24 @@ def publish(name: str, sensorid: str, value: tuple[str, ...], aggregated: bool, 
     return 0
 
 
+@click.command(params=[*ALERTS, JSON, STACK])
+def alerts(name: str, device: str | None, only_open: bool, limit: int | None, as_json: bool) -> int:
+    """Show the episodes of alerts, the newest first, of a stack with an AlertPolicy.
+
+    Times are those at which the alert function saw a beginning and an end.
+    """
+    from producer.ops.alert_history import AlertHistory, as_text
+
+    stack = session.stack(name)
+    episodes = AlertHistory(stack.session.client("dynamodb"), stack.alert_table).episodes(device, only_open)
+    found = list(islice(episodes, limit or (None if only_open else NEWEST)))
+    if as_json:
+        return told({"episodes": [each.as_json() for each in found]})
+    return told(
+        as_text(found) if found else f"no {'open ' if only_open else ''}episodes{f' of {device}' if device else ''}"
+    )
+
+
 @click.command(params=[PROBE, JSON, STACK])
 def doctor(name: str, probe: bool, as_json: bool) -> int:
     """Look for what is wrong with a deployment, or with who asks."""
@@ -147,4 +173,4 @@ def bug_report(name: str, out: Path, as_json: bool) -> int:
     return told({"file": str(path)} if as_json else f"{path} is written; read it before you give it away")
 
 
-COMMANDS = (audit, replay, publish, doctor, bug_report)
+COMMANDS = (audit, replay, publish, alerts, doctor, bug_report)

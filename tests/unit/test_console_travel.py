@@ -1,12 +1,15 @@
 """The way of a published message, as the console follows it: what is seen, what is refused, what cannot come."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from consumer.archive.format import Line
+from infra.functions.alert.episodes import Notice
+from infra.functions.alert.words import chat, digest, single
 from producer.aws.stream_reader import StreamRecord
 from producer.console.alerts import read
 from producer.console.archived import ArchivedRecord
@@ -132,11 +135,29 @@ def test_a_refusal_is_a_problem_of_its_own_and_a_defect_is_none() -> None:
             {"alarm": "Lag", "state": "ALARM", "text": "late"},
         ),
         ({"Message": "hello"}, {"text": "hello"}),
+        ({"Message": "20"}, {"text": "20"}),
+        ({"Message": '{"AlarmName":"Lag"}'}, {"text": '{"AlarmName":"Lag"}'}),
     ],
 )
 def test_what_the_topic_sends_is_an_alert_an_alarm_or_a_text(document: dict[str, Any], wanted: dict[str, str]) -> None:
     found = read(json.dumps({"MessageId": "1", "Timestamp": "2026-09-21T14:13:20.000Z", **document}))
     assert wanted.items() <= found.items()
+
+
+@pytest.mark.parametrize("shape", [dict, chat], ids=["text", "chat"])
+def test_notices_of_a_policy_are_shown_by_their_first_line(shape: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    silent = Notice("e1-silent", "e1", "a", "silent", "silent", "info", "silent", None, "30", AT, AT, True)
+    for message, wanted in (
+        (single(silent, "Humidity", "below", ""), {"id": "e1-silent", "device": "a"}),
+        (digest("d1", [silent, silent], "Humidity", "below", ""), {"id": "d1", "text": "2 alerts: 2 silent"}),
+    ):
+        sent = shape(message)
+        given = {name: {"Value": each["StringValue"]} for name, each in sent["MessageAttributes"].items()}
+        envelope = {"MessageId": "1", "Timestamp": ROW.time, "Message": sent["Message"], "MessageAttributes": given}
+        found = read(json.dumps(envelope))
+        assert wanted.items() <= found.items()
+        assert "value" not in found
+        assert "\n" not in found["text"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 import { html, useEffect, useMemo, useRef, useState } from "./vendor/htm-preact.js";
 import { events, get, Problem } from "./api.js";
 import { Chart } from "./chart.js";
+import { Episodes } from "./episodes.js";
 import { Empty, Note, State, Trouble, When, clock, deviceAddress, plural, useNow } from "./ui.js";
 
 const RANGES = [["1 min", 60], ["5 min", 300], ["1 h", 3600], ["6 h", 21_600], ["24 h", 86_400], ["7 d", 604_800]];
@@ -116,6 +117,7 @@ function Readings({ about, device }) {
       <div class="charts">${charts.map((each) => html`<${Chart} key=${each.name} ...${each} series=${series[each.name]} range=${limits} onZoom=${zoom} when=${about.alert.when}
         limit=${each.name === about.alert.field || (each.name === "value" && charts.length === 1) ? Number(about.alert.threshold) : null} />`)}</div>
       ${rows?.length > 0 && html`<${Table} rows=${rows} now=${now} />`}`}
+    ${about.alert.policy && html`<section aria-label="Alerts"><h2>Alerts</h2><${Episodes} device=${device} /></section>`}
     <${Archived} device=${device} />`;
 }
 
