@@ -16,6 +16,7 @@ from consumer.archive.format import READINGS
 from consumer.aws.codes import code
 from producer.aws.stack import Stack
 from producer.aws.stream_reader import require_readable
+from producer.compact.check import compaction
 from producer.ops import query_checks
 from producer.ops.doctor import Check, is_local
 
@@ -227,6 +228,7 @@ PARTS: list[tuple[str, str, Callable[[Stack], Iterator[Check]]]] = [
     ("endpoint", ASK_OPERATOR, endpoint),
     ("table", ASK_OPERATOR, tables),
     ("archive", ASK_OPERATOR, archive),
+    ("compaction", ASK_OPERATOR, compaction),
     ("query", ASK_OPERATOR, query_checks.function),
     ("query API", ASK_OPERATOR, query_checks.over_http),
     ("undelivered", ASK_OPERATOR, undelivered),

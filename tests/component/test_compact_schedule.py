@@ -1,5 +1,6 @@
 """The scheduled compaction as the template describes it: what starts it, and its task in that task's own role."""
 
+import json
 import os
 import subprocess
 import sys
@@ -13,11 +14,13 @@ from unittest import mock
 
 import pytest
 
+from consumer.archive.format import READINGS
 from consumer.archive.writer import RotationPolicy
 from infra.deploy.templates import INFRA, read
 from infra.local.identity import settings_of
 from infra.local.process import ROOT
 from producer.aws.stack import Stack
+from producer.cli import main
 from producer.compact.layout import CURATED
 from producer.compact.metric import METRIC
 from tests.component.archives import put, records
@@ -85,6 +88,19 @@ def test_the_schedules_role_starts_this_task_in_this_cluster_only(strict: Strict
     assert set(give["Resource"]) == {started["taskRoleArn"], started["executionRoleArn"]}
 
 
+def fill(stack: Stack, hours: int, first: int = 10**55) -> None:
+    """Two archive objects of six readings, which arrived so many hours ago."""
+    at = int(time.time() * 1000) - hours * HOUR_MS
+    put(stack, records(((at, "soil", PAYLOAD) for _ in range(6)), first), ROTATION)
+
+
+def listed(stack: Stack, prefix: str) -> list[Any]:
+    found: list[Any] = (
+        stack.session.client("s3").list_objects_v2(Bucket=stack.bucket, Prefix=prefix).get("Contents", [])
+    )
+    return found
+
+
 @pytest.fixture
 def archive(strict: Strict) -> Iterator[Stack]:
     """The deployment's bucket with the archive objects of an hour that has finished, and nothing else."""
@@ -93,15 +109,35 @@ def archive(strict: Strict) -> Iterator[Stack]:
     s3, place = strict.client("s3"), {"Bucket": stack.bucket}
     others = [{"Key": key} for key in ("readings/x", "curated/x")]
     s3.delete_objects(**place, Delete={"Objects": others})
-    at = int(time.time() * 1000) - 5 * HOUR_MS
-    objects = put(stack, records((at, "soil", PAYLOAD) for _ in range(6)), ROTATION)
+    fill(stack, hours=5)
     yield stack
-    left = [f"readings/{each.key}" for each in objects]
-    left += [each["Key"] for each in s3.list_objects_v2(**place, Prefix=CURATED).get("Contents", [])]
+    left = [each["Key"] for prefix in (CURATED, READINGS) for each in listed(stack, prefix)]
     for key in left:
         s3.delete_object(**place, Key=key)
     for other in others:
         s3.put_object(**place, **other, Body=b"x")
+
+
+def diagnosed(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
+    """State and detail of the doctor's check."""
+    main(["doctor", "--json", "--stack", NAME])
+    [check] = [each for each in json.loads(capsys.readouterr().out)["checks"] if each["name"] == "compaction"]
+    return check["state"], check["detail"]
+
+
+def test_the_doctor_says_what_waits_and_what_is_late(
+    strict: Strict, archive: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left = "of the finished hours of the last 48 are not compacted"
+    with mock.patch.dict(os.environ, strict.variables("operator")):
+        assert diagnosed(capsys) == ("ok", f"1 {left}")
+        fill(archive, hours=35, first=2 * 10**55)
+        assert diagnosed(capsys) == ("finding", f"2 {left}, 1 of them for more than 26 hours")
+    with mock.patch.dict(os.environ, strict.emulator.variables()):
+        assert main(["compact", "--stack", NAME]) == 0
+    capsys.readouterr()
+    with mock.patch.dict(os.environ, strict.variables("operator")):
+        assert diagnosed(capsys) == ("ok", f"0 {left}")
 
 
 def test_the_task_compacts_in_its_role_and_says_so(strict: Strict, archive: Stack, tmp_path: Path) -> None:
@@ -118,9 +154,8 @@ def test_the_task_compacts_in_its_role_and_says_so(strict: Strict, archive: Stac
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    found = strict.client("s3").list_objects_v2(Bucket=archive.bucket, Prefix=CURATED)["Contents"]
-    assert len(found) == 1
-    says = strict.client("s3").head_object(Bucket=archive.bucket, Key=found[0]["Key"])["Metadata"]
+    [found] = listed(archive, CURATED)
+    says = strict.client("s3").head_object(Bucket=archive.bucket, Key=found["Key"])["Metadata"]
     assert (says["objects"], says["lines"], says["readings"]) == ("2", "6", "6")
     assert list(tmp_path.iterdir()) == []
     now = datetime.now(UTC)
