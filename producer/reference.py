@@ -35,7 +35,7 @@ EXAMINE = (
     "cloudformation:DescribeStacks, cloudwatch:DescribeAlarms, cloudwatch:ListMetrics, dynamodb:DescribeTable, "
     "dynamodb:Scan of the lease table, ecs:DescribeServices, execute-api:Invoke, kinesis:DescribeLimits, "
     "kinesis:DescribeStreamSummary, lambda:GetAccountSettings, lambda:InvokeFunction of the query function, "
-    "s3:ListBucket, sns:ListSubscriptionsByTopic, sqs:GetQueueAttributes, sqs:GetQueueUrl"
+    "s3:GetObject below curated/, s3:ListBucket, sns:ListSubscriptionsByTopic, sqs:GetQueueAttributes, sqs:GetQueueUrl"
 )
 REFERENCES: Final = {
     "alerts": Reference(

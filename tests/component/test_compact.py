@@ -18,6 +18,7 @@ from producer.compact import rows
 from producer.compact.hour import Changed, Store, compact
 from producer.compact.layout import CURATED, Hour
 from producer.compact.metric import METRIC
+from producer.compact.run import Run
 from producer.ops.archive_index import Span
 from producer.ops.archive_reader import Bucket
 from producer.ops.bucket_files import BucketFiles
@@ -270,6 +271,46 @@ def test_of_two_runs_at_a_time_the_later_one_looks_again(site: Site, capsys: pyt
         run(first, site)
     assert done.is_set()
     assert outcomes(told(site, capsys, *AT)) == [("current", 2, 6)]
+
+
+def test_the_command_whose_version_was_replaced_meanwhile_looks_again(site: Site) -> None:
+    """It has read what the archive was; the other one has taken in what came since."""
+    fill(site)
+    run(Store(site.session, site.stack.bucket), site)
+    fill(site, first=2 * 10**55)
+    late = Run(site.stack, DEFAULT, dry=False)
+    asked: list[str] = []
+
+    def other(name: str) -> None:
+        asked.append(name)
+        if asked.count("before CompleteMultipartUpload") == 1 and name == "before CompleteMultipartUpload":
+            fill(site, first=3 * 10**55)
+            run(Store(site.session, site.stack.bucket), site)
+
+    interrupt(late._store, other)
+    found = late.hour(HOUR).as_json()
+    assert outcomes(found) == [("current", 6, 18)]
+    assert (found["ok"], found["missing"]) == (True, 0)
+    assert asked.count("before CompleteMultipartUpload") == 1
+    assert site.keys(CURATED) == [HOUR.key]
+
+
+def test_a_query_stops_at_the_limit_on_a_file_of_which_it_reads_parts(
+    site: Site, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Of 3 MB of random numbers, in row groups by device."""
+    hour = "SELECT lpad((n // 100)::VARCHAR, 6, '0') AS device, random() AS value FROM range(400000) t(n) ORDER BY n"
+    with duckdb.connect() as db:
+        db.execute(f"COPY ({hour}) {rows.PARQUET}", {"file": str(tmp_path / "hour")})
+    assert (tmp_path / "hour").stat().st_size > 2_500_000
+    site.session.client("s3").upload_file(str(tmp_path / "hour"), site.stack.bucket, HOUR.key)
+    asked = ["sql", "--max-mb", "1", "--json", "--stack", site.stack.name]
+    assert main([*asked, "SELECT count(value) AS n FROM curated WHERE device = '001234'"]) == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == [{"n": 100}]
+    assert main([*asked, "SELECT sum(value) FROM curated"]) == 2
+    told = capsys.readouterr()
+    assert (told.out, told.err.count("\n")) == ("", 1)
+    assert "the query reads more than 1.0 MB" in told.err
 
 
 def test_one_device_reads_less_than_a_hundredth_of_a_large_hour(site: Site, tmp_path: Path) -> None:
