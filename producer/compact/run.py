@@ -20,6 +20,7 @@ from producer.ops.comparison import Findings
 from producer.terminal import StatusLine, table
 
 TRIES = 3
+KINDS = {UnreadableLine: "archive_object_wrong", NotEqual: "compacted_wrong", UserError: "hour_too_large"}
 COLUMNS = ("hour", "outcome", "objects", "lines", "readings")
 
 
@@ -120,9 +121,8 @@ class Run:
             except Changed:
                 objects = self._objects(self._bucket.objects(hour.prefix))
                 continue
-            except (UnreadableLine, NotEqual) as error:
-                kind = "archive_object_wrong" if isinstance(error, UnreadableLine) else "compacted_wrong"
-                self.report.findings.add(kind, f"{hour}: {error}")
+            except (UnreadableLine, NotEqual, UserError) as error:  # the next hour is not concerned
+                self.report.findings.add(KINDS[type(error)], f"{hour}: {error}")
                 self.report.add(hour, "failed", len(objects), None)
             return
         self.report.findings.add("archive_changing", f"{hour}: its objects change while they are read; try again")

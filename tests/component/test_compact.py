@@ -1,6 +1,8 @@
 """`sensorstream compact`: an hour of the archive becomes one Parquet object that holds every line, whatever fails."""
 
 import json
+import shutil
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -177,7 +179,7 @@ def counted(site: Site) -> list[float]:
 
 
 def test_a_run_tells_how_many_hours_are_not_compacted_even_if_it_breaks_off(
-    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    site: Site, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fill(site)
     told(site, capsys)
@@ -187,9 +189,24 @@ def test_a_run_tells_how_many_hours_are_not_compacted_even_if_it_breaks_off(
     fill(site, 2 * 10**55)
     assert told(site, capsys, "--dry-run", "--cloudwatch", "Sensor")["missing"] == 1
     assert counted(site) == [2, 1]
-    monkeypatch.setattr("producer.compact.hour.DISK", 1 << 60)  # times the size, which no disk has
+    name = f"/sensorstream/{site.stack.name}/ArchiveBucket"
+    site.session.client("ssm").put_parameter(Name=name, Value="there-is-none", Type="String", Overwrite=True)
     assert main(["compact", "--cloudwatch", "Sensor", "--stack", site.stack.name]) == 2
     assert counted(site) == [3, 2]
+
+
+def test_an_hour_that_is_too_large_does_not_hold_up_the_next_one(
+    site: Site, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n in range(1, 9):
+        fill(site, n * 10**55)
+    fill(site, 9 * 10**55, T0 + 3_600_000)
+    size = sum(each.size for each in Bucket(site.session, site.stack.bucket).objects(HOUR.prefix))
+    monkeypatch.setattr("producer.compact.hour.DISK", 2 * shutil.disk_usage(tempfile.gettempdir()).free / size)
+    found = told(site, capsys, code=1)
+    assert outcomes(found) == [("failed", 16, None), ("written", 2, 6)]
+    assert (list(found["findings"]), found["missing"]) == (["hour_too_large"], 1)
+    assert "GB are free" in found["findings"]["hour_too_large"]["places"][0]
 
 
 def test_killed_before_or_after_any_request_the_old_or_the_new_object_is_there(
