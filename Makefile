@@ -25,7 +25,7 @@ $(foreach name,$(foreign),$(eval override $(name) :=) $(eval unexport $(name)))
 # The chosen ones as words for a command.
 given = $(foreach name,$(filter $(answer),$(named)),$(call quoted,$(name)=$(value $(name))))
 
-.PHONY: help setup demo up watch deploy plan destroy package wheel image image-test push sbom test crashtest crashtest-mutants faults bench bench-scale bench-compact profile screenshots check lint types imports audit-dependencies format lock docs site dashboards clean
+.PHONY: help setup demo up watch deploy plan destroy package wheel image image-test push sbom test crashtest crashtest-mutants faults bench bench-scale bench-compact alert-storm profile screenshots check lint types imports audit-dependencies format lock docs site dashboards clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':[^#]*## ' '{ printf "%-20s%s\n", $$1, $$2 }'
@@ -121,6 +121,9 @@ bench-scale: setup .bench/ready  ## what leases cost and how fast they move, by 
 
 bench-compact: .venv/ready  ## compact and verify an hour of LINES=5000000 generated archive lines on one core; one in ODD=0 is rejected
 	@$(PY) -m tests.bench.compact $(or $(LINES),5000000) $(or $(ODD),0)
+
+alert-storm: setup  ## what alerts cost and tell when DEVICES=10000 go under the threshold in one minute, stay there and recover
+	@$(PY) -m tests.bench.storm $(or $(DEVICES),10000)
 
 docs: .venv/ready  ## generate the parts of docs/ that follow from code, templates and prices: settings, metrics, commands, resources ...
 	@$(PY) -m infra.docs

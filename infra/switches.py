@@ -41,6 +41,7 @@ TARGETS = {
     "faults": ("ROUNDS", "SEED", "ONLY"),
     "bench": ("QUICK",),
     "bench-compact": ("LINES", "ODD"),
+    "alert-storm": ("DEVICES",),
     "dashboards": ("RUNBOOK",),
     **dict.fromkeys(PLAIN, ()),
 }  # type: Dict[str, Tuple[str, ...]]

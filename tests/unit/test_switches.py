@@ -31,7 +31,7 @@ def make(*arguments: str, environment: Mapping[str, str] | None = None) -> subpr
         (["plan", "PARAM=ShardCount=2"], "make plan takes no PARAM: did you mean PARAMS?"),
         (["demo", "DEVICE=5"], "make demo takes no DEVICE: did you mean DEVICES?"),
         (["plan", "STACK=s", "ShardCount=4"], 'parameters of the templates go into PARAMS="ShardCount=..."'),
-        (["up", "DEVICES=5"], "make up takes no DEVICES (make demo would): "),
+        (["up", "DEVICES=5"], "make up takes no DEVICES (make demo, make alert-storm would): "),
         (["demo", "KEEP_DATA=1"], "make demo takes no KEEP_DATA (make destroy would): it takes "),
         (["image", "STACK=s"], "make image takes no STACK (make demo, make up, "),
         (["clean", "ALL=1"], "make clean takes no ALL: it takes none"),

@@ -6,7 +6,7 @@ change nothing.
 """
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -53,7 +53,7 @@ class Notice:
     rule: str
     kind: str
     severity: str
-    state: str  # open, silent, recovered
+    state: str  # open, silent, recovered, removed
     value: str | None
     limit: str
     at: int  # ms; of a silence that of the last reading
@@ -76,6 +76,25 @@ def decide(
     if excess <= -rule.hysteresis and state and state.open:
         return _changed(policy, rule, device, state, measured, now, False)
     return None
+
+
+def removed(state: State, now: int) -> tuple[State, Notice]:
+    """The end of an episode whose rule is not in the policy any more, for the history only."""
+    notice = Notice(
+        id=f"{state.episode}-removed",
+        episode=state.episode,
+        device=state.device,
+        rule=state.rule,
+        kind="",
+        severity="info",
+        state="removed",
+        value=None,
+        limit="",
+        at=now,
+        due=now,
+        told=False,
+    )
+    return replace(state, open=False, changed=now, version=state.version + 1), notice
 
 
 def _changed(

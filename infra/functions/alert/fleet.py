@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from .malformed import Report, readable
+
 BUCKETS = 16
 """Partitions of the list of devices: docs/decisions/0030-query-api.md."""
 
@@ -47,8 +49,8 @@ class Fleet:
         times = [moment(row["Timestamp"]["S"]) for row in rows] + ([moment(entry["Seen"]["S"])] if entry else [])
         return max(times, default=None)
 
-    def devices(self) -> Iterator[Seen]:
-        """The list of devices."""
+    def devices(self, report: Report) -> Iterator[Seen]:
+        """The list of devices; of rows that cannot be read a report."""
         pages = self._client.get_paginator("query")
         for bucket in range(BUCKETS):
             for page in pages.paginate(
@@ -58,8 +60,7 @@ class Fleet:
                 ExpressionAttributeValues={":bucket": {"N": str(bucket)}},
                 ProjectionExpression="SensorId, Seen",
             ):
-                for item in page["Items"]:
-                    yield Seen(item["SensorId"]["S"], moment(item["Seen"]["S"]))
+                yield from readable(page["Items"], _seen, report)
 
     def _newest(self, device: str, until: str, count: int) -> list[Point]:
         rows = self._query(device, until, count)
@@ -87,6 +88,10 @@ class Fleet:
         names = (self._field, self._field.rpartition(".")[2])
         found = next((measures[name] for name in names if name in measures), row.get("Value"))
         return Point(moment(row["Timestamp"]["S"]), Decimal(found["N"])) if found else None
+
+
+def _seen(item: dict[str, Any]) -> Seen:
+    return Seen(item["SensorId"]["S"], moment(item["Seen"]["S"]))
 
 
 def iso(at: int) -> str:

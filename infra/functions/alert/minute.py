@@ -2,62 +2,65 @@
 
 One call at a time, by a row of the table that says until when one is under way; the function's timeout is shorter. So
 nobody else touches the notices whose makers' leases have ended. Each part is bounded: what a call does not come to, the
-next one does.
+next one does. What cannot be read is reported by an error at the end, when all the rest is done.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
+from typing import TypeVar
 
 from .episodes import Measured, Notice, State
+from .malformed import MALFORMED, Report
 from .policy import KINDS, Rule
 from .service import Alerts, change
-from .store import Waiting
+from .store import Digest
 from .words import digest_name
 
 MINUTE = 55_000
 """ms that a call is taken to be under way: longer than the function's timeout, shorter than the schedule's minute."""
-LOOKING = 25_000
-"""ms for looking at devices; telling comes after."""
+RECOVERIES, SILENCES, TELLING = 15_000, 25_000, 45_000
+"""ms from a call's begin until which it looks at open episodes, then for silent devices, then takes away what was told:
+each has time left however much the one before it has to do."""
 AT_ONCE = 8  # devices
 CHUNK = 64
+TAKEN_AWAY = 1_000  # notices between two looks at the clock
 GONE = 7 * 86_400_000
 """ms without a reading after which a device is taken to be gone for good: no silence begins."""
+T = TypeVar("T")
 
 
 def run(alerts: Alerts) -> bool:
-    """Does what is due; False if another call of this minute is under way, or has been."""
+    """Does what is due; False if another call of this minute is under way, or has been. ValueError, after all else was
+    done, for rows that cannot be read: the alarm on the function's errors tells."""
     now = alerts.clock()
     if not alerts.store.begin(now, now + MINUTE):
         return False
+    wrong: list[str] = []
     try:
-        _look(alerts, now + LOOKING)
-    finally:  # what is wrong with one device's rows must not keep the others' notices
-        _tell(alerts)
+        states = alerts.store.open_states(wrong.append)
+        _look_for_ends(alerts, states, now + RECOVERIES, wrong.append)
+        _look_for_silence(alerts, states, now + SILENCES, wrong.append)
+    finally:  # a failure to look must not keep the notices
+        _tell(alerts, now + TELLING, wrong.append)
+    if wrong:
+        raise ValueError(f"{len(wrong)} rows or devices cannot be read, all others were: {'; '.join(wrong[:5])}")
     return True
 
 
-def _look(alerts: Alerts, until: int) -> None:
-    states = alerts.store.open_states()
-    minute = until // 60_000
-    if states:  # begins elsewhere each minute, in case that there are too many for one
-        start = minute * 997 % len(states)
-        states = states[start:] + states[:start]
-    silent = {(state.device, state.rule) for state in states}
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for i in range(0, len(states), CHUNK):
-            if alerts.clock() > until:
-                print(f"looked at {i} of {len(states)} open episodes; the next minute begins elsewhere")
-                return
-            list(pool.map(lambda state: _look_at(alerts, state), states[i : i + CHUNK]))
-        _look_for_silence(alerts, pool, silent, until)
+def _look_for_ends(alerts: Alerts, states: list[State], until: int, report: Report) -> None:
+    """Whether open episodes are over. Begins elsewhere each minute, in case that there are too many for one."""
+    start = until // 60_000 * 997 % len(states) if states else 0
+    _each(alerts, states[start:] + states[:start], lambda state: _look_at(alerts, state), until, report)
 
 
 def _look_at(alerts: Alerts, state: State) -> None:
-    """Whether an open episode is over. One whose rule is not in the policy any more stays until it is again."""
-    for rule in alerts.policy.of(state.device, *KINDS):
-        if rule.name == state.rule and (measured := _measure(alerts, rule, state.device)):
-            alerts.observe(state.device, rule, measured, lease=0)
+    rule = next((each for each in alerts.policy.of(state.device, *KINDS) if each.name == state.rule), None)
+    if rule is None:
+        alerts.remove(state)
+    elif measured := _measure(alerts, rule, state.device):
+        alerts.observe(state.device, rule, measured, lease=0, known=state)
 
 
 def _measure(alerts: Alerts, rule: Rule, device: str) -> Measured | None:
@@ -75,14 +78,14 @@ def _silence(seen: int, now: int) -> Measured:
     return Measured(Decimal(max(0, now - seen)) / 60_000, None, now, since=seen)
 
 
-def _look_for_silence(alerts: Alerts, pool: ThreadPoolExecutor, known: set[tuple[str, str]], until: int) -> None:
+def _look_for_silence(alerts: Alerts, states: list[State], until: int, report: Report) -> None:
     """The list of devices is read once; who seems silent there is looked at, since the list is behind."""
     if not any(rule.kind == "silent" for rule in alerts.policy.rules):
         return
-    now = alerts.clock()
+    now, known = alerts.clock(), {(state.device, state.rule) for state in states}
     suspects = [
         (device, rule)
-        for device, seen in alerts.fleet.devices()
+        for device, seen in alerts.fleet.devices(report)
         for rule in alerts.policy.of(device, "silent")
         if rule.limit * 60_000 < now - seen < GONE and (device, rule.name) not in known
     ]
@@ -92,43 +95,49 @@ def _look_for_silence(alerts: Alerts, pool: ThreadPoolExecutor, known: set[tuple
         if measured := _measure(alerts, rule, device):
             alerts.observe(device, rule, measured, lease=0)
 
-    for i in range(0, len(suspects), CHUNK):
+    _each(alerts, suspects, look, until, report)
+
+
+def _each(alerts: Alerts, things: Sequence[T], look: Callable[[T], None], until: int, report: Report) -> None:
+    """Looks at one after the other, some at once, as long as there is time; reports those that cannot be read."""
+
+    def safely(thing: T) -> None:
+        try:
+            look(thing)
+        except MALFORMED as error:
+            report(f"{thing}: {error!r}"[:500])
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for i in range(0, len(things), CHUNK):
+            if alerts.clock() > until:
+                print(f"looked at {i} of {len(things)}; the next minute goes on")
+                return
+            list(pool.map(safely, things[i : i + CHUNK]))
+
+
+def _tell(alerts: Alerts, until: int, report: Report) -> None:
+    """One by one, if there are few this minute; else as one digest. What a call has begun to tell comes first."""
+    now, last = min(alerts.clock(), until), alerts.store.digest()  # a digest's time is well before the next call's
+    waiting = [each for each in alerts.store.waiting(report) if each.lease <= now]
+    if last and (begun := [each.notice for each in waiting if last.has(each)]):
+        _tell_together(alerts, last, begun, until)
+        return
+    due = [each.notice for each in waiting if each.notice.due <= now]
+    if due and (len(due) == 1 or alerts.store.count(now // 60_000, len(due)) <= alerts.policy.digest):
+        for notice in due:
+            alerts.tell(notice)
+    elif due:
+        alerts.store.put_digest(digest := Digest(now, sent=False))
+        _tell_together(alerts, digest, due, until)
+
+
+def _tell_together(alerts: Alerts, digest: Digest, notices: list[Notice], until: int) -> None:
+    """Publishes a digest that was not, and then takes away what it told, as far as there is time."""
+    if not digest.sent:
+        alerts.tell_together(digest_name(notices), notices)
+        alerts.store.put_digest(replace(digest, sent=True))
+    for i in range(0, len(notices), TAKEN_AWAY):
         if alerts.clock() > until:
-            print(f"looked at {i} of {len(suspects)} devices that seem silent; the next minute goes on")
+            print(f"took away {i} of {len(notices)} notices that were told; the next minute goes on")
             return
-        list(pool.map(look, suspects[i : i + CHUNK]))
-
-
-def _tell(alerts: Alerts) -> None:
-    """One by one, if there are few; else as one digest."""
-    now = alerts.clock()
-    waiting = [each for each in alerts.store.waiting() if each.lease <= now]
-    if unfinished := [each for each in waiting if each.digest]:
-        _finish(alerts, unfinished)
-        return
-    due = [each for each in waiting if each.notice.due <= now]
-    if len(due) <= alerts.policy.digest:
-        for each in due:
-            alerts.tell(each.notice)
-        return
-    name = digest_name([each.notice for each in due])
-    alerts.store.join(due, name)
-    _send(alerts, name, [each.notice for each in due])
-
-
-def _finish(alerts: Alerts, waiting: Iterable[Waiting]) -> None:
-    """Digests that a call has begun and not ended: at most one, as each call ends the ones before it."""
-    digests: dict[str, list[Notice]] = {}
-    for each in waiting:
-        digests.setdefault(str(each.digest), []).append(each.notice)
-    for name, notices in digests.items():
-        if alerts.store.is_digest_sent(name):
-            alerts.store.told(notices)
-        else:
-            _send(alerts, name, notices)
-
-
-def _send(alerts: Alerts, name: str, notices: list[Notice]) -> None:
-    alerts.tell_together(name, notices)
-    alerts.store.digest_sent(name, alerts.clock())
-    alerts.store.told(notices)
+        alerts.store.told(notices[i : i + TAKEN_AWAY])

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from . import words
-from .episodes import Measured, Notice, decide
+from .episodes import Measured, Notice, State, decide, removed
 from .fleet import Fleet, Point
 from .policy import Policy, Rule
 from .store import Store
@@ -59,11 +59,14 @@ class Alerts:
             if amount is not None and (notice := self.observe(device, rule, Measured(amount, sent, at))):
                 self._tell_at_once(notice)
 
-    def observe(self, device: str, rule: Rule, measured: Measured, lease: int = LEASE) -> Notice | None:
-        """Brings the state up to date with a measurement; returns the notice if there is one to be told."""
+    def observe(
+        self, device: str, rule: Rule, measured: Measured, lease: int = LEASE, known: State | None = None
+    ) -> Notice | None:
+        """Brings the state up to date with a measurement; returns the notice if there is one to be told. `known` is
+        the state as it was read just now: it need not be read again unless another call has changed it."""
         for attempt in range(TRIES):
             now = self.clock()
-            state = self.store.states(device, [rule.name]).get(rule.name)
+            state = known if known and not attempt else self.store.states(device, [rule.name]).get(rule.name)
             changed = decide(self.policy, rule, device, state, measured, now)
             if not changed:
                 return None
@@ -72,6 +75,11 @@ class Alerts:
                 return notice if notice.told else None
             time.sleep(random.uniform(0, 0.01 * 2 ** min(attempt, 5)))  # noqa: S311 (spreads those that contend)
         raise TimeoutError(f"the state of {device} under {rule.name} was changed by others {TRIES} times")
+
+    def remove(self, state: State) -> None:
+        """Ends an episode whose rule is not in the policy any more, unless another call has just changed it."""
+        after, notice = removed(state, self.clock())
+        self.store.change(state, after, notice, cooldown=0, lease=0)
 
     def tell(self, notice: Notice) -> None:
         """Publishes one notice, and takes it out of the outbox."""

@@ -5,7 +5,7 @@ Rows, by `Part` (kind and bucket) and `Id`; docs/decisions/0034-alerts.md says w
 - `state#nn`, `<rule>#<device>`: a State. Replaced only as it was read; deleted by its time to live once it has ended.
 - `outbox#nn`, id of the notice: a Notice that nobody has been told yet, and who may send it.
 - `history#nn`, time and id: the same Notice for people to look up; deleted after HISTORY_DAYS.
-- `minute#00`: which minute's call is under way, how many notices a minute has had, and which digests were sent.
+- `minute#00`: until when a minute's call is under way, how many notices a minute has had, and the last digest.
 """
 
 import json
@@ -19,6 +19,9 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from .episodes import Notice, State
+from .malformed import Report, readable
+from .policy import SEVERITIES
+from .words import PAST
 
 BUCKETS = 16
 """Partitions of each kind: one takes 1,000 writes a second."""
@@ -37,7 +40,17 @@ class Waiting:
 
     notice: Notice
     lease: int
-    digest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """Of all notices that waited at a time (ms). No notice joins them later: its lease ends after that time."""
+
+    at: int
+    sent: bool
+
+    def has(self, waiting: Waiting) -> bool:
+        return max(waiting.lease, waiting.notice.due) <= self.at
 
 
 class Store:
@@ -62,7 +75,7 @@ class Store:
         if before:
             values = {":version": {"N": str(before.version)}}
             condition = {"ConditionExpression": "Version = :version", "ExpressionAttributeValues": values}
-        rows = [_history(notice, after.changed)] + ([_waiting(notice, lease, None)] if notice.told else [])
+        rows = [_history(notice, after.changed)] + ([_waiting(notice, lease)] if notice.told else [])
         puts = [{"Put": {"TableName": self._table, "Item": row}} for row in rows]
         put = {"Put": {"TableName": self._table, "Item": _state_row(after, cooldown), **condition}}
         try:
@@ -74,13 +87,13 @@ class Store:
             raise
         return True
 
-    def count(self, minute: int) -> int:
-        """Counts one notice more in this minute, and returns how many there are now."""
+    def count(self, minute: int, more: int = 1) -> int:
+        """Counts so many notices more in this minute, and returns how many there are now."""
         answer = self._client.update_item(
             TableName=self._table,
             Key=_own(f"count#{minute}"),
-            UpdateExpression="ADD Notices :one SET ExpiresAt = :expires",
-            ExpressionAttributeValues={":one": {"N": "1"}, ":expires": {"N": str(minute * 60 + DAY)}},
+            UpdateExpression="ADD Notices :more SET ExpiresAt = :expires",
+            ExpressionAttributeValues={":more": {"N": str(more)}, ":expires": {"N": str(minute * 60 + DAY)}},
             ReturnValues="UPDATED_NEW",
         )
         return int(answer["Attributes"]["Notices"]["N"])
@@ -99,29 +112,29 @@ class Store:
             return False
         return True
 
-    def digest_sent(self, digest: str, now: int) -> None:
-        self._client.put_item(
-            TableName=self._table, Item=_own(f"digest#{digest}") | {"ExpiresAt": {"N": str(now // 1000 + 30 * DAY)}}
-        )
+    def digest(self) -> Digest | None:
+        """The last one that was begun."""
+        row = self._client.get_item(TableName=self._table, Key=_own("digest"), ConsistentRead=True).get("Item")
+        return Digest(int(row["At"]["N"]), row["Sent"]["BOOL"]) if row else None
 
-    def is_digest_sent(self, digest: str) -> bool:
-        return "Item" in self._client.get_item(TableName=self._table, Key=_own(f"digest#{digest}"), ConsistentRead=True)
+    def put_digest(self, digest: Digest) -> None:
+        """Only for who has begun the minute's call; the one before must have no notice left."""
+        row = {"At": {"N": str(digest.at)}, "Sent": {"BOOL": digest.sent}}
+        self._client.put_item(TableName=self._table, Item=_own("digest") | row)
 
-    def waiting(self) -> list[Waiting]:
-        """All notices that nobody has been told yet."""
-        return [_from_outbox(row) for rows in self._each_bucket("outbox") for row in rows]
+    def waiting(self, report: Report) -> list[Waiting]:
+        """All notices that nobody has been told yet; of rows that cannot be read a report."""
+        return [each for rows in self._each_bucket("outbox") for each in readable(rows, _from_outbox, report)]
 
-    def open_states(self) -> list[State]:
-        """All episodes that have not ended."""
-        return [state for rows in self._each_bucket("state") for state in map(_state, rows) if state.open]
-
-    def join(self, waiting: Iterable[Waiting], digest: str) -> None:
-        """Makes notices part of a digest. Only for who has begun the minute's call, after their leases."""
-        self._write([{"PutRequest": {"Item": _waiting(each.notice, each.lease, digest)}} for each in waiting])
+    def open_states(self, report: Report) -> list[State]:
+        """All episodes that have not ended; of rows that cannot be read a report."""
+        return [each for rows in self._each_bucket("state") for each in readable(rows, _state, report) if each.open]
 
     def told(self, notices: Iterable[Notice]) -> None:
         """Takes notices out of the outbox."""
-        self._write([{"DeleteRequest": {"Key": _key("outbox", n.device, n.id)}} for n in notices])
+        requests = [{"DeleteRequest": {"Key": _key("outbox", n.device, n.id)}} for n in notices]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            list(pool.map(self._write, [requests[i : i + BATCH] for i in range(0, len(requests), BATCH)]))
 
     def _each_bucket(self, kind: str) -> Iterator[list[Item]]:
         with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -137,12 +150,6 @@ class Store:
         return [item for page in pages for item in page["Items"]]
 
     def _write(self, requests: list[Item]) -> None:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            batches = [requests[i : i + BATCH] for i in range(0, len(requests), BATCH)]
-            for _ in pool.map(self._write_batch, batches):
-                pass
-
-    def _write_batch(self, requests: list[Item]) -> None:
         while requests:
             answer = self._client.batch_write_item(RequestItems={self._table: requests})
             requests = answer.get("UnprocessedItems", {}).get(self._table, [])
@@ -169,14 +176,16 @@ def _state(row: Item) -> State:
     return State(**given | {name: int(given[name]) for name in ("changed", "at", "version")})
 
 
-def _waiting(notice: Notice, lease: int, digest: str | None) -> Item:
+def _waiting(notice: Notice, lease: int) -> Item:
     row = {"Notice": {"S": json.dumps(notice.as_dict())}, "Lease": {"N": str(lease)}}
-    return _key("outbox", notice.device, notice.id) | row | ({"Digest": {"S": digest}} if digest else {})
+    return _key("outbox", notice.device, notice.id) | row
 
 
 def _from_outbox(row: Item) -> Waiting:
     notice = Notice(**{"value": None} | json.loads(row["Notice"]["S"]))
-    return Waiting(notice, int(row["Lease"]["N"]), row["Digest"]["S"] if "Digest" in row else None)
+    if notice.severity not in SEVERITIES or notice.state not in PAST or not isinstance(notice.due + notice.at, int):
+        raise ValueError(f"{row['Notice']['S']} is no notice")
+    return Waiting(notice, int(row["Lease"]["N"]))
 
 
 def _history(notice: Notice, now: int) -> Item:
