@@ -1,7 +1,7 @@
 """What CloudWatch makes of an alarm of the templates, for points that a test gives it.
 
-Only what the templates use: one metric, or arithmetic with IF and AND; all of the evaluation periods must breach; and
-the ways to treat missing data, by AWS's documentation of alarms. A query of Metrics Insights is one metric here.
+Only what the templates use: one metric, or arithmetic with IF, AND and FILL; all of the evaluation periods must breach;
+and the ways to treat missing data, by AWS's documentation of alarms. A query of Metrics Insights is one metric here.
 """
 
 import operator
@@ -48,9 +48,11 @@ def value(alarm: Resource, point: Point) -> float | None:
     if query := re.fullmatch(r"SELECT SUM\((\w+)\) FROM \"AWS/IoT\" WHERE RuleName = '\w+'", text):
         return point.get(query[1])
     names = {each["Id"]: each["MetricStat"]["Metric"]["MetricName"] for each in alarm.properties["Metrics"][1:]}
-    if not set(names.values()) <= point.keys():
+    filled = dict(re.findall(r"FILL\((\w+), (\d+)\)", text))
+    if not {metric for each, metric in names.items() if each not in filled} <= point.keys():
         return None
-    known = {each: point[metric] for each, metric in names.items()}
+    known = {each: point.get(metric, float(filled.get(each, 0))) for each, metric in names.items()}
+    text = re.sub(r"FILL\((\w+), \d+\)", r"\1", text)
     code = re.sub(r"IF\((.*?), (.*), (\d+)\)", r"(\2) if (\1) else \3", text).replace(" AND ", " and ")
     return float(eval(code, {"__builtins__": {}}, known))  # noqa: S307 - the template's own
 

@@ -125,6 +125,10 @@ CASES: list[tuple[str, list[Point], str]] = [
     ("QueryApiFails", [{"5xx": 9.0}, {"5xx": 0.0}], "OK"),
     ("AlertFunctionFails", [{"Errors": 1.0}], "ALARM"),
     ("AlertFunctionFails", [{"Errors": 0.0}], "OK"),
+    ("AlertScheduleMissing", [{"Invocations": 5.0}] * 2, "OK"),
+    ("AlertScheduleMissing", [{}, {"Invocations": 1.0}], "OK"),  # metrics come late
+    ("AlertScheduleMissing", [{}] * 2, "ALARM"),
+    ("AlertScheduleMissing", [{"Invocations": 5.0, "FailedInvocations": 5.0}] * 2, "ALARM"),
     ("AlertsNotSent", [{"AlertsFailed": 11.0}], "ALARM"),
     ("AlertsNotSent", [{"AlertsFailed": 2.0}], "OK"),  # a call that was repeated
     ("AlertsNotSent", [{}], "OK"),
@@ -204,9 +208,10 @@ def test_a_task_that_was_taken_away_is_not_added_again_at_once() -> None:
 
 def test_the_dashboard_is_a_document_that_shows_every_alarm_and_leads_with_the_lag() -> None:
     template, more = SERVICE["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    condition, compaction, nothing = more["Compaction"]["Fn::If"]
-    assert (condition, nothing) == ("Compacts", "")
-    template = template.replace("${Compaction}", compaction["Fn::Sub"])
+    for name, condition in (("Compaction", "Compacts"), ("Schedule", "HasAlertSchedule")):
+        found, shown_then, nothing = more[name]["Fn::If"]
+        assert (found, nothing) == (condition, "")
+        template = template.replace(f"${{{name}}}", shown_then["Fn::Sub"])
     body = json.loads(re.sub(r"\$\{[\w.:]+\}", "x", template))
     assert len(body["widgets"]) == 8
     assert body["widgets"][1]["properties"]["title"] == "Oldest record not written"
