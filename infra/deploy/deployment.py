@@ -18,6 +18,7 @@ from infra.deploy.capacity import fit_tasks
 from infra.deploy.changes import Change, count, table
 from infra.deploy.cloudformation import NEVER_MADE, POLL_SECONDS, DeployError, Event, InputError, Stack
 from infra.deploy.moved import require_free_consumer
+from infra.deploy.parameters import require_policy
 from infra.deploy.tasks import why_stopped
 from infra.deploy.templates import DATA, NETWORK, SERVICE
 from producer.aws.errors import explain
@@ -87,6 +88,7 @@ class Deployment:
         first and why; what cannot be is an InputError."""
         with explained(self.name):
             tasks = self._tasks()
+            self._require_policy()
             require_free_consumer(self.session, self.name, self.data.state())
             made = self.apply_data()
             if self._own_network():
@@ -104,6 +106,7 @@ class Deployment:
         """What `apply` would do to each stack, as far as it can be known before it is done."""
         with explained(self.name):
             tasks, made, plans = self._tasks(), Outputs(), []
+            self._require_policy()
             for stack, path in ((self.data, DATA), (self.network, NETWORK))[: 2 if self._own_network() else 1]:
                 now = stack.state()
                 template = self._artifacts.template(path)
@@ -135,6 +138,10 @@ class Deployment:
 
     def _tasks(self) -> dict[str, str]:
         return fit_tasks(self.session, self.parameters, self.data.state(), self.service.state())
+
+    def _require_policy(self) -> None:
+        now = self.data.state()
+        require_policy(self.parameters, now.parameters if now else {})
 
     def _own_network(self) -> bool:
         """Whether there is to be a network's stack: not when the service is, or shall be, in another network."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from infra.deploy import templates
 from infra.deploy.cloudformation import InputError
-from infra.functions.alert.policy import parse
+from infra.functions.alert.policy import LooserError, parse
 from infra.switches import nearest
 from producer.fleet.topics import patterns
 
@@ -18,6 +18,8 @@ OF_SETTINGS = {"ReadingContracts": "reading_contracts", "InitialPosition": "init
 """Parameters whose values only the consumer can judge."""
 INLINE = {"ReadingContracts": "[", "AlertPolicy": "{"}
 """Parameters of JSON, with its first character; what begins otherwise names a file."""
+POLICY = {"AlertPolicy", "AlertWhen", "AlertThreshold", "HumidityThreshold"}
+"""Parameters that an alert policy depends on."""
 MAX_LENGTH = 4096
 """Characters of a parameter's value in CloudFormation."""
 BY_VARIABLES = {"Image": "IMAGE=...", "ServiceRoleArn": "ROLE=..."}
@@ -83,18 +85,25 @@ def require_valid(given: Mapping[str, str]) -> None:
             _require_setting(name, value)
         if name == "TopicPattern":
             _require_topics(value)
-    if policy := given.get("AlertPolicy"):
-        _require_policy(policy, given)
-
-
-def _require_policy(text: str, given: Mapping[str, str]) -> None:
-    """InputError with what the alert function would say at each call."""
-    defaults = {name: str(each.get("Default", "")) for name, each in templates.parameters(templates.DATA).items()}
-    known = defaults | dict(given)
     try:
-        parse(text, known["AlertWhen"], known["AlertThreshold"] or known["HumidityThreshold"])
+        require_policy(given, {})
+    except InputError as error:
+        if not isinstance(error.__cause__, LooserError):  # which depends on the parameters of the stack that is there
+            raise
+
+
+def require_policy(given: Mapping[str, str], deployed: Mapping[str, str]) -> None:
+    """InputError with what the alert function would say at each call, if one of the parameters that decide it is given;
+    the others are as they are deployed, or the template's defaults."""
+    if not POLICY.intersection(given):
+        return
+    defaults = {name: str(each.get("Default", "")) for name, each in templates.parameters(templates.DATA).items()}
+    known = {**defaults, **deployed, **given}
+    try:
+        if known["AlertPolicy"]:
+            parse(known["AlertPolicy"], known["AlertWhen"], known["AlertThreshold"] or known["HumidityThreshold"])
     except ValueError as error:
-        raise InputError(f"AlertPolicy: {error}") from None
+        raise InputError(f"AlertPolicy: {error}") from error
 
 
 def _require_setting(name: str, value: str) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from infra.deploy.cloudformation import InputError
 from infra.deploy.deployment import require_name
-from infra.deploy.parameters import assignments, require_valid
+from infra.deploy.parameters import assignments, require_policy, require_valid
 from infra.switches import yes
 
 
@@ -42,6 +42,7 @@ class Options:
         window = {"ArchiveMaxSeconds": given["ARCHIVE_MAX_SECONDS"]} if given.get("ARCHIVE_MAX_SECONDS") else {}
         parameters = {"ShardCount": "2"} | window | assignments(given.get("PARAMS"))
         require_valid(parameters)
+        require_policy(parameters, {})  # the local stack is always a new one
         return cls(
             name,
             ports["AWS_PORT"],

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from infra.deploy.deployment import Deployment
+from infra.deploy.cloudformation import InputError
+from infra.deploy.deployment import Deployment, Plan
 from infra.local.emulator import Emulator
 from tests.component.things import Alerts, certificate, connected
 from tests.conftest import Deployed
@@ -67,6 +68,21 @@ def test_the_schedule_calls_the_function_for_every_minute(stack: Deployed) -> No
     [target] = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
     assert target["Arn"].endswith(stack.outputs["AlertFunction"])
     assert json.loads(target["Input"]) == EVERY_MINUTE
+
+
+def test_a_policy_given_alone_must_fit_the_threshold_that_is_deployed(stack: Deployed) -> None:
+    looser = {"AlertPolicy": json.dumps({"rules": [{"name": "dry", "threshold": 40}]})}
+
+    def plan() -> list[Plan]:
+        return Deployment(stack.session, "policy", looser, poll_seconds=0.1).plan(lambda made, target: "image")
+
+    with pytest.raises(InputError, match="threshold 40 is looser than AlertThreshold, 35"):
+        plan()
+    with pytest.raises(InputError, match="threshold 40 is looser than AlertThreshold, 35"):
+        Deployment(stack.session, "policy", looser, poll_seconds=0.1).apply(lambda made, target: "image")
+    Deployment(stack.session, "policy", {"AlertThreshold": "40"}, poll_seconds=0.1).apply_data()
+    assert "AlertFunction" in {change.resource for change in plan()[0].changes or []}
+    Deployment(stack.session, "policy", {"AlertThreshold": ""}, poll_seconds=0.1).apply_data()
 
 
 def test_without_a_policy_table_and_schedule_go_and_each_reading_alerts(stack: Deployed, heard: Alerts) -> None:

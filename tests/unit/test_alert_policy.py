@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from infra.deploy.cloudformation import InputError
-from infra.deploy.parameters import assignments, require_valid
+from infra.deploy.parameters import assignments, require_policy, require_valid
 from infra.functions.alert.policy import MAX_LENGTH, Policy, parse
 
 DRY = {"name": "dry"}
@@ -58,6 +58,12 @@ def test_the_excess_is_how_far_beyond_the_limit(rule: dict[str, Any], when: str,
     assert found.excess(Decimal(measured)) == excess
 
 
+def refuse(parameters: dict[str, str]) -> None:
+    """As the local stack does."""
+    require_valid(parameters)
+    require_policy(parameters, {})
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -95,7 +101,7 @@ def test_a_policy_that_is_none_is_refused_with_what_is_wrong(given: str, said: s
     with pytest.raises(ValueError, match=said):
         parse(given, "below", "35")
     with pytest.raises(InputError, match="AlertPolicy" if given.startswith("[") else f"AlertPolicy: .*{said}"):
-        require_valid({"AlertPolicy": given})
+        refuse({"AlertPolicy": given})
 
 
 def test_a_deployment_takes_a_policy_or_the_name_of_its_file(tmp_path: Path) -> None:
@@ -109,14 +115,34 @@ def test_a_deployment_takes_a_policy_or_the_name_of_its_file(tmp_path: Path) -> 
         assignments("AlertPolicy=none.json")
 
 
-def test_a_looser_threshold_is_taken_with_the_parameter_that_lets_its_readings_through() -> None:
-    loose = {"AlertPolicy": '{"rules":[{"name":"dry","threshold":40}]}'}
-    with pytest.raises(InputError, match="give AlertThreshold=40 with the policy"):
-        require_valid(loose)
-    require_valid(loose | {"AlertThreshold": "40"})
-    require_valid(loose | {"HumidityThreshold": "45"})
-    with pytest.raises(InputError, match="looser than AlertThreshold, 45, above"):
-        require_valid(loose | {"HumidityThreshold": "45", "AlertWhen": "above"})
+LOOSE = {"AlertPolicy": '{"rules":[{"name":"dry","threshold":40}]}'}
+
+
+@pytest.mark.parametrize(
+    ("given", "deployed", "said"),
+    [
+        (LOOSE, {}, "give AlertThreshold=40 with the policy"),
+        (LOOSE | {"AlertThreshold": "40"}, {}, ""),
+        (LOOSE | {"HumidityThreshold": "45"}, {}, ""),
+        (LOOSE | {"HumidityThreshold": "45", "AlertWhen": "above"}, {}, "looser than AlertThreshold, 45, above"),
+        (LOOSE, {"AlertThreshold": "40"}, ""),
+        (LOOSE, {"AlertThreshold": "30"}, "looser than AlertThreshold, 30"),
+        (LOOSE, {"AlertWhen": "above"}, ""),
+        (LOOSE | {"AlertWhen": "below"}, {"AlertWhen": "above"}, "looser than AlertThreshold, 35"),
+        ({"AlertThreshold": "30"}, LOOSE | {"AlertThreshold": "40"}, "looser than AlertThreshold, 30"),
+        ({"AlertThreshold": "30", "AlertPolicy": ""}, LOOSE | {"AlertThreshold": "40"}, ""),
+        ({"ShardCount": "3"}, {"AlertPolicy": "{}"}, ""),
+    ],
+)
+def test_a_policy_must_fit_the_threshold_that_is_deployed_or_given_with_it(
+    given: dict[str, str], deployed: dict[str, str], said: str
+) -> None:
+    require_valid(given)
+    if not said:
+        require_policy(given, deployed)
+        return
+    with pytest.raises(InputError, match=f"AlertPolicy: rule dry: threshold 40 is .*{said}"):
+        require_policy(given, deployed)
 
 
 def at(text: str) -> int:

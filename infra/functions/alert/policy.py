@@ -27,6 +27,10 @@ MAX_DIGEST = 100
 When = Literal["below", "above"]
 
 
+class LooserError(ValueError):
+    """Readings beyond a rule's threshold would not call the function: AlertThreshold, or AlertWhen, does not fit."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What starts an episode for devices whose name matches `devices` (`*` and `?` as in file names)."""
@@ -92,7 +96,8 @@ class Policy:
 
 
 def parse(text: str, when: str, threshold: str) -> Policy:
-    """The policy; `when` and `threshold` are AlertWhen and AlertThreshold. ValueError names what is wrong."""
+    """The policy; `when` and `threshold` are AlertWhen and AlertThreshold. ValueError names what is wrong first; if it
+    is how a rule and these two fit together, it is a LooserError."""
     if len(text) > MAX_LENGTH:
         raise ValueError(f"it has {len(text)} characters, but may have {MAX_LENGTH}")
     try:
@@ -157,7 +162,7 @@ def _limit(given: Mapping[str, Any], where: str, kind: str, when: str, threshold
         return _number(given, where, "change", None, 0)
     limit = _number(given, where, "threshold", threshold, None)
     if limit > threshold if when == "below" else limit < threshold:
-        raise ValueError(
+        raise LooserError(
             f"{where}: threshold {limit} is looser than AlertThreshold, {threshold}, {when} which readings call the "
             f"function; give AlertThreshold={limit} with the policy"
         )
