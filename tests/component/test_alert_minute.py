@@ -109,15 +109,17 @@ def test_single_notices_of_a_minute_are_as_few_as_the_policy_says_whoever_tells_
     assert rig.told()[6:] == [("digest", "4")]
 
 
+KEPT = ("device", "rule", "episode")
+
+
 @pytest.mark.parametrize("now", [policy({"name": "other"}), policy(DRY | {"devices": "sand*"})])
 def test_an_episode_whose_rule_is_removed_ends_in_the_history(rig: Rig, now: str) -> None:
     rig.reading("soil", 20)
     before, rig.policy = rig.policy, parse(now, "below", "35")
     minutes(rig, 2)
-    notices = {notice["state"]: notice for notice in (json.loads(row["Notice"]["S"]) for row in rig.rows("history"))}
-    assert notices.keys() == {"open", "removed"}
-    assert (notices["removed"]["device"], notices["removed"]["rule"]) == ("soil", "dry")
-    assert notices["removed"]["episode"] == notices["open"]["episode"]
+    began, ended = sorted((json.loads(row["Notice"]["S"]) for row in rig.rows("history")), key=lambda each: each["at"])
+    assert (began["kind"], ended["kind"], ended["state"]) == ("threshold", "removed", "recovered")
+    assert {name: began[name] for name in KEPT} == {name: ended[name] for name in KEPT}
     assert [row["Open"]["BOOL"] for row in rig.rows("state")] == [False]
     assert rig.told() == [("open", "soil")]
     rig.policy = before

@@ -51,9 +51,9 @@ class Notice:
     episode: str
     device: str
     rule: str
-    kind: str
+    kind: str  # the rule's; `removed` of an end whose rule was taken out of the policy
     severity: str
-    state: str  # open, silent, recovered, removed
+    state: str  # open, silent, recovered
     value: str | None
     limit: str
     at: int  # ms; of a silence that of the last reading
@@ -85,9 +85,9 @@ def removed(state: State, now: int) -> tuple[State, Notice]:
         episode=state.episode,
         device=state.device,
         rule=state.rule,
-        kind="",
+        kind="removed",
         severity="info",
-        state="removed",
+        state="recovered",
         value=None,
         limit="",
         at=now,
