@@ -133,7 +133,7 @@ site: .site/ready  ## build/site: the documents as a web site with search
 	@echo "build/site is ready; to look at it: $(PYTHON) -m http.server --bind 127.0.0.1 --directory build/site"
 
 screenshots: setup  ## make docs/console/*.png again, in a real browser
-	@CONSOLE_SCREENSHOTS=docs/console $(PY) -m pytest tests/system/test_console.py -k pictures
+	@CONSOLE_SCREENSHOTS=docs/console $(PY) -m pytest tests/system/test_console.py tests/system/test_console_alerts.py -k picture
 
 dashboards: .venv/ready  ## generate config/grafana/dashboards; RUNBOOK=https://... is the address of docs/operations.md
 	@$(PY) -m config.grafana $(RUNBOOK)

@@ -10,8 +10,8 @@ from unittest import mock
 import pytest
 
 from infra.functions.alert import minute
-from infra.functions.alert.episodes import Measured, decide
-from infra.functions.alert.policy import parse
+from infra.functions.alert.episodes import Measured, State, decide
+from infra.functions.alert.policy import Policy, parse
 from infra.functions.alert.store import BATCH, _history
 from infra.local.emulator import Emulator
 from producer.cli import main
@@ -105,19 +105,25 @@ def test_a_storm_is_read_in_pages_of_sixteen_requests(emulator: Emulator) -> Non
     assert len(made) <= 3
 
 
+def rows_of(policy: Policy, rule: str, device: str, *measured: Measured) -> Iterator[Any]:
+    """The history's rows of what a device is like, as the function's store makes them."""
+    [found] = [each for each in policy.rules if each.name == rule]
+    state: State | None = None
+    for each in measured:
+        changed = decide(policy, found, device, state, each, each.at)
+        assert changed
+        state, notice = changed
+        yield _history(notice, each.at)
+
+
 def rows_of_a_storm(count: int, begins: int) -> list[Any]:
-    """The history's rows alone, as the function's store makes them: all devices are dry one after another, and all but
-    the first are well a minute later."""
+    """All devices are dry one after another, and all but the first are well a minute later."""
     policy = parse(POLICY, "below", "35")
-    rule, rows = policy.of("soil", "threshold")[0], []
+    rows: list[Any] = []
     for number in range(count):
-        state = None
-        for value, now in ((20, begins + number), (50, begins + 60_000 + number))[: 2 if number else 1]:
-            measured = Measured(Decimal(value), str(value), now)
-            changed = decide(policy, rule, f"soil-{number:05}", state, measured, now)
-            assert changed
-            state, notice = changed
-            rows.append(_history(notice, now))
+        dry = Measured(Decimal(20), "20", begins + number)
+        wet = Measured(Decimal(50), "50", begins + 60_000 + number)
+        rows += rows_of(policy, "dry", f"soil-{number:05}", *([dry, wet] if number else [dry]))
     return rows
 
 

@@ -94,6 +94,13 @@ def asked(said: str, path: str) -> Any:
     return browser.open(address[1] + path, timeout=30)
 
 
+def pictures(folder: Path) -> Path:
+    """Where the pictures of the page go: into docs/console with make screenshots, else into that folder."""
+    found = Path(os.environ.get("CONSOLE_SCREENSHOTS") or folder)
+    found.mkdir(exist_ok=True)
+    return found
+
+
 def findings(page: Page) -> list[str]:
     """What axe-core finds wrong with the page as it is."""
     page.evaluate(AXE.read_text())

@@ -1,6 +1,5 @@
 """The console's page in a real browser, against the whole local stack with the real daemon."""
 
-import os
 import re
 import signal
 import time
@@ -15,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from producer.fleet.message import iso_utc
 from tests.browser import browsing
 from tests.system.conftest import System
-from tests.system.console import PATIENCE, console, findings
+from tests.system.console import PATIENCE, console, findings, pictures
 
 
 @pytest.fixture(scope="module")
@@ -307,15 +306,8 @@ def test_an_alert_appears_as_it_happens_and_the_queue_goes_with_the_console(syst
     assert not sqs.list_queues(QueueNamePrefix=queues).get("QueueUrls")
 
 
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """Where the pictures of the page go: into docs/console with make screenshots."""
-    folder = Path(os.environ.get("CONSOLE_SCREENSHOTS") or tmp_path)
-    folder.mkdir(exist_ok=True)
-    return folder
-
-
-def test_the_pictures_of_the_documents_are_made_by_it(system: System, browser: Browser, pictures: Path) -> None:
+def test_the_pictures_of_the_documents_are_made_by_it(system: System, browser: Browser, tmp_path: Path) -> None:
+    folder = pictures(tmp_path)
     system.wait(system.start("provision", "--devices", "12", "--prefix", "soil-"))
     fleet(system, 13, "soil-")
     load = ["--devices", "12", "--prefix", "soil-", "--rate", "24", "--malformed", "0.02", "--for", "90"]
@@ -324,12 +316,13 @@ def test_the_pictures_of_the_documents_are_made_by_it(system: System, browser: B
         page = running.open(browser, "#/publish")
         publish(page, "greenhouse-7, greenhouse-8")
         expect(page.locator(stage(page, "greenhouse-8", "archived"))).to_have_class("done")
-        page.screenshot(path=pictures / "publish.png")
+        page.screenshot(path=folder / "publish.png")
         for name, ready in (
             ("fleet", page.locator(".spark svg").nth(5)),
             ("device", page.locator("canvas")),
             ("pipeline", page.get_by_role("img", name=re.compile("Stream to Consumer [1-9]"))),
             ("letters", page.locator("li.card details").first),
+            ("plan", page.get_by_role("heading", name="A month in us-east-1")),
         ):
             address = "device/soil-1" if name == "device" else name
             page.goto(f"{page.url.partition('#')[0]}#/{address}")
@@ -339,16 +332,17 @@ def test_the_pictures_of_the_documents_are_made_by_it(system: System, browser: B
                 page.get_by_role("button", name="1 min").click()
                 expect(page.get_by_text(re.compile(r"(9\d|1\d\d) readings in the range"))).to_be_visible()
             expect(ready).to_be_visible()
-            page.screenshot(path=pictures / f"{name}.png")
+            page.mouse.move(0, 0)  # nothing looks as if it were pointed at
+            page.screenshot(path=folder / f"{name}.png")
         page.emulate_media(color_scheme="dark")
         page.set_viewport_size({"width": 390, "height": 780})
         page.goto(f"{page.url.partition('#')[0]}#/device/soil-1")
         expect(page.locator("canvas")).to_be_visible()
         assert findings(page) == []
-        page.screenshot(path=pictures / "phone.png")
+        page.screenshot(path=folder / "phone.png")
         for name in ("fleet", "publish", "pipeline", "alerts", "letters", "plan"):
             page.goto(f"{page.url.partition('#')[0]}#/{name}")
             expect(page.locator("main .card, main .fleet, main .empty").first).to_be_visible()
             assert findings(page) == []
     system.finish(simulator)
-    assert all(path.stat().st_size < 200_000 for path in pictures.glob("*.png"))
+    assert all(path.stat().st_size < 200_000 for path in folder.glob("*.png"))

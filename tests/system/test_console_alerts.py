@@ -5,16 +5,20 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from infra.functions.alert.episodes import Measured
+from infra.functions.alert.policy import parse
 from producer.fleet.message import iso_utc
 from tests.browser import browsing
 from tests.component.strict import NAME, Strict, strict_stack
-from tests.component.test_alert_history import rows_of_a_storm, write
-from tests.system.console import PATIENCE, findings, launched
+from tests.component.test_alert_history import rows_of, rows_of_a_storm, write
+from tests.system.console import PATIENCE, findings, launched, pictures
 
 EVERY_MINUTE = {"sensorstreamMinute": True}
 
@@ -104,6 +108,53 @@ def test_a_devices_episodes_are_chosen_by_its_name_and_stand_on_its_page(strict:
     expect(page.get_by_role("heading", name="thyme")).to_be_visible()
     expect(page.get_by_role("region", name="Alerts").get_by_text("1 open of 1 episode")).to_be_visible()
     assert findings(page) == []
+
+
+def rows_of_a_day(now: int) -> list[Any]:
+    """Of eight devices, minutes ago."""
+    policy = parse(json.dumps({"rules": [
+        {"name": "dry", "hysteresis": 3}, {"name": "very-dry", "threshold": 10, "severity": "critical"},
+        {"name": "falling", "change": 5, "severity": "info"}, {"name": "silent", "silent": 2, "interval": 15},
+    ]}), "below", "35")  # fmt: skip
+
+    def seen(ago: int, value: str, amount: int | None = None) -> Measured:
+        return Measured(Decimal(value if amount is None else amount), value, now - ago * 60_000)
+
+    def silent(ago: int, minutes: int) -> Measured:
+        at = now - ago * 60_000
+        return Measured(Decimal(minutes), None, at, since=at - minutes * 60_000)
+
+    return [row for rows in (
+        rows_of(policy, "dry", "soil-1", seen(640, "33.9"), seen(611, "41.2")),
+        rows_of(policy, "dry", "soil-4", seen(502, "34.7"), seen(431, "52.5")),
+        rows_of(policy, "falling", "greenhouse-7", seen(305, "34.2", -9), seen(304, "33.8", 0)),
+        rows_of(policy, "silent", "cellar-2", silent(188, 31), silent(120, 0)),
+        rows_of(policy, "dry", "greenhouse-8", seen(96, "34.4"), seen(61, "44.0")),
+        rows_of(policy, "dry", "soil-9", seen(75, "34.9")),
+        rows_of(policy, "silent", "cellar-4", silent(43, 31)),
+        rows_of(policy, "dry", "soil-12", seen(31, "31.5")),
+        rows_of(policy, "very-dry", "soil-12", seen(12, "9.5")),
+        rows_of(policy, "dry", "soil-3", seen(9, "34.1"), seen(2, "38.6")),
+    ) for row in rows]  # fmt: skip
+
+
+def test_the_picture_of_the_documents_is_made_by_it(strict: Strict, page: Page, tmp_path: Path) -> None:
+    now, picture = time.time_ns() // 1_000_000, pictures(tmp_path) / "alerts.png"
+    write(strict.client("dynamodb"), strict.names["AlertTable"], rows_of_a_day(now))
+    at(page, "alerts")
+    expect(episode(page, "cellar-4")).to_contain_text("silent since")
+    expect(page.get_by_role("region", name="Table of alerts").or_(page.get_by_text("No alert yet"))).to_be_visible()
+    dry(strict, "soil-6", 28.5)
+    expect(page.get_by_role("region", name="Table of alerts")).to_contain_text("Humidity 28.5 under threshold")
+    expect(episode(page, "soil-6")).to_contain_text("open")
+    assert findings(page) == []
+    page.screenshot(path=picture)
+    assert picture.stat().st_size < 200_000
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 390, "height": 780})
+    assert findings(page) == []
+    page.set_viewport_size({"width": 1280, "height": 860})
+    page.emulate_media(color_scheme="light")
 
 
 def test_a_storm_of_ten_thousand_does_not_fill_the_page(strict: Strict, page: Page) -> None:

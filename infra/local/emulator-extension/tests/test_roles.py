@@ -32,6 +32,32 @@ def test_a_task_gets_credentials_of_its_role(strict: Running, name: str) -> None
         kinesis.create_stream(StreamName=name, ShardCount=1)
 
 
+def test_a_role_queries_only_the_partitions_that_it_may(strict: Running, name: str) -> None:
+    keys = (("Part", "HASH"), ("Id", "RANGE"))
+    strict.client("dynamodb").create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": key, "KeyType": kind} for key, kind in keys],
+        AttributeDefinitions=[{"AttributeName": key, "AttributeType": "S"} for key, _ in keys],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    condition = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": "open#*"}}
+    allow = {"Effect": "Allow", "Action": "dynamodb:Query", "Resource": "*", "Condition": condition}
+    with urllib.request.urlopen(task(strict, name, make_role(strict, name, TASKS, allow))) as answer:  # noqa: S310 - own address
+        given = json.load(answer)
+    own = {"aws_access_key_id": given["AccessKeyId"], "aws_secret_access_key": given["SecretAccessKey"]}
+    table = strict.client("dynamodb", **own, aws_session_token=given["Token"])
+
+    def query(condition: str, one: str, other: str) -> None:
+        given = {text: {"S": value} for text, value in ((":1", one), (":2", other)) if text in condition}
+        named = {"ExpressionAttributeNames": {"#p": "Part"}} if "#p" in condition else {}
+        table.query(TableName=name, KeyConditionExpression=condition, ExpressionAttributeValues=given, **named)
+
+    for asked in ("Part = :1", "#p=:1 AND Id < :2", "Id = :2 AND Part = :1"):
+        query(asked, "open#1", "closed")
+        with pytest.raises(ClientError, match="AccessDenied"):
+            query(asked, "closed", "open#1")
+
+
 def test_a_role_that_does_not_trust_tasks_gives_no_credentials_to_one(strict: Running, name: str) -> None:
     address = task(strict, name, make_role(strict, name, "lambda.amazonaws.com", LIST))
     with pytest.raises(urllib.error.HTTPError, match="404") as refused:
