@@ -72,6 +72,7 @@ def destroy(deployment: Deployment, say: Say, data: Data) -> list[Holding]:
     session, name = deployment.session, deployment.name
     with explained(name):
         made = [each for stack in (deployment.service, deployment.network) for each in stack.resources()]
+        leftovers.stop_tasks(session, name, f"{name}-compaction", say)
         deployment.service.delete()  # the writers first
         deployment.network.delete()
         of_data = deployment.data.resources()

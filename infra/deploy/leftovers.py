@@ -83,6 +83,18 @@ def remove_queues(session: boto3.Session, queue: str, prefix: str, topic: str, s
             say(f"deleted     queue {name}")
 
 
+def stop_tasks(session: boto3.Session, cluster: str, family: str, say: Say) -> None:
+    """The family's tasks that run now: they belong to no service, and ECS keeps a cluster that has some."""
+    ecs = session.client("ecs")
+    with suppress(ecs.exceptions.ClusterNotFoundException):
+        tasks = ecs.list_tasks(cluster=cluster, family=family)["taskArns"]
+        for task in tasks:
+            ecs.stop_task(cluster=cluster, task=task, reason="the deployment is destroyed")
+        if tasks:
+            ecs.get_waiter("tasks_stopped").wait(cluster=cluster, tasks=tasks, WaiterConfig={"Delay": 2})
+            say(f"stopped     {len(tasks)} tasks of {family}")
+
+
 def remove_logs(session: boto3.Session, groups: list[str], say: Say) -> None:
     """Log groups that AWS services create on their own."""
     logs = session.client("logs")

@@ -68,6 +68,17 @@ def test_nothing_stays_behind(used: tuple[Shell, set[str]]) -> None:
     assert f"there is no deployment {shell.stack}" in shell.destroy()
 
 
+def test_a_compaction_that_runs_is_stopped_first(shell: Shell) -> None:
+    """ECS deletes no cluster that has tasks."""
+    shell.deploy("--params", "ShardCount=1 CompactionSchedule='rate(1 hour)'")
+    ecs = shell.session.client("ecs")
+    for family in ("compaction", "consumer"):
+        ecs.run_task(cluster=shell.stack, taskDefinition=f"{shell.stack}-{family}", launchType="FARGATE")
+    before, stopped, _ = shell.destroy().partition(f"stopped     1 tasks of {shell.stack}-compaction\n")
+    assert stopped
+    assert "deleted" not in before
+
+
 def test_kept_data_is_the_tables_and_the_bucket_and_nothing_else(used: tuple[Shell, set[str]]) -> None:
     shell, before = used
     outputs = shell.outputs()

@@ -54,10 +54,15 @@ def test_the_deployer_deploys_plans_and_destroys(
     updated = again.apply(lambda made, target: f"sensorstream:{target}")
     assert updated == outputs | {"AlertThreshold": "20"}
     assert key_policy(strict)["WhoMadeIt"]["Principal"] == {"AWS": roles["ServiceRoleArn"]}
+    again = deployment(deployer, roles, CompactionSchedule="rate(1 hour)")
+    again.apply(lambda made, target: f"sensorstream:{target}")
+    strict.session().client("ecs").run_task(cluster=NAME, taskDefinition=f"{NAME}-compaction", launchType="FARGATE")
     iot = deployer.client("iot")
     made = iot.create_keys_and_certificate(setAsActive=True)
     iot.attach_policy(policyName=outputs["DevicePolicy"], target=made["certificateArn"])
-    assert destroy(again, lambda _: None, Data.UNLESS_EMPTY) == []
+    said: list[str] = []
+    assert destroy(again, said.append, Data.UNLESS_EMPTY) == []
+    assert f"stopped     1 tasks of {NAME}-compaction" in said
     assert inventory(strict.session()) == before
 
 

@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote
 import cbor2
 from ministack import app
 from ministack.core import iam_actions, iam_evaluator, router
-from ministack.core.responses import get_account_id
+from ministack.core.responses import get_account_id, get_region
 from ministack.services import cloudformation, dynamodb, kinesis
 
 from emulator_extension.upstream import Json, extends
@@ -63,6 +63,9 @@ def context_of(original: Callable[..., Json], service: str, action: str, body: b
         keys["dynamodb:select"] = document(body).get("Select")
     if action == "dynamodb:Query":
         keys["dynamodb:leadingkeys"] = [_partition(document(body))]
+    if action == "ecs:ListTasks":
+        cluster = document(body).get("cluster", "default")
+        keys["ecs:cluster"] = f"arn:aws:ecs:{get_region()}:{get_account_id()}:cluster/{cluster}"
     if action == "sns:Subscribe":
         asked = parse_qs(body.decode(errors="replace"))
         for key in ("Endpoint", "Protocol"):
@@ -132,11 +135,17 @@ def _certificate(operation: str, asked: Json, headers: Any, path: str, where: st
     return None
 
 
+def _task(operation: str, asked: Json, headers: Any, path: str, where: str) -> str | None:
+    """A task that is named by its ARN."""
+    return asked.get("task") or next(iter(asked.get("tasks") or []), None)
+
+
 _RESOURCES: dict[str, Callable[[str, Json, Any, str, str], str | None]] = {
     "kinesis": _stream,
     "ssm": _parameter,
     "iot": _certificate,
     "cloudformation": _change_set,
+    "ecs": _task,
 }
 
 

@@ -23,7 +23,7 @@ NAMES = {
         "Worker._drain_stderr Worker._drain_stderr_bounded Worker.invoke _PYTHON_WORKER_SCRIPT"
     ),
     "ministack.core.responses": (
-        "error_response_json get_account_id json_response new_uuid request_scope StreamingResponse"
+        "error_response_json get_account_id get_region json_response new_uuid request_scope StreamingResponse"
     ),
     "ministack.core.router": "extract_access_key_id",
     "ministack.services.apigateway": "_apis _extract_lambda_ref_from_integration_uri _invoke_lambda_proxy",
