@@ -10,6 +10,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 PAGES = 50  # of 1,000 object versions each that are counted at most
+RESULTS = "athena-results/"  # of queries: nothing that a device has sent
 Counted = tuple[int, str]
 """How many, and "" where that is exact, else in which way it is not."""
 
@@ -77,7 +78,8 @@ def count_rows(session: boto3.Session, table: str) -> Counted:
 
 
 def count_objects(session: boto3.Session, bucket: str) -> Counted:
-    """All versions of all objects, up to `PAGES` pages of them."""
+    """All versions of all objects but RESULTS, up to `PAGES` pages of them."""
     pages = session.client("s3").get_paginator("list_object_versions").paginate(Bucket=bucket)
     seen: list[Any] = list(islice(pages, PAGES))
-    return sum(len(page.get("Versions", [])) for page in seen), "more than" if seen[-1].get("IsTruncated") else ""
+    count = sum(not each["Key"].startswith(RESULTS) for page in seen for each in page.get("Versions", []))
+    return count, "more than" if seen[-1].get("IsTruncated") else ""

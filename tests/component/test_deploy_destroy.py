@@ -120,7 +120,11 @@ def test_readings_are_kept_unless_their_deletion_is_asked_for_by_name(used: tupl
 def test_what_holds_nothing_is_not_kept(shell: Shell) -> None:
     before = inventory(shell.session)
     shell.deploy("--params", "ShardCount=1")
-    assert "DELETED: table " in shell.destroy("--yes")
+    bucket = shell.outputs()["ArchiveBucket"]
+    shell.session.client("s3").put_object(Bucket=bucket, Key="athena-results/of-a-query.csv", Body=b"device")
+    said = shell.destroy("--yes")
+    assert "DELETED: table " in said
+    assert f"DELETED: bucket {bucket} with 0 objects" in said
     assert inventory(shell.session) == before
 
 
