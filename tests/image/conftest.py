@@ -38,7 +38,7 @@ def system() -> Iterator[System]:
         aws_port=free_port(),
         mqtt_port=free_port(),
         http_port=free_port(),
-        parameters={"ShardCount": "2", "SimulatorDevices": "3"},
+        parameters={"ShardCount": "2", "SimulatorDevices": "3", "CompactionSchedule": "rate(1 hour)"},
         consumer=False,
     )
     with LocalStack(options, print) as stack:

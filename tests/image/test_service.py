@@ -1,8 +1,13 @@
 """The image as the stack's tasks, against the local stack: read-only, without root, rights or capabilities."""
 
 import json
+import time
 from pathlib import Path
 
+from consumer.archive.writer import RotationPolicy
+from producer.aws.stack import Stack
+from producer.compact.layout import CURATED
+from tests.component.archives import HOUR, put, records
 from tests.image.conftest import GRACE, task
 from tests.image.engine import Container, Image
 from tests.system.conftest import System, wait_for
@@ -69,6 +74,24 @@ def test_the_simulator_brings_its_devices_and_takes_them_away(
     finally:
         container.remove()
     assert system.client("iot").list_things()["things"] == []
+
+
+def test_compaction_makes_an_hour_parquet_and_ends(system: System, trust: Path, tools: Image) -> None:
+    family = f"{system.stack.options.name}-compaction"
+    found = system.client("ecs").describe_task_definition(taskDefinition=family)["taskDefinition"]
+    stack = Stack.load(system.stack.emulator.session(), system.stack.options.name)
+    hours_ago = int(time.time() * 1000) - 5 * HOUR
+    payload = b'{"name":"soil","humidity":41.5,"timeStampEpoch":1795604400000}'
+    rotation = RotationPolicy(records=100, size=1 << 20, window_ms=HOUR)
+    put(stack, records((hours_ago, "soil", payload) for _ in range(100)), rotation)
+    container = tools.start(task(system, trust, family), trust, found["containerDefinitions"][0]["command"])
+    try:
+        assert container.wait(120) == 0, container.log()
+    finally:
+        container.remove()
+    [made] = system.client("s3").list_objects_v2(Bucket=stack.bucket, Prefix=CURATED)["Contents"]
+    says = system.client("s3").head_object(Bucket=stack.bucket, Key=made["Key"])["Metadata"]
+    assert (says["lines"], says["readings"]) == ("100", "100")
 
 
 def test_on_sigterm_it_ends_gracefully_in_time(service: Container) -> None:
