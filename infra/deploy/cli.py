@@ -102,8 +102,8 @@ def destroy(stack: str, region: str, role: str, as_json: bool | None, **chosen: 
         deployment = Deployment(session, stack, {}, on_event, poll_seconds(), role)
         there = any(each.state() for each in (deployment.data, deployment.network, deployment.service))
         if there:
-            stored = destruction.stored(deployment)
-            click.echo("\n".join(destruction.warning(stack, place(session), data, stored)), err=bool(as_json))
+            stored, alerts = destruction.stored(deployment), destruction.alert_table(deployment)
+            click.echo("\n".join(destruction.warning(stack, place(session), data, stored, alerts)), err=bool(as_json))
             if not chosen["yes"]:
                 destruction.ask(stack)
         kept = destruction.destroy(deployment, progress.say, data)

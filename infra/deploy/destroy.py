@@ -45,9 +45,10 @@ def data_choice(stack: str, named: str | None, keep: bool | None) -> Data:
     return Data.DELETE if named else Data.KEEP if keep else Data.UNLESS_EMPTY
 
 
-def warning(stack: str, where: str, data: Data, there: list[Holding]) -> list[str]:
-    """What destroying means, and what it takes with it."""
+def warning(stack: str, where: str, data: Data, there: list[Holding], alerts: str | None) -> list[str]:
+    """What destroying means, and what it takes with it; `alerts` is the table of their history."""
     lines = [f"This destroys {stack} ({where}), with its devices and what the stream still holds."]
+    lines += [f"  DELETED: table {alerts}, the history of alerts"] if alerts else []
     kept = data.keeps(there)
     lines += [f"  {'kept' if kept else 'DELETED'}: {each}" for each in there]
     if kept and there and data is Data.UNLESS_EMPTY:
@@ -128,6 +129,12 @@ def _delete_data_stack(deployment: Deployment, say: Say) -> None:
 def stored(deployment: Deployment) -> list[Holding]:
     """What the deployment's table and archive hold now; nothing when there is no such deployment."""
     return _stored(deployment.session, deployment.data.resources())
+
+
+def alert_table(deployment: Deployment) -> str | None:
+    """The table of the history of alerts, where there is an AlertPolicy."""
+    now = deployment.data.state()
+    return now.outputs.get("AlertTable") if now else None
 
 
 def _stored(session: boto3.Session, made: list[Any]) -> list[Holding]:

@@ -28,7 +28,10 @@ __all__ = ["shell"]
 def used(shell: Shell, tmp_path: Path) -> tuple[Shell, set[str]]:
     """A deployment with all that people and programs make beside its stacks; and the account before it."""
     before = inventory(shell.session)
-    shell.deploy("--email", "farmer@example.com", "--params", "ShardCount=2 CompactionSchedule='rate(1 hour)'")
+    policy = """AlertPolicy='{"rules":[{"name":"dry"}]}'"""
+    shell.deploy(
+        "--email", "farmer@example.com", "--params", f"ShardCount=2 CompactionSchedule='rate(1 hour)' {policy}"
+    )
     outputs, client = shell.outputs(), shell.session.client
     provision(shell.session, names(f"{shell.stack}-device", 20), outputs["DevicePolicy"], tmp_path)
     for name in ("audit", "console-0a1b2c3d"):
@@ -58,10 +61,22 @@ def versions(s3: Any, bucket: str) -> None:
     s3.delete_object(Bucket=bucket, Key="dead-letters/1")
 
 
+def parameter(shell: Shell, name: str) -> str:
+    """What programs read that know only the stack's name."""
+    found = shell.session.client("ssm").get_parameter(Name=f"/sensorstream/{shell.stack}/{name}")
+    return str(found["Parameter"]["Value"])
+
+
 def test_nothing_stays_behind(used: tuple[Shell, set[str]]) -> None:
     shell, before = used
-    assert len(inventory(shell.session) - before) > 60
+    made = inventory(shell.session) - before
+    assert len(made) > 60
+    schedules = {each for each in made if each.startswith("schedule ")}
+    assert {f"table {shell.stack}-alerts", f"alarm {shell.stack}-AlertScheduleMissing"} < made
+    assert f"schedule {parameter(shell, 'AlertSchedule')}" in schedules
+    assert len(schedules) == 2
     said = shell.destroy()
+    assert f"DELETED: table {shell.stack}-alerts, the history of alerts\n" in said
     assert inventory(shell.session) == before
     assert "20 devices with their certificates" in said
     assert f"{shell.stack} is gone" in said

@@ -31,10 +31,17 @@ EVERYTHING = {
     "TableConcurrency": "16",
     "CloudWatchNamespace": "Fleet/One",
     "LogLevel": "DEBUG",
+    "AlertPolicy": '{"rules":[{"name":"dry"}]}',
     "Runbook": "https://wiki.example.com/operations",
 }
 NOTHING = {"FanOut": "false", "SNSEmail": "", "KmsKeyArn": "", "Zones": "2", "MinTasks": "1", "MaxTasks": "1"}
-NOTHING |= {"MetricsCidr": "", "MetricsSecurityGroupId": "", "SimulatorDevices": "0", "ShardCount": "3"}
+NOTHING |= {
+    "MetricsCidr": "",
+    "MetricsSecurityGroupId": "",
+    "SimulatorDevices": "0",
+    "ShardCount": "3",
+    "AlertPolicy": "",
+}
 NOTHING |= {"CompactionSchedule": ""}
 
 
