@@ -31,6 +31,7 @@ class Stack:
     bucket: str
     alert_topic: str  # ARN
     alert_table: str | None  # without an AlertPolicy there is none
+    alert_policy: str | None  # as JSON
     api_function: str
     query_url: str
     iot_host: str
@@ -71,6 +72,7 @@ class Stack:
                 bucket=outputs["ArchiveBucket"],
                 alert_topic=outputs["AlertTopicArn"],
                 alert_table=outputs.get("AlertTable"),
+                alert_policy=outputs.get("AlertPolicy"),
                 api_function=outputs["ApiFunction"],
                 query_url=outputs["QueryUrl"],
                 iot_host=host,

@@ -124,6 +124,15 @@ class Comparison:
         """(device, humidity) of the alerts that came to the subscriber."""
         self._db.executemany("INSERT INTO alert VALUES (?,?)", ((device, normal(value)) for device, value in alerts))
 
+    def take_alerts(self) -> list[tuple[str, str]]:
+        """(device, value) of the readings that were published and meet the condition; they are not expected at the
+        subscriber any more."""
+        found = self._db.execute(
+            "SELECT DISTINCT e.device, e.value FROM alerting e JOIN sent s ON s.n = e.n WHERE s.ack"
+        ).fetchall()
+        self._db.execute("DELETE FROM alerting")
+        return found
+
     def sent_between(self) -> tuple[int, int] | None:
         """Times (ms) of the first and the last publish; None for an empty ledger."""
         first, last = self._one("SELECT min(at), max(at) FROM sent")

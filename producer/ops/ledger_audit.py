@@ -13,10 +13,12 @@ from producer.aws.stream_reader import Stream
 from producer.fleet import ledger
 from producer.fleet.message import number_of
 from producer.fleet.normal import document_crc, row_text
+from producer.ops.alert_history import AlertHistory
 from producer.ops.alerts import Subscriber, alerts_file, received
 from producer.ops.archive_reader import Bucket
 from producer.ops.audit_format import DEAD_LETTERS, READINGS, UNDELIVERABLE, CheckedObject, overlaps
 from producer.ops.comparison import Archived, Comparison, Findings
+from producer.ops.episode_audit import Episodes, episodes
 
 CLOCK_SKEW_MS = 300_000  # between this machine and the services
 
@@ -38,12 +40,15 @@ class LedgerAudit:
             span = self._all.sent_between()
             if span is None:
                 raise UserError(f"the ledger {self._ledger} is empty; was anything published?")
-            self._read_alerts(self._ledger)
+            told = self._read_alerts(self._ledger, span[0])
             self._read_archive(span)
             self._all.settle_times()
             self._all.add_streamed(_stream(self._stack, span[0]))
             self._all.add_rows(_rows(self._stack, list(self._all.keys())))
             counts, findings = self._all.compare()
+            counts |= told.counts
+            for device, rule in sorted(told.missing):
+                findings.add("alert_episode_missing", f"{device} under the rule {rule}")
         finally:
             self._all.close()
         for checked in self._objects:
@@ -53,11 +58,16 @@ class LedgerAudit:
             findings.add("archive_object_overlap", place)
         return counts, findings, len(self._objects)
 
-    def _read_alerts(self, path: Path) -> None:
+    def _read_alerts(self, path: Path, since_ms: int) -> Episodes:
+        """At the subscriber; with an AlertPolicy in the history of episodes."""
+        if policy := self._stack.alert_policy:
+            history = AlertHistory(self._stack.session.client("dynamodb"), self._stack.alert_table)
+            return episodes(history, policy, self._stack.alerts, self._all.take_alerts(), since_ms)
         file = alerts_file(path)
         if queue := Subscriber.existing(self._stack, file):
             queue.drain()
         self._all.add_alerts(received(file))
+        return Episodes({}, set())
 
     def _read_archive(self, span: tuple[int, int]) -> None:
         with_document = self._all.changed_on_the_way()

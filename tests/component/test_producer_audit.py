@@ -4,7 +4,7 @@ import base64
 import gzip
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from consumer.archive.format import UNDELIVERABLE, undeliverable_line
+from infra.functions.alert import minute
+from infra.local.emulator import Emulator
 from producer.aws.stack import Stack
 from producer.fleet.condition import Condition
 from producer.fleet.latency_probe import LatencyProbe
@@ -21,6 +23,7 @@ from producer.fleet.message import ARRIVAL, Measurement, Message, iso_utc, singl
 from producer.ops.alerts import Subscriber, alerts_file, unsubscribe
 from producer.ops.archive_index import Span
 from producer.ops.audit import AuditResult, audit, audit_archive
+from tests.component.alert_rig import Rig
 from tests.conftest import Deployed
 
 ANY_AGE = Condition(max_age=0)
@@ -265,6 +268,46 @@ def test_alerts_are_counted_at_the_subscriber(world: World) -> None:
     finally:
         unsubscribe(world.stack)
     assert Subscriber.existing(world.stack, alerts_file(world.ledger)) is None
+
+
+RULES = [
+    {"name": "dry", "devices": "fern*", "threshold": 10},
+    {"name": "dry", "cooldown": 30},
+    {"name": "very-dry", "threshold": 5},
+    {"name": "gone", "silent": 2, "interval": 10},
+    {"name": "falling", "change": 1},
+]
+
+
+def test_with_a_policy_devices_beyond_a_rules_threshold_must_have_an_episode(world: World, emulator: Emulator) -> None:
+    policy = json.dumps({"rules": RULES})
+    rig = Rig(emulator.endpoint, policy)
+    stack = replace(world.stack, alert_table=rig.names["alerts"], alert_policy=policy)
+    at = int(datetime.now(UTC).timestamp() * 1000)
+    with Ledger(world.ledger) as book:
+        for i, (device, value) in enumerate([("aloe", "20"), ("aloe", "19"), ("basil", "4"), ("fern1", "12")]):
+            low = single(Measurement(device, START, value, quoted=True), world.messages[-1].number + 1 + i, "humidity")
+            book.record(entry(low, at, ack=True, attempts=1, condition=ANY_AGE, through_rules=True))
+
+    def missing() -> list[str]:
+        report = audit(stack, world.ledger)
+        assert "alert_missing" not in report.findings
+        found = report.findings["alert_episode_missing"].places if "alert_episode_missing" in report.findings else []
+        assert (report.counts["alerts_expected"], report.counts["alerts"]) == (3, 3 - len(found))
+        return found
+
+    rig.now = at - 86_400_000
+    rig.reading("aloe", 20)
+    rig.now += 60_000
+    rig.row("aloe", 50)
+    minute.run(rig.function())  # an episode of yesterday, which is over
+    every = [f"{device} under the rule {rule}" for device, rule in (("aloe", "dry"), ("basil", "dry"))]
+    assert missing() == [*every, "basil under the rule very-dry"]
+    rig.now = at
+    rig.reading("basil", 4)
+    assert missing() == every[:1]
+    rig.reading("aloe", 19)
+    assert missing() == []
 
 
 def test_the_latency_probe_measures_until_the_row_is_there(world: World) -> None:
