@@ -116,7 +116,7 @@ def compact(store: Store, hour: Hour, objects: Sequence[Listed], contracts: Cont
         sources = store.fetch(objects, folder)
         with rows.connect(folder) as db:
             try:
-                file = rows.write(db, folder, contracts)
+                file = rows.write(db, folder, [source.file for source in sources], contracts)
             except duckdb.Error as error:
                 raise _explained(error, sources) from None
             lines = verify(db, file, sources)

@@ -25,14 +25,13 @@ _texts = msgspec.json.Decoder(_Texts).decode
 
 
 def write(lines: Iterable[bytes], contracts: Contracts, file: Path) -> int:
-    """Writes the rows of the lines; returns how many there are. Raises UnreadableLine."""
-    count = 0
+    """Writes the rows of the lines; returns the length of the longest in bytes, 0 for none. Raises UnreadableLine."""
+    longest = 0
     with file.open("wb") as out:
         for line in lines:
             for row in rows(line, contracts):
-                out.write(_encode(row) + b"\n")
-                count += 1
-    return count
+                longest = max(longest, out.write(_encode(row) + b"\n"))
+    return longest
 
 
 def rows(line: bytes, contracts: Contracts) -> Iterator[dict[str, Any]]:

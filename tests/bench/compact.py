@@ -63,7 +63,7 @@ def measured(count: int, odd: int) -> dict[str, float]:
         with rows.connect(folder) as db:
             db.execute("SET threads = 1")
             start = time.process_time()
-            file = rows.write(db, folder, DEFAULT)
+            file = rows.write(db, folder, [source.file for source in sources], DEFAULT)
             written = time.process_time()
             verified = verify(db, file, sources)
             end = time.process_time()

@@ -16,6 +16,7 @@ from consumer.payload.decode import decode
 from consumer.record import Record
 from producer.compact import rows
 from producer.compact.verify import NotEqual, Source, verify
+from tests.bench.compact import generate
 from tests.unit.odd import records
 
 T0 = 1_795_604_400_000  # 2026-11-25T11:00:00Z
@@ -82,6 +83,10 @@ def archived(folder: Path, found: list[Record], size: int = 300, shard: str = SH
     return sources
 
 
+def written(db: duckdb.DuckDBPyConnection, folder: Path, contracts: Contracts = DEFAULT) -> Path:
+    return rows.write(db, folder, sorted(folder.glob("*.ndjson.*")), contracts)
+
+
 def expected(found: list[Record], contracts: Contracts) -> list[tuple[Any, ...]]:
     """By the consumer's decoder: position, number of the reading, and what it measured."""
     made: list[tuple[Any, ...]] = []
@@ -101,8 +106,15 @@ def expected(found: list[Record], contracts: Contracts) -> list[tuple[Any, ...]]
     return sorted(made)
 
 
-@pytest.mark.parametrize("contracts", CONTRACTS.values(), ids=CONTRACTS)
-def test_readings_are_what_the_consumer_reads_and_every_line_comes_back(contracts: Contracts, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("contracts", "portion"),
+    [*((each, rows.PORTION) for each in CONTRACTS.values()), (DEFAULT, 1)],
+    ids=[*CONTRACTS, "in portions of an object"],
+)
+def test_readings_are_what_the_consumer_reads_and_every_line_comes_back(
+    contracts: Contracts, portion: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "PORTION", portion)
     found = [*records(), *of(NEARLY)]
     found = [
         Record(r.data, r.partition_key, str(10**55 + n), n % 3, r.approximate_arrival_timestamp)
@@ -110,7 +122,7 @@ def test_readings_are_what_the_consumer_reads_and_every_line_comes_back(contract
     ]
     sources = archived(tmp_path, found)
     with rows.connect(tmp_path) as db:
-        file = rows.write(db, tmp_path, contracts)
+        file = written(db, tmp_path, contracts)
         assert verify(db, file, sources) == len(found)
         got = db.execute(
             "SELECT sequence_number, sub_sequence_number, reading, device, epoch_ms(measured), value, measures"
@@ -125,17 +137,37 @@ def test_readings_are_what_the_consumer_reads_and_every_line_comes_back(contract
 def test_the_usual_message_is_read_without_python_and_unusual_ones_are_not_kept_as_lines(tmp_path: Path) -> None:
     usual = of([b'{"name":"n","temp":1,"humidity":%d.5,"timeStampEpoch":%d}' % (n, T0 + n) for n in range(50)])
     usual = [Record(r.data, "d", r.sequence_number, 0, r.approximate_arrival_timestamp) for r in usual]
-    archived(tmp_path, usual)
+    sources = archived(tmp_path, usual)
     with rows.connect(tmp_path) as db:
-        rows.define(db, tmp_path, DEFAULT)
-        [(unusual,)] = db.execute("SELECT count(line) FROM usual_rows").fetchall()
+        rows.define(db, DEFAULT)
+        objects = [str(source.file) for source in sources]
+        [(unusual,)] = db.execute("SELECT count(line) FROM usual_rows($1)", [objects]).fetchall()
         assert unusual == 0
     odd = [Record(b"\xff", "d", str(10**55 + 60), 0, T0), Record(b'{"name":"\xc3\xbc"}', "d", str(10**55 + 61), 0, T0)]
     archived(tmp_path, [*usual, *odd])
     with rows.connect(tmp_path) as db:
-        file = rows.write(db, tmp_path, DEFAULT)
+        file = written(db, tmp_path)
         counted = db.execute("SELECT count(*), count(line) FROM read_parquet($1)", [str(file)]).fetchall()
         assert counted == [(52, 0)]
+
+
+def test_an_hour_that_does_not_fit_in_memory_is_sorted_and_verified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """400,000 rows take more than the memory, of which reading takes a third."""
+    monkeypatch.setattr(rows, "MEMORY", "96MB")
+    monkeypatch.setattr(rows, "PORTION", 2_000_000)
+    sources = generate(tmp_path, 400_000, 100)
+    with rows.connect(tmp_path) as db:
+        db.execute("SET threads = 1")
+        file = written(db, tmp_path)
+        assert verify(db, file, sources) == 400_000
+        [(out_of_order,)] = db.execute(
+            "SELECT count(*) FILTER (WHERE (device, measured) < before) FROM"
+            " (SELECT device, measured, lag((device, measured)) OVER () AS before FROM read_parquet($1))",
+            [str(file)],
+        ).fetchall()
+        assert out_of_order == 0
 
 
 @pytest.mark.parametrize(
@@ -153,7 +185,7 @@ def test_a_corruption_is_found(change: str, tmp_path: Path) -> None:
     found = of([b'{"name":"n","humidity":%d.5,"timeStampEpoch":%d}' % (n, T0 + n) for n in range(50)])
     sources = archived(tmp_path, found)
     with rows.connect(tmp_path) as db:
-        file = rows.write(db, tmp_path, DEFAULT)
+        file = written(db, tmp_path)
         assert verify(db, file, sources) == 50
         db.execute("CREATE TABLE good AS FROM read_parquet($1)", [str(file)])
         db.execute(f"COPY ({change}) TO $1 (FORMAT parquet)", [str(tmp_path / "bad.parquet")])
@@ -164,7 +196,7 @@ def test_a_corruption_is_found(change: str, tmp_path: Path) -> None:
 def test_an_object_that_lacks_lines_is_not_taken_for_whole(tmp_path: Path) -> None:
     [source] = archived(tmp_path, of([b"{}", b"{}"]))
     with rows.connect(tmp_path) as db:
-        file = rows.write(db, tmp_path, DEFAULT)
+        file = written(db, tmp_path)
         with pytest.raises(UnreadableLine, match="2 lines, 3 by its metadata"):
             verify(db, file, [source._replace(records=3)])
 
@@ -177,4 +209,4 @@ def test_what_is_no_archive_object_is_an_error(body: bytes, tmp_path: Path) -> N
         body = packed.read()
     (tmp_path / "00000000.ndjson.gz").write_bytes(body)
     with rows.connect(tmp_path) as db, pytest.raises((UnreadableLine, duckdb.Error)):
-        rows.write(db, tmp_path, DEFAULT)
+        written(db, tmp_path)
