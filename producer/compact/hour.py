@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 FETCHERS = 8
 PART = 64 * 1024 * 1024  # bytes; 10,000 of them at most
-DISK = 4  # times the archive objects' size: they themselves, what is sorted, two Parquet files
+DISK = 12  # times the archive objects' size: they themselves, two Parquet files, what a sort has put on disk
 CHANGED = NO_SUCH_OBJECT | {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchUpload", "412", "409"}
 
 

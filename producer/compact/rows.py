@@ -51,6 +51,8 @@ def write(db: duckdb.DuckDBPyConnection, folder: Path, objects: Sequence[Path], 
         return Path(made[0])
     merged = folder / "merged.parquet"
     db.execute(f"COPY (FROM merged($files)) {PARQUET}", {"file": str(merged), "files": made})
+    for file in made:
+        Path(file).unlink()
     return merged
 
 
