@@ -59,7 +59,6 @@ class Client:
 
     def __init__(self, client: Any, fault: Fault) -> None:
         self._client, self._fault = client, fault
-        self.exceptions = client.exceptions
 
     def __getattr__(self, name: str) -> Any:
         if name == "get_paginator":

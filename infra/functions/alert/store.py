@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from botocore.exceptions import ClientError
 
 from .episodes import Notice, State
 from .malformed import Report, readable
@@ -54,7 +55,11 @@ class Digest:
 
 
 class Store:
-    """The table, through a client of DynamoDB. What DynamoDB refuses for another reason than a condition is raised."""
+    """The table, through a client of DynamoDB. What DynamoDB refuses for another reason than a condition is raised.
+
+    Errors are told apart by their codes: a client makes its own classes of them at first use, and several threads at
+    once make several classes of one error.
+    """
 
     def __init__(self, client: Any, table: str) -> None:
         self._client, self._table = client, table
@@ -80,7 +85,7 @@ class Store:
         put = {"Put": {"TableName": self._table, "Item": _state_row(after, cooldown), **condition}}
         try:
             self._client.transact_write_items(TransactItems=[put, *puts])
-        except self._client.exceptions.TransactionCanceledException as error:
+        except ClientError as error:
             reasons = {each.get("Code") for each in error.response.get("CancellationReasons", [])}
             if reasons & {"ConditionalCheckFailed", "TransactionConflict"}:
                 return False
@@ -108,8 +113,10 @@ class Store:
                 ConditionExpression="attribute_not_exists(BusyUntil) OR BusyUntil <= :now",
                 ExpressionAttributeValues={":until": {"N": str(until)}, ":now": {"N": str(now)}},
             )
-        except self._client.exceptions.ConditionalCheckFailedException:
-            return False
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                return False
+            raise
         return True
 
     def digest(self) -> Digest | None:
