@@ -85,7 +85,7 @@ class AlertHistory:
         stops = [answer["LastEvaluatedKey"]["Id"]["S"] for answer in answers if "LastEvaluatedKey" in answer]
         end = max(stops, default=None)
         found = [Notice.of(row) for answer in answers for row in answer["Items"] if end is None or row["Id"]["S"] > end]
-        return Page(sorted((each for each in found if device in (None, each.device)), reverse=True), end)
+        return Page(sorted(found, reverse=True), end)
 
     def episodes(self, device: str | None = None, only_open: bool = False) -> Iterator[Episode]:
         """All episodes, by their beginnings, newest first. An end is newer than that, so it is known by then."""
@@ -105,7 +105,9 @@ class AlertHistory:
         values = {":part": f"history#{part:02}", ":before": before, ":after": after}
         wanted: dict[str, Any] = {"Limit": OF_ALL}
         if device is not None:
-            values[":device"] = f'"device": {json.dumps(device)}'  # as the function writes it
+            values[":device"] = (
+                f'"device": {json.dumps(device)}'  # as the function writes it; quotes in texts are escaped
+            )
             wanted = {"Limit": OF_ONE, "FilterExpression": "contains(Notice, :device)"}
         return self._client.query(
             TableName=self._table,
