@@ -135,8 +135,8 @@ function Archived({ device }) {
   };
   const oldest = found?.records.at(-1)?.arrival;
   return html`<section aria-label="Archive"><h2>In the archive</h2>
-    <p class="hint">The records under this partition key, byte for byte, with their sequence numbers; and
-      <a href=${`#/letters/${encodeURIComponent(device)}`}>its dead letters</a>.</p>
+    <p class="hint">The records under this partition key, byte for byte, with their sequence numbers;
+      ${" and "}<a href=${`#/letters/${encodeURIComponent(device)}`}>its dead letters</a>.</p>
     <${Trouble} problem=${problem} />
     ${found?.records.length === 0 && html`<p class="hint">None in the ${plural(found.objects, "archive object")} of this hour and the one before.</p>`}
     <ul class="plain">${found?.records.map((each) => html`<li class="card record" key=${each.position}>
