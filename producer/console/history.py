@@ -61,8 +61,10 @@ class History:
         self._api = QueryApi(stack.session, stack.query_url)
 
     def newest(self, device: str, limit: int = 20) -> list[Row]:
-        """The newest rows of a device, newest first."""
-        return self.within(device, None, None, limit).rows
+        """The newest rows of a device, newest first; without any, the last of each number in its newest rollups."""
+        if rows := self.within(device, None, None, limit).rows:
+            return rows
+        return [_last(item) for item in self._api.get("/rollups", device=device, limit=limit)["rollups"]]
 
     def within(self, device: str, start: int | None, end: int | None, limit: int = READINGS) -> Found:
         """Rows of a range of times (ms, without its end), newest first."""
@@ -113,6 +115,12 @@ class History:
         """Page by page each device that was seen: its name, when (ISO), and a reading of about then."""
         for answer in self._api.pages("/devices", limit=DEVICES):
             yield [(item["device"], item["seen"], Row.of(item)) for item in answer["devices"]]
+
+
+def _last(rollup: dict[str, Any]) -> Row:
+    value = rollup.get("value")
+    measures = {name: str(number["last"]) for name, number in rollup.get("measures", {}).items()}
+    return Row(rollup["last"], None if value is None else str(value["last"]), measures, False)
 
 
 def _gap(reading: dict[str, Any], rollup: dict[str, Any]) -> float:

@@ -8,10 +8,11 @@ import pytest
 
 from consumer.payload.reading import Reading
 from consumer.payload.times import timestamp
-from consumer.sinks.rollup_rows import Counted, Length, Row, place, put_body
+from consumer.sinks import rollup_rows
+from consumer.sinks.rollup_rows import Counted, Length, place, put_body
 from consumer.sinks.windows import Key, Window, windows
 from producer.aws.stack import Stack
-from producer.console.history import History
+from producer.console.history import History, Row
 from tests.conftest import Deployed
 
 T0 = 1_795_341_600_000
@@ -33,7 +34,9 @@ def roll(stack: Deployed, device: str, minutes: range, seconds: int = 60) -> Non
         windows(both, seconds, found)
         for key, window in found.items():
             where = place(key, Length(seconds), "shardId-000000000000")
-            item = json.loads(put_body("rollups", where, Row(Counted((minute, 0), 1), None, window), None))["Item"]
+            item = json.loads(put_body("rollups", where, rollup_rows.Row(Counted((minute, 0), 1), None, window), None))[
+                "Item"
+            ]
             stack.session.client("dynamodb").put_item(TableName=stack.outputs["RollupTable"], Item=item)
 
 
@@ -49,6 +52,15 @@ def test_without_rows_any_range_is_made_of_rollups(stack: Deployed, history: His
     assert (found.seconds, list(found.series)) == (60, ["value", "c"])
     assert found.series["value"].buckets[1] == ("2026-11-22T10:01:00.000Z", 2, "1", "2", "1.5")
     assert [len(series.buckets) for series in found.series.values()] == [5, 5]
+
+
+def test_without_rows_the_newest_are_the_last_of_each_rollup(stack: Deployed, history: History) -> None:
+    roll(stack, "only-windows", range(3))
+    newest = [Row(timestamp(T0 + n * MINUTE + 1), str(n + 1), {"c": "1"}, False) for n in (2, 1)]
+    assert history.newest("only-windows", 2) == newest
+    assert history.latest(["only-windows"]) == {"only-windows": newest[0]}
+    put(stack, "only-windows", T0 - MINUTE)
+    assert [row.value for row in history.newest("only-windows")] == ["1"], "a reading, as there is one"
 
 
 def test_a_long_range_with_rows_is_made_of_rollups_in_whole_windows(stack: Deployed, history: History) -> None:

@@ -137,7 +137,12 @@ def rolled(stack: Deployed, api: QueryApi) -> str:
         for minute, seconds, shards in ((0, 60, 9), (0, 600, 3), (1, 60, 30), (2, 60, 1))
         for shard in range(shards)
     ]
-    put(stack.session.client("dynamodb"), stack.outputs["RollupTable"], rows + sharded)
+    wide = [
+        rollup(0, shard, Count="1", Min=str(shard), Max=str(shard), Sum=str(shard))
+        | {"SensorId": {"S": "wide"}, "Last": {"S": at(59 - shard)}}
+        for shard in range(30)
+    ]
+    put(stack.session.client("dynamodb"), stack.outputs["RollupTable"], rows + sharded + wide)
     return "rolled"
 
 
@@ -218,6 +223,14 @@ def test_a_bucket_of_more_readings_than_a_request_reads_is_refused(call: "Caller
     for bucket, field in (("every=1d", "every"), ("buckets=2", "buckets")):
         status, _, problem = call(f"/series?{span}&{bucket}")
         assert (status, problem["field"]) == (400, field)
+
+
+def test_the_latest_of_a_device_without_readings_is_that_of_its_newest_rollup(api: QueryApi, rolled: str) -> None:
+    """Of all rows of the newest window, which more shards have than are read at first."""
+    latest, wide = api.get("/latest", device=[rolled, "unknown", "wide"])["latest"]
+    [newest] = api.get("/rollups", device=rolled, limit=1)["rollups"]
+    assert latest == {"device": rolled, "time": newest["last"], "value": 7, "measures": {"same.name": 7}}
+    assert wide == {"device": "wide", "time": at(59), "value": 0, "measures": {"same.name": 0}}
 
 
 def test_the_latest_of_many_devices_is_in_the_order_of_the_request(api: QueryApi) -> None:

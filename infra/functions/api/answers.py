@@ -1,10 +1,11 @@
 """What each path of the query API answers.
 
 A request reads a bounded part of the tables: one request to DynamoDB for readings, one for each device asked for its
-latest, MAX_REQUESTS for rollups and for a series, one for each partition for devices.
+latest, more for those without readings, MAX_REQUESTS for rollups and for a series, one for each partition for devices.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -30,6 +31,7 @@ from .windows import merged, window
 READINGS, ROLLUPS, DEVICES, LATEST = 1000, 1000, 1000, 50  # at most, in an answer
 SERIES_BUCKETS = 1000
 MAX_ROWS, MAX_REQUESTS = 5000, 8  # that a request for rollups or a series reads at most
+AT_ONCE = 10  # devices whose newest reading is looked for, as many as the client has connections
 SPARE = 10  # rows of a window more than one, such as those of several shards
 
 Asked = dict[str, list[Any]]
@@ -128,8 +130,24 @@ def _part(row: Row, value: Any, every: int) -> Part:
 def _latest(store: Store, asked: Asked) -> Answer:
     if len(asked["device"]) > LATEST:
         raise BadRequest("device", f"is given {len(asked['device'])} times; {LATEST} are answered at once")
-    rows = store.latest([Span(name, FIRST, LAST) for name in dict.fromkeys(asked["device"])])
-    return {"latest": [{"device": row["SensorId"]} | _reading(row) for row in rows]}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = pool.map(lambda name: _newest(store, name), dict.fromkeys(asked["device"]))
+        return {"latest": [each for each in found if each]}
+
+
+def _newest(store: Store, name: str) -> Answer:
+    """The newest reading; of a device without rows of readings what its newest rollup has of the last; or nothing."""
+    rows, _ = store.rows(Span(name, FIRST, LAST), False, 1)
+    if rows:
+        return {"device": name} | _reading(rows[0])
+    for rollup in _rollups(store, {"device": [name], "limit": [1]})["rollups"]:
+        found = {"device": name, "time": rollup["last"]}
+        if "value" in rollup:
+            found["value"] = rollup["value"]["last"]
+        if "measures" in rollup:
+            found["measures"] = {each: number["last"] for each, number in rollup["measures"].items()}
+        return found
+    return {}
 
 
 def _devices(store: Store, asked: Asked) -> Answer:

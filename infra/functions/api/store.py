@@ -1,6 +1,5 @@
 """What the query API reads from DynamoDB: rows of the sensor table, rollups, and the list of devices."""
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from .parameters import moment, timestamp
@@ -8,7 +7,6 @@ from .values import plain
 
 BUCKETS = 16
 """Partitions of the table of devices: docs/decisions/0030-query-api.md."""
-AT_ONCE = 10  # requests for the newest rows, as many as the client has connections
 
 Row = dict[str, Any]
 
@@ -48,12 +46,6 @@ class Store:
             Limit=limit,
         )
         return [plain({"M": item}) for item in found["Items"]], "LastEvaluatedKey" in found
-
-    def latest(self, spans: list[Span]) -> list[Row]:
-        """The newest row of each span that has one, in their order."""
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            answers = pool.map(lambda span: self.rows(span, False, 1)[0], spans)
-            return [row for rows in answers for row in rows]
 
     def series(self, span: Span, most_rows: int, most_requests: int) -> tuple[list[Row], bool]:
         """The first rows in the order of time, within both bounds; and whether there may be more."""
