@@ -94,6 +94,12 @@ def fill(stack: Stack, hours: int, first: int = 10**55) -> None:
     put(stack, records(((at, "soil", PAYLOAD) for _ in range(6)), first), ROTATION)
 
 
+def test_the_dashboard_shows_its_alarms(strict: Strict) -> None:
+    found = strict.client("cloudwatch").get_dashboard(DashboardName=strict.names["DashboardName"])
+    shown = json.loads(found["DashboardBody"])["widgets"][0]["properties"]["alarms"]
+    assert {f"{NAME}-CompactionFails", f"{NAME}-CompactionMissing"} < {arn.rpartition(":")[2] for arn in shown}
+
+
 def listed(stack: Stack, prefix: str) -> list[Any]:
     found: list[Any] = (
         stack.session.client("s3").list_objects_v2(Bucket=stack.bucket, Prefix=prefix).get("Contents", [])
