@@ -183,3 +183,32 @@ def test_a_device_whose_rows_cannot_be_read_stops_no_other(rig: Rig, table: str)
     with pytest.raises(ValueError, match="aloe"):
         minute.run(rig.function())
     assert ("recovered", "soil") in rig.told()
+
+
+def test_many_open_episodes_keep_neither_silent_devices_nor_notices_waiting(rig: Rig) -> None:
+    """On a slow machine, where a chunk takes some eight seconds: a call does not come to all of them, and the
+    next ones begin elsewhere."""
+    devices = [f"soil{n}" for n in range(4 * minute.CHUNK)]
+    for device in devices:
+        rig.reading(device, 20)
+    rig.row("quiet", 50, rig.now - 30 * MINUTE)
+    rig.now += MINUTE
+    for device in devices:
+        rig.row(device, 50, listed=False)
+    seen = []
+    for _ in range(20):
+        rig.now += MINUTE
+        ticks = iter(range(rig.now, rig.now + 10**9, 120))
+        slow = rig.function()
+        slow.clock = lambda ticks=ticks: next(ticks)  # type: ignore[misc]
+        assert minute.run(slow)
+        seen.append(sum(row["Open"]["BOOL"] for row in rig.rows("state")))
+        if seen[-1] == 1:
+            break
+    notices = [json.loads(row["Notice"]["S"]) for row in rig.rows("history")]
+    first = min(notice["due"] for notice in notices if notice["state"] == "recovered")
+    [silent] = [notice for notice in notices if notice["state"] == "silent"]
+    assert silent["due"] < first + MINUTE
+    assert len(seen) > 2
+    assert seen[-1] == 1
+    assert sum(int(what) if state == "digest" else 1 for state, what in rig.told()) == 2 * len(devices) + 1
