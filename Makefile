@@ -107,7 +107,7 @@ crashtest: setup  ## simulated crashes, zombies and bad networks around the real
 crashtest-mutants: setup  ## the same around deliberately broken code: each must be caught
 	@$(PY) -m tests.simulation mutants $(or $(SCHEDULES),10000) $(or $(SEED),1)
 
-faults: setup  ## the real daemon under load, fault by fault, audited after each; ROUNDS=1 SEED=n ONLY=name,name
+faults: setup .local-prometheus/ready  ## the real daemon under load, fault by fault, audited after each; ROUNDS=1 SEED=n ONLY=name,name
 	@LOCAL_DIR=$${LOCAL_DIR:-$(CURDIR)/.local/faults} exec $(PY) -m tests.faults
 
 bench: setup .bench/ready  ## CPU per reading beside the usual ways, half an hour; writes docs/performance.md; QUICK=1 takes 5 minutes and writes nothing
