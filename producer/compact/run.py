@@ -117,7 +117,7 @@ class Run:
                 partial("{}: {} archive objects; {} hours before it".format, hour, len(objects), len(self.report.hours))
             )
             try:
-                self._settle(hour, objects)
+                self._compact(hour, objects)
             except Changed:
                 objects = self._objects(self._bucket.objects(hour.prefix))
                 continue
@@ -128,7 +128,7 @@ class Run:
         self.report.findings.add("archive_changing", f"{hour}: its objects change while they are read; try again")
         self.report.add(hour, "failed", len(objects), None)
 
-    def _settle(self, hour: Hour, objects: list[Listed]) -> None:
+    def _compact(self, hour: Hour, objects: list[Listed]) -> None:
         says, etag = self._store.curated(hour) or (None, None)
         if says and says.inputs == inputs(objects, self._contracts):
             outcome = "current"

@@ -130,7 +130,7 @@ class Store:
         self._client.put_item(TableName=self._table, Item=_own("digest") | row)
 
     def waiting(self, report: Report) -> list[Waiting]:
-        """All notices that nobody has been told yet; of rows that cannot be read a report."""
+        """All notices that were not told yet; of rows that cannot be read a report."""
         return [each for rows in self._each_bucket("outbox") for each in readable(rows, _from_outbox, report)]
 
     def open_states(self, report: Report) -> list[State]:
