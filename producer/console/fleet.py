@@ -65,7 +65,7 @@ class Fleet:
     async def sparks(self, request: web.Request) -> web.Response:
         """The newest readings of each of up to 10 devices, newest first."""
         names = await self._names(request, SPARKS)
-        found = await asyncio.gather(*(self._blocking(self._history.newest, name, SPARK) for name in names))
+        found = await asyncio.gather(*(self._blocking(self._history.readings, name, SPARK) for name in names))
         sparks = {name: [row._asdict() for row in rows] for name, rows in zip(names, found, strict=True)}
         return web.json_response({"sparks": sparks})
 

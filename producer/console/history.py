@@ -62,9 +62,13 @@ class History:
 
     def newest(self, device: str, limit: int = 20) -> list[Row]:
         """The newest rows of a device, newest first; without any, the last of each number in its newest rollups."""
-        if rows := self.within(device, None, None, limit).rows:
+        if rows := self.readings(device, limit):
             return rows
         return [_last(item) for item in self._api.get("/rollups", device=device, limit=limit)["rollups"]]
+
+    def readings(self, device: str, limit: int) -> list[Row]:
+        """The newest rows of a device, newest first."""
+        return self.within(device, None, None, limit).rows
 
     def within(self, device: str, start: int | None, end: int | None, limit: int = READINGS) -> Found:
         """Rows of a range of times (ms, without its end), newest first."""
