@@ -56,7 +56,8 @@ def _of(rules: Rules, device: str) -> Iterator[Mapping[str, Any]]:
     """The rules about a threshold: of those with one name the first that matches the device."""
     seen: set[str] = set()
     for rule in rules:
-        if fnmatchcase(device, rule.get("devices", "*")) and rule["name"] not in seen:
+        pattern = rule.get("devices", "*").replace("[", "[[]")  # a bracket is one of the name
+        if fnmatchcase(device, pattern) and rule["name"] not in seen:
             seen.add(rule["name"])
             if not {"change", "silent"} & rule.keys():
                 yield rule

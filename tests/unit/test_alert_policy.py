@@ -45,6 +45,11 @@ def test_of_rules_with_one_name_the_first_that_matches_counts() -> None:
     assert [(r.name, int(r.limit)) for r in found.of("cellar-3", "silent")] == [("gone", 30)]
 
 
+def test_of_a_devices_name_only_the_asterisk_and_the_question_mark_mean_another() -> None:
+    found = policy({"name": "dry", "devices": "pot[1]-?"})
+    assert [each for each in ("pot[1]-a", "pot1-a", "pot[1]-ab") if found.of(each, "threshold")] == ["pot[1]-a"]
+
+
 @pytest.mark.parametrize(
     ("rule", "when", "measured", "excess"),
     [
@@ -83,18 +88,25 @@ def refuse(parameters: dict[str, str]) -> None:
         ('{"rules": [{"name": "dry", "severity": "bad"}]}', "severity must be one of info, warning, critical"),
         ('{"rules": [{"name": "dry", "cooldown": 1.5}]}', "rule dry: cooldown must be a whole number of 0 to 10080"),
         ('{"rules": [{"name": "dry", "cooldown": []}]}', "rule dry: cooldown must be a whole number"),
+        ('{"rules": [{"name": "dry", "cooldown": true}]}', "rule dry: cooldown must be a whole number"),
+        ('{"rules": [{"name": "dry", "cooldown": "30"}]}', "rule dry: cooldown must be a whole number"),
+        ('{"rules": [{"name": "dry", "cooldown": 1e999999999}]}', "rule dry: cooldown must be a whole number"),
+        ('{"rules": [{"name": "dry", "threshold": -1e9999999}]}', "rule dry: threshold must be a number"),
+        ('{"rules": [{"name": "dry", "threshold": 1e9999999999999999999}]}', "it has a number with too large an exp"),
         ('{"rules": [{"name": "dry", "hysteresis": -1}]}', "rule dry: hysteresis must be at least 0"),
         ('{"rules": [{"name": "dry", "recovery": "no"}]}', "rule dry: recovery must be true or false"),
         ('{"rules": [{"name": "dry", "interval": 5}]}', "rule dry: interval is that of silent"),
         ('{"rules": [{"name": "gone", "silent": 3}]}', "rule gone: interval must be a number"),
         ('{"rules": [{"name": "gone", "silent": 3, "interval": 1}]}', "is 3 minutes, but must be 20..7200"),
+        ('{"rules": [{"name": "gone", "silent": 3, "interval": 10, "hysteresis": 30}]}', "hysteresis must be less"),
         ('{"rules": [{"name": "a"}, {"name": "a", "change": 1}]}', "rules named a are of two kinds"),
         ('{"rules": [{"name": "a"}], "digest": 101}', "the policy: digest must be a whole number of 0 to 100"),
         ('{"rules": [{"name": "a"}], "format": "html"}', "format must be one of text, chat"),
         ('{"rules": [{"name": "a"}], "quiet": {"from": "22", "to": "06:00"}}', "quiet: from and to must be times"),
         ('{"rules": [{"name": "a"}], "quiet": {"from": "06:00", "to": "06:00"}}', "quiet: from and to must differ"),
         ('{"rules": [{"name": "a"}], "quiet": {"from": "22:00", "to": "06:00", "zone": "Berlin"}}', "Berlin is not"),
-        (json.dumps({"rules": [{"name": "a"}], "x": "x" * MAX_LENGTH}), "characters, but may have 3000"),
+        (json.dumps({"rules": [{"name": "a"}], "x": "x" * MAX_LENGTH}), "bytes, but may have 3000"),
+        ('{"rules": [{"name": "a", "devices": "' + "€" * 1_000 + '"}]}', "bytes, but may have 3000"),
     ],
 )  # fmt: skip
 def test_a_policy_that_is_none_is_refused_with_what_is_wrong(given: str, said: str) -> None:

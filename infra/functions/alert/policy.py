@@ -14,7 +14,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 MAX_LENGTH = 3_000
-"""Characters; the variables of a function have 4 KB together."""
+"""Bytes; the variables of a function have 4 KB together."""
 MAX_RULES = 40
 SEVERITIES = ("info", "warning", "critical")
 KINDS = ("threshold", "change", "silent")
@@ -86,7 +86,7 @@ class Policy:
         """The rules of these kinds for a device: of those with one name the first that matches."""
         found: dict[str, Rule] = {}
         for rule in self.rules:
-            if fnmatchcase(device, rule.devices):
+            if fnmatchcase(device, rule.devices.replace("[", "[[]")):  # a bracket is one of the name
                 found.setdefault(rule.name, rule)
         return [rule for rule in found.values() if rule.kind in kinds]
 
@@ -98,10 +98,12 @@ class Policy:
 def parse(text: str, when: str, threshold: str) -> Policy:
     """The policy; `when` and `threshold` are AlertWhen and AlertThreshold. ValueError names what is wrong first; if it
     is how a rule and these two fit together, it is a LooserError."""
-    if len(text) > MAX_LENGTH:
-        raise ValueError(f"it has {len(text)} characters, but may have {MAX_LENGTH}")
+    if (length := len(text.encode(errors="surrogatepass"))) > MAX_LENGTH:
+        raise ValueError(f"it has {length} bytes, but may have {MAX_LENGTH}")
     try:
         given = json.loads(text, parse_float=Decimal, parse_int=Decimal)
+    except InvalidOperation:
+        raise ValueError("it has a number with too large an exponent") from None
     except (ValueError, RecursionError) as error:
         raise ValueError(f"it is not JSON: {error}") from None
     _only(given, "the policy", {"rules", "quiet", "digest", "format"})
@@ -135,13 +137,16 @@ def _rule(given: Any, when: str, threshold: Decimal) -> Rule:
         raise ValueError(f"{where}: severity must be one of {', '.join(SEVERITIES)}")
     if not isinstance(given.get("recovery", True), bool):
         raise ValueError(f"{where}: recovery must be true or false")
+    limit, hysteresis = _limit(given, where, kind, when, threshold), _number(given, where, "hysteresis", Decimal(0), 0)
+    if kind == "silent" and hysteresis >= limit:
+        raise ValueError(f"{where}: hysteresis must be less than silent x interval, {limit} minutes, or it never ends")
     return Rule(
         name=name,
         devices=devices,
         kind=kind,
-        limit=_limit(given, where, kind, when, threshold),
+        limit=limit,
         sign=-1 if when == "below" and kind != "silent" else 1,
-        hysteresis=_number(given, where, "hysteresis", Decimal(0), 0),
+        hysteresis=hysteresis,
         severity=given.get("severity", "warning"),
         cooldown=_whole(given, where, "cooldown", 0, 0, MAX_COOLDOWN),
         recovery=given.get("recovery", True),
@@ -194,7 +199,7 @@ def _only(given: Any, where: str, known: set[str]) -> None:
 
 def _number(given: Mapping[str, Any], where: str, key: str, default: Decimal | None, least: int | None) -> Decimal:
     value = given.get(key, default)
-    if not isinstance(value, Decimal) or not value.is_finite() or abs(value) >= 10**9:
+    if not isinstance(value, Decimal) or not value.is_finite() or value.copy_abs() >= 10**9:
         raise ValueError(f"{where}: {key} must be a number")
     if least is not None and value < least:
         raise ValueError(f"{where}: {key} must be at least {least}")
@@ -202,10 +207,7 @@ def _number(given: Mapping[str, Any], where: str, key: str, default: Decimal | N
 
 
 def _whole(given: Mapping[str, Any], where: str, key: str, default: int, least: int, most: int) -> int:
-    try:
-        value = Decimal(given.get(key, default))
-    except (InvalidOperation, TypeError, ValueError):
-        value = Decimal("NaN")
-    if not value.is_finite() or value != int(value) or not least <= value <= most:
+    value = given.get(key, Decimal(default))
+    if not isinstance(value, Decimal) or not least <= value <= most or value != int(value):
         raise ValueError(f"{where}: {key} must be a whole number of {least} to {most}")
     return int(value)
