@@ -1,12 +1,15 @@
 """What the alert function tells: for which messages, in which words, and what nothing may stop."""
 
 import importlib
+import time
+from decimal import Decimal
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from infra.deploy.templates import DATA, INFRA, read
+from infra.functions.alert.fleet import iso
 
 NOW = 1_767_268_800_000
 ENVIRONMENT = read(DATA)["Resources"]["AlertFunction"]["Properties"]["Environment"]["Variables"]
@@ -45,6 +48,48 @@ def told(function: ModuleType, event: dict[str, Any]) -> list[tuple[str, str, di
 
 
 SUBJECT = "Attention:Humidity Under Threshold"
+
+
+class Readings:
+    """In the place of what follows from readings under a policy."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, Decimal, str, int]] = []
+
+    def reading(self, device: str, value: Decimal, sent: str, at: int) -> None:
+        self.seen.append((device, value, sent, at))
+
+
+@pytest.mark.parametrize(
+    ("value", "sent", "shown"),
+    [
+        ("20", NOW, "20"),
+        ("-1e125", NOW, "-1e125"),
+        ("-1e126", NOW, None),
+        ("-1e9999999", NOW, None),
+        ("0" * 100_000 + "20", NOW, "20"),
+        ("20." + "3" * 100_000, NOW, "20.333333333333333333"),
+        ("20", "9999-12-31T23:59:59-12:00", "20"),
+    ],
+)
+def test_under_a_policy_no_value_and_no_time_is_too_much(
+    function: ModuleType, monkeypatch: pytest.MonkeyPatch, value: str, sent: Any, shown: str | None
+) -> None:
+    readings = Readings()
+    monkeypatch.setattr(function, "alerts", lambda: readings)
+    function.observe("a", value, sent, time.time_ns() // 1_000_000)
+    assert [each[2] for each in readings.seen] == ([] if shown is None else [shown])
+    assert all(iso(each[3]) for each in readings.seen)
+
+
+@pytest.mark.parametrize("event", [{}, {"humidity": 20, "timeStampEpoch": 1, "sensorstreamArrival": NOW}])
+def test_what_is_not_reported_is_logged_whatever_the_device_is_called(
+    function: ModuleType, event: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert told(function, {"name": "a\ud800\n", **event}) == []
+    log = capsys.readouterr().out
+    assert log.encode().startswith(b"not reported: ")
+    assert log.count("\n") == 1
 
 
 def test_by_default_the_texts_are_the_references_own(function: ModuleType) -> None:

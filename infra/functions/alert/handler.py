@@ -39,9 +39,12 @@ REFERENCE = ("humidity", "below")
 """Of this field and direction the texts are those of the reference architecture."""
 WORDS = {"below": "under", "above": "over"}
 MAX_DEVICE = 256  # characters of a name with a policy
+MAX_VALUE = 64  # characters of a value as it was sent; a longer one is told by its first digits
+TOO_MUCH = Decimal("1E126")  # for the table, too: DynamoDB's numbers are smaller
 MAX_SUBJECT = 99  # SNS takes less than 100
 MILLIS = ((10**11, 1000), (10**14, 1), (10**17, 10**-3), (10**20, 10**-6))
 """Below each bound a time since the epoch is in s, ms, us, ns: for the years 2000 to 2099 they do not overlap."""
+LATEST = 10**14  # ms: the year 5138; the tables' times end with 9999
 
 sns = boto3.client("sns")
 
@@ -58,10 +61,12 @@ def handle(event: dict[str, Any], _context: object) -> None:
     device = name(found(event, given.get("ALERT_DEVICE_FIELD", "name"))) or name(event.get("sensorstreamDevice"))
     sent = event.get("sensorstreamTime", found(event, given.get("ALERT_TIME_FIELD", "timeStampEpoch")))
     if value is None:
-        print(f"not reported: {field} is not in the message of {device}")  # it was sent again under another AlertField
+        print(
+            f"not reported: {field} is not in the message of {device!a}"
+        )  # it was sent again under another AlertField
         return
     if (old := age(sent, event.get("sensorstreamArrival"))) > (most := int(given.get("ALERT_MAX_AGE", "0"))) > 0:
-        print(f"not reported: the reading of {device} was {old:.0f} s old when it arrived, more than {most} s")
+        print(f"not reported: the reading of {device!a} was {old:.0f} s old when it arrived, more than {most} s")
         return
     if given.get("ALERT_POLICY"):
         observe(device, value, sent, event.get("sensorstreamArrival"))
@@ -137,12 +142,14 @@ def observe(device: str | None, value: Any, sent: Any, arrived: Any) -> None:
         (device or "").encode()
     except (InvalidOperation, UnicodeEncodeError):
         number = Decimal("NaN")
-    if not device or len(device) > MAX_DEVICE or isinstance(value, bool) or not number.is_finite():
+    usable = number.is_finite() and number.copy_abs() < TOO_MUCH and not isinstance(value, bool)
+    if not device or len(device) > MAX_DEVICE or not usable:
         print(f"not reported: {str(value)[:40]!a} of {str(device)[:MAX_DEVICE]!a} is no number of a device with a name")
         return
     came = int(arrived) if isinstance(arrived, int | float) else now
     if now - came > LATE:
-        print(f"not reported: the reading of {device} arrived {(now - came) // 60_000} minutes ago")
+        print(f"not reported: the reading of {device!a} arrived {(now - came) // 60_000} minutes ago")
         return
     moment = millis(sent)
-    alerts().reading(device, number, str(value), int(moment) if moment is not None and moment > 0 else came)
+    at = int(moment) if moment is not None and 0 < moment < LATEST else came
+    alerts().reading(device, number, str(value) if len(str(value)) <= MAX_VALUE else f"{number:.20g}", at)

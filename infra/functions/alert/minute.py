@@ -71,7 +71,8 @@ def _measure(alerts: Alerts, rule: Rule, device: str) -> Measured | None:
     if not newest:
         return None
     amount = newest[0].value if rule.kind == "threshold" else change(newest[1] if newest[1:] else None, newest[0])
-    return None if amount is None else Measured(amount, str(newest[0].value), newest[0].at)
+    at = min(newest[0].at, alerts.clock())  # as of a reading: the device's clock may be ahead
+    return None if amount is None else Measured(amount, str(newest[0].value), at)
 
 
 def _silence(seen: int, now: int) -> Measured:

@@ -51,12 +51,12 @@ class Alerts:
 
     def reading(self, device: str, value: Decimal, sent: str, at: int) -> None:
         """What follows from a reading of that time (ms), whose value was sent as that text."""
-        at = min(at, self.clock())  # a device whose clock is ahead must not outdo its own next readings
+        seen = min(at, self.clock())  # a device whose clock is ahead must not outdo its own next readings
         rules = self.policy.of(device, "threshold", "change")
         before = self.fleet.before(device, at) if any(rule.kind == "change" for rule in rules) else None
         for rule in rules:
             amount = value if rule.kind == "threshold" else change(before, Point(at, value))
-            if amount is not None and (notice := self.observe(device, rule, Measured(amount, sent, at))):
+            if amount is not None and (notice := self.observe(device, rule, Measured(amount, sent, seen))):
                 self._tell_at_once(notice)
 
     def observe(

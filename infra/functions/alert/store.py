@@ -2,12 +2,14 @@
 
 Rows, by `Part` (kind and bucket) and `Id`; docs/decisions/0034-alerts.md says why:
 
-- `state#nn`, `<rule>#<device>`: a State. Replaced only as it was read; deleted by its time to live once it has ended.
+- `state#nn`, `<rule>#<device>`, of a very long name its SHA-256: a State. Replaced only as it was read; deleted by its
+  time to live once it has ended.
 - `outbox#nn`, id of the notice: a Notice that nobody has been told yet, and who may send it.
 - `history#nn`, time and id: the same Notice for people to look up; deleted after HISTORY_DAYS.
 - `minute#00`: until when a minute's call is under way, how many notices a minute has had, and the last digest.
 """
 
+import hashlib
 import json
 import zlib
 from collections.abc import Iterable, Iterator
@@ -27,6 +29,7 @@ from .words import PAST
 BUCKETS = 16
 """Partitions of each kind: one takes 1,000 writes a second."""
 AT_ONCE = 8  # requests
+MAX_ID = 1024  # bytes of a sort key
 BATCH = 25  # rows of a BatchWriteItem
 HISTORY_DAYS = 90
 DAY = 86_400
@@ -66,7 +69,7 @@ class Store:
 
     def states(self, device: str, rules: Iterable[str]) -> dict[str, State]:
         """The state of a device under each of these rules, where there is one; as it is now."""
-        keys = [_key("state", device, f"{rule}#{device}") for rule in rules]
+        keys = [_state_key(device, rule) for rule in rules]
         found: list[Item] = []
         while keys:
             answer = self._client.batch_get_item(RequestItems={self._table: {"Keys": keys, "ConsistentRead": True}})
@@ -167,6 +170,13 @@ def _key(kind: str, device: str, name: str) -> Item:
     return {"Part": {"S": f"{kind}#{bucket:02}"}, "Id": {"S": name}}
 
 
+def _state_key(device: str, rule: str) -> Item:
+    name = f"{rule}#{device}"
+    if len(name.encode()) > MAX_ID:  # a device's name may have 2,048
+        name = f"{rule}#{hashlib.sha256(device.encode()).hexdigest()}"
+    return _key("state", device, name)
+
+
 def _own(name: str) -> Item:
     return {"Part": {"S": "minute#00"}, "Id": {"S": name}}
 
@@ -175,7 +185,7 @@ def _state_row(state: State, cooldown: int) -> Item:
     expires = state.expires(cooldown)
     given = {name.capitalize(): _encode(value) for name, value in asdict(state).items()}
     ends = {"ExpiresAt": {"N": str(expires)}} if expires else {}
-    return _key("state", state.device, f"{state.rule}#{state.device}") | given | ends
+    return _state_key(state.device, state.rule) | given | ends
 
 
 def _state(row: Item) -> State:
