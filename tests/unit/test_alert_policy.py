@@ -3,16 +3,24 @@
 import json
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from infra.deploy import templates
 from infra.deploy.cloudformation import InputError
 from infra.deploy.parameters import assignments, require_policy, require_valid
 from infra.functions.alert.policy import MAX_LENGTH, Policy, parse
 
 DRY = {"name": "dry"}
+READ_ONCE = cache(templates.parameters)
+
+
+@pytest.fixture(autouse=True)
+def _templates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(templates, "parameters", READ_ONCE)
 
 
 def policy(*rules: dict[str, Any], when: str = "below", **given: Any) -> Policy:
