@@ -52,9 +52,11 @@ def _inline(name: str, bracket: str, text: str) -> str:
     """JSON as task or function get it: inline, without the blanks of the file that `text` may name."""
     if not text.startswith(bracket):
         try:
-            text = json.dumps(json.loads(Path(text).read_text()), separators=(",", ":"), ensure_ascii=False)
-        except (OSError, ValueError) as error:
+            found = json.dumps(json.loads(Path(text).read_text()), separators=(",", ":"), ensure_ascii=False)
+            found.encode()  # there may be half of a surrogate pair
+        except (OSError, ValueError, RecursionError) as error:
             raise InputError(f"{name}: {text}: {getattr(error, 'strerror', None) or error}") from None
+        text = found
     if len(text) > MAX_LENGTH:
         raise InputError(f"{name} has {len(text)} characters, but a parameter at most {MAX_LENGTH}")
     return text

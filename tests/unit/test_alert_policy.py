@@ -135,6 +135,14 @@ def test_a_deployment_takes_a_policy_or_the_name_of_its_file(tmp_path: Path) -> 
         assignments("AlertPolicy=none.json")
 
 
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"rules":[{"name":"a","devices":"\\ud800"}]}'])
+def test_a_file_that_is_no_json_of_text_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "policy.json"
+    file.write_text(text)
+    with pytest.raises(InputError, match=r"AlertPolicy: .*\.json: "):
+        assignments(f"AlertPolicy={file}")
+
+
 LOOSE = {"AlertPolicy": '{"rules":[{"name":"dry","threshold":40}]}'}
 
 

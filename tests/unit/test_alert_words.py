@@ -51,6 +51,13 @@ def test_a_subject_is_what_sns_takes() -> None:
     assert len(message["Subject"]) == 99
 
 
+def test_a_device_cannot_put_a_line_of_its_own_into_a_message() -> None:
+    forged = replace(OPEN, device="x\ncritical: \0")
+    said = "Humidity 20 under threshold for device name x?critical: ?"
+    assert single(forged, *HUMIDITY)["Message"].startswith(f"{said}\n\nrule dry")
+    assert digest("d1", [forged], *HUMIDITY)["Message"].endswith(f"\n\nwarning: {said}")
+
+
 def notices(count: int) -> list[Notice]:
     return [replace(OPEN, id=f"{n}-open", device=f"soil{n:05}") for n in range(count)]
 

@@ -38,7 +38,7 @@ def text(notice: Notice, field: str, when: str, unit: str) -> str:
 
 def single(notice: Notice, field: str, when: str, unit: str) -> dict[str, Any]:
     """Arguments of SNS's Publish for one notice."""
-    what = text(notice, field, when, unit)
+    what = _line(text(notice, field, when, unit))
     head = {"open": "Attention", "silent": "Silent", "recovered": "Recovered"}[notice.state]
     return {
         "Subject": _subject(f"{head}:{notice.rule} {notice.severity} {notice.device}"),
@@ -63,7 +63,8 @@ def digest(name: str, notices: Sequence[Notice], field: str, when: str, unit: st
     counts = {state: sum(n.state == state for n in notices) for state in PAST}
     shown = ", ".join(f"{count:,} {PAST[state]}" for state, count in counts.items() if count)
     lines = [
-        f"{n.severity}: {text(n, field, when, unit)}".replace(n.device, n.device[:MAX_NAME]) for n in ordered[:LISTED]
+        _line(f"{n.severity}: {text(n, field, when, unit)}".replace(n.device, n.device[:MAX_NAME]))
+        for n in ordered[:LISTED]
     ]
     if len(notices) > LISTED:
         lines.append(f"... and {len(notices) - LISTED:,} more; the table of alerts has all, in its history")
@@ -113,6 +114,11 @@ def attributes(**values: object) -> dict[str, Any]:
         for name, text in texts.items()
         if 0 < len(text) <= MAX_ATTRIBUTE and text.isprintable()
     }
+
+
+def _line(text: str) -> str:
+    """One line, whatever a device is called."""
+    return "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _subject(text: str) -> str:
