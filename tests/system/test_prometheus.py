@@ -229,12 +229,13 @@ def test_a_daemon_that_is_killed_three_times_raises_an_alert(patient: Patient) -
 
 def test_malformed_payloads_raise_alerts_by_number_and_by_share(patient: Patient) -> None:
     with patient.load("--malformed", "0.5"):
-        patient.expect("DeadLetters", "DeadLetterRatio", may=("DaemonRestarts", "ShardWithoutWorker"))  # still
+        still = ("DaemonRestarts", "ShardWithoutWorker", "LagGrowing")  # a slow machine catches up for longer
+        patient.expect("DeadLetters", "DeadLetterRatio", may=still)
 
 
 def test_without_a_worker_then_with_one_that_is_fenced(patient: Patient) -> None:
     """The object of an owner to come stands where the next archive object belongs."""
-    still = ("DaemonRestarts", "DeadLetters", "DeadLetterRatio")
+    still = ("DaemonRestarts", "DeadLetters", "DeadLetterRatio", "LagGrowing")
     wait_for(lambda: patient.prometheus.query("job:sensorstream_leases_open:max > 0"), "leases that a worker has seen")
     wait_for(
         lambda: all(not each["openRecords"] for each in patient.system.shards()["shards"]), "committed archive objects"
