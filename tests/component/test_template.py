@@ -17,7 +17,7 @@ OUTPUTS = {
     "QueryApi", "QueryUrl", "DevicesTable", "RollupTable",
     "IotEndpoint", "DevicePolicy", "WatchPolicy", "Region", "ClientRoleArn", "OperatorRoleArn", "ApplicationName",
     "RepositoryUri", "RepositoryArn", "UndeliveredQueue", "ReadingsRule", "HumidityRule", "TopicPattern", "BasicIngest",
-    "AlertSource", "AlertField", "AlertWhen", "AlertThreshold", "AlertMaxAge",
+    "AlertSource", "AlertField", "AlertWhen", "AlertThreshold", "AlertMaxAge", "AlertSchedule",
 }  # fmt: skip
 
 
