@@ -22,7 +22,7 @@ FROM read_csv(
 -- The payload of a line with other characters than plain ones, or with other fields, is not looked at.
 CREATE OR REPLACE MACRO fields(files) AS TABLE
 SELECT
-    line, shard, sequence_number, sub, partition_key, arrived, rest,
+    line, shard, sequence_number, sub, partition_key,
     CASE WHEN strlen(line) = length(line) AND strpos(line, '\') = 0 AND starts_with(rest, '"payload":{')
         THEN substr(rest, 11, strlen(rest) - 11) END AS payload,
     CAST(json_extract(payload, ['$."<device>"', '$."<time>"', '$."<value>"']) AS VARCHAR[]) AS p, -- each as JSON

@@ -140,14 +140,16 @@ def _newest(store: Store, name: str) -> Answer:
     rows, _ = store.rows(Span(name, FIRST, LAST), False, 1)
     if rows:
         return {"device": name} | _reading(rows[0])
-    for rollup in _rollups(store, {"device": [name], "limit": [1]})["rollups"]:
-        found = {"device": name, "time": rollup["last"]}
-        if "value" in rollup:
-            found["value"] = rollup["value"]["last"]
-        if "measures" in rollup:
-            found["measures"] = {each: number["last"] for each, number in rollup["measures"].items()}
-        return found
-    return {}
+    rollups = _rollups(store, {"device": [name], "limit": [1]})["rollups"]
+    if not rollups:
+        return {}
+    [rollup] = rollups
+    found = {"device": name, "time": rollup["last"]}
+    if "value" in rollup:
+        found["value"] = rollup["value"]["last"]
+    if "measures" in rollup:
+        found["measures"] = {each: number["last"] for each, number in rollup["measures"].items()}
+    return found
 
 
 def _devices(store: Store, asked: Asked) -> Answer:
